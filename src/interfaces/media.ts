@@ -1,0 +1,31 @@
+// Decoded media: plain data, no tensors, no file handles.
+
+/**
+ * A decoded picture.
+ *
+ * `pixels` is uint8 [height, width, channels], row-major, sRGB, already upright and without alpha. Codecs see it as
+ * float32 in [-1, 1]: `value / 127.5 - 1`.
+ */
+export interface Image {
+  kind: 'image';
+  width: number;
+  height: number;
+  /** 1 grey, 3 RGB. */
+  channels: 1 | 3;
+  pixels: Uint8Array;
+}
+
+/** Decoded sound: float32 [samples, channels] in [-1, 1] at `sampleRate` Hz. */
+export interface Audio {
+  kind: 'audio';
+  sampleRate: number;
+  channels: number;
+  samples: Float32Array;
+}
+
+export type Media = Image | Audio;
+
+/** What is known of a picture or sound without its samples: the size before any resizing by a codec. */
+export type MediaInfo =
+  | { kind: 'image'; width: number; height: number; channels: number }
+  | { kind: 'audio'; sampleRate: number; channels: number; frames: number };
