@@ -1,0 +1,138 @@
+// A byte-level BPE tokenizer trained on captions (Radford et al., "Language Models are Unsupervised Multitask Learners",
+// section 2.2), written as a Hugging Face `tokenizer.json`.
+import { UsageError } from '../errors.js';
+import { buildTokenizer } from './hugging-face.js';
+import { learnMerges } from './merges.js';
+import type { Merge } from './merges.js';
+import { loadTokenizer } from './tokenizer.js';
+import type { TextTokenizer } from './tokenizer.js';
+
+export interface BpeOptions {
+  /** Ids wanted, the 256 bytes included; fewer come out of few captions. */
+  vocabSize: number;
+  /** Reads "Red" and "red" alike: lower case and Unicode's composed form NFC. Decoding then gives the lower case. Default false. */
+  lowercase?: boolean;
+  /** A pair of symbols seen less often is not merged. Default 2. */
+  minFrequency?: number;
+}
+
+/** Bytes are the alphabet, so any text has ids. */
+const ALPHABET_SIZE = 256;
+const MAX_VOCAB_SIZE = 2 ** 20;
+
+/**
+ * Trains a byte-level BPE tokenizer on captions.
+ *
+ * The result is a function of the captions as a multiset and of the options: not of their order, nor of the machine. Ties
+ * between equally frequent pairs go to the lowest ids, as in {@link learnMerges}. It has no special tokens, so no caption
+ * and no prompt can spell one.
+ *
+ * @returns the tokenizer; its `json` is the file to keep.
+ * @throws {UsageError} E_TEXT_VOCAB_SIZE unless vocabSize is an integer in [256, 1048576];
+ *   E_TEXT_MIN_FREQUENCY unless minFrequency is an integer from 1 up.
+ */
+export function trainBpe(captions: Iterable<string>, options: BpeOptions): TextTokenizer {
+  const { vocabSize, lowercase = false, minFrequency = 2 } = options;
+  if (!Number.isInteger(vocabSize) || vocabSize < ALPHABET_SIZE || vocabSize > MAX_VOCAB_SIZE) {
+    throw new UsageError(
+      'E_TEXT_VOCAB_SIZE',
+      `trainBpe: expected a vocabSize in [${ALPHABET_SIZE}, ${MAX_VOCAB_SIZE}] (256 of it are the bytes), received ${vocabSize}.`,
+    );
+  }
+  if (!Number.isInteger(minFrequency) || minFrequency < 1) {
+    throw new UsageError('E_TEXT_MIN_FREQUENCY', `trainBpe: expected a minFrequency from 1 up, received ${minFrequency}.`);
+  }
+  const words = countWords(captions, lowercase);
+  const merges = learnMerges(
+    Array.from(words.keys(), (word) => Uint8Array.from(word, (letter) => SYMBOL_OF.get(letter)!)),
+    Array.from(words.values()),
+    { alphabetSize: ALPHABET_SIZE, mergeCount: vocabSize - ALPHABET_SIZE, minFrequency },
+  );
+  return loadTokenizer(`${JSON.stringify(definition(merges, lowercase), null, 1)}\n`);
+}
+
+/** How often each word occurs, spelled in the letters of {@link BYTE_LETTERS}: cut exactly as the finished tokenizer cuts. */
+function countWords(captions: Iterable<string>, lowercase: boolean): Map<string, number> {
+  const repeats = new Map<string, number>();
+  for (const caption of captions) repeats.set(caption, (repeats.get(caption) ?? 0) + 1);
+  const { normalizer, pre_tokenizer: cut } = buildTokenizer(definition([], lowercase));
+  const words = new Map<string, number>();
+  for (const [caption, count] of repeats) {
+    const text = normalizer === null ? caption : normalizer(caption);
+    for (const word of cut!(text)) words.set(word, (words.get(word) ?? 0) + count);
+  }
+  return words;
+}
+
+/**
+ * GPT-2's way of cutting text into words that merges never cross. It stands here in full, rather than as the `use_regex`
+ * of ByteLevel, because JavaScript's own `\s` differs from Unicode's white space at U+0085 and U+FEFF: spelled out, every
+ * library reads it with Unicode's.
+ */
+const WORD_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+/**
+ * Lower case letter by letter: the final sigma goes back to the plain one, which is all that libraries differ in when some
+ * look at a letter's neighbors and some do not.
+ */
+const LOWERCASE = {
+  type: 'Sequence',
+  normalizers: [{ type: 'Lowercase' }, { type: 'Replace', pattern: { String: 'ς' }, content: 'σ' }, { type: 'NFC' }],
+};
+
+/** The object that `tokenizer.json` holds. */
+function definition(merges: readonly Merge[], lowercase: boolean): object {
+  const tokens = tokensOf(merges);
+  return {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: [],
+    normalizer: lowercase ? LOWERCASE : null,
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [
+        { type: 'Split', pattern: { Regex: WORD_PATTERN }, behavior: 'Isolated', invert: false },
+        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
+      ],
+    },
+    post_processor: null,
+    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      // fromEntries defines each name as given, where assignment would lose a token spelled "__proto__".
+      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+      merges: merges.map(({ left, right }) => `${tokens[left]!} ${tokens[right]!}`),
+    },
+  };
+}
+
+/** The spelling of every id: the bytes, then what each merge makes. */
+function tokensOf(merges: readonly Merge[]): string[] {
+  const tokens = BYTE_LETTERS.toSorted();
+  for (const { left, right } of merges) tokens.push(tokens[left]! + tokens[right]!);
+  return tokens;
+}
+
+/**
+ * GPT-2's printable letter for each byte: itself where it prints, else the next letter from U+0100 on. Sorted by code
+ * point they are ids 0 to 255, the order of GPT-2's own vocabulary and of Hugging Face's trainer.
+ */
+const BYTE_LETTERS: readonly string[] = byteLetters();
+const SYMBOL_OF: ReadonlyMap<string, number> = new Map(BYTE_LETTERS.toSorted().map((letter, id) => [letter, id]));
+
+function byteLetters(): string[] {
+  let hidden = 0;
+  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : 256 + hidden++));
+}
+
+function isPrintable(byte: number): boolean {
+  return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+}
