@@ -43,19 +43,19 @@ export function trainBpe(captions: Iterable<string>, options: BpeOptions): TextT
     throw new UsageError('E_TEXT_MIN_FREQUENCY', `trainBpe: expected a minFrequency from 1 up, received ${minFrequency}.`);
   }
   const words = countWords(captions, lowercase);
-  const merges = learnMerges(
-    Array.from(words.keys(), (word) => Uint8Array.from(word, (letter) => SYMBOL_OF.get(letter)!)),
-    Array.from(words.values()),
-    { alphabetSize: ALPHABET_SIZE, mergeCount: vocabSize - ALPHABET_SIZE, minFrequency },
-  );
+  const merges = learnMerges(Array.from(words.keys(), symbolsOf), Array.from(words.values()), {
+    alphabetSize: ALPHABET_SIZE,
+    mergeCount: vocabSize - ALPHABET_SIZE,
+    minFrequency,
+  });
   return loadTokenizer(`${JSON.stringify(definition(merges, lowercase), null, 1)}\n`);
 }
 
-/** How often each word occurs, spelled in the letters of {@link BYTE_LETTERS}: cut exactly as the finished tokenizer cuts. */
+/** How often each word occurs, normalized and cut as the finished tokenizer will do it. */
 function countWords(captions: Iterable<string>, lowercase: boolean): Map<string, number> {
   const repeats = new Map<string, number>();
   for (const caption of captions) repeats.set(caption, (repeats.get(caption) ?? 0) + 1);
-  const { normalizer, pre_tokenizer: cut } = buildTokenizer(definition([], lowercase));
+  const { normalizer, pre_tokenizer: cut } = buildTokenizer({ ...definition([], lowercase), pre_tokenizer: WORDS });
   const words = new Map<string, number>();
   for (const [caption, count] of repeats) {
     const text = normalizer === null ? caption : normalizer(caption);
@@ -69,7 +69,12 @@ function countWords(captions: Iterable<string>, lowercase: boolean): Map<string,
  * of ByteLevel, because JavaScript's own `\s` differs from Unicode's white space at U+0085 and U+FEFF: spelled out, every
  * library reads it with Unicode's.
  */
-const WORD_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+const WORDS = {
+  type: 'Split',
+  pattern: { Regex: "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+" },
+  behavior: 'Isolated',
+  invert: false,
+};
 
 /**
  * Lower case letter by letter: the final sigma goes back to the plain one, which is all that libraries differ in when some
@@ -91,10 +96,7 @@ function definition(merges: readonly Merge[], lowercase: boolean): object {
     normalizer: lowercase ? LOWERCASE : null,
     pre_tokenizer: {
       type: 'Sequence',
-      pretokenizers: [
-        { type: 'Split', pattern: { Regex: WORD_PATTERN }, behavior: 'Isolated', invert: false },
-        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
-      ],
+      pretokenizers: [WORDS, { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false }],
     },
     post_processor: null,
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
@@ -116,17 +118,22 @@ function definition(merges: readonly Merge[], lowercase: boolean): object {
 
 /** The spelling of every id: the bytes, then what each merge makes. */
 function tokensOf(merges: readonly Merge[]): string[] {
-  const tokens = BYTE_LETTERS.toSorted();
+  const tokens = [...LETTERS];
   for (const { left, right } of merges) tokens.push(tokens[left]! + tokens[right]!);
   return tokens;
 }
 
-/**
- * GPT-2's printable letter for each byte: itself where it prints, else the next letter from U+0100 on. Sorted by code
- * point they are ids 0 to 255, the order of GPT-2's own vocabulary and of Hugging Face's trainer.
- */
+/** The ids of a word's UTF-8 bytes. */
+function symbolsOf(word: string): Uint8Array {
+  return new TextEncoder().encode(word).map((byte) => SYMBOL_OF_BYTE[byte]!);
+}
+
+/** GPT-2's printable letter for each byte: itself where it prints, else the next unused letter from U+0100 on. */
 const BYTE_LETTERS: readonly string[] = byteLetters();
-const SYMBOL_OF: ReadonlyMap<string, number> = new Map(BYTE_LETTERS.toSorted().map((letter, id) => [letter, id]));
+
+/** The letters by code point: ids 0 to 255, the order of GPT-2's own vocabulary and of Hugging Face's trainer. */
+const LETTERS: readonly string[] = [...BYTE_LETTERS].sort();
+const SYMBOL_OF_BYTE = Uint8Array.from(BYTE_LETTERS, (letter) => LETTERS.indexOf(letter));
 
 function byteLetters(): string[] {
   let hidden = 0;

@@ -60,7 +60,12 @@ export function loadTokenizer(json: string | object): TextTokenizer {
   }
 }
 
+/** Captions repeat (labels do by the thousand), so the ids of as many texts are kept. */
+const REMEMBERED_TEXTS = 4096;
+
 class HuggingFaceText implements TextTokenizer {
+  private readonly remembered = new Map<string, number[]>();
+
   constructor(
     private readonly tokenizer: HuggingFaceTokenizer,
     readonly json: string,
@@ -68,6 +73,16 @@ class HuggingFaceText implements TextTokenizer {
   ) {}
 
   encode(text: string): number[] {
+    let ids = this.remembered.get(text);
+    if (ids === undefined) {
+      ids = this.encodeAnew(text);
+      if (this.remembered.size >= REMEMBERED_TEXTS) this.remembered.clear();
+      this.remembered.set(text, ids);
+    }
+    return [...ids];
+  }
+
+  private encodeAnew(text: string): number[] {
     const { ids, tokens } = this.tokenizer.encode(text, { add_special_tokens: false });
     const known = ids.filter((id) => id !== undefined);
     if (known.length < ids.length) {
