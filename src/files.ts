@@ -650,6 +650,25 @@ function startOf(pid: number): number {
   }
 }
 
+/**
+ * Opens an output directory for writing: {@link prepareOutput} under {@link acquireLock}, then {@link sweepTemporaries}.
+ *
+ * @throws {LockError} E_LOCKED first, so that a second process hears of the first and not of its half-made output.
+ * @throws {UsageError} E_OUTPUT_EXISTS, E_OUTPUT_NOT_DIRECTORY. @throws {IoError} E_IO, E_DISK_FULL.
+ */
+export function openOutput(path: string, options: OutputOptions = {}): OutputLock {
+  if (!isDirectory(path, nodeFiles)) prepareOutput(path, options);
+  const lock = acquireLock(path);
+  try {
+    prepareOutput(path, options);
+    sweepTemporaries(path);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  return lock;
+}
+
 function lockedError(directory: string, holder: LockHolder | undefined): LockError {
   const who = holder === undefined ? 'another process' : holder.host === hostname() ? `process ${holder.pid}` : `process ${holder.pid} on ${holder.host}`;
   return new LockError('E_LOCKED', `${directory}: expected to be free, ${who} is writing there. Wait for it, or delete ${LOCK} if it is gone.`);

@@ -1,0 +1,273 @@
+// The safetensors format (https://huggingface.co/docs/safetensors, "Format"): eight bytes with the header's length, a
+// JSON header of name -> {dtype, shape, data_offsets}, then the bytes of the tensors without holes or overlaps.
+import { CorruptError, UsageError } from '../errors.js';
+import { canonicalJson, decodeUtf8, parseJson, readFile, readHead, writeFileAtomic } from '../files.js';
+import type { FileSystem } from '../files.js';
+import { ARRAY_OF, bytesOf, checkTensor, sortedNames } from './tensors.js';
+import type { NamedTensor, NamedTensors, TensorDtype } from './tensors.js';
+
+/** The format's own limit on the header. */
+const HEADER_LIMIT = 100_000_000;
+const LENGTH_BYTES = 8;
+
+const NAME_ON_DISK: Record<TensorDtype, string> = {
+  float32: 'F32',
+  float64: 'F64',
+  int8: 'I8',
+  int16: 'I16',
+  int32: 'I32',
+  int64: 'I64',
+  uint8: 'U8',
+  uint16: 'U16',
+  uint32: 'U32',
+  uint64: 'U64',
+  bool: 'BOOL',
+};
+
+/** How each dtype on disk is read. F16 and BF16 widen to float32, which holds every value of both. */
+const DTYPES: Record<string, { dtype: TensorDtype; bytes: number; widen?: (bits: number) => number }> = {
+  F64: { dtype: 'float64', bytes: 8 },
+  F32: { dtype: 'float32', bytes: 4 },
+  F16: { dtype: 'float32', bytes: 2, widen: halfToFloatBits },
+  BF16: { dtype: 'float32', bytes: 2, widen: (bits) => bits << 16 },
+  I64: { dtype: 'int64', bytes: 8 },
+  I32: { dtype: 'int32', bytes: 4 },
+  I16: { dtype: 'int16', bytes: 2 },
+  I8: { dtype: 'int8', bytes: 1 },
+  U64: { dtype: 'uint64', bytes: 8 },
+  U32: { dtype: 'uint32', bytes: 4 },
+  U16: { dtype: 'uint16', bytes: 2 },
+  U8: { dtype: 'uint8', bytes: 1 },
+  BOOL: { dtype: 'bool', bytes: 1 },
+};
+
+/** What a safetensors file holds. */
+export interface SafetensorsFile {
+  tensors: NamedTensors;
+  /** The header's `__metadata__`, empty when there is none. */
+  metadata: Record<string, string>;
+}
+
+export interface ReadSafetensorsOptions {
+  /** Refuse tensors with NaN or infinite values. Default false. */
+  finite?: boolean;
+  files?: FileSystem;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Writing
+
+/**
+ * Serializes tensors. The same tensors give the same bytes: wider elements first (so that every tensor is aligned to
+ * its element), then by name; the header is padded to 8 bytes with spaces.
+ *
+ * @throws {UsageError} E_TENSOR when a tensor's name, shape or data do not fit together.
+ */
+export function encodeSafetensors(tensors: NamedTensors, metadata: Record<string, string> = {}): Uint8Array {
+  const names = sortedNames(tensors);
+  for (const name of names) checkTensor(name, tensors[name]!);
+  names.sort((a, b) => tensors[b]!.data.BYTES_PER_ELEMENT - tensors[a]!.data.BYTES_PER_ELEMENT); // stable
+  const header = encodeHeader(names, tensors, metadata);
+  const start = LENGTH_BYTES + header.length;
+  const out = new Uint8Array(names.reduce((sum, name) => sum + tensors[name]!.data.byteLength, start));
+  new DataView(out.buffer).setBigUint64(0, BigInt(header.length), true);
+  out.set(header, LENGTH_BYTES);
+  let position = start;
+  for (const name of names) {
+    out.set(bytesOf(tensors[name]!), position);
+    position += tensors[name]!.data.byteLength;
+  }
+  return out;
+}
+
+function encodeHeader(names: string[], tensors: NamedTensors, metadata: Record<string, string>): Uint8Array {
+  const entries: string[] = [];
+  if (Object.keys(metadata).length > 0) entries.push(`"__metadata__":${canonicalJson(metadata)}`);
+  let offset = 0;
+  for (const name of names) {
+    const { dtype, shape, data } = tensors[name]!;
+    const end = offset + data.byteLength;
+    entries.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: NAME_ON_DISK[dtype], shape, data_offsets: [offset, end] })}`);
+    offset = end;
+  }
+  const text = Buffer.from(`{${entries.join(',')}}`, 'utf8');
+  const padded = Buffer.alloc(Math.ceil(text.length / 8) * 8, ' ');
+  text.copy(padded);
+  return padded;
+}
+
+/** Writes a safetensors file by the commit protocol. @throws {UsageError} E_TENSOR. @throws {IoError} E_DISK_FULL, E_IO. */
+export function writeSafetensors(path: string, tensors: NamedTensors, metadata?: Record<string, string>, files?: FileSystem): void {
+  writeFileAtomic(path, encodeSafetensors(tensors, metadata), files);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Reading
+
+/**
+ * Reads a safetensors file.
+ *
+ * @throws {CorruptError} E_SAFETENSORS naming the file and the tensor, E_TENSOR_NOT_FINITE when `finite` is asked for.
+ * @throws {UsageError} E_NOT_FOUND, E_MODEL_FORMAT for a pickle or HDF5 file.
+ */
+export function readSafetensors(path: string, options: ReadSafetensorsOptions = {}): SafetensorsFile {
+  refuseForeignFormat(path, options.files);
+  return decodeSafetensors(readFile(path, { files: options.files }), path, options);
+}
+
+/**
+ * Parses the bytes of a safetensors file. Tensors are views into `bytes` where the alignment allows it.
+ *
+ * @param where named in errors.
+ */
+export function decodeSafetensors(bytes: Uint8Array, where: string, options: { finite?: boolean } = {}): SafetensorsFile {
+  const { header, start } = readHeader(bytes, where);
+  const metadata = readMetadata(header.__metadata__, where);
+  const entries = Object.keys(header)
+    .filter((name) => name !== '__metadata__')
+    .map((name) => readEntry(name, header[name], where));
+  checkLayout(entries, bytes.length - start, where);
+  const tensors: NamedTensors = {};
+  for (const entry of entries) {
+    const tensor = readTensor(entry, bytes.subarray(start + entry.begin, start + entry.end), where);
+    if (options.finite) checkFinite(entry.name, tensor, where);
+    tensors[entry.name] = tensor;
+  }
+  return { tensors, metadata };
+}
+
+interface Entry {
+  name: string;
+  stored: string;
+  shape: number[];
+  begin: number;
+  end: number;
+}
+
+function corrupt(where: string, detail: string): CorruptError {
+  return new CorruptError('E_SAFETENSORS', `${where}: ${detail}. The file is damaged or not a safetensors file; make or copy it again.`);
+}
+
+function readHeader(bytes: Uint8Array, where: string): { header: Record<string, unknown>; start: number } {
+  if (bytes.length < LENGTH_BYTES) throw corrupt(where, `expected at least ${LENGTH_BYTES} bytes, found ${bytes.length}`);
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (length > HEADER_LIMIT) throw corrupt(where, `expected a header of at most ${HEADER_LIMIT} bytes, found ${length}`);
+  const start = LENGTH_BYTES + Number(length);
+  if (start > bytes.length) throw corrupt(where, `expected a header of ${length} bytes, the file ends after ${bytes.length - LENGTH_BYTES}`);
+  if (bytes[LENGTH_BYTES] !== 0x7b) throw corrupt(where, 'expected the header to start with "{"');
+  const text = decodeUtf8(bytes.subarray(LENGTH_BYTES, start), `${where} header`);
+  return { header: parseJson(text, `${where} header`) as Record<string, unknown>, start };
+}
+
+function readMetadata(value: unknown, where: string): Record<string, string> {
+  if (value === undefined) return {};
+  const valid = isRecord(value) && Object.values(value).every((item) => typeof item === 'string');
+  if (!valid) throw corrupt(where, 'expected __metadata__ to map strings to strings');
+  return value as Record<string, string>;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function readEntry(name: string, value: unknown, where: string): Entry {
+  const at = `${where} tensor "${name}"`;
+  if (!isRecord(value)) throw corrupt(at, 'expected {dtype, shape, data_offsets}');
+  const { dtype, shape, data_offsets: offsets } = value;
+  const format = typeof dtype === 'string' && Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype]! : undefined;
+  if (format === undefined) throw corrupt(at, `expected a dtype of ${Object.keys(DTYPES).join(', ')}, found ${JSON.stringify(dtype)}`);
+  if (!isIntegers(shape) || shape.length > 16 || shape.includes(0)) throw corrupt(at, `expected positive integer dimensions, found ${JSON.stringify(shape)}`);
+  if (!isIntegers(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) throw corrupt(at, `expected data_offsets [begin, end], found ${JSON.stringify(offsets)}`);
+  const expected = shape.reduce((size, dim) => size * dim, format.bytes); // a double: huge products stay huge
+  const [begin, end] = offsets as [number, number];
+  if (end - begin !== expected) throw corrupt(at, `expected ${expected} bytes for ${dtype} [${shape.join(', ')}], found ${end - begin}`);
+  return { name, stored: dtype as string, shape, begin, end };
+}
+
+function isIntegers(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+}
+
+function checkLayout(entries: Entry[], size: number, where: string): void {
+  let position = 0;
+  for (const { name, begin, end } of entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
+    const at = `${where} tensor "${name}"`;
+    if (begin > position) throw corrupt(at, `expected data to begin at ${position}, found a hole up to ${begin}`);
+    if (begin < position) throw corrupt(at, `expected data to begin at ${position}, found an overlap from ${begin}`);
+    position = end;
+  }
+  if (position !== size) throw corrupt(where, `expected ${position} bytes of tensors, found ${size}`);
+}
+
+function readTensor(entry: Entry, bytes: Uint8Array, where: string): NamedTensor {
+  const format = DTYPES[entry.stored]!;
+  const data = format.widen ? widen(bytes, format.widen) : viewAs(bytes, format.dtype);
+  if (format.dtype === 'bool' && (data as Uint8Array).some((value) => value > 1)) {
+    throw corrupt(`${where} tensor "${entry.name}"`, 'expected booleans of 0 or 1, found another value');
+  }
+  return { dtype: format.dtype, shape: entry.shape, data } as NamedTensor;
+}
+
+function viewAs(bytes: Uint8Array, dtype: TensorDtype): NamedTensor['data'] {
+  const type = ARRAY_OF[dtype];
+  const aligned = bytes.byteOffset % type.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
+  return new type(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.length / type.BYTES_PER_ELEMENT);
+}
+
+function widen(bytes: Uint8Array, toFloatBits: (bits: number) => number): Float32Array {
+  const halves = viewAs(bytes, 'uint16') as Uint16Array;
+  const words = new Int32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) words[i] = toFloatBits(halves[i]!);
+  return new Float32Array(words.buffer);
+}
+
+/** IEEE 754 binary16 bits to binary32 bits. */
+function halfToFloatBits(half: number): number {
+  const sign = (half & 0x8000) << 16;
+  const exponent = (half >> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13);
+  if (exponent !== 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
+  if (fraction === 0) return sign;
+  const shift = Math.clz32(fraction) - 21; // brings the leading one of a subnormal to bit 10
+  return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
+}
+
+function checkFinite(name: string, tensor: NamedTensor, where: string): void {
+  if (tensor.dtype !== 'float32' && tensor.dtype !== 'float64') return;
+  const data = tensor.data;
+  for (let i = 0; i < data.length; i++) {
+    if (!Number.isFinite(data[i]!)) throw new CorruptError('E_TENSOR_NOT_FINITE', `${where} tensor "${name}": expected finite weights, found ${data[i]} at element ${i}.`);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Formats that can run code, or that are not ours
+
+const FOREIGN_EXTENSIONS = /\.(pt|pth|pkl|pickle|ckpt|bin|h5|hdf5|keras|joblib|npz)$/i;
+
+/**
+ * Refuses weights in formats that execute code or need their own library, with the way to convert them.
+ *
+ * @throws {UsageError} E_MODEL_FORMAT by extension or by the first bytes.
+ */
+export function refuseForeignFormat(path: string, files?: FileSystem): void {
+  const format = foreignFormat(path, files);
+  if (format === undefined) return;
+  throw new UsageError(
+    'E_MODEL_FORMAT',
+    `${path}: expected a safetensors file, found ${format}, which is never loaded. ` +
+      `Convert it in Python: from safetensors.torch import save_file; save_file(torch.load("${path}", weights_only=True), "model.safetensors").`,
+  );
+}
+
+function foreignFormat(path: string, files?: FileSystem): string | undefined {
+  const extension = FOREIGN_EXTENSIONS.exec(path)?.[0];
+  if (extension !== undefined) return `a ${extension} file`;
+  const head = Buffer.from(readHead(path, 9, files));
+  if (head.subarray(0, 4).equals(Buffer.from('PK\x03\x04', 'latin1'))) return 'a zip archive (PyTorch or Keras)';
+  if (head.subarray(0, 8).equals(Buffer.from('\x89HDF\r\n\x1a\n', 'latin1'))) return 'an HDF5 file';
+  // A pickle starts with PROTO 2..5, which could also be a header's length; but then "{" follows at byte 8.
+  if (head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5 && head[8] !== 0x7b) return 'a Python pickle';
+  return undefined;
+}
