@@ -130,7 +130,7 @@ class HuggingFaceText implements TextTokenizer {
 }
 
 function excerpt(text: string): string {
-  const characters = [...text.slice(0, 120)];
+  const characters = Array.from(text.slice(0, 120));
   return JSON.stringify(characters.length > 40 ? `${characters.slice(0, 40).join('')}...` : text);
 }
 
