@@ -1,0 +1,99 @@
+// compile(fn): what tf.function is to TensorFlow and jit to JAX. The first call with new shapes traces the function
+// into a graph and builds a session; later calls only run it.
+import { EngineError } from '../errors.js';
+import { engineInUse, runEagerly } from './engines.js';
+import type { EngineName } from './engines.js';
+import { printGraph } from './graph.js';
+import { Specialization } from './specialization.js';
+import { signatureOf } from './structure.js';
+import type { Structure } from './structure.js';
+import { nativeTarget } from './target.js';
+
+export interface CompileOptions {
+  /** Appears in errors, printed graphs and profiles. Default: the function's own name. */
+  name?: string;
+  /** Embeds variables and captured tensors as constants: faster for inference, blind to later updates. Default false. */
+  freeze?: boolean;
+  /** Graphs kept, one for each combination of shapes, dtypes and plain arguments; the least recently used goes first. Default 16. */
+  maxGraphs?: number;
+  /** Overrides the engine in use. */
+  engine?: EngineName;
+  /** Threads of its operators. Default: the engine's. */
+  threads?: number;
+  /** Writes ONNX Runtime's operator profile to files that begin with this path, complete after `dispose`. */
+  profilePrefix?: string;
+}
+
+export interface Compiled<A extends readonly Structure[], R> {
+  /** Runs the function. The caller owns, and disposes, the tensors of the result. */
+  (...args: A): Promise<R>;
+  /** How often the function has been traced. */
+  readonly traces: number;
+  /** The graphs held, printed. */
+  graphs(): string[];
+  /** Releases the sessions; the function must not be called again. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * Compiles a function over TF.js tensors for ONNX Runtime.
+ *
+ * Variables the function reads or assigns keep their state between calls; variables it creates on its first call are
+ * made once. Random numbers come through {@link randomUniform} and its kin from a key argument. Everything else must be
+ * a pure function of the arguments: no `dataSync`, no branch on values. Calls are computed one after another.
+ *
+ * @throws {EngineError} E_ENGINE_OP for an op without lowering, E_TRACE_READ for a look at values, E_TRACE_RANDOM for hidden randomness.
+ */
+export function compile<A extends readonly Structure[], R extends Structure>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
+  const name = options.name ?? (fn.name || 'function');
+  const cache = new Map<string, Specialization>();
+  let traces = 0;
+  let disposed = false;
+
+  const specialize = async (args: A): Promise<Specialization> => {
+    const signature = signatureOf(args);
+    let found = cache.get(signature);
+    cache.delete(signature);
+    if (!found) {
+      traces++;
+      found = await Specialization.build(name, fn as never, args, await nativeTarget(), options);
+    }
+    cache.set(signature, found);
+    if (cache.size > (options.maxGraphs ?? 16)) {
+      const [oldest, evicted] = cache.entries().next().value!;
+      cache.delete(oldest);
+      await evicted.release();
+    }
+    return found;
+  };
+
+  const call = (...args: A): Promise<R> =>
+    inTurn(async () => {
+      if (disposed) throw new EngineError('E_ENGINE_DISPOSED', `${name}: expected a live function, received a call after dispose().`);
+      const engine = options.engine ?? engineInUse();
+      if (engine !== 'onnxruntime') return runEagerly(engine, () => fn(...args));
+      return (await (await specialize(args)).run(args)) as R;
+    });
+
+  const dispose = (): Promise<void> =>
+    inTurn(async () => {
+      disposed = true;
+      for (const specialization of cache.values()) {
+        if (options.profilePrefix !== undefined) specialization.endProfiling();
+        await specialization.release();
+      }
+      cache.clear();
+    });
+
+  const compiled = Object.assign(call, { graphs: () => [...cache.values()].map(({ graph }) => printGraph(graph)), dispose });
+  return Object.defineProperty(compiled, 'traces', { get: () => traces }) as Compiled<A, R>;
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** Calls of all compiled functions run in the order they were made: they may share variables. */
+function inTurn<T>(task: () => Promise<T>): Promise<T> {
+  const result = last.then(task);
+  last = result.catch(() => undefined);
+  return result;
+}

@@ -1,0 +1,57 @@
+// Which engine runs compiled functions: ONNX Runtime, an installed TensorFlow, or the pure JavaScript oracle.
+import { UsageError, messageOf } from '../errors.js';
+import { loadOptional } from '../optional.js';
+import { tf, useHostBackend } from './tf.js';
+
+/**
+ * - `onnxruntime`: trace, lower, run at native speed (WebAssembly where the native library is missing).
+ * - `tensorflow`: run eagerly on tfjs-node-gpu or tfjs-node, whichever is installed.
+ * - `reference`: run eagerly in plain JavaScript. Slow and simple: what the others are checked against.
+ */
+export type EngineName = 'onnxruntime' | 'tensorflow' | 'reference';
+
+export const ENGINES: readonly EngineName[] = ['onnxruntime', 'tensorflow', 'reference'];
+
+let inUse: EngineName = 'onnxruntime';
+
+/** The engine compiled functions run on unless their options say otherwise. */
+export function engineInUse(): EngineName {
+  return inUse;
+}
+
+/**
+ * Chooses the engine for compiled functions.
+ *
+ * @throws {UsageError} E_ENGINE_NAME for an unknown name, E_OPTIONAL when TensorFlow is asked for and not installed.
+ */
+export async function useEngine(name: EngineName): Promise<void> {
+  if (!ENGINES.includes(name)) throw new UsageError('E_ENGINE_NAME', `engine: expected one of ${ENGINES.join(', ')}, received ${String(name)}.`);
+  if (name === 'tensorflow') await loadTensorflow();
+  inUse = name;
+}
+
+async function loadTensorflow(): Promise<void> {
+  await restoreRemovedUtil();
+  try {
+    await loadOptional('@tensorflow/tfjs-node-gpu');
+  } catch (gpuError) {
+    try {
+      await loadOptional('@tensorflow/tfjs-node');
+    } catch (error) {
+      throw new UsageError('E_OPTIONAL', `engine tensorflow: ${messageOf(gpuError)} ${messageOf(error)}`, { cause: error });
+    }
+  }
+}
+
+/** tfjs-node calls util.isNullOrUndefined, which Node 23 removed. */
+async function restoreRemovedUtil(): Promise<void> {
+  const util = (await import('node:util')).default as unknown as Record<string, unknown>;
+  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
+}
+
+/** Runs a function on an eager engine; only its result survives. */
+export async function runEagerly<R>(engine: Exclude<EngineName, 'onnxruntime'>, fn: () => R): Promise<R> {
+  if (engine === 'tensorflow') await tf.setBackend('tensorflow');
+  else useHostBackend();
+  return tf.tidy(() => fn() as tf.TensorContainer) as R;
+}

@@ -1,0 +1,348 @@
+// Gradients of TF.js kernels, written in TF.js ops. tfjs-core as Node loads it registers none of its own. Ours save
+// what makes the compiled backward pass cheap (outputs rather than inputs where either will do), and give integer
+// inputs zero gradients, so that lookups by computed ids need no detours.
+import { tf } from './tf.js';
+
+type Grads = Record<string, () => tf.Tensor>;
+type Attributes = Record<string, unknown>;
+type GradientOf = (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => Grads;
+
+interface Rule {
+  save?: string[];
+  saveOutput?: boolean;
+  gradient: GradientOf;
+}
+
+/** Sums a gradient over the axes along which an operand was broadcast. float32 [..] -> float32 `shape`. */
+function sumTo(dy: tf.Tensor, shape: number[]): tf.Tensor {
+  const axes = tf.broadcast_util.getReductionAxes(shape, dy.shape);
+  return tf.reshape(axes.length > 0 ? tf.sum(dy, axes) : dy, shape);
+}
+
+const zeros = (x: tf.Tensor): tf.Tensor => tf.zeros(x.shape);
+
+/** For y = f(x) with dy/dx computed from x. */
+const ofInput = (derivative: (dy: tf.Tensor, x: tf.Tensor, attributes: Attributes) => tf.Tensor): Rule => ({
+  save: ['x'],
+  gradient: (dy, [x], attributes) => ({ x: () => derivative(dy, x!, attributes) }),
+});
+
+/** For y = f(x) with dy/dx computed from y. */
+const ofOutput = (derivative: (dy: tf.Tensor, y: tf.Tensor) => tf.Tensor): Rule => ({
+  saveOutput: true,
+  gradient: (dy, [y]) => ({ x: () => derivative(dy, y!) }),
+});
+
+/** For y = f(a, b) with broadcasting. */
+const ofOperands = (
+  left: (dy: tf.Tensor, a: tf.Tensor, b: tf.Tensor) => tf.Tensor,
+  right: (dy: tf.Tensor, a: tf.Tensor, b: tf.Tensor) => tf.Tensor,
+): Rule => ({
+  save: ['a', 'b'],
+  gradient: (dy, [a, b]) => ({ a: () => sumTo(left(dy, a!, b!), a!.shape), b: () => sumTo(right(dy, a!, b!), b!.shape) }),
+});
+
+/** For functions that are flat wherever they are differentiable. */
+const flat = (...inputs: string[]): Rule => ({
+  save: inputs,
+  gradient: (_, saved) => Object.fromEntries(inputs.map((name, i) => [name, () => zeros(saved[i]!)])),
+});
+
+const where = (condition: tf.Tensor, a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.where(condition, a, b);
+const asFloat = (x: tf.Tensor): tf.Tensor => tf.cast(x, 'float32');
+
+const UNARY: Record<string, Rule> = {
+  Abs: ofInput((dy, x) => tf.mul(dy, tf.sign(x))),
+  Acos: ofInput((dy, x) => tf.neg(tf.div(dy, tf.sqrt(tf.sub(1, tf.square(x)))))),
+  Acosh: ofInput((dy, x) => tf.div(dy, tf.sqrt(tf.sub(tf.square(x), 1)))),
+  Asin: ofInput((dy, x) => tf.div(dy, tf.sqrt(tf.sub(1, tf.square(x))))),
+  Asinh: ofInput((dy, x) => tf.div(dy, tf.sqrt(tf.add(tf.square(x), 1)))),
+  Atan: ofInput((dy, x) => tf.div(dy, tf.add(tf.square(x), 1))),
+  Atanh: ofInput((dy, x) => tf.div(dy, tf.sub(1, tf.square(x)))),
+  Cos: ofInput((dy, x) => tf.neg(tf.mul(dy, tf.sin(x)))),
+  Cosh: ofInput((dy, x) => tf.mul(dy, tf.sinh(x))),
+  Elu: ofOutput((dy, y) => tf.mul(dy, where(tf.greater(y, 0), tf.onesLike(y), tf.add(y, 1)))),
+  Erf: ofInput((dy, x) => tf.mul(dy, tf.mul(2 / Math.sqrt(Math.PI), tf.exp(tf.neg(tf.square(x)))))),
+  Exp: ofOutput((dy, y) => tf.mul(dy, y)),
+  Expm1: ofOutput((dy, y) => tf.mul(dy, tf.add(y, 1))),
+  Log: ofInput((dy, x) => tf.div(dy, x)),
+  Log1p: ofInput((dy, x) => tf.div(dy, tf.add(x, 1))),
+  Neg: { gradient: (dy) => ({ x: () => tf.neg(dy) }) },
+  Identity: { gradient: (dy) => ({ x: () => dy }) },
+  Reciprocal: ofOutput((dy, y) => tf.neg(tf.mul(dy, tf.square(y)))),
+  Relu: ofOutput((dy, y) => tf.mul(dy, tf.step(y))),
+  Relu6: ofInput((dy, x) => where(tf.logicalAnd(tf.greater(x, 0), tf.less(x, 6)), dy, tf.zerosLike(dy))),
+  Rsqrt: ofOutput((dy, y) => tf.mul(dy, tf.mul(-0.5, tf.mul(y, tf.square(y))))),
+  Selu: ofInput((dy, x) => tf.mul(dy, where(tf.greater(x, 0), tf.fill(x.shape, 1.0507009873554805), tf.mul(1.7580993408473768, tf.exp(x))))),
+  Sigmoid: ofOutput((dy, y) => tf.mul(dy, tf.mul(y, tf.sub(1, y)))),
+  Sin: ofInput((dy, x) => tf.mul(dy, tf.cos(x))),
+  Sinh: ofInput((dy, x) => tf.mul(dy, tf.cosh(x))),
+  Softplus: ofInput((dy, x) => tf.mul(dy, tf.sigmoid(x))),
+  Sqrt: ofOutput((dy, y) => tf.div(tf.mul(dy, 0.5), y)),
+  Square: ofInput((dy, x) => tf.mul(dy, tf.mul(2, asFloat(x)))),
+  Tan: ofOutput((dy, y) => tf.mul(dy, tf.add(tf.square(y), 1))),
+  Tanh: ofOutput((dy, y) => tf.mul(dy, tf.sub(1, tf.square(y)))),
+  Cast: { gradient: (dy) => ({ x: () => asFloat(dy) }) },
+  ClipByValue: ofInput((dy, x, { clipValueMin, clipValueMax }) =>
+    where(tf.logicalAnd(tf.greaterEqual(x, clipValueMin as number), tf.lessEqual(x, clipValueMax as number)), dy, tf.zerosLike(dy)),
+  ),
+  LeakyRelu: ofInput((dy, x, { alpha }) => tf.mul(dy, tf.step(x, alpha as number))),
+};
+
+const BINARY: Record<string, Rule> = {
+  Add: ofOperands(
+    (dy) => dy,
+    (dy) => dy,
+  ),
+  Sub: ofOperands(
+    (dy) => dy,
+    (dy) => tf.neg(dy),
+  ),
+  Multiply: ofOperands(
+    (dy, _, b) => tf.mul(dy, asFloat(b)),
+    (dy, a) => tf.mul(dy, asFloat(a)),
+  ),
+  RealDiv: ofOperands(
+    (dy, _, b) => tf.div(dy, asFloat(b)),
+    (dy, a, b) => tf.neg(tf.div(tf.mul(dy, asFloat(a)), tf.square(asFloat(b)))),
+  ),
+  Maximum: ofOperands(
+    (dy, a, b) => tf.mul(dy, asFloat(tf.greaterEqual(a, b))),
+    (dy, a, b) => tf.mul(dy, asFloat(tf.less(a, b))),
+  ),
+  Minimum: ofOperands(
+    (dy, a, b) => tf.mul(dy, asFloat(tf.lessEqual(a, b))),
+    (dy, a, b) => tf.mul(dy, asFloat(tf.greater(a, b))),
+  ),
+  SquaredDifference: ofOperands(
+    (dy, a, b) => tf.mul(dy, tf.mul(2, tf.sub(a, b))),
+    (dy, a, b) => tf.mul(dy, tf.mul(2, tf.sub(b, a))),
+  ),
+  Mod: ofOperands(
+    (dy) => dy,
+    (dy, a, b) => tf.neg(tf.mul(dy, tf.floor(tf.div(a, b)))),
+  ),
+  Atan2: ofOperands(
+    (dy, a, b) => tf.mul(dy, tf.div(b, tf.add(tf.square(a), tf.square(b)))),
+    (dy, a, b) => tf.neg(tf.mul(dy, tf.div(a, tf.add(tf.square(a), tf.square(b))))),
+  ),
+  Pow: ofOperands(
+    (dy, a, b) => tf.mul(dy, tf.mul(asFloat(b), tf.pow(a, tf.sub(b, tf.scalar(1, b.dtype as 'float32'))))),
+    // The logarithm of a base that is not positive has no real value: its exponent gets no gradient.
+    (dy, a, b) => tf.mul(dy, where(tf.greater(a, 0), tf.mul(tf.pow(a, b), tf.log(tf.maximum(a, 1e-38))), tf.zerosLike(tf.pow(a, b)))),
+  ),
+  Prelu: {
+    save: ['x', 'alpha'],
+    gradient: (dy, [x, alpha]) => ({
+      x: () => where(tf.greater(x!, 0), dy, tf.mul(dy, alpha!)),
+      alpha: () => sumTo(where(tf.greater(x!, 0), tf.zerosLike(dy), tf.mul(dy, x!)), alpha!.shape),
+    }),
+  },
+  Select: {
+    save: ['condition'],
+    gradient: (dy, [condition]) => ({
+      condition: () => zeros(condition!),
+      t: () => where(condition!, dy, tf.zerosLike(dy)),
+      e: () => where(condition!, tf.zerosLike(dy), dy),
+    }),
+  },
+};
+
+/** A reduced gradient spread back over the reduced axes. */
+function spread(dy: tf.Tensor, shape: number[], axes: unknown): tf.Tensor {
+  const kept = tf.backend_util.expandShapeToKeepDim(
+    shape.filter((_, axis) => !tf.util.parseAxisParam(axes as number[], shape).includes(axis)),
+    tf.util.parseAxisParam(axes as number[], shape),
+  );
+  return tf.mul(tf.reshape(dy, kept), tf.ones(shape));
+}
+
+const reducedCount = (shape: number[], axes: unknown): number => tf.util.parseAxisParam(axes as number[], shape).reduce((n, axis) => n * shape[axis]!, 1);
+
+/** Minimum and maximum: the gradient goes to every element that equals the result. */
+const extremum = (axisKey: string): Rule => ({
+  save: ['x'],
+  saveOutput: true,
+  gradient: (dy, [x, y], attributes) => ({
+    x: () => tf.mul(spread(dy, x!.shape, attributes[axisKey]), asFloat(tf.equal(x!, spread(y!, x!.shape, attributes[axisKey])))),
+  }),
+});
+
+const REDUCTIONS: Record<string, Rule> = {
+  Sum: ofInput((dy, x, { axis }) => spread(dy, x.shape, axis)),
+  Mean: ofInput((dy, x, { axis }) => spread(tf.div(dy, reducedCount(x.shape, axis)), x.shape, axis)),
+  Max: extremum('reductionIndices'),
+  Min: extremum('axis'),
+  Prod: {
+    save: ['x'],
+    saveOutput: true,
+    gradient: (dy, [x, y], { axis }) => ({ x: () => tf.div(spread(tf.mul(dy, y!), x!.shape, axis), x!) }),
+  },
+  Cumsum: {
+    gradient: (dy, _, { axis, exclusive, reverse }) => ({ x: () => tf.cumsum(dy, axis as number, exclusive as boolean, !(reverse as boolean)) }),
+  },
+  Softmax: {
+    saveOutput: true,
+    gradient: (dy, [y], { dim }) => ({
+      logits: () => {
+        const weighted = tf.mul(dy, y!);
+        return tf.sub(weighted, tf.mul(tf.sum(weighted, dim as number, true), y!));
+      },
+    }),
+  },
+};
+
+/** Products of matrices; when a batch meets one shared matrix, its gradient is a single tall product. */
+function matMulGradient(dy: tf.Tensor, [a, b]: tf.Tensor[], attributes: Attributes): Grads {
+  const { transposeA, transposeB } = attributes as { transposeA: boolean; transposeB: boolean };
+  const left = (): tf.Tensor => (transposeA ? tf.matMul(b!, dy, transposeB, true) : tf.matMul(dy, b!, false, !transposeB));
+  const right = (): tf.Tensor => {
+    if (b!.rank === 2 && a!.rank > 2 && !transposeA) {
+      const rows = tf.reshape(a!, [-1, a!.shape.at(-1)!]);
+      const rowsOfDy = tf.reshape(dy, [-1, dy.shape.at(-1)!]);
+      return transposeB ? tf.matMul(rowsOfDy, rows, true, false) : tf.matMul(rows, rowsOfDy, true, false);
+    }
+    return transposeB ? tf.matMul(dy, a!, true, transposeA) : tf.matMul(a!, dy, !transposeA, false);
+  };
+  return { a: () => sumTo(left(), a!.shape), b: () => sumTo(right(), b!.shape) };
+}
+
+/** Sums the rows of dy that were read from the same place. x [.., N, ..] indexed on `axis`. */
+function gatherGradient(dy: tf.Tensor, x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
+  const at = axis < 0 ? axis + x.rank : axis;
+  const count = indices.rank;
+  const ids = tf.reshape(indices, [indices.size]) as tf.Tensor1D;
+  const before = x.shape.slice(0, at);
+  const after = x.shape.slice(at + 1);
+  const rows = tf.reshape(dy, [...before, indices.size, ...after]);
+  if (at === 0 || count === 0) return tf.reshape(tf.unsortedSegmentSum(rows, ids, x.shape[at]!), x.shape);
+  const order = [at, ...x.shape.keys()].filter((axis, i) => i === 0 || axis !== at);
+  const summed = tf.unsortedSegmentSum(tf.transpose(rows, order), ids, x.shape[at]!);
+  return tf.transpose(summed, tf.backend_util.getUndoAxesPermutation(order));
+}
+
+const kernel = (name: string, inputs: Record<string, tf.Tensor>, attributes: Attributes): tf.Tensor =>
+  tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap) as tf.Tensor;
+
+const STRUCTURE: Record<string, Rule> = {
+  BatchMatMul: { save: ['a', 'b'], gradient: matMulGradient },
+  Reshape: { save: ['x'], gradient: (dy, [x]) => ({ x: () => tf.reshape(dy, x!.shape) }) },
+  ExpandDims: { save: ['input'], gradient: (dy, [x]) => ({ input: () => tf.reshape(dy, x!.shape) }) },
+  Transpose: { gradient: (dy, _, { perm }) => ({ x: () => tf.transpose(dy, tf.backend_util.getUndoAxesPermutation(perm as number[])) }) },
+  Slice: {
+    save: ['x'],
+    gradient: (dy, [x], { begin, size }) => {
+      const [starts, sizes] = tf.slice_util.parseSliceParams(x!, begin as number[], size as number[]) as [number[], number[]];
+      const paddings = x!.shape.map((dim, axis): [number, number] => [starts[axis]!, dim - starts[axis]! - sizes[axis]!]);
+      return { x: () => tf.pad(dy, paddings) };
+    },
+  },
+  PadV2: {
+    save: ['x'],
+    gradient: (dy, [x], { paddings }) => ({ x: () => tf.slice(dy, (paddings as [number, number][]).map(([before]) => before), x!.shape) }),
+  },
+  Reverse: { gradient: (dy, _, { dims }) => ({ x: () => tf.reverse(dy, dims as number[]) }) },
+  Tile: {
+    save: ['x'],
+    gradient: (dy, [x], { reps }) => ({
+      x: () => {
+        const split = x!.shape.flatMap((dim, axis) => [(reps as number[])[axis]!, dim]);
+        return tf.reshape(tf.sum(tf.reshape(dy, split), x!.shape.map((_, axis) => 2 * axis)), x!.shape);
+      },
+    }),
+  },
+  GatherV2: {
+    save: ['x', 'indices'],
+    gradient: (dy, [x, indices], { axis, batchDims }) => ({
+      x: () => {
+        if (batchDims) throw new Error('The gradient of gather with batchDims is not defined: use a flat table with offsets.');
+        return gatherGradient(dy, x!, indices!, (axis as number | undefined) ?? 0);
+      },
+      indices: () => zeros(indices!),
+    }),
+  },
+  GatherNd: {
+    save: ['params', 'indices'],
+    gradient: (dy, [params, indices]) => ({ params: () => tf.scatterND(indices!, dy, params!.shape), indices: () => zeros(indices!) }),
+  },
+  ScatterNd: {
+    save: ['indices'],
+    gradient: (dy, [indices]) => ({ updates: () => tf.gatherND(dy, indices!), indices: () => zeros(indices!) }),
+  },
+  UnsortedSegmentSum: {
+    save: ['segmentIds'],
+    gradient: (dy, [ids]) => ({ x: () => tf.gather(dy, tf.cast(ids!, 'int32')), segmentIds: () => zeros(ids!) }),
+  },
+  Conv2D: {
+    save: ['x', 'filter'],
+    gradient: (dy, [x, filter], attributes) => ({
+      x: () => kernel('Conv2DBackpropInput', { dy, filter: filter! }, { ...attributes, inputShape: x!.shape }),
+      filter: () => kernel('Conv2DBackpropFilter', { x: x!, dy }, { ...attributes, filterShape: filter!.shape }),
+    }),
+  },
+  Conv2DBackpropInput: {
+    save: ['dy', 'filter'],
+    gradient: (ddx, [dy, filter], attributes) => ({
+      dy: () => kernel('Conv2D', { x: ddx, filter: filter! }, { ...attributes, dilations: attributes.dilations ?? 1 }),
+      filter: () => kernel('Conv2DBackpropFilter', { x: ddx, dy: dy! }, { ...attributes, filterShape: filter!.shape }),
+    }),
+  },
+  DepthwiseConv2dNative: {
+    save: ['x', 'filter'],
+    gradient: (dy, [x, filter], attributes) => ({
+      x: () => kernel('DepthwiseConv2dNativeBackpropInput', { dy, filter: filter! }, { ...attributes, inputShape: x!.shape }),
+      filter: () => kernel('DepthwiseConv2dNativeBackpropFilter', { x: x!, dy }, { ...attributes, filterShape: filter!.shape }),
+    }),
+  },
+  MaxPool: {
+    save: ['x'],
+    saveOutput: true,
+    gradient: (dy, [x, y], attributes) => ({ x: () => kernel('MaxPoolGrad', { dy, input: x!, output: y! }, attributes) }),
+  },
+  AvgPool: { save: ['x'], gradient: (dy, [x], attributes) => ({ x: () => kernel('AvgPoolGrad', { dy, input: x! }, attributes) }) },
+  ResizeBilinear: {
+    save: ['images'],
+    gradient: (dy, [images], attributes) => ({ images: () => kernel('ResizeBilinearGrad', { dy, images: images! }, attributes) }),
+  },
+  ResizeNearestNeighbor: {
+    save: ['images'],
+    gradient: (dy, [images], attributes) => ({ images: () => kernel('ResizeNearestNeighborGrad', { dy, images: images! }, attributes) }),
+  },
+};
+
+const FLAT: Record<string, Rule> = {
+  ...Object.fromEntries(['ArgMax', 'ArgMin', 'Ceil', 'Floor', 'Round', 'Sign', 'Step', 'ZerosLike', 'OnesLike', 'IsNan', 'IsInf', 'IsFinite', 'LogicalNot'].map((name) => [name, flat('x')])),
+  ...Object.fromEntries(
+    ['Equal', 'NotEqual', 'Greater', 'GreaterEqual', 'Less', 'LessEqual', 'LogicalAnd', 'LogicalOr', 'FloorDiv'].map((name) => [name, flat('a', 'b')]),
+  ),
+  OneHot: flat('indices'),
+};
+
+function register(): void {
+  const rules = { ...UNARY, ...BINARY, ...REDUCTIONS, ...STRUCTURE, ...FLAT };
+  for (const [kernelName, { save, saveOutput, gradient }] of Object.entries(rules)) {
+    tf.registerGradient({ kernelName, inputsToSave: save ?? [], outputsToSave: [saveOutput ?? false], gradFunc: gradient as tf.GradFunc });
+  }
+  registerVariadic();
+}
+
+/** Kernels over lists of tensors: one gradient function for each. */
+function registerVariadic(): void {
+  const each = (gradients: tf.Tensor[]): (() => tf.Tensor)[] => gradients.map((gradient) => () => gradient);
+  const listed = (kernelName: string, gradient: (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => tf.Tensor[]): void =>
+    tf.registerGradient({
+      kernelName,
+      saveAllInputs: true,
+      gradFunc: ((dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => each(gradient(dy, saved, attributes))) as unknown as tf.GradFunc,
+    });
+  listed('AddN', (dy, saved) => saved.map(() => dy));
+  listed('Pack', (dy, _, { axis }) => tf.unstack(dy, axis as number));
+  listed('Concat', (dy, saved, { axis }) => {
+    const at = tf.util.parseAxisParam(axis as number, saved[0]!.shape)[0]!;
+    return tf.split(dy, saved.map((x) => x.shape[at]!), at);
+  });
+  tf.registerGradient({ kernelName: 'Unpack', gradFunc: ((dys: tf.Tensor[], _: unknown, { axis }: Attributes) => ({ value: () => tf.stack([dys].flat(), axis as number) })) as unknown as tf.GradFunc });
+  tf.registerGradient({ kernelName: 'SplitV', gradFunc: ((dys: tf.Tensor[], _: unknown, { axis }: Attributes) => ({ x: () => tf.concat([dys].flat(), axis as number) })) as unknown as tf.GradFunc });
+}
+
+register();

@@ -1,0 +1,13 @@
+// TF.js functions, compiled: traced to ONNX, run by ONNX Runtime. See README.md in this folder.
+import './gradients.js';
+
+export { tf } from './tf.js';
+export { compile } from './compile.js';
+export type { CompileOptions, Compiled } from './compile.js';
+export type { Structure } from './structure.js';
+export { ENGINES, engineInUse, useEngine } from './engines.js';
+export type { EngineName } from './engines.js';
+export { randomKey, randomNormal, randomUniform } from './random.js';
+export type { RandomKey } from './random.js';
+export { stopGradient } from './stop-gradient.js';
+export { defaultThreads, loadRuntime, setDefaultThreads } from './runtime.js';

@@ -1,0 +1,174 @@
+// Kernels that move data without computing: reshape, slice, join, gather, scatter, tile.
+import { sizeOf } from '../../shape.js';
+import type { Value } from '../graph.js';
+import type { Lower, Lowering } from '../lowering.js';
+import { tf } from '../tf.js';
+
+const axisOf = (x: Value, axis: unknown): number => ((axis as number) < 0 ? (axis as number) + x.shape.length : (axis as number));
+
+/** Concatenates where TF.js allows empty operands. */
+function concat(g: Lower, inputs: Record<string, Value>, axis: unknown): Value {
+  const all = Object.values(inputs);
+  const filled = all.filter((x) => sizeOf(x.shape) > 0);
+  return filled.length === 0 ? all[0]! : g.concat(filled, axisOf(filled[0]!, axis));
+}
+
+function pack(g: Lower, inputs: Record<string, Value>, axis: unknown): Value {
+  const all = Object.values(inputs);
+  const at = (axis as number) < 0 ? (axis as number) + all[0]!.shape.length + 1 : (axis as number);
+  return g.concat(
+    all.map((x) => g.reshape(x, x.shape.toSpliced(at, 0, 1))),
+    at,
+  );
+}
+
+function unpack(g: Lower, x: Value, axis: number): Value[] {
+  const size = x.shape.with(axis, 1);
+  return Array.from({ length: x.shape[axis]! }, (_, i) => {
+    const begin = x.shape.map((_, a) => (a === axis ? i : 0));
+    return g.reshape(g.slice(x, begin, size), x.shape.toSpliced(axis, 1));
+  });
+}
+
+function split(g: Lower, x: Value, parts: number | number[], axis: number): Value[] {
+  const sizes = tf.backend_util.prepareSplitSize({ shape: [...x.shape] } as tf.Tensor, parts, axis);
+  let at = 0;
+  return sizes.map((extent) => {
+    const begin = x.shape.map((_, a) => (a === axis ? at : 0));
+    at += extent;
+    return g.slice(x, begin, x.shape.with(axis, extent));
+  });
+}
+
+function stridedSlice(g: Lower, x: Value, attributes: Record<string, unknown>): Value {
+  const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attributes as unknown as {
+    begin: number[];
+    end: number[];
+    strides: number[];
+    beginMask: number;
+    endMask: number;
+    ellipsisMask: number;
+    newAxisMask: number;
+    shrinkAxisMask: number;
+  };
+  const info = tf.slice_util.sliceInfo([...x.shape], begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask);
+  const size = tf.slice_util.computeOutShape(info.begin, info.end, info.strides);
+  return g.reshape(g.slice(x, info.begin, size, info.strides), info.finalShape);
+}
+
+/** Gather with leading batch axes: each batch looks up its own rows, through one flat table. */
+function gather(g: Lower, x: Value, indices: Value, axis: number, batchDims: number): Value {
+  if (batchDims === 0) return g.gather(x, indices, axis);
+  const info = tf.backend_util.segment_util.collectGatherOpShapeInfo(
+    { shape: [...x.shape] } as tf.Tensor,
+    { shape: [...indices.shape] } as tf.Tensor,
+    axis,
+    batchDims,
+  );
+  const { batchSize, outerSize, dimSize, sliceSize } = info;
+  const perBatch = sizeOf(indices.shape) / batchSize;
+  const moved = g.transpose(g.reshape(x, [batchSize, outerSize, dimSize, sliceSize]), [0, 2, 1, 3]);
+  const table = g.reshape(moved, [batchSize * dimSize, outerSize * sliceSize]);
+  const offsets = g.constant('int32', [batchSize, 1], Int32Array.from({ length: batchSize }, (_, i) => i * dimSize));
+  const flat = g.add(g.reshape(indices, [batchSize, perBatch]), offsets);
+  const rows = g.reshape(g.gather(table, flat, 0), [batchSize, perBatch, outerSize, sliceSize]);
+  return g.reshape(g.transpose(rows, [0, 2, 1, 3]), info.outputShape);
+}
+
+/** Sums rows of `updates` into a zero tensor at `indices` (last axis of int32 indices). */
+function scatterAdd(g: Lower, indices: Value, updates: Value, shape: readonly number[]): Value {
+  const zeros = g.fill(shape, 0, updates.dtype as 'float32');
+  return g.op('ScatterND', [zeros, g.cast(indices, 'int64'), updates], { dtype: updates.dtype, shape }, { reduction: 'add' });
+}
+
+function unsortedSegmentSum(g: Lower, x: Value, ids: Value, numSegments: number): Value {
+  const shape = [numSegments, ...x.shape.slice(ids.shape.length)];
+  return scatterAdd(g, g.reshape(ids, [...ids.shape, 1]), x, shape);
+}
+
+function reverse(g: Lower, x: Value, dims: number | number[]): Value {
+  const axes = new Set([dims].flat().map((axis) => axisOf(x, axis)));
+  const begin = x.shape.map((dim, axis) => (axes.has(axis) ? dim - 1 : 0));
+  const strides = x.shape.map((_, axis) => (axes.has(axis) ? -1 : 1));
+  return g.slice(x, begin, x.shape, strides);
+}
+
+function mirrorPad(g: Lower, x: Value, paddings: [number, number][], mode: string): Value {
+  const shape = x.shape.map((dim, axis) => dim + paddings[axis]![0] + paddings[axis]![1]);
+  // ONNX reflects without repeating the edge; "symmetric" repeats it, which is one step of edge padding at a time.
+  if (mode === 'reflect') {
+    const pads = [...paddings.map(([before]) => before), ...paddings.map(([, after]) => after)];
+    return g.op('Pad', [x, g.ints(pads)], { dtype: x.dtype, shape }, { mode: 'reflect' });
+  }
+  return x.shape.reduce((value, dim, axis) => {
+    const [before, after] = paddings[axis]!;
+    const order = [
+      ...Array.from({ length: before }, (_, i) => before - 1 - i),
+      ...Array.from({ length: dim }, (_, i) => i),
+      ...Array.from({ length: after }, (_, i) => dim - 1 - i),
+    ];
+    return before + after === 0 ? value : g.gather(value, g.constant('int32', [order.length], Int32Array.from(order)), axis);
+  }, x);
+}
+
+/** Channels to blocks of pixels. TF.js and ONNX's DCR mode agree once channels come first. */
+function depthToSpace(g: Lower, x: Value, block: number): Value {
+  const [b, h, w, c] = x.shape as [number, number, number, number];
+  const parts = g.reshape(x, [b, h, w, block, block, c / block ** 2]);
+  return g.reshape(g.transpose(parts, [0, 1, 3, 2, 4, 5]), [b, h * block, w * block, c / block ** 2]);
+}
+
+export const arrays: Record<string, Lowering> = {
+  Reshape: (g, { x }, { shape }) => g.reshape(x!, tf.util.inferFromImplicitShape(shape as number[], sizeOf(x!.shape))),
+  ExpandDims: (g, { input }, { dim }) => {
+    const at = (dim as number) < 0 ? (dim as number) + input!.shape.length + 1 : (dim as number);
+    return g.reshape(input!, input!.shape.toSpliced(at, 0, 1));
+  },
+  Transpose: (g, { x }, { perm }) => g.transpose(x!, perm as number[]),
+  Concat: (g, inputs, { axis }) => concat(g, inputs, axis),
+  Pack: (g, inputs, { axis }) => pack(g, inputs, axis),
+  Unpack: (g, { value }, { axis }) => unpack(g, value!, axisOf(value!, axis)),
+  SplitV: (g, { x }, { numOrSizeSplits, axis }) => split(g, x!, numOrSizeSplits as number[], axisOf(x!, axis)),
+  Slice: (g, { x }, { begin, size }) => {
+    const [starts, sizes] = tf.slice_util.parseSliceParams({ shape: [...x!.shape] } as tf.Tensor, begin as number[], size as number[]);
+    return g.slice(x!, starts as number[], sizes as number[]);
+  },
+  StridedSlice: (g, { x }, attributes) => stridedSlice(g, x!, attributes),
+  PadV2: (g, { x }, { paddings, constantValue }) => g.pad(x!, paddings as [number, number][], constantValue as number),
+  MirrorPad: (g, { x }, { paddings, mode }) => mirrorPad(g, x!, paddings as [number, number][], mode as string),
+  Tile: (g, { x }, { reps }) => {
+    const repeats = reps as number[];
+    return g.op('Tile', [x!, g.ints(repeats)], { dtype: x!.dtype, shape: x!.shape.map((dim, i) => dim * repeats[i]!) });
+  },
+  Reverse: (g, { x }, { dims }) => reverse(g, x!, dims as number[]),
+  GatherV2: (g, { x, indices }, { axis, batchDims }) => gather(g, x!, indices!, axisOf(x!, axis), (batchDims as number | undefined) ?? 0),
+  GatherNd: (g, { params, indices }) => {
+    const depth = indices!.shape[indices!.shape.length - 1]!;
+    const shape = [...indices!.shape.slice(0, -1), ...params!.shape.slice(depth)];
+    return g.op('GatherND', [params!, g.cast(indices!, 'int64')], { dtype: params!.dtype, shape });
+  },
+  ScatterNd: (g, { indices, updates }, { shape }) => scatterAdd(g, indices!, updates!, shape as number[]),
+  TensorScatterUpdate: (g, { tensor, indices, updates }) => g.op('ScatterND', [tensor!, g.cast(indices!, 'int64'), updates!], tensor!),
+  UnsortedSegmentSum: (g, { x, segmentIds }, { numSegments }) => unsortedSegmentSum(g, x!, segmentIds!, numSegments as number),
+  OneHot: (g, { indices }, { depth, onValue, offValue, dtype }) => {
+    const type = (dtype as 'float32' | 'int32' | undefined) ?? 'float32';
+    const data = type === 'int32' ? Int32Array.of(offValue as number, onValue as number) : Float32Array.of(offValue as number, onValue as number);
+    const values = g.constant(type, [2], data);
+    const size = g.constant('int64', [], BigInt64Array.of(BigInt(depth as number)));
+    return g.op('OneHot', [indices!, size, values], { dtype: type, shape: [...indices!.shape, depth as number] }, { axis: -1 });
+  },
+  Fill: (g, _, { shape, value, dtype }) => g.fill(shape as number[], value as number, (dtype as 'float32' | undefined) ?? 'float32'),
+  Range: (g, _, { start, stop, step, dtype }) => {
+    const from = start as number;
+    const by = step as number;
+    const length = Math.max(0, Math.ceil(((stop as number) - from) / by));
+    const values = Array.from({ length }, (_, i) => from + i * by);
+    return dtype === 'int32' ? g.constant('int32', [length], Int32Array.from(values)) : g.constant('float32', [length], Float32Array.from(values));
+  },
+  LinSpace: (g, _, { start, stop, num }) => {
+    const count = num as number;
+    const by = ((stop as number) - (start as number)) / Math.max(1, count - 1);
+    return g.constant('float32', [count], Float32Array.from({ length: count }, (_, i) => (start as number) + i * by));
+  },
+  DepthToSpace: (g, { x }, { blockSize }) => depthToSpace(g, x!, blockSize as number),
+};

@@ -1,0 +1,8 @@
+import type { Lowering } from '../lowering.js';
+import { arrays } from './arrays.js';
+import { conv } from './conv.js';
+import { elementwise } from './elementwise.js';
+import { reduce } from './reduce.js';
+
+/** Every TF.js kernel the engine can lower, by kernel name. */
+export const LOWERINGS: Readonly<Record<string, Lowering>> = { ...elementwise, ...arrays, ...reduce, ...conv };

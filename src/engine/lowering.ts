@@ -1,0 +1,199 @@
+// What a kernel lowering sees: a graph builder, the target it builds for, and a handful of ONNX idioms.
+import { EngineError } from '../errors.js';
+import { sameShape, sizeOf } from '../shape.js';
+import { GraphBuilder } from './graph.js';
+import type { Attribute, Dtype, Value } from './graph.js';
+
+/** What the graph will run on. */
+export interface Target {
+  /** ONNX Runtime's `com.microsoft` operators may be used; false for exported files. */
+  microsoft: boolean;
+  /** Channel block of ONNX Runtime's NCHWc convolutions (8 or 16), 0 where they are not to be used. */
+  nchwcBlock: number;
+}
+
+/** Standard ONNX only: what `exportOnnx` writes. */
+export const PORTABLE: Target = { microsoft: false, nchwcBlock: 0 };
+
+export type KernelAttributes = Record<string, unknown>;
+
+/** Turns one TF.js kernel into graph nodes. `inputs` is keyed as TF.js names them, or an array for variadic kernels. */
+export type Lowering = (g: Lower, inputs: Record<string, Value>, attributes: KernelAttributes) => Value | Value[];
+
+/** A {@link GraphBuilder} that speaks in idioms. Every method returns a value of fully known shape. */
+export class Lower extends GraphBuilder {
+  constructor(readonly target: Target) {
+    super();
+  }
+
+  /** Elementwise operator on one value, same shape and dtype. */
+  unary(op: string, x: Value, attributes: Record<string, Attribute> = {}): Value {
+    return this.op(op, [x], x, attributes);
+  }
+
+  /** Elementwise operator on two values with NumPy broadcasting. */
+  binary(op: string, a: Value, b: Value, dtype: Dtype = a.dtype): Value {
+    return this.op(op, [a, b], { dtype, shape: broadcastShapes(op, a.shape, b.shape) });
+  }
+
+  add(a: Value, b: Value): Value {
+    return this.binary('Add', a, b);
+  }
+
+  sub(a: Value, b: Value): Value {
+    return this.binary('Sub', a, b);
+  }
+
+  mul(a: Value, b: Value): Value {
+    return this.binary('Mul', a, b);
+  }
+
+  /** A scalar of x's dtype, for arithmetic with x. */
+  like(x: Value, value: number): Value {
+    return this.scalar(value, x.dtype as 'float32' | 'int32');
+  }
+
+  cast(x: Value, dtype: Dtype): Value {
+    if (x.dtype === dtype) return x;
+    const code = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9 }[dtype];
+    return this.op('Cast', [x], { dtype, shape: x.shape }, { to: code });
+  }
+
+  where(condition: Value, a: Value, b: Value): Value {
+    const shape = broadcastShapes('Where', broadcastShapes('Where', a.shape, b.shape), condition.shape);
+    return this.op('Where', [condition, a, b], { dtype: a.dtype, shape });
+  }
+
+  reshape(x: Value, shape: readonly number[]): Value {
+    if (sameShape(x.shape, shape)) return x;
+    const source = x.node?.op === 'Reshape' ? x.node.inputs[0]! : x;
+    if (sameShape(source.shape, shape)) return source;
+    return this.op('Reshape', [source, this.ints(shape)], { dtype: x.dtype, shape });
+  }
+
+  /** Permutes axes; consecutive transposes fold into one, those that move only extents of 1 become reshapes. */
+  transpose(x: Value, perm: readonly number[]): Value {
+    if (x.node?.op === 'Transpose') {
+      const before = x.node.attributes.perm as number[];
+      return this.transpose(
+        x.node.inputs[0]!,
+        perm.map((axis) => before[axis]!),
+      );
+    }
+    const shape = perm.map((axis) => x.shape[axis]!);
+    const moved = perm.filter((axis) => x.shape[axis]! !== 1);
+    if (moved.every((axis, i) => i === 0 || moved[i - 1]! < axis)) return this.reshape(x, shape);
+    return this.op('Transpose', [x], { dtype: x.dtype, shape }, { perm: [...perm] });
+  }
+
+  expand(x: Value, shape: readonly number[]): Value {
+    if (sameShape(x.shape, shape)) return x;
+    return this.op('Expand', [x, this.ints(shape)], { dtype: x.dtype, shape });
+  }
+
+  /** A value filled with one number, without storing it more than once. */
+  fill(shape: readonly number[], value: number, dtype: 'float32' | 'int32' | 'bool'): Value {
+    return this.expand(this.scalar(value, dtype), shape);
+  }
+
+  /** Slices `[begin, begin + size * stride)` of every axis. */
+  slice(x: Value, begin: readonly number[], size: readonly number[], strides?: readonly number[]): Value {
+    const axes = x.shape.map((_, axis) => axis).filter((axis) => begin[axis] !== 0 || size[axis] !== x.shape[axis] || (strides?.[axis] ?? 1) !== 1);
+    if (axes.length === 0) return x;
+    const starts = axes.map((axis) => begin[axis]!);
+    const steps = axes.map((axis) => strides?.[axis] ?? 1);
+    const ends = axes.map((axis, i) => sliceEnd(begin[axis]!, size[axis]!, steps[i]!));
+    const inputs = [x, this.ints(starts), this.ints(ends), this.ints(axes)];
+    if (steps.some((step) => step !== 1)) inputs.push(this.ints(steps));
+    return this.op('Slice', inputs, { dtype: x.dtype, shape: size });
+  }
+
+  concat(xs: readonly Value[], axis: number): Value {
+    if (xs.length === 1) return xs[0]!;
+    const shape = [...xs[0]!.shape];
+    shape[axis] = xs.reduce((sum, x) => sum + x.shape[axis]!, 0);
+    return this.op('Concat', [...xs], { dtype: xs[0]!.dtype, shape }, { axis });
+  }
+
+  /** Pads with a constant; `paddings` is [before, after] for every axis. */
+  pad(x: Value, paddings: readonly (readonly [number, number])[], value = 0): Value {
+    if (paddings.every(([before, after]) => before === 0 && after === 0)) return x;
+    const shape = x.shape.map((dim, axis) => dim + paddings[axis]![0] + paddings[axis]![1]);
+    const pads = [...paddings.map(([before]) => before), ...paddings.map(([, after]) => after)];
+    return this.op('Pad', [x, this.ints(pads), this.like(x, value)], { dtype: x.dtype, shape }, { mode: 'constant' });
+  }
+
+  /** ReduceSum, ReduceMax, ... over `axes`. */
+  reduce(op: string, x: Value, axes: readonly number[], keepDims: boolean): Value {
+    const reduced = new Set(axes.map((axis) => (axis < 0 ? axis + x.shape.length : axis)));
+    if (reduced.size === 0) return x;
+    const shape = x.shape.flatMap((dim, axis) => (reduced.has(axis) ? (keepDims ? [1] : []) : [dim]));
+    return this.op(op, [x, this.ints([...reduced].toSorted((a, b) => a - b))], { dtype: x.dtype, shape }, { keepdims: keepDims ? 1 : 0 });
+  }
+
+  gather(x: Value, indices: Value, axis: number): Value {
+    const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
+    return this.op('Gather', [x, indices], { dtype: x.dtype, shape }, { axis });
+  }
+
+  /** Matrix product over the last two axes, batch axes broadcast, either side optionally transposed. */
+  matMul(a: Value, b: Value, transposeA = false, transposeB = false): Value {
+    const [m, k] = lastTwo(a.shape, transposeA);
+    const [, n] = lastTwo(b.shape, transposeB);
+    const batch = broadcastShapes('MatMul', a.shape.slice(0, -2), b.shape.slice(0, -2));
+    const result = { dtype: a.dtype, shape: [...batch, m, n] };
+    if (a.shape.length === 2 && b.shape.length === 2 && a.dtype === 'float32') {
+      return this.op('Gemm', [a, b], result, { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 });
+    }
+    if (!transposeA && b.shape.length === 2 && a.dtype === 'float32') {
+      // One tall product instead of a batch of small ones against the same matrix.
+      const flat = this.matMul(this.reshape(a, [sizeOf(a.shape) / k, k]), b, false, transposeB);
+      return this.reshape(flat, result.shape);
+    }
+    if ((transposeA || transposeB) && this.target.microsoft && a.dtype === 'float32') {
+      return this.op('FusedMatMul', [a, b], result, { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 }, 'com.microsoft');
+    }
+    const left = transposeA ? this.swapLastTwo(a) : a;
+    const right = transposeB ? this.swapLastTwo(b) : b;
+    return this.op('MatMul', [left, right], result);
+  }
+
+  /** ONNX returns positions as int64; TF.js wants int32. */
+  argument(op: 'ArgMax' | 'ArgMin', x: Value, axis: number): Value {
+    const shape = x.shape.filter((_, i) => i !== axis);
+    return this.cast(this.op(op, [x], { dtype: 'int64', shape }, { axis, keepdims: 0 }), 'int32');
+  }
+
+  private swapLastTwo(x: Value): Value {
+    const rank = x.shape.length;
+    const perm = x.shape.map((_, axis) => axis);
+    perm[rank - 1] = rank - 2;
+    perm[rank - 2] = rank - 1;
+    return this.transpose(x, perm);
+  }
+}
+
+function lastTwo(shape: readonly number[], transposed: boolean): [number, number] {
+  const rows = shape[shape.length - 2]!;
+  const columns = shape[shape.length - 1]!;
+  return transposed ? [columns, rows] : [rows, columns];
+}
+
+/** ONNX reads an end below zero as counted from the back, so a descending slice down to index 0 ends at -infinity. */
+function sliceEnd(begin: number, size: number, stride: number): number {
+  const end = begin + (size - 1) * stride + Math.sign(stride);
+  return stride < 0 && end < 0 ? Number.MIN_SAFE_INTEGER : end;
+}
+
+/** NumPy broadcasting of two shapes. */
+export function broadcastShapes(where: string, a: readonly number[], b: readonly number[]): number[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const left = a[a.length - rank + i] ?? 1;
+    const right = b[b.length - rank + i] ?? 1;
+    if (left !== right && left !== 1 && right !== 1) {
+      throw new EngineError('E_ENGINE_SHAPE', `${where}: expected shapes that broadcast, received [${a.join(', ')}] and [${b.join(', ')}].`);
+    }
+    return left === 1 ? right : left;
+  });
+}

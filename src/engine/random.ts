@@ -1,0 +1,50 @@
+// Random tensors for compiled functions. In a trace a draw becomes an input that each call fills from the key it is
+// given; run eagerly, the same call fills it at once. Either way the numbers depend on (key, stream, shape) alone.
+import { EngineError } from '../errors.js';
+import { fillNormal, fillUniform, streamId } from '../rng.js';
+import { sizeOf } from '../shape.js';
+import { currentTrace } from './trace.js';
+import type { RandomKind } from './trace.js';
+import { tf } from './tf.js';
+
+/** int32 [2]: seed and step, both in [0, 2^31). Make one with {@link randomKey} and pass it as an argument. */
+export type RandomKey = tf.Tensor1D;
+
+/** A key to hand to a compiled function. The caller disposes it. */
+export function randomKey(seed: number, step: number): RandomKey {
+  for (const [name, value] of [['seed', seed], ['step', step]] as const) {
+    if (!Number.isInteger(value) || value < 0 || value >= 2 ** 31) {
+      throw new EngineError('E_RANDOM_KEY', `randomKey(${name}): expected an integer in [0, 2^31), received ${value}.`);
+    }
+  }
+  return tf.tensor1d([seed, step], 'int32');
+}
+
+/** float32 uniforms in (0, 1) of the given shape. `stream` separates the draws of one function. */
+export function randomUniform(key: RandomKey, shape: number[], stream: string): tf.Tensor {
+  return draw('uniform', key, shape, stream);
+}
+
+/** float32 standard normals of the given shape. `stream` separates the draws of one function. */
+export function randomNormal(key: RandomKey, shape: number[], stream: string): tf.Tensor {
+  return draw('normal', key, shape, stream);
+}
+
+function draw(kind: RandomKind, key: RandomKey, shape: number[], stream: string): tf.Tensor {
+  const trace = currentTrace();
+  if (!trace) {
+    const [seed, step] = key.dataSync();
+    return tf.tensor(fillRandom(kind, seed!, step!, streamId(stream), new Float32Array(sizeOf(shape))), shape, 'float32');
+  }
+  const keyValue = trace.valueOf(key);
+  if (keyValue.name === undefined) {
+    throw new EngineError('E_RANDOM_KEY', `${trace.name}: expected the random key to be an argument of the compiled function, received a computed tensor.`);
+  }
+  const value = trace.builder.input(`random${trace.randoms.length}_${stream.replace(/\W/g, '_')}`, 'float32', shape);
+  trace.randoms.push({ value, kind, stream: streamId(stream), key: keyValue });
+  return tf.engine().makeTensorFromTensorInfo(trace.hold(value));
+}
+
+export function fillRandom(kind: RandomKind, seed: number, step: number, stream: number, out: Float32Array): Float32Array {
+  return (kind === 'uniform' ? fillUniform : fillNormal)({ seed, stream, step }, out);
+}

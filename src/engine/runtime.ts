@@ -1,0 +1,109 @@
+// ONNX Runtime: the only place that talks to it. The native library when it loads, WebAssembly otherwise.
+import { availableParallelism } from 'node:os';
+import type { InferenceSession, Tensor } from 'onnxruntime-common';
+import { EngineError, messageOf } from '../errors.js';
+import type { Data, Dtype } from './graph.js';
+
+/** The part of the onnxruntime-node and onnxruntime-web packages that is used. */
+interface Ort {
+  InferenceSession: { create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession> };
+  Tensor: new (type: string, data: Data, dims: readonly number[]) => Tensor;
+  env: { logLevel?: string; wasm?: { numThreads?: number } };
+}
+
+export type OrtTensor = Tensor;
+
+export interface Runtime {
+  /** `native` is onnxruntime-node, `wasm` is onnxruntime-web. */
+  readonly kind: 'native' | 'wasm';
+  readonly version: string;
+  tensor(dtype: Dtype, data: Data, shape: readonly number[]): OrtTensor;
+  createSession(model: Uint8Array, options?: SessionOptions): Promise<Session>;
+}
+
+export interface SessionOptions {
+  /** Threads inside one operator. Default: {@link defaultThreads}. */
+  threads?: number;
+  /** Graph optimisations of ONNX Runtime. Default `all`. */
+  optimization?: 'disabled' | 'basic' | 'extended' | 'all';
+  /** Writes a Chrome trace of every operator to files that begin with this path. */
+  profilePrefix?: string;
+}
+
+export interface Session {
+  run(feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor | null>): Promise<Record<string, OrtTensor>>;
+  /** Stops profiling, where it was asked for: the trace file is complete afterwards. */
+  endProfiling(): void;
+  release(): Promise<void>;
+}
+
+let threads = Math.max(1, Number(process.env.TESSERAE_THREADS) || availableParallelism());
+
+/** Threads each operator may use: TESSERAE_THREADS, or the cores this process may run on. */
+export function defaultThreads(): number {
+  return threads;
+}
+
+/** Sets the threads of sessions made from now on. Workers that run side by side share the cores by it. */
+export function setDefaultThreads(count: number): void {
+  threads = Math.max(1, Math.floor(count));
+}
+
+let loading: Promise<Runtime> | undefined;
+
+/**
+ * Loads ONNX Runtime once.
+ *
+ * @throws {EngineError} E_ENGINE_RUNTIME when neither the native library nor WebAssembly loads.
+ */
+export function loadRuntime(): Promise<Runtime> {
+  return (loading ??= load(process.env.TESSERAE_ORT));
+}
+
+/** Loads one build of ONNX Runtime, native first when none is named. Exported for tests of the fallback. */
+export async function load(wanted: string | undefined): Promise<Runtime> {
+  const failures: string[] = [];
+  if (wanted !== 'wasm') {
+    try {
+      return runtimeOf('native', (await import('onnxruntime-node')) as unknown as Ort & { default?: Ort });
+    } catch (error) {
+      failures.push(`onnxruntime-node: ${messageOf(error).split('\n')[0]}`);
+    }
+  }
+  try {
+    return runtimeOf('wasm', (await import('onnxruntime-web')) as unknown as Ort & { default?: Ort });
+  } catch (error) {
+    failures.push(`onnxruntime-web: ${messageOf(error).split('\n')[0]}`);
+  }
+  throw new EngineError('E_ENGINE_RUNTIME', `ONNX Runtime: expected onnxruntime-node or onnxruntime-web to load, received ${failures.join('; ')}. Reinstall with "npm ci".`);
+}
+
+function runtimeOf(kind: Runtime['kind'], module: Ort & { default?: Ort }): Runtime {
+  const ort = module.InferenceSession ? module : module.default!;
+  if (kind === 'wasm') ort.env.wasm!.numThreads = threads;
+  const versions = (ort.env as { versions?: Record<string, string> }).versions ?? {};
+  return {
+    kind,
+    version: versions.node ?? versions.web ?? versions.common ?? 'unknown',
+    tensor: (dtype, data, shape) => new ort.Tensor(dtype, data, shape),
+    createSession: async (model, options = {}) => {
+      const session = await ort.InferenceSession.create(model, {
+        executionProviders: [kind === 'native' ? 'cpu' : 'wasm'],
+        graphOptimizationLevel: options.optimization ?? 'all',
+        intraOpNumThreads: options.threads ?? threads,
+        interOpNumThreads: 1,
+        executionMode: 'sequential',
+        logSeverityLevel: 3,
+        enableProfiling: options.profilePrefix !== undefined,
+        ...(options.profilePrefix === undefined ? {} : { profileFilePrefix: options.profilePrefix }),
+        // Denormal numbers, plentiful in Adam's second moments, run a hundred times slower than normal ones.
+        extra: { session: { set_denormal_as_zero: '1' } },
+      });
+      return {
+        run: (feeds, fetches) => session.run(feeds, fetches) as Promise<Record<string, OrtTensor>>,
+        endProfiling: () => (session as unknown as { endProfiling(): void }).endProfiling(),
+        release: () => session.release(),
+      };
+    },
+  };
+}

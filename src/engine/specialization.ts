@@ -1,0 +1,239 @@
+// One compiled graph: a function specialised to the shapes, dtypes and plain arguments of one call.
+import { EngineError, messageOf } from '../errors.js';
+import { sizeOf } from '../shape.js';
+import type { Data, Dtype, Graph, Value } from './graph.js';
+import { reachable } from './graph.js';
+import type { Lower, Target } from './lowering.js';
+import { encodeModel } from './onnx.js';
+import { fillRandom } from './random.js';
+import { loadRuntime } from './runtime.js';
+import type { OrtTensor, Runtime, Session, SessionOptions } from './runtime.js';
+import { mapTensors, tensorsOf } from './structure.js';
+import type { Structure } from './structure.js';
+import { hostValues, setHostValues, tf, useHostBackend } from './tf.js';
+import { traceFunction } from './trace.js';
+import type { RandomInput } from './trace.js';
+
+type Host = Float32Array | Int32Array | Uint8Array;
+type AnyFunction = (...args: Structure[]) => Structure;
+
+export interface BuildOptions extends SessionOptions {
+  freeze?: boolean;
+}
+
+/** Where an input of the graph gets its data from at each call. */
+type Source = { argument: number } | { capture: tf.TensorInfo } | { variable: tf.Variable } | { random: RandomInput; key: number; buffer: Float32Array };
+
+/** A trace of a function with what is needed to feed it and to rebuild its result. */
+export interface TracedFunction {
+  graph: Graph;
+  sources: Map<Value, Source>;
+  /** Variables in the order of the graph's last outputs. */
+  written: tf.Variable[];
+  /** The result with placeholder tensors, to be replaced in order by the graph's first outputs. */
+  result: Structure;
+  resultShapes: { dtype: tf.DataType; shape: number[] }[];
+}
+
+/**
+ * Traces `fn` for arguments like `args`.
+ *
+ * @throws {EngineError} as {@link traceFunction}; E_TRACE_VARIABLES when a second trace creates variables again.
+ */
+export async function traceCall(name: string, fn: AnyFunction, args: readonly Structure[], target: Target, freeze: boolean): Promise<TracedFunction> {
+  const first = traceOnce(name, fn, args, target);
+  if (first.created.length === 0) return finish(name, first, freeze);
+  await initialise(name, first, args);
+  const second = traceOnce(name, fn, args, target);
+  if (second.created.length > 0) {
+    for (const { variable } of second.created) variable.dispose();
+    throw new EngineError('E_TRACE_VARIABLES', `${name}: expected variables to be created in the first call only, received new ones again. Create them outside, or keep them for the next call.`);
+  }
+  return finish(name, second, freeze);
+}
+
+type Once = ReturnType<typeof traceOnce>;
+
+function traceOnce(name: string, fn: AnyFunction, args: readonly Structure[], target: Target) {
+  let placeholders: Value[] = [];
+  let outputs: Value[] = [];
+  let result: Structure;
+  const { trace, created } = traceFunction(name, target, (trace) => {
+    placeholders = tensorsOf(args).map((tensor, i) => trace.builder.input(`arg${i}`, tensor.dtype as Dtype, tensor.shape));
+    let next = 0;
+    const symbolic = args.map((arg) => mapTensors(arg, () => tf.engine().makeTensorFromTensorInfo(trace.hold(placeholders[next++]!))));
+    result = fn(...symbolic);
+    outputs = tensorsOf(result).map((tensor) => trace.valueOf(tensor));
+  });
+  return { trace, created, placeholders, outputs, result };
+}
+
+/** Computes the initial values of variables the function created and moves the variables to the host. */
+async function initialise(name: string, once: Once, args: readonly Structure[]): Promise<void> {
+  const outputs = once.created.map(({ created }) => created!);
+  const traced = assemble(`${name}_init`, once, outputs, [], false);
+  const session = await Specialization.open(traced, {});
+  const values = await session.values(args);
+  await session.release();
+  once.created.forEach(({ variable }, i) => {
+    const tensor = tf.tensor(values[i]!, variable.shape, variable.dtype as 'float32');
+    variable.dataId = tensor.dataId;
+  });
+}
+
+function finish(name: string, once: Once, freeze: boolean): TracedFunction {
+  const written = [...once.trace.variables.values()].filter((entry) => entry.written);
+  const traced = assemble(name, once, [...once.outputs, ...written.map((entry) => entry.written!)], written.map((entry) => entry.variable), freeze);
+  traced.result = once.result;
+  return traced;
+}
+
+/** Makes a graph of the nodes that `outputs` need and says where its inputs come from. */
+function assemble(name: string, once: Once, outputs: Value[], written: tf.Variable[], freeze: boolean): TracedFunction {
+  const { trace, placeholders } = once;
+  const sources = new Map<Value, Source>();
+  placeholders.forEach((value, argument) => sources.set(value, { argument }));
+  for (const { tensor, value } of trace.captures.values()) sources.set(value, { capture: tensor });
+  for (const { variable, read } of trace.variables.values()) if (read) sources.set(read, { variable });
+  for (const random of trace.randoms) {
+    sources.set(random.value, { random, key: placeholders.indexOf(random.key), buffer: new Float32Array(sizeOf(random.value.shape)) });
+  }
+  if (freeze) freezeSources(sources);
+
+  const named = nameOutputs(trace.builder, outputs);
+  const nodes = reachable(named.map(({ value }) => value));
+  const used = new Set<Value>();
+  for (const node of nodes) for (const value of node.inputs) if (value?.name !== undefined && !value.data) used.add(value);
+  const inputs = [...sources.keys()].filter((value) => used.has(value));
+  const resultShapes = outputs.slice(0, outputs.length - written.length).map(({ dtype, shape }) => ({ dtype: dtype as tf.DataType, shape: [...shape] }));
+  return { graph: { name: identifier(name), inputs, outputs: named, nodes }, sources, written, result: null, resultShapes };
+}
+
+/** Turns what variables and captured tensors hold now into constants of the graph. */
+function freezeSources(sources: Map<Value, Source>): void {
+  for (const [value, source] of sources) {
+    const tensor = 'variable' in source ? source.variable : 'capture' in source ? source.capture : undefined;
+    if (!tensor) continue;
+    value.data = hostValues(tensor).slice() as Data;
+    sources.delete(value);
+  }
+}
+
+/** ONNX wants outputs to be distinct results of nodes: inputs, constants and repeats pass through an Identity. */
+function nameOutputs(g: Lower, outputs: Value[]): { name: string; value: Value }[] {
+  const taken = new Set<Value>();
+  return outputs.map((value, i) => {
+    const direct = value.node && !taken.has(value);
+    taken.add(value);
+    return { name: `out${i}`, value: direct ? value : g.multi('Identity', [value], [value])[0]! };
+  });
+}
+
+const identifier = (name: string): string => name.replace(/\W/g, '_') || 'function';
+
+/** Arrays the engine has made itself and may overwrite in place. */
+const owned = new WeakSet<Host>();
+
+/** ORT tensors over host arrays, so that an unchanged variable costs nothing to feed. */
+const wrapped = new WeakMap<Host, OrtTensor>();
+
+/** A traced function with its session. */
+export class Specialization {
+  private constructor(
+    private readonly traced: TracedFunction,
+    private readonly session: Session,
+    private readonly runtime: Runtime,
+  ) {}
+
+  get graph(): Graph {
+    return this.traced.graph;
+  }
+
+  static async build(name: string, fn: AnyFunction, args: readonly Structure[], target: Target, options: BuildOptions): Promise<Specialization> {
+    return Specialization.open(await traceCall(name, fn, args, target, options.freeze ?? false), options);
+  }
+
+  static async open(traced: TracedFunction, options: SessionOptions): Promise<Specialization> {
+    const runtime = await loadRuntime();
+    try {
+      return new Specialization(traced, await runtime.createSession(encodeModel(traced.graph), options), runtime);
+    } catch (error) {
+      throw new EngineError('E_ENGINE_SESSION', `${traced.graph.name}: ONNX Runtime refused the graph: ${messageOf(error).split('\n')[0]}.`, { cause: error });
+    }
+  }
+
+  /** Runs once: feeds, computes, writes variables back, rebuilds the result. */
+  async run(args: readonly Structure[]): Promise<Structure> {
+    const values = await this.values(args);
+    let next = 0;
+    useHostBackend();
+    return mapTensors(this.traced.result, () => {
+      const { dtype, shape } = this.traced.resultShapes[next]!;
+      return tf.tensor(values[next++]!, shape, dtype as 'float32');
+    });
+  }
+
+  /** Runs once and returns the result's tensors as typed arrays. */
+  async values(args: readonly Structure[]): Promise<Host[]> {
+    const { graph, written } = this.traced;
+    const tensors = tensorsOf(args);
+    const feeds: Record<string, OrtTensor> = {};
+    for (const input of graph.inputs) feeds[input.name!] = this.feed(input, tensors);
+    const results = graph.outputs.length - written.length;
+    const fetches: Record<string, OrtTensor | null> = {};
+    graph.outputs.forEach(({ name }, i) => {
+      fetches[name] = i < results ? null : (spares.get(written[i - results]!) ?? null);
+    });
+    const outputs = await this.session.run(feeds, fetches);
+    written.forEach((variable, i) => store(variable, outputs[graph.outputs[results + i]!.name]!));
+    return graph.outputs.slice(0, results).map(({ name }) => outputs[name]!.data as Host);
+  }
+
+  async release(): Promise<void> {
+    await this.session.release();
+  }
+
+  endProfiling(): void {
+    this.session.endProfiling();
+  }
+
+  private feed(input: Value, args: readonly tf.Tensor[]): OrtTensor {
+    const source = this.traced.sources.get(input)!;
+    if ('argument' in source) return this.wrap(hostValues(args[source.argument]!), input);
+    if ('capture' in source) return this.wrap(hostValues(source.capture), input);
+    if ('variable' in source) return this.wrap(hostValues(source.variable), input);
+    const [seed, step] = hostValues(args[source.key]!);
+    fillRandom(source.random.kind, seed!, step!, source.random.stream, source.buffer);
+    return this.wrap(source.buffer, input);
+  }
+
+  private wrap(values: Host, { dtype, shape }: Value): OrtTensor {
+    const known = wrapped.get(values);
+    if (known && known.dims.length === shape.length && known.dims.every((dim, i) => dim === shape[i])) return known;
+    const tensor = this.runtime.tensor(dtype, values, shape);
+    wrapped.set(values, tensor);
+    return tensor;
+  }
+}
+
+/**
+ * Arrays that variables held before their current ones. ONNX Runtime writes the next values there, so that a training
+ * step allocates nothing; writing over the current array instead would change it under nodes that still read it.
+ */
+const spares = new WeakMap<tf.Variable, OrtTensor>();
+
+/** Gives a variable its new value without touching tensors that share the old one. */
+function store(variable: tf.Variable, value: OrtTensor): void {
+  const values = value.data as Host;
+  const before = hostValues(variable);
+  wrapped.set(values, value);
+  if (useHostBackend().refCount(variable.dataId) > 1) {
+    spares.delete(variable);
+    variable.assign(tf.tensor(values, variable.shape, variable.dtype as 'float32'));
+  } else {
+    setHostValues(variable, values);
+    if (owned.has(before)) spares.set(variable, wrapped.get(before)!);
+    else spares.delete(variable);
+  }
+  owned.add(values);
+}

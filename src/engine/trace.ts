@@ -1,0 +1,276 @@
+// Runs a function once with symbolic tensors. A TF.js backend of ours stands in for the real one: each kernel TF.js
+// dispatches (forward, gradient and optimizer alike) becomes graph nodes instead of numbers.
+import { EngineError, TesseraeError, messageOf } from '../errors.js';
+import type { Dtype, Value } from './graph.js';
+import { LOWERINGS } from './kernels/index.js';
+import { Lower } from './lowering.js';
+import type { Lowering, Target } from './lowering.js';
+import { tf, useHostBackend } from './tf.js';
+
+const BACKEND = 'tesserae-trace';
+
+type DataId = tf.TensorInfo['dataId'];
+
+export type RandomKind = 'uniform' | 'normal';
+
+/** Random numbers that a compiled function draws anew at each call. */
+export interface RandomInput {
+  value: Value;
+  kind: RandomKind;
+  stream: number;
+  /** Which argument of the function is the key. */
+  key: Value;
+}
+
+/** A variable the function reads, assigns or creates. */
+export interface TracedVariable {
+  variable: tf.Variable;
+  /** The placeholder its current value is fed through, when it is read before any assignment. */
+  read?: Value;
+  /** The value it holds when the function returns, when it is assigned. */
+  written?: Value;
+  /** The initial value, when the function created it. */
+  created?: Value;
+}
+
+/** Everything learned from one run of the function. */
+export class Trace {
+  readonly builder: Lower;
+  /** Tensors from outside that the function uses without being given them. */
+  readonly captures = new Map<DataId, { tensor: tf.TensorInfo; value: Value }>();
+  readonly variables = new Map<tf.Variable, TracedVariable>();
+  readonly randoms: RandomInput[] = [];
+  private readonly held = new Map<DataId, { value: Value; references: number }>();
+  private readonly variableOf = new Map<DataId, tf.Variable>();
+
+  constructor(
+    readonly name: string,
+    target: Target,
+  ) {
+    this.builder = new Lower(target);
+    for (const variable of Object.values(tf.engine().state.registeredVariables)) this.variableOf.set(variable.dataId, variable);
+  }
+
+  /** The value a tensor stands for; tensors from outside become inputs of the graph. */
+  valueOf(tensor: tf.TensorInfo): Value {
+    const held = this.held.get(tensor.dataId);
+    if (held) return this.shaped(held.value, tensor);
+    const variable = this.variableOf.get(tensor.dataId);
+    if (variable) return this.shaped(this.readVariable(variable), tensor);
+    let capture = this.captures.get(tensor.dataId);
+    if (!capture) {
+      capture = { tensor, value: this.builder.input(`capture${this.captures.size}`, dtypeOf(this.name, tensor.dtype), tensor.shape) };
+      this.captures.set(tensor.dataId, capture);
+    }
+    return this.shaped(capture.value, tensor);
+  }
+
+  /** A tensor info that stands for `value`, owned by TF.js like any kernel's output. */
+  hold(value: Value): tf.TensorInfo {
+    const dataId = {};
+    this.held.set(dataId, { value, references: 1 });
+    return { dataId, shape: [...value.shape], dtype: value.dtype as tf.DataType };
+  }
+
+  assign(variable: tf.Variable, value: tf.TensorInfo): void {
+    this.entryOf(variable).written = this.valueOf(value);
+  }
+
+  retain(dataId: DataId): void {
+    const held = this.held.get(dataId);
+    if (held) held.references++;
+  }
+
+  references(dataId: DataId): number {
+    return this.held.get(dataId)?.references ?? 0;
+  }
+
+  release(dataId: DataId): boolean {
+    const held = this.held.get(dataId);
+    if (!held) return true;
+    held.references--;
+    if (held.references > 0) return false;
+    this.held.delete(dataId);
+    return true;
+  }
+
+  get size(): number {
+    return this.held.size;
+  }
+
+  /** Moves variables that the function created out of the trace: their initial values, to be computed once. */
+  takeCreated(before: ReadonlySet<tf.Variable>): TracedVariable[] {
+    const created: TracedVariable[] = [];
+    for (const variable of Object.values(tf.engine().state.registeredVariables)) {
+      if (before.has(variable)) continue;
+      const entry = this.entryOf(variable);
+      entry.created = this.held.get(variable.dataId)!.value;
+      created.push(entry);
+    }
+    return created;
+  }
+
+  private readVariable(variable: tf.Variable): Value {
+    const entry = this.entryOf(variable);
+    if (entry.written) return entry.written;
+    entry.read ??= this.builder.input(`var${this.variables.size - 1}_${safeName(variable.name)}`, dtypeOf(this.name, variable.dtype), variable.shape);
+    return entry.read;
+  }
+
+  private entryOf(variable: tf.Variable): TracedVariable {
+    let entry = this.variables.get(variable);
+    if (!entry) this.variables.set(variable, (entry = { variable }));
+    return entry;
+  }
+
+  /** Reshaped tensors share their data in TF.js: the same value under another shape. */
+  private shaped(value: Value, tensor: tf.TensorInfo): Value {
+    return this.builder.reshape(value, tensor.shape);
+  }
+}
+
+const safeName = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, '_');
+
+function dtypeOf(where: string, dtype: string): Dtype {
+  if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype;
+  throw new EngineError('E_ENGINE_DTYPE', `${where}: expected a float32, int32 or bool tensor, received ${dtype}.`);
+}
+
+let current: Trace | undefined;
+
+/** The trace under way, if any. */
+export function currentTrace(): Trace | undefined {
+  return current;
+}
+
+/** The backend TF.js believes in while a trace runs. */
+class TraceBackend extends tf.KernelBackend {
+  override write(values: tf.BackendValues | null, shape: number[], dtype: tf.DataType): DataId {
+    return active().hold(constantOf(active(), values, shape, dtype)).dataId;
+  }
+  override read(): Promise<tf.BackendValues> {
+    return Promise.reject(this.readError());
+  }
+  override readSync(): tf.BackendValues {
+    throw this.readError();
+  }
+  override disposeData(dataId: DataId): boolean {
+    return current?.release(dataId) ?? true;
+  }
+  override refCount(dataId: DataId): number {
+    return current?.references(dataId) ?? 0;
+  }
+  override incRef(dataId: DataId): void {
+    current?.retain(dataId);
+  }
+  override numDataIds(): number {
+    return current?.size ?? 0;
+  }
+  override memory(): { unreliable: boolean } {
+    return { unreliable: true };
+  }
+  override floatPrecision(): 32 {
+    return 32;
+  }
+  override epsilon(): number {
+    return 1e-7;
+  }
+  override dispose(): void {}
+
+  private readError(): EngineError {
+    return new EngineError('E_TRACE_READ', `${active().name}: expected a function that does not look at tensor values, received a read of one. Return the tensor instead and read it from the result.`);
+  }
+}
+
+function active(): Trace {
+  if (!current) throw new EngineError('E_TRACE_LEAK', 'compile: a symbolic tensor was used after its trace had ended. Return tensors instead of keeping them in outer variables.');
+  return current;
+}
+
+function constantOf(trace: Trace, values: tf.BackendValues | null, shape: number[], dtype: tf.DataType): Value {
+  const type = dtypeOf(trace.name, dtype);
+  const source = values as ArrayLike<number>;
+  const data = type === 'float32' ? Float32Array.from(source) : type === 'int32' ? Int32Array.from(source) : Uint8Array.from(source);
+  if (data.length > 1 && data.every((v) => Object.is(v, data[0]))) return trace.builder.fill(shape, data[0]!, type as 'float32');
+  return trace.builder.constant(type, shape, data);
+}
+
+function register(): void {
+  tf.registerBackend(BACKEND, () => new TraceBackend());
+  for (const [kernelName, lowering] of Object.entries(LOWERINGS)) registerTraceKernel(kernelName, lowering);
+  for (const { kernelName } of tf.getKernelsForBackend('cpu')) if (!(kernelName in LOWERINGS)) registerTraceKernel(kernelName, refuse(kernelName));
+}
+
+/** A kernel TF.js has and the engine does not: fails with all that is needed to find the call. */
+function refuse(kernelName: string): Lowering {
+  return (_, inputs) => {
+    const shapes = Object.entries(inputs).map(([key, value]) => `${key} ${value.dtype} [${value.shape.join(', ')}]`);
+    throw new EngineError('E_ENGINE_OP', `${active().name}: the engine cannot lower the TF.js kernel ${kernelName} of ${shapes.join(', ')}. Rewrite it in other ops, or run with the "reference" engine.`);
+  };
+}
+
+/** Makes a kernel known to the tracer. Used for TF.js's kernels and for the fused kernels of our own. */
+export function registerTraceKernel(kernelName: string, lowering: Lowering): void {
+  tf.registerKernel({
+    kernelName,
+    backendName: BACKEND,
+    kernelFunc: ({ inputs, attrs }) => {
+      const trace = active();
+      const entries = Object.entries(inputs as Record<string, tf.TensorInfo | null>).filter(([, tensor]) => tensor != null);
+      const values = Object.fromEntries(entries.map(([key, tensor]) => [key, trace.valueOf(tensor!)]));
+      const result = lowering(trace.builder, values, attrs ?? {});
+      return Array.isArray(result) ? result.map((value) => trace.hold(value)) : trace.hold(result);
+    },
+  });
+}
+
+/** Runs `fn` symbolically. Everything it makes is recorded in the returned trace; no tensor outlives the call. */
+export function traceFunction<T>(name: string, target: Target, fn: (trace: Trace) => T): { trace: Trace; result: T; created: TracedVariable[] } {
+  if (current) throw new EngineError('E_TRACE_NESTED', `${name}: a compiled function was called inside a trace. Call the plain function there; compile the outermost one.`);
+  useHostBackend();
+  const before = new Set(Object.values(tf.engine().state.registeredVariables));
+  const trace = new Trace(name, target);
+  const restore = enterTrace(trace);
+  try {
+    const result = tf.tidy(() => fn(trace) as tf.TensorContainer) as T;
+    const created = trace.takeCreated(before);
+    return { trace, result, created };
+  } catch (error) {
+    for (const variable of Object.values(tf.engine().state.registeredVariables)) if (!before.has(variable)) variable.dispose();
+    throw error instanceof TesseraeError ? error : explain(name, error);
+  } finally {
+    restore();
+  }
+}
+
+/** Swaps in the trace backend, symbolic assignment, and a guard against randomness that a graph would freeze. */
+function enterTrace(trace: Trace): () => void {
+  const assign = tf.Variable.prototype.assign;
+  const random = Math.random;
+  tf.Variable.prototype.assign = function (this: tf.Variable, value: tf.Tensor): void {
+    if (value.dtype !== this.dtype || value.shape.join() !== this.shape.join()) {
+      throw new EngineError('E_ENGINE_ASSIGN', `${trace.name}: variable ${this.name} expected ${this.dtype} [${this.shape.join(', ')}], received ${value.dtype} [${value.shape.join(', ')}].`);
+    }
+    trace.assign(this, value);
+  };
+  Math.random = () => {
+    throw new EngineError('E_TRACE_RANDOM', `${trace.name}: expected randomness through randomUniform or randomNormal with a key argument, received a draw that the graph would freeze.`);
+  };
+  current = trace;
+  void tf.setBackend(BACKEND);
+  return () => {
+    tf.Variable.prototype.assign = assign;
+    Math.random = random;
+    current = undefined;
+    useHostBackend();
+  };
+}
+
+/** A kernel that even the cpu backend lacks is reported by TF.js without the function's name. */
+function explain(name: string, error: unknown): Error {
+  const missing = /Kernel '(\w+)' not registered/.exec(messageOf(error));
+  if (!missing) return error as Error;
+  return new EngineError('E_ENGINE_OP', `${name}: the engine cannot lower the TF.js kernel ${missing[1]}. Rewrite it in other ops.`, { cause: error });
+}
+
+register();
