@@ -1,0 +1,48 @@
+import type { Image } from '../interfaces/media.js';
+import { Rng } from '../rng.js';
+
+export interface AugmentOptions {
+  /** Mirror half of the pictures left to right. */
+  flip?: boolean;
+  /** Shift by up to this many pixels each way, as padding with the border's pixels and cropping back would. */
+  crop?: number;
+}
+
+/** Which draw of the random numbers a picture gets. */
+export interface AugmentKey {
+  seed: number;
+  epoch: number;
+  /** Index of the sample in its split. */
+  index: number;
+}
+
+/** Varies a picture for training; a function of the arguments alone. Returns the same object when nothing changes. */
+export function augment(image: Image, options: AugmentOptions, key: AugmentKey): Image {
+  const rng = new Rng(key.seed, `augment/${key.epoch}`, key.index);
+  const mirrored = rng.uint32() % 2 === 1 && options.flip === true;
+  const reach = options.crop ?? 0;
+  const dx = rng.int(2 * reach + 1) - reach;
+  const dy = rng.int(2 * reach + 1) - reach;
+  return mirrored || dx !== 0 || dy !== 0 ? gather(image, mirrored, dx, dy) : image;
+}
+
+/** Takes every pixel from (x + dx, y + dy), clamped to the picture, mirrored first. */
+function gather(image: Image, mirrored: boolean, dx: number, dy: number): Image {
+  const { width, height, channels, pixels } = image;
+  const out = new Uint8Array(pixels.length);
+  const columns = Int32Array.from({ length: width }, (_, x) => {
+    const from = clamp(x + dx, width);
+    return (mirrored ? width - 1 - from : from) * channels;
+  });
+  for (let y = 0, o = 0; y < height; y++) {
+    const row = clamp(y + dy, height) * width * channels;
+    for (let x = 0; x < width; x++) {
+      for (let c = 0; c < channels; c++) out[o++] = pixels[row + columns[x]! + c]!;
+    }
+  }
+  return { ...image, pixels: out };
+}
+
+function clamp(at: number, extent: number): number {
+  return Math.min(Math.max(at, 0), extent - 1);
+}

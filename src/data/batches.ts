@@ -1,0 +1,297 @@
+// Batches of decoded pictures. Training batches are a pure function of (seed, step), so a resumed run reads what the
+// uninterrupted one would have read; decoding runs ahead of the consumer on libuv's threads while it computes.
+import { AbortedError, InputError, UsageError, type TesseraeError } from '../errors.js';
+import type { Dataset, Split } from '../interfaces/dataset.js';
+import { pixelsToFloat32, type DecodeOptions } from '../media/image.js';
+import { permutation } from '../rng.js';
+import { augment, type AugmentOptions } from './augment.js';
+import { mapLimit, PARALLEL } from './concurrency.js';
+import { decodeSample } from './open.js';
+
+/** Decoded pictures of one size, ready for a codec. */
+export interface Batch {
+  /** Training step, or number of the batch in an evaluation, from 0. */
+  step: number;
+  /** Samples in the batch; rows of `pixels` from here on are padding (evaluation only). */
+  count: number;
+  keys: string[];
+  /** float32 [B, H, W, C] in [-1, 1]. */
+  pixels: Float32Array;
+  captions: string[][];
+  /** int32 [count], -1 for a sample without a label. */
+  labels: Int32Array;
+  /** int32 [count], index of each sample in its split. */
+  indices: Int32Array;
+}
+
+/** A sample that could not be read or decoded. */
+export interface BadSample {
+  key: string;
+  split: Split;
+  index: number;
+}
+
+export interface BatchOptions extends Omit<DecodeOptions, 'size'> {
+  batchSize: number;
+  /** Size of every picture of the batch. */
+  size: { width: number; height: number };
+  /** Batches prepared ahead. Default 2. */
+  prefetch?: number;
+  /**
+   * Called once for each sample that cannot be used, which is then left out: in training the next usable sample in dataset
+   * order takes its place. Without it the first bad sample stops the iteration with its error.
+   */
+  onBad?: (error: TesseraeError, sample: BadSample) => void;
+  /** Decoded pictures kept in memory, shared between iterations. Default: one of 256 MiB for this iteration. */
+  cache?: PixelCache;
+  signal?: AbortSignal;
+}
+
+export interface TrainBatchOptions extends BatchOptions {
+  seed: number;
+  /** First step to produce. Default 0. */
+  startStep?: number;
+  /** Default none. */
+  augment?: AugmentOptions;
+  /** Default `train`. */
+  split?: Split;
+}
+
+export interface EvalBatchOptions extends BatchOptions {
+  /** Give the last batch `batchSize` rows as well, zeros beyond `count`, so that a compiled graph fits. Default false. */
+  pad?: boolean;
+  /** Only the first `limit` samples. */
+  limit?: number;
+}
+
+export const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
+
+/**
+ * Decoded pixels by sample, up to a number of bytes. What is in stays in: every epoch touches every sample once, so
+ * evicting would throw out exactly what is needed next.
+ */
+export class PixelCache {
+  private readonly pixels = new Map<string, Uint8Array>();
+  private used = 0;
+
+  constructor(readonly maxBytes: number = DEFAULT_CACHE_BYTES) {}
+
+  get bytes(): number {
+    return this.used;
+  }
+
+  get(key: string): Uint8Array | undefined {
+    return this.pixels.get(key);
+  }
+
+  add(key: string, pixels: Uint8Array): void {
+    if (this.used + pixels.length > this.maxBytes || this.pixels.has(key)) return;
+    // A view into a larger buffer would keep all of it alive.
+    this.pixels.set(key, pixels.byteLength < pixels.buffer.byteLength ? Uint8Array.from(pixels) : pixels);
+    this.used += pixels.length;
+  }
+}
+
+/**
+ * Endless batches for training, from `startStep` on. Each epoch is a permutation by (seed, epoch); batches run over its
+ * end into the next, so none is short and every sample is seen once an epoch.
+ *
+ * @throws {UsageError} E_DATA_OPTIONS; {InputError} E_DATA_EMPTY when the split has no sample, E_DATA_ALL_BAD when none of
+ *   them is usable; without `onBad` the error of the first bad sample.
+ */
+export function trainBatches(dataset: Dataset, options: TrainBatchOptions): AsyncGenerator<Batch, void, undefined> {
+  const { batchSize, seed, startStep = 0, split = 'train' } = options;
+  checkBatchOptions(options, dataset, split);
+  const loader = new Loader(dataset, split, options);
+  const order = new EpochOrder(dataset.size(split), seed);
+  const produce = async (step: number): Promise<Batch> => {
+    const places = Array.from({ length: batchSize }, (_, i) => order.at(step * batchSize + i));
+    const rows = await mapLimit(places, PARALLEL, ({ index, epoch }) => loader.loadOrNext(index, epoch, seed));
+    return loader.assemble(step, rows, batchSize);
+  };
+  return ahead(startStep, Number.POSITIVE_INFINITY, produce, options);
+}
+
+/**
+ * Every sample of a split once, in order; the last batch may be short, or padded with `pad`. Samples reported to `onBad`
+ * are missing from their batch.
+ *
+ * @throws as {@link trainBatches}, except that an empty split gives no batch.
+ */
+export function evalBatches(dataset: Dataset, split: Split, options: EvalBatchOptions): AsyncGenerator<Batch, void, undefined> {
+  const { batchSize, pad = false, limit = Number.POSITIVE_INFINITY } = options;
+  checkBatchOptions(options);
+  const loader = new Loader(dataset, split, options);
+  const size = Math.min(dataset.size(split), limit);
+  const produce = async (step: number): Promise<Batch> => {
+    const first = step * batchSize;
+    const indices = Array.from({ length: Math.min(batchSize, size - first) }, (_, i) => first + i);
+    const rows = await mapLimit(indices, PARALLEL, (index) => loader.load(index));
+    const good = rows.filter((row) => row !== undefined);
+    return loader.assemble(step, good, pad ? batchSize : good.length);
+  };
+  return ahead(0, Math.ceil(size / batchSize), produce, options);
+}
+
+/** The order in which training visits samples. */
+class EpochOrder {
+  private readonly epochs = new Map<number, Uint32Array>();
+
+  constructor(
+    private readonly size: number,
+    private readonly seed: number,
+  ) {}
+
+  at(position: number): { index: number; epoch: number } {
+    const epoch = Math.floor(position / this.size);
+    return { index: this.order(epoch)[position % this.size]!, epoch };
+  }
+
+  private order(epoch: number): Uint32Array {
+    const known = this.epochs.get(epoch);
+    if (known) return known;
+    const order = permutation(this.size, this.seed, 'data/order', epoch);
+    this.epochs.set(epoch, order);
+    for (const old of this.epochs.keys()) if (old < epoch - 1) this.epochs.delete(old);
+    return order;
+  }
+}
+
+/** One decoded sample. */
+interface Row {
+  index: number;
+  key: string;
+  captions: string[];
+  label?: number;
+  pixels: Uint8Array;
+}
+
+/** Reads, decodes and remembers the samples of a split. */
+class Loader {
+  private readonly cache: PixelCache;
+  private readonly bad = new Set<number>();
+  private readonly cachePrefix: string;
+
+  constructor(
+    private readonly dataset: Dataset,
+    private readonly split: Split,
+    private readonly options: BatchOptions & { augment?: AugmentOptions },
+  ) {
+    this.cache = options.cache ?? new PixelCache();
+    const { size, channels = 3, background, resize, kernel, maxPixels } = options;
+    this.cachePrefix = JSON.stringify([dataset.fingerprint, split, size.width, size.height, channels, background, resize, kernel, maxPixels]);
+  }
+
+  /** The sample, or undefined when it is bad and `onBad` was told. */
+  async load(index: number): Promise<Row | undefined> {
+    if (this.bad.has(index)) return undefined;
+    try {
+      return { index, ...this.dataset.describe(this.split, index), pixels: await this.pixels(index) };
+    } catch (error) {
+      this.report(error, index);
+      return undefined;
+    }
+  }
+
+  /** The sample, augmented; when it is bad, the next usable one in dataset order. */
+  async loadOrNext(index: number, epoch: number, seed: number): Promise<Row> {
+    const size = this.dataset.size(this.split);
+    for (let tried = 0; tried < size; tried++) {
+      const row = await this.load((index + tried) % size);
+      if (row) return this.augmented(row, { seed, epoch, index });
+    }
+    throw new InputError('E_DATA_ALL_BAD', `${this.dataset.source}: expected a usable sample in ${this.split}, found ${size} bad ones.`);
+  }
+
+  /** @param rows at most B samples; the rest of [B, H, W, C] stays zero. */
+  assemble(step: number, rows: readonly Row[], batchSize: number): Batch {
+    const { size, channels = 3 } = this.options;
+    const length = size.height * size.width * channels;
+    const pixels = new Float32Array(batchSize * length);
+    rows.forEach((row, i) => pixelsToFloat32(row.pixels, pixels, i * length));
+    return {
+      step,
+      count: rows.length,
+      keys: rows.map((row) => row.key),
+      pixels,
+      captions: rows.map((row) => row.captions),
+      labels: Int32Array.from(rows, (row) => row.label ?? -1),
+      indices: Int32Array.from(rows, (row) => row.index),
+    };
+  }
+
+  private augmented(row: Row, key: { seed: number; epoch: number; index: number }): Row {
+    const { augment: how, size, channels = 3 } = this.options;
+    if (!how) return row;
+    return { ...row, pixels: augment({ kind: 'image', ...size, channels, pixels: row.pixels }, how, key).pixels };
+  }
+
+  private async pixels(index: number): Promise<Uint8Array> {
+    const key = `${this.cachePrefix}${index}`;
+    const known = this.cache.get(key);
+    if (known) return known;
+    const { image } = await decodeSample(await this.dataset.read(this.split, index), this.options);
+    this.cache.add(key, image.pixels);
+    return image.pixels;
+  }
+
+  /** Bad input is reported or thrown; anything else is a bug or a broken disk and always thrown. */
+  private report(error: unknown, index: number): void {
+    const { onBad } = this.options;
+    if (!onBad || !(error instanceof InputError)) throw error;
+    if (this.bad.has(index)) return;
+    this.bad.add(index);
+    onBad(error, { key: this.dataset.describe(this.split, index).key, split: this.split, index });
+  }
+}
+
+/** Yields produced batches in order, keeping `prefetch` of them under way; one at a time is being made. */
+async function* ahead(
+  first: number,
+  end: number,
+  produce: (step: number) => Promise<Batch>,
+  { prefetch = 2, signal }: BatchOptions,
+): AsyncGenerator<Batch, void, undefined> {
+  const queue: Array<Promise<Batch>> = [];
+  let last: Promise<unknown> = Promise.resolve();
+  let stopped = false;
+  let next = first;
+  const start = (): void => {
+    const step = next++;
+    const batch = last.then(() => {
+      if (stopped) throw new Error('stopped');
+      return produce(step);
+    });
+    last = batch;
+    // Its failure is seen when its turn comes, or never when the consumer leaves before.
+    batch.catch(() => undefined);
+    queue.push(batch);
+  };
+  try {
+    while (next < end || queue.length > 0) {
+      while (queue.length <= prefetch && next < end) start();
+      if (signal?.aborted) throw new AbortedError('E_ABORTED', 'reading data: stopped on request.');
+      yield await queue.shift()!;
+    }
+  } finally {
+    stopped = true;
+    await Promise.allSettled(queue);
+  }
+}
+
+function checkBatchOptions(options: BatchOptions & { startStep?: number }, dataset?: Dataset, split: Split = 'train'): void {
+  const { batchSize, prefetch = 2, startStep = 0 } = options;
+  const counts: Array<[string, number, number]> = [
+    ['batchSize', batchSize, 1],
+    ['prefetch', prefetch, 0],
+    ['startStep', startStep, 0],
+  ];
+  for (const [name, value, least] of counts) {
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw new UsageError('E_DATA_OPTIONS', `${name}: expected a whole number of at least ${least}, received ${value}.`);
+    }
+  }
+  if (dataset && dataset.size(split) === 0) {
+    throw new InputError('E_DATA_EMPTY', `${dataset.source}: expected samples in the ${split} split, found none.`);
+  }
+}

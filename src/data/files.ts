@@ -1,0 +1,99 @@
+// Reading parts of files: a bounded pool of open files with positioned reads, and sequential scans through a window.
+import { open, type FileHandle } from 'node:fs/promises';
+
+import { InputError, IoError, messageOf } from '../errors.js';
+
+const MAX_OPEN = 64;
+
+/** Keeps the files used last open, so that a dataset of a thousand archives stays within the limits of the system. */
+export class FilePool {
+  private readonly handles = new Map<string, Promise<FileHandle>>();
+
+  /**
+   * Reads exactly `length` bytes at `position`.
+   *
+   * @throws {IoError} E_DATA_READ when the file cannot be read or has become shorter.
+   */
+  async read(path: string, position: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    try {
+      const handle = await this.handle(path);
+      while (filled < length) {
+        const { bytesRead } = await handle.read(bytes, filled, length - filled, position + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+    } catch (error) {
+      throw readError(path, error);
+    }
+    if (filled < length) {
+      throw new IoError('E_DATA_READ', `${path}: expected ${length} bytes at ${position}, found ${filled}. The file changed.`);
+    }
+    return bytes;
+  }
+
+  async close(): Promise<void> {
+    const handles = [...this.handles.values()];
+    this.handles.clear();
+    await Promise.allSettled(handles.map(async (handle) => (await handle).close()));
+  }
+
+  private handle(path: string): Promise<FileHandle> {
+    const known = this.handles.get(path);
+    const handle = known ?? open(path, 'r');
+    this.handles.delete(path);
+    this.handles.set(path, handle);
+    if (!known) this.evict();
+    return handle;
+  }
+
+  /** Closes the file unused longest; closing waits for reads under way. */
+  private evict(): void {
+    if (this.handles.size <= MAX_OPEN) return;
+    const [path, handle] = this.handles.entries().next().value!;
+    this.handles.delete(path);
+    handle.then((file) => file.close()).catch(() => undefined);
+  }
+}
+
+/** Turns what `node:fs` throws into an error with a code: a missing file is bad input, anything else the disk's. */
+export function readError(path: string, error: unknown): Error {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new InputError('E_NOT_FOUND', `${path}: expected a file or folder, found nothing. Check the path.`, { cause: error });
+  }
+  return new IoError('E_DATA_READ', `${path}: cannot be read (${messageOf(error)}).`, { cause: error });
+}
+
+const WINDOW = 256 * 1024;
+
+/** Reads a file front to back through a window; stretches that are not asked for are skipped without reading. */
+export class WindowReader {
+  private readonly window = Buffer.alloc(WINDOW);
+  private start = 0;
+  private filled = 0;
+
+  constructor(private readonly handle: FileHandle) {}
+
+  /** Up to `length` bytes at `position`, fewer at the end of the file; a view only valid until the next call. */
+  async at(position: number, length: number): Promise<Buffer> {
+    if (length > WINDOW) return this.fill(Buffer.alloc(length), position);
+    if (position < this.start || position + length > this.start + this.filled) {
+      this.filled = (await this.fill(this.window, position)).length;
+      this.start = position;
+    }
+    const from = position - this.start;
+    return this.window.subarray(from, Math.min(from + length, this.filled));
+  }
+
+  private async fill(buffer: Buffer, position: number): Promise<Buffer> {
+    let filled = 0;
+    while (filled < buffer.length) {
+      const { bytesRead } = await this.handle.read(buffer, filled, buffer.length - filled, position + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return buffer.subarray(0, filled);
+  }
+}

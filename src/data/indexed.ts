@@ -1,0 +1,154 @@
+// What every kind of dataset comes down to: a table of keys, captions and labels in memory, and a way to read sample i.
+import { createHash } from 'node:crypto';
+
+import { InputError, UsageError } from '../errors.js';
+import type { Dataset, RawSample, Split } from '../interfaces/dataset.js';
+import { captionByLabel, checkTemplate, DEFAULT_TEMPLATE, resolveLabels, type RawLabel } from './labels.js';
+import { DEFAULT_HOLDOUT, splitByKey } from './split.js';
+
+export interface DatasetOptions {
+  /** Class names by index. Default: what the dataset says, else its labels themselves. */
+  classes?: readonly string[];
+  /** Caption of samples that have a label but no caption of their own. Default "a photo of a {label}". */
+  captionTemplate?: string;
+  /** Fraction held out when the dataset brings no split of its own, in (0, 1). Default 0.1. */
+  holdout?: number;
+  /** Keep the first `limit` samples, in dataset order, of each split. Default all. */
+  limit?: number;
+}
+
+/** One sample of a dataset before labels are resolved. */
+export interface Entry {
+  /** Unique in the dataset. */
+  key: string;
+  captions: readonly string[];
+  label?: RawLabel;
+  /** Bytes of the encoded media, or of the pixels. */
+  bytes: number;
+  /** The dataset's own split, set on all samples or on none. */
+  split?: Split;
+}
+
+/** The media of an entry. */
+export type Media = Pick<RawSample, 'bytes' | 'pixels'>;
+
+export interface IndexedSource<E extends Entry> {
+  kind: Dataset['kind'];
+  source: string;
+  entries: readonly E[];
+  /** Where a sample came from, for errors: a path, or `archive.tar:member`. */
+  sourceOf(entry: E): string;
+  read(entry: E): Promise<Media>;
+  close?(): Promise<void>;
+}
+
+/** @throws {UsageError} E_DATA_OPTIONS, before anything is read. */
+export function checkDatasetOptions(options: DatasetOptions): void {
+  const { holdout = DEFAULT_HOLDOUT, limit, captionTemplate, classes } = options;
+  if (!(holdout > 0 && holdout < 1)) {
+    throw new UsageError('E_DATA_OPTIONS', `holdout: expected a fraction between 0 and 1, received ${holdout}.`);
+  }
+  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
+    throw new UsageError('E_DATA_OPTIONS', `limit: expected a positive whole number, received ${limit}.`);
+  }
+  if (captionTemplate !== undefined) checkTemplate(captionTemplate);
+  if (classes && new Set(classes).size !== classes.length) {
+    throw new UsageError('E_DATA_OPTIONS', 'classes: expected distinct names, received a name twice.');
+  }
+}
+
+/** Builds a dataset over a table of entries. */
+export class IndexedDataset<E extends Entry> implements Dataset {
+  readonly kind: Dataset['kind'];
+  readonly source: string;
+  readonly fingerprint: string;
+  readonly classes?: readonly string[];
+  private readonly table: IndexedSource<E>;
+  private readonly captions: ReadonlyArray<readonly string[]>;
+  private readonly labels: ReadonlyArray<number | undefined>;
+  private readonly order: Record<Split, readonly number[]>;
+
+  /** @throws {InputError} E_DATA_EMPTY, E_DATA_DUPLICATE, E_DATA_LABEL. */
+  constructor(table: IndexedSource<E>, options: DatasetOptions = {}) {
+    checkDatasetOptions(options);
+    const { entries } = table;
+    if (entries.length === 0) throw new InputError('E_DATA_EMPTY', `${table.source}: expected at least one sample, found none.`);
+    refuseDuplicates(entries, table.source);
+    const labels = resolveLabels(
+      entries.map((entry) => entry.label),
+      options.classes,
+      (i) => table.sourceOf(entries[i]!),
+    );
+    this.kind = table.kind;
+    this.source = table.source;
+    this.table = table;
+    this.classes = labels.classes;
+    this.labels = labels.labels;
+    this.captions = captionByLabel(
+      entries.map((entry) => entry.captions),
+      labels,
+      options.captionTemplate ?? DEFAULT_TEMPLATE,
+    );
+    this.order = orderOf(entries, options);
+    this.fingerprint = this.digest();
+  }
+
+  size(split: Split): number {
+    return this.order[split].length;
+  }
+
+  async read(split: Split, index: number): Promise<RawSample> {
+    const entry = this.table.entries[this.at(split, index)]!;
+    const media = await this.table.read(entry);
+    return { ...this.describe(split, index), source: this.table.sourceOf(entry), ...media };
+  }
+
+  describe(split: Split, index: number): { key: string; captions: string[]; label?: number } {
+    const i = this.at(split, index);
+    const label = this.labels[i];
+    const described = { key: this.table.entries[i]!.key, captions: [...this.captions[i]!] };
+    return label === undefined ? described : { ...described, label };
+  }
+
+  async close(): Promise<void> {
+    await this.table.close?.();
+  }
+
+  private at(split: Split, index: number): number {
+    const i = this.order[split][index];
+    if (i === undefined) {
+      throw new UsageError('E_DATA_INDEX', `${this.source}: expected an index below ${this.size(split)} of ${split}, received ${index}.`);
+    }
+    return i;
+  }
+
+  private digest(): string {
+    const hash = createHash('sha256').update(JSON.stringify(['tesserae-dataset-1', this.classes ?? null]));
+    for (const split of ['train', 'test'] as const) {
+      for (const i of this.order[split]) {
+        const { key, bytes } = this.table.entries[i]!;
+        hash.update(JSON.stringify([split, key, this.captions[i], this.labels[i] ?? null, bytes]));
+      }
+    }
+    return hash.digest('hex');
+  }
+}
+
+function refuseDuplicates(entries: readonly Entry[], source: string): void {
+  const seen = new Set<string>();
+  for (const { key } of entries) {
+    if (seen.has(key)) throw new InputError('E_DATA_DUPLICATE', `${source}: expected distinct keys, found "${key}" twice.`);
+    seen.add(key);
+  }
+}
+
+function orderOf(entries: readonly Entry[], options: DatasetOptions): Record<Split, number[]> {
+  const indices = (split: Split): number[] => [...entries.keys()].filter((i) => entries[i]!.split === split);
+  const order: Record<Split, number[]> = entries.some((entry) => entry.split !== undefined)
+    ? { train: indices('train'), test: indices('test') }
+    : splitByKey(
+        entries.map((entry) => entry.key),
+        options.holdout ?? DEFAULT_HOLDOUT,
+      );
+  return { train: order.train.slice(0, options.limit), test: order.test.slice(0, options.limit) };
+}

@@ -1,0 +1,247 @@
+// Pictures in and out: encoded bytes -> Image -> float32 batches, and back. All decoding and resizing is sharp's
+// (libvips); this module decides what is let in and says in one line why something is not.
+import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
+
+import { InputError, ShapeError, UsageError, messageOf } from '../errors.js';
+import type { Image } from '../interfaces/media.js';
+import { checkPicture } from './sniff.js';
+
+// libvips links loaders for dozens of formats; only these three may ever see a byte of a dataset.
+const SVG_LOADER = 'VipsForeignLoadSvgBuffer';
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({
+  operation: ['VipsForeignLoadPngBuffer', 'VipsForeignLoadJpegBuffer', 'VipsForeignLoadWebpBuffer'],
+});
+// Every picture is decoded once and in no order: libvips' operation cache would only hold memory.
+sharp.cache(false);
+
+export type Color = readonly [red: number, green: number, blue: number];
+
+/** How a picture is brought to a size: crop the overhang, pad with the background, or stretch. */
+export type ResizeMode = 'cover' | 'contain' | 'fill';
+
+export type Kernel = 'nearest' | 'linear' | 'cubic' | 'mitchell' | 'lanczos2' | 'lanczos3';
+
+export interface ResizeOptions {
+  width: number;
+  height: number;
+  /** Default `cover`. */
+  resize?: ResizeMode;
+  /** Default `lanczos3`. */
+  kernel?: Kernel;
+  /** Color of the padding of `contain`, 0..255. Default white. */
+  background?: Color;
+}
+
+export interface DecodeOptions {
+  /** 1 gray (luminance), 3 RGB. Default 3. */
+  channels?: 1 | 3;
+  /** What shows through transparent pixels, and the padding of `contain`, 0..255. Default white. */
+  background?: Color;
+  /** Size of the result; omitted, the picture keeps its own. */
+  size?: { width: number; height: number };
+  /** Default `cover`. */
+  resize?: ResizeMode;
+  /** Default `lanczos3`. */
+  kernel?: Kernel;
+  /** Pictures with more pixels are refused before they are decoded. Default {@link MAX_PIXELS}. */
+  maxPixels?: number;
+}
+
+/** 8192 x 8192. */
+export const MAX_PIXELS = 2 ** 26;
+
+export const WHITE: Color = [255, 255, 255];
+
+/**
+ * Decodes a PNG, JPEG or WebP: upright by EXIF, 8 bits a channel, sRGB, alpha flattened on the background.
+ *
+ * @param bytes  the encoded file; an animation gives its first frame.
+ * @param source names the file in errors.
+ * @returns uint8 [height, width, channels]; exactly the decoded pixels when no resizing is needed.
+ * @throws {InputError} E_IMAGE_EMPTY, E_IMAGE_FORMAT, E_IMAGE_TRUNCATED, E_IMAGE_CORRUPT, E_IMAGE_TOO_LARGE.
+ * @throws {UsageError} E_IMAGE_OPTIONS.
+ */
+export async function decodeImage(bytes: Uint8Array, source: string, options: DecodeOptions = {}): Promise<Image> {
+  const { channels = 3, background = WHITE, size, resize, kernel, maxPixels = MAX_PIXELS } = options;
+  checkOptions(size, background);
+  checkPicture(bytes, source);
+  let picture = sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels })
+    .autoOrient()
+    .flatten({ background: cssColor(background) });
+  if (size) picture = picture.resize(resizing({ ...size, resize, kernel, background }));
+  return rawImage(picture, channels, (error) => decodeError(error, source, maxPixels));
+}
+
+/**
+ * Resamples a picture; the same pixels come back when it already has the size.
+ *
+ * @throws {UsageError} E_IMAGE_OPTIONS.
+ */
+export async function resizeImage(image: Image, options: ResizeOptions): Promise<Image> {
+  checkOptions(options, options.background ?? WHITE);
+  if (image.width === options.width && image.height === options.height) return image;
+  return rawImage(fromPixels(image).resize(resizing(options)), image.channels, (error) => error);
+}
+
+/** Brings a decoded picture to the channels and size a caller asked of `decodeImage`. */
+export async function imageTo(image: Image, options: DecodeOptions): Promise<Image> {
+  const { channels = 3, size, resize, kernel, background } = options;
+  const sized = size ? await resizeImage(image, { ...size, resize, kernel, background }) : image;
+  return withChannels(sized, channels);
+}
+
+/** Encodes a picture as PNG; equal pixels give equal bytes. */
+export async function encodePng(image: Image): Promise<Uint8Array> {
+  return fromPixels(image).png({ compressionLevel: 9, adaptiveFiltering: true }).toBuffer();
+}
+
+/**
+ * Renders an SVG of our own making (plots, labels) as a picture. Never give it bytes from outside.
+ *
+ * @param scale pixels per SVG unit.
+ */
+export async function renderSvg(svg: string, scale = 1): Promise<Image> {
+  rendering++;
+  sharp.unblock({ operation: [SVG_LOADER] });
+  try {
+    const picture = sharp(Buffer.from(svg), { density: 72 * scale }).flatten({ background: cssColor(WHITE) });
+    return await rawImage(picture, 3, (error) => error);
+  } finally {
+    if (--rendering === 0) sharp.block({ operation: [SVG_LOADER] });
+  }
+}
+
+let rendering = 0;
+
+/** Converts to the wanted number of channels; gray by Rec. 709 luminance of the sRGB values. */
+export function withChannels(image: Image, channels: 1 | 3): Image {
+  if (image.channels === channels) return image;
+  const count = image.width * image.height;
+  const pixels = new Uint8Array(count * channels);
+  const source = image.pixels;
+  if (channels === 3) {
+    for (let i = 0, o = 0; i < count; i++, o += 3) pixels[o] = pixels[o + 1] = pixels[o + 2] = source[i]!;
+  } else {
+    for (let i = 0, o = 0; i < count; i++, o += 3) {
+      pixels[i] = Math.round(0.2126 * source[o]! + 0.7152 * source[o + 1]! + 0.0722 * source[o + 2]!);
+    }
+  }
+  return { ...image, channels, pixels };
+}
+
+const UNIT = Float32Array.from({ length: 256 }, (_, value) => value / 127.5 - 1);
+
+/**
+ * Packs pictures of one size into a batch for a codec.
+ *
+ * @param images B pictures of equal [H, W, C].
+ * @param out    float32 of at least B * H * W * C elements to fill; a new array by default.
+ * @returns float32 [B, H, W, C] in [-1, 1]: value / 127.5 - 1.
+ * @throws {ShapeError} E_IMAGE_SHAPE when sizes differ or `out` is too small.
+ */
+export function toFloat32(images: readonly Image[], out?: Float32Array): Float32Array {
+  const length = images[0]?.pixels.length ?? 0;
+  const batch = out ?? new Float32Array(images.length * length);
+  if (batch.length < images.length * length) {
+    throw new ShapeError('E_IMAGE_SHAPE', `toFloat32(out): expected ${images.length * length} elements, received ${batch.length}.`);
+  }
+  images.forEach((image, i) => {
+    if (!sameSize(image, images[0]!)) {
+      throw new ShapeError(
+        'E_IMAGE_SHAPE',
+        `toFloat32(images[${i}]): expected ${sizeText(images[0]!)} as the first, received ${sizeText(image)}.`,
+      );
+    }
+    pixelsToFloat32(image.pixels, batch, i * length);
+  });
+  return batch;
+}
+
+/** Writes uint8 [n] as float32 in [-1, 1] into `out` from `offset` on. */
+export function pixelsToFloat32(pixels: Uint8Array, out: Float32Array, offset: number): void {
+  for (let i = 0; i < pixels.length; i++) out[offset + i] = UNIT[pixels[i]!]!;
+}
+
+/**
+ * Unpacks a batch: values are clamped to [-1, 1] and rounded to the nearest of 256 levels.
+ *
+ * @param data  float32 [B, H, W, C].
+ * @param shape the four extents; C is 1 or 3.
+ * @throws {ShapeError} E_IMAGE_SHAPE when they do not fit together.
+ */
+export function fromFloat32(data: Float32Array, shape: readonly number[]): Image[] {
+  const [count = 0, height = 0, width = 0, channels = 0] = shape;
+  const length = height * width * channels;
+  if (shape.length !== 4 || (channels !== 1 && channels !== 3) || data.length < count * length) {
+    throw new ShapeError(
+      'E_IMAGE_SHAPE',
+      `fromFloat32: expected [B, H, W, 1 or 3] with as many values, received [${shape.join(', ')}] and ${data.length} values.`,
+    );
+  }
+  return Array.from({ length: count }, (_, i): Image => {
+    // A clamped array rounds and clamps in the store itself.
+    const pixels = new Uint8ClampedArray(length);
+    for (let j = 0, from = i * length; j < length; j++) pixels[j] = (data[from + j]! + 1) * 127.5;
+    return { kind: 'image', width, height, channels, pixels: new Uint8Array(pixels.buffer) };
+  });
+}
+
+function sameSize(a: Image, b: Image): boolean {
+  return a.width === b.width && a.height === b.height && a.channels === b.channels;
+}
+
+function sizeText(image: Image): string {
+  return `${image.width} x ${image.height} x ${image.channels}`;
+}
+
+function fromPixels(image: Image): Sharp {
+  const { width, height, channels, pixels } = image;
+  return sharp(pixels, { raw: { width, height, channels } });
+}
+
+function resizing(options: ResizeOptions): SharpResize {
+  const { width, height, resize = 'cover', kernel = 'lanczos3', background = WHITE } = options;
+  return { width, height, fit: resize, kernel, background: cssColor(background) };
+}
+
+/** Runs a pipeline to sRGB pixels; libvips keeps gray pictures gray, so the channels are settled here. */
+async function rawImage(picture: Sharp, channels: 1 | 3, explain: (error: unknown) => unknown): Promise<Image> {
+  const decoded = await picture
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+    .catch((error: unknown) => {
+      throw explain(error);
+    });
+  const { width, height } = decoded.info;
+  const pixels = new Uint8Array(decoded.data.buffer, decoded.data.byteOffset, decoded.data.byteLength);
+  const found = decoded.info.channels === 1 ? 1 : 3;
+  return withChannels({ kind: 'image', width, height, channels: found, pixels }, channels);
+}
+
+function decodeError(error: unknown, source: string, maxPixels: number): InputError {
+  const reason = messageOf(error).split('\n')[0]!.trim();
+  if (/pixel limit|dimensions exceed|too large/i.test(reason)) {
+    return new InputError('E_IMAGE_TOO_LARGE', `${source}: expected at most ${maxPixels} pixels (${reason}). Shrink it first.`, {
+      cause: error,
+    });
+  }
+  return new InputError('E_IMAGE_CORRUPT', `${source}: the picture does not decode (${reason}).`, { cause: error });
+}
+
+function checkOptions(size: { width: number; height: number } | undefined, background: Color): void {
+  for (const extent of size ? [size.width, size.height] : []) {
+    if (!Number.isInteger(extent) || extent < 1 || extent > 16384) {
+      throw new UsageError('E_IMAGE_OPTIONS', `size: expected whole pixels from 1 to 16384, received ${extent}.`);
+    }
+  }
+  if (background.length !== 3 || !background.every((value) => value >= 0 && value <= 255)) {
+    throw new UsageError('E_IMAGE_OPTIONS', `background: expected three values in 0..255, received [${background.join(', ')}].`);
+  }
+}
+
+function cssColor([r, g, b]: Color): { r: number; g: number; b: number } {
+  return { r, g, b };
+}
