@@ -153,9 +153,11 @@ export const arrays: Record<string, Lowering> = {
   OneHot: (g, { indices }, { depth, onValue, offValue, dtype }) => {
     const type = (dtype as 'float32' | 'int32' | undefined) ?? 'float32';
     const data = type === 'int32' ? Int32Array.of(offValue as number, onValue as number) : Float32Array.of(offValue as number, onValue as number);
-    const values = g.constant(type, [2], data);
-    const size = g.constant('int64', [], BigInt64Array.of(BigInt(depth as number)));
-    return g.op('OneHot', [indices!, size, values], { dtype: type, shape: [...indices!.shape, depth as number] }, { axis: -1 });
+    // ONNX Runtime's OneHot knows few type combinations; a comparison with 0..depth-1 serves all.
+    const range = g.constant('int32', [depth as number], Int32Array.from({ length: depth as number }, (_, i) => i));
+    const hit = g.binary('Equal', g.reshape(indices!, [...indices!.shape, 1]), range, 'bool');
+    const [off, on] = [data[0]!, data[1]!].map((value) => g.scalar(value, type));
+    return g.where(hit, on!, off!);
   },
   Fill: (g, _, { shape, value, dtype }) => g.fill(shape as number[], value as number, (dtype as 'float32' | undefined) ?? 'float32'),
   Range: (g, _, { start, stop, step, dtype }) => {
