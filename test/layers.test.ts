@@ -20,7 +20,7 @@ const SIDEWAYS: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(LAYERS[0]!.map((place) => [place, LAYERS[0]!])),
   'src/nn': ['src/engine'],
   'src/data': ['src/media'],
-  'src/report': ['src/media'],
+  'src/report': ['src/media', 'src/metrics'],
   'src/train': ['src/sample'],
   'src/cli': ['src/index.ts'],
 };
