@@ -1,0 +1,226 @@
+// Reads a dataset of tokens: any sample by its index, in memory that does not grow with the dataset beyond four bytes
+// a sample of the parts in use.
+import { join } from 'node:path';
+import { CorruptError, UsageError } from '../errors.js';
+import { canonicalJson, guarded, nodeFiles, sha256File } from '../files.js';
+import type { FileSystem } from '../files.js';
+import type { Split } from '../interfaces/dataset.js';
+import type { TokenMapSpec, TokenSample } from '../interfaces/tokens.js';
+import { permutation } from '../rng.js';
+import { cardOf, partNumber } from './format.js';
+import type { FullCard, ManifestPart, ShardManifest } from './format.js';
+import { readManifest } from './manifest.js';
+import { PartReader } from './part.js';
+import { decodeSample } from './sample.js';
+
+export interface ShardReaderOptions {
+  /**
+   * `structure` (default) checks manifest, sizes, headers and footers on opening and each record when it is read;
+   * `full` also checks the sha256 of every part and every record on opening.
+   */
+  verify?: 'structure' | 'full';
+  /** Refuse tokens of another codec. */
+  codec?: string;
+  /** Parts kept open. Default 256. */
+  openParts?: number;
+  files?: FileSystem;
+}
+
+interface SplitIndex {
+  /** Indices into the manifest's parts. */
+  parts: number[];
+  /** Index of the first sample of each part, then the number of samples. */
+  starts: number[];
+}
+
+/** A dataset of tokens on disk. Every read verifies what it returns. */
+export class ShardReader {
+  private readonly splits: Record<Split, SplitIndex>;
+  /** Open parts, the least recently used first. */
+  private readonly open = new Map<number, PartReader>();
+  private readonly card: FullCard;
+
+  private constructor(
+    readonly directory: string,
+    readonly manifest: ShardManifest,
+    private readonly files: FileSystem,
+    private readonly openParts: number,
+  ) {
+    this.card = cardOf(manifest);
+    this.splits = { train: indexSplit(manifest.parts, 'train'), test: indexSplit(manifest.parts, 'test') };
+  }
+
+  /**
+   * @throws {UsageError} E_NOT_FOUND, E_NOT_A_DATASET.
+   * @throws {CorruptError} E_MANIFEST, E_JSON, E_SHARD_VERSION, E_SHARD_MISSING, E_SHARD_SIZE, E_SHARD_HEADER, E_SHARD_FOOTER,
+   * E_SHARD_MISMATCH, E_SHARD_UNLISTED, E_CODEC_MISMATCH; with `full` also E_SHARD_RECORD, E_SAMPLE, E_MSGPACK, E_SHARD_SHA256.
+   */
+  static async open(directory: string, options: ShardReaderOptions = {}): Promise<ShardReader> {
+    const files = options.files ?? nodeFiles;
+    return guarded(directory, 'opening', () => {
+      const manifest = readManifest(directory, files);
+      if (options.codec !== undefined && options.codec !== manifest.codec.fingerprint) {
+        throw new CorruptError('E_CODEC_MISMATCH', `${directory}: expected tokens of codec ${options.codec}, found tokens of ${manifest.codec.fingerprint} ("${manifest.codec.name}"). Tokenize with the codec in use.`);
+      }
+      const reader = new ShardReader(directory, manifest, files, options.openParts ?? 256);
+      try {
+        reader.verifyStructure();
+        if (options.verify === 'full') reader.verifyContent();
+      } catch (error) {
+        reader.closeParts();
+        throw error;
+      }
+      return reader;
+    });
+  }
+
+  /** Identifies the dataset: changes with any sample, setting or order. */
+  get fingerprint(): string {
+    return this.manifest.fingerprint;
+  }
+
+  get codec(): ShardManifest['codec'] {
+    return this.manifest.codec;
+  }
+
+  get classes(): readonly string[] | undefined {
+    return this.manifest.classes;
+  }
+
+  /** What every sample holds. An extent of -1 differs between samples. */
+  get maps(): TokenMapSpec[] {
+    return this.manifest.maps.map(({ name, shape, vocabSize }) => ({ name, shape, vocabSize }));
+  }
+
+  size(split: Split): number {
+    return this.splits[split].starts.at(-1)!;
+  }
+
+  /**
+   * Reads one sample.
+   *
+   * @throws {UsageError} E_SAMPLE_INDEX. @throws {CorruptError} E_SHARD_RECORD, E_MSGPACK, E_SAMPLE naming file, record and offset.
+   */
+  async read(split: Split, index: number): Promise<TokenSample> {
+    return this.readOne(split, index);
+  }
+
+  /** Reads samples by index, in the order of `indices`, without yielding: for the inside of a training step. */
+  readBatch(split: Split, indices: ArrayLike<number>): TokenSample[] {
+    return Array.from(indices, (index) => this.readOne(split, index));
+  }
+
+  /** All samples of a split, in order or in the order given. */
+  async *stream(split: Split, order?: ArrayLike<number>): AsyncGenerator<TokenSample, void, undefined> {
+    const count = order?.length ?? this.size(split);
+    for (let i = 0; i < count; i++) yield this.readOne(split, order?.[i] ?? i);
+  }
+
+  /** A permutation of a split's indices, uint32 [size]: a function of split, size, seed and epoch alone. */
+  shuffledOrder(split: Split, seed: number, epoch: number): Uint32Array {
+    return permutation(this.size(split), seed, `shards/${split}`, epoch);
+  }
+
+  /** Closes the parts. Reading opens them again. */
+  async close(): Promise<void> {
+    this.closeParts();
+  }
+
+  private closeParts(): void {
+    for (const part of this.open.values()) part.close();
+    this.open.clear();
+  }
+
+  private readOne(split: Split, index: number): TokenSample {
+    const { parts, starts } = this.splits[split];
+    const size = starts.at(-1)!;
+    if (!Number.isInteger(index) || index < 0 || index >= size) throw new UsageError('E_SAMPLE_INDEX', `ShardReader.read(${split}): expected an index in [0, ${size}), received ${index}.`);
+    const slot = upperBound(starts, index) - 1;
+    const part = this.part(parts[slot]!);
+    const record = index - starts[slot]!;
+    return guarded(part.path, 'reading', () => decodeSample(part.payload(record), this.card, () => part.place(record)));
+  }
+
+  private part(index: number): PartReader {
+    let part = this.open.get(index);
+    if (part !== undefined && this.open.size <= 1) return part;
+    if (part === undefined) part = this.openPart(index);
+    else this.open.delete(index);
+    this.open.set(index, part); // last: most recently used
+    if (this.open.size > this.openParts) {
+      const [oldest, reader] = this.open.entries().next().value!;
+      this.open.delete(oldest);
+      reader.close();
+    }
+    return part;
+  }
+
+  private openPart(index: number): PartReader {
+    const listed = this.manifest.parts[index]!;
+    const path = join(this.directory, listed.file);
+    const size = this.files.status(path)?.size;
+    if (size !== undefined && size !== listed.bytes) {
+      throw new CorruptError('E_SHARD_SIZE', `${path}@${Math.min(size, listed.bytes)}: expected ${listed.bytes} bytes, found ${size}. Restore the part, or run repair to keep its complete records.`);
+    }
+    const part = PartReader.open(path, this.files);
+    try {
+      this.assertListed(part, index, listed);
+    } catch (error) {
+      part.close();
+      throw error;
+    }
+    return part;
+  }
+
+  private assertListed(part: PartReader, index: number, listed: ManifestPart): void {
+    const { header } = part;
+    const fail = (what: string, expected: unknown, found: unknown): never => {
+      throw new CorruptError('E_SHARD_MISMATCH', `${part.path}#header@0: expected ${what} ${String(expected)} of the manifest, found ${String(found)}. Parts were swapped or mixed; restore them.`);
+    };
+    if (header.part !== index) fail('part', index, header.part);
+    if (header.split !== listed.split) fail('split', listed.split, header.split);
+    if (header.codec.fingerprint !== this.card.codec.fingerprint) fail('codec', this.card.codec.fingerprint, header.codec.fingerprint);
+    if (part.samples !== listed.samples) fail('sample count', listed.samples, part.samples);
+    if (canonicalJson(cardOf(header)) !== canonicalJson(this.card)) fail('card', 'the one', 'another');
+  }
+
+  private verifyStructure(): void {
+    const listed = new Set(this.manifest.parts.map((part) => part.file));
+    for (const name of this.files.list(this.directory)) {
+      if (partNumber(name) !== undefined && !listed.has(name)) throw new CorruptError('E_SHARD_UNLISTED', `${join(this.directory, name)}: expected only parts of the manifest, found this one besides. Remove it.`);
+    }
+    this.manifest.parts.forEach((_, index) => this.part(index));
+  }
+
+  /** Reads every record first, so that damage is named by its place, then every byte by sha256. */
+  private verifyContent(): void {
+    for (const split of ['train', 'test'] as const) for (let i = 0; i < this.size(split); i++) this.readOne(split, i);
+    for (const { file, sha256 } of this.manifest.parts) {
+      const path = join(this.directory, file);
+      const found = sha256File(path, this.files);
+      if (found !== sha256) throw new CorruptError('E_SHARD_SHA256', `${path}: expected sha256 ${sha256} of the manifest, found ${found}. The part was replaced; restore it.`);
+    }
+  }
+}
+
+function indexSplit(parts: readonly ManifestPart[], split: Split): SplitIndex {
+  const index: SplitIndex = { parts: [], starts: [0] };
+  parts.forEach((part, i) => {
+    if (part.split !== split) return;
+    index.parts.push(i);
+    index.starts.push(index.starts.at(-1)! + part.samples);
+  });
+  return index;
+}
+
+/** The first position in ascending `values` that is greater than `value`. */
+function upperBound(values: readonly number[], value: number): number {
+  let low = 0;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle]! <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,201 @@
+// Streams samples into parts. Bytes depend on the samples and the card alone: not on time, not on who computed them,
+// not on whether the run was killed and resumed.
+import { join } from 'node:path';
+import { CorruptError, UsageError } from '../errors.js';
+import { canonicalJson, guarded, nodeFiles, openOutput, prepareOutput, sha256File, sweepTemporaries } from '../files.js';
+import type { FileSystem, OutputLock } from '../files.js';
+import type { Split } from '../interfaces/dataset.js';
+import type { TokenSample } from '../interfaces/tokens.js';
+import { LIMITS, MANIFEST, cardOf, fullCard, partName, partNumber } from './format.js';
+import type { FullCard, ManifestPart, ShardCard, ShardManifest } from './format.js';
+import { makeManifest, writeManifest } from './manifest.js';
+import { PartReader, PartWriter, encodeRecord } from './part.js';
+import { encodeSample } from './sample.js';
+
+export interface ShardWriterOptions {
+  /** Keep the parts that an interrupted run committed. */
+  resume?: boolean;
+  /** Write over a dataset that is there. */
+  force?: boolean;
+  /** Most samples in a part. Default 4096. */
+  shardSamples?: number;
+  /** Most bytes of records in a part; a larger sample gets a part of its own. Default 128 MiB. */
+  shardBytes?: number;
+  /** For tests. With another file system no lock is taken. */
+  files?: FileSystem;
+}
+
+/** The names a token dataset owns in its directory. */
+export const SHARD_FILES: readonly (string | RegExp)[] = [MANIFEST, /^part-\d{5}\.msgpack$/];
+
+/**
+ * Writes a dataset of tokens, one split after the other.
+ *
+ * Every part is committed when it is full; {@link ShardWriter.close} commits the manifest. A run that was killed is
+ * resumed with `resume`: {@link ShardWriter.done} then says how many samples of each split need not come again, and the
+ * caller goes on with the next one.
+ */
+export class ShardWriter {
+  /** Samples appended, those of earlier runs included. */
+  readonly done: Record<Split, number> = { train: 0, test: 0 };
+  /** Damaged parts that resuming found and that are being made again, with every part after them. */
+  readonly discarded: string[] = [];
+  private readonly parts: ManifestPart[] = [];
+  private current: PartWriter | undefined;
+  private closed = false;
+
+  private constructor(
+    readonly directory: string,
+    private readonly card: FullCard,
+    private readonly files: FileSystem,
+    private readonly lock: OutputLock | undefined,
+  ) {}
+
+  /**
+   * @throws {LockError} E_LOCKED. @throws {UsageError} E_OUTPUT_EXISTS, E_SHARD_CARD, E_RESUME_MISMATCH with the difference.
+   * @throws {IoError} E_IO, E_DISK_FULL.
+   */
+  static async open(directory: string, card: ShardCard, options: ShardWriterOptions = {}): Promise<ShardWriter> {
+    const files = options.files ?? nodeFiles;
+    const complete = fullCard(card, options.shardSamples ?? 4096, options.shardBytes ?? 128 * 2 ** 20);
+    const output = { resume: options.resume, force: options.force, owned: SHARD_FILES };
+    let lock: OutputLock | undefined;
+    if (files === nodeFiles) lock = openOutput(directory, output);
+    else {
+      prepareOutput(directory, output, files);
+      sweepTemporaries(directory, files);
+    }
+    const writer = new ShardWriter(directory, complete, files, lock);
+    try {
+      if (options.resume) guarded(directory, 'resuming', () => writer.adopt());
+    } catch (error) {
+      lock?.release();
+      throw error;
+    }
+    return writer;
+  }
+
+  /**
+   * Appends a sample. All samples of one split come before any of the other.
+   *
+   * @throws {UsageError} E_SAMPLE naming the sample, E_SPLIT_ORDER. @throws {IoError} E_DISK_FULL, E_IO: resume after.
+   */
+  async append(split: Split, sample: TokenSample): Promise<void> {
+    this.assertOpen();
+    const payload = encodeSample(sample, this.card);
+    if (payload.length > LIMITS.payloadBytes) throw new UsageError('E_SAMPLE', `sample "${sample.key}": expected at most ${LIMITS.payloadBytes} bytes, received ${payload.length}.`);
+    const record = encodeRecord(payload);
+    this.partFor(split, record.length).append(record);
+    this.done[split]++;
+  }
+
+  /** Commits the last part and the manifest. @throws {IoError} E_DISK_FULL, E_IO: resume after. */
+  async close(): Promise<ShardManifest> {
+    this.assertOpen();
+    this.commitPart();
+    const manifest = makeManifest(this.card, this.parts);
+    writeManifest(this.directory, manifest, this.files);
+    this.end();
+    return manifest;
+  }
+
+  /** Gives up: keeps the committed parts for a later resume, drops the rest. */
+  async abort(): Promise<void> {
+    if (this.closed) return;
+    this.current?.discard();
+    this.current = undefined;
+    this.end();
+  }
+
+  private end(): void {
+    this.closed = true;
+    this.lock?.release();
+  }
+
+  private assertOpen(): void {
+    if (this.closed) throw new UsageError('E_WRITER_CLOSED', `ShardWriter(${this.directory}): expected an open writer, it was closed or aborted.`);
+  }
+
+  private partFor(split: Split, recordBytes: number): PartWriter {
+    const full = this.current !== undefined && this.isFull(this.current, recordBytes);
+    if (full || this.current?.split !== split) this.commitPart();
+    this.current ??= this.startPart(split);
+    return this.current;
+  }
+
+  private isFull(part: PartWriter, recordBytes: number): boolean {
+    return part.samples >= this.card.shardSamples || (part.samples > 0 && part.bytes + recordBytes > this.card.shardBytes);
+  }
+
+  private startPart(split: Split): PartWriter {
+    const last = this.parts.at(-1)?.split;
+    if (last !== split && this.parts.some((part) => part.split === split)) {
+      throw new UsageError('E_SPLIT_ORDER', `ShardWriter: expected all samples of a split together, received "${split}" again after "${last}".`);
+    }
+    const index = this.parts.length;
+    const name = partName(index);
+    // What is being added to is not complete: a crash from here on must not leave a manifest that says so.
+    guarded(this.directory, 'starting a part', () => this.files.remove(join(this.directory, MANIFEST)));
+    return new PartWriter(join(this.directory, name), name, index, split, this.card, this.files);
+  }
+
+  private commitPart(): void {
+    if (this.current === undefined) return;
+    this.parts.push(this.current.commit());
+    this.current = undefined;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------------
+  // Resuming
+
+  /** Takes over the committed parts, every record verified, up to the first that is missing or damaged. */
+  private adopt(): void {
+    const present = this.files.list(this.directory).filter((name) => partNumber(name) !== undefined);
+    for (let index = 0; present.includes(partName(index)); index++) {
+      const part = this.verifyPart(index);
+      if (part === undefined) break;
+      this.parts.push(part);
+      this.done[part.split] += part.samples;
+    }
+    this.discarded.push(...present.filter((name) => partNumber(name)! >= this.parts.length));
+    if (this.discarded.length > 0) this.files.remove(join(this.directory, MANIFEST));
+    for (const name of this.discarded) this.files.remove(join(this.directory, name));
+  }
+
+  private verifyPart(index: number): ManifestPart | undefined {
+    const file = partName(index);
+    const path = join(this.directory, file);
+    let reader: PartReader | undefined;
+    try {
+      reader = PartReader.open(path, this.files);
+      assertSameCard(path, this.card, cardOf(reader.header));
+      for (let record = 0; record < reader.samples; record++) reader.payload(record);
+      const { split } = reader.header;
+      if (reader.header.part !== index || this.returnsTo(split)) return undefined;
+      return { file, split, samples: reader.samples, bytes: reader.size, sha256: sha256File(path, this.files) };
+    } catch (error) {
+      if (error instanceof CorruptError) return undefined;
+      throw error;
+    } finally {
+      reader?.close();
+    }
+  }
+
+  /** True when the parts so far already went from `split` to the other one. */
+  private returnsTo(split: Split): boolean {
+    return this.parts.at(-1)?.split !== split && this.parts.some((part) => part.split === split);
+  }
+}
+
+function assertSameCard(path: string, expected: FullCard, found: FullCard): void {
+  for (const field of Object.keys({ ...expected, ...found }) as (keyof FullCard)[]) {
+    const [now, then] = [canonicalJson(expected[field] ?? null), canonicalJson(found[field] ?? null)];
+    if (now !== then) {
+      throw new UsageError('E_RESUME_MISMATCH', `${path}: expected ${field} ${brief(now)}, the interrupted run had ${brief(then)}. Use the same settings to resume, or --force to start again.`);
+    }
+  }
+}
+
+function brief(text: string): string {
+  return text.length <= 200 ? text : `${text.slice(0, 200)}...`;
+}
