@@ -1,5 +1,5 @@
 // Kernels that move data without computing: reshape, slice, join, gather, scatter, tile.
-import { sizeOf } from '../../shape.js';
+import { sizeOf, stridesOf } from '../../shape.js';
 import type { Value } from '../graph.js';
 import type { Lower, Lowering } from '../lowering.js';
 import { tf } from '../tf.js';
@@ -75,16 +75,35 @@ function gather(g: Lower, x: Value, indices: Value, axis: number, batchDims: num
   return g.reshape(g.transpose(rows, [0, 2, 1, 3]), info.outputShape);
 }
 
-/** Sums rows of `updates` into a zero tensor at `indices` (last axis of int32 indices). */
+/** Sums slices of `updates` into a zero tensor at the positions in the last axis of `indices`, int32 [.., depth]. */
 function scatterAdd(g: Lower, indices: Value, updates: Value, shape: readonly number[]): Value {
-  const zeros = g.fill(shape, 0, updates.dtype as 'float32');
-  return g.op('ScatterND', [zeros, g.cast(indices, 'int64'), updates], { dtype: updates.dtype, shape }, { reduction: 'add' });
+  const depth = indices.shape.at(-1)!;
+  const indexed = shape.slice(0, depth);
+  const strides = g.constant('int32', [depth], Int32Array.from(stridesOf(indexed)));
+  const ids = g.reduce('ReduceSum', g.mul(indices, strides), [-1], false);
+  return g.reshape(unsortedSegmentSum(g, updates, ids, sizeOf(indexed)), shape);
 }
 
+/**
+ * Sums the rows of x that share an id. ONNX Runtime's ScatterND adds from several threads without a lock, so equal ids
+ * may lose updates; ScatterElements is sequential, and a product with a one-hot matrix is faster still for few segments.
+ */
 function unsortedSegmentSum(g: Lower, x: Value, ids: Value, numSegments: number): Value {
+  const rows = sizeOf(ids.shape);
+  const width = sizeOf(x.shape) / Math.max(1, rows);
+  const flat = g.reshape(x, [rows, width]);
   const shape = [numSegments, ...x.shape.slice(ids.shape.length)];
-  return scatterAdd(g, g.reshape(ids, [...ids.shape, 1]), x, shape);
+  if (numSegments <= MAX_ONE_HOT_SEGMENTS && x.dtype === 'float32') {
+    const range = g.constant('int32', [numSegments, 1], Int32Array.from({ length: numSegments }, (_, i) => i));
+    const oneHot = g.cast(g.binary('Equal', range, g.reshape(ids, [1, rows]), 'bool'), 'float32');
+    return g.reshape(g.matMul(oneHot, flat), shape);
+  }
+  const indices = g.expand(g.reshape(g.cast(ids, 'int64'), [rows, 1]), [rows, width]);
+  const zeros = g.fill([numSegments, width], 0, x.dtype as 'float32');
+  return g.reshape(g.op('ScatterElements', [zeros, indices, flat], zeros, { axis: 0, reduction: 'add' }), shape);
 }
+
+const MAX_ONE_HOT_SEGMENTS = 128;
 
 function reverse(g: Lower, x: Value, dims: number | number[]): Value {
   const axes = new Set([dims].flat().map((axis) => axisOf(x, axis)));
