@@ -1,0 +1,54 @@
+// Numbers and times as people read them, and the escaping of text. The same on every machine: no locale is asked.
+
+/** `1234567` -> `1,234,567`. */
+export function formatCount(value: number): string {
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** Four significant digits; whole numbers in full. `0.00012345` -> `0.0001235`, `1.5e-9` -> `1.5e-9`. */
+export function formatNumber(value: number): string {
+  if (Number.isNaN(value)) return 'not a number';
+  if (!Number.isFinite(value)) return value > 0 ? '∞' : '-∞';
+  if (Number.isInteger(value) && Math.abs(value) < 1e15) return value < 0 ? `-${formatCount(-value)}` : formatCount(value);
+  const magnitude = Math.abs(value);
+  if (magnitude < 1e-4 || magnitude >= 1e15) return String(Number(value.toPrecision(4)));
+  if (magnitude >= 1000) return formatNumber(Math.round(value));
+  return String(Number(value.toPrecision(4)));
+}
+
+/** The label of an axis tick: `20000` -> `20k`, `2500000` -> `2.5M`, `0.00001` -> `1e-5`. */
+export function formatTick(value: number): string {
+  const magnitude = Math.abs(value);
+  if (magnitude >= 1e12 || (magnitude > 0 && magnitude < 1e-3)) return value.toExponential().replace('e+', 'e');
+  for (const [unit, size] of [['G', 1e9], ['M', 1e6], ['k', 1e3]] as const) {
+    if (magnitude >= size) return `${trimmed(value / size)}${unit}`;
+  }
+  return trimmed(value);
+}
+
+function trimmed(value: number): string {
+  return String(Number(value.toPrecision(10)));
+}
+
+/** `4000` -> `1h 07m`, `75` -> `1m 15s`, `3.2` -> `3s`. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m ${pad(whole % 60)}s`;
+  if (whole < 86400) return `${Math.floor(whole / 3600)}h ${pad(Math.floor((whole % 3600) / 60))}m`;
+  return `${Math.floor(whole / 86400)}d ${pad(Math.floor((whole % 86400) / 3600))}h`;
+}
+
+function pad(value: number): string {
+  return String(value).padStart(2, '0');
+}
+
+const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/** Text for HTML or SVG, in content or in a quoted attribute. What XML forbids becomes U+FFFD. */
+export function escapeMarkup(text: string): string {
+  return text.replace(FORBIDDEN, '\ufffd').replace(/[&<>"']/g, (character) => ENTITIES[character]!);
+}
+
+/** Lone surrogates, control characters other than tab and line ends, and two that are no characters. */
+const FORBIDDEN = /\p{Cs}|[^\P{Cc}\t\n\r]|[\ufffe\uffff]/gu;

@@ -1,0 +1,103 @@
+// From data to places on a chart, and round numbers to write beside the axis.
+import { formatTick } from './format.js';
+
+export interface Tick {
+  value: number;
+  label: string;
+}
+
+/** One axis. `place` maps [low, high] to [0, 1]. */
+export interface Scale {
+  low: number;
+  high: number;
+  ticks: Tick[];
+  place(value: number): number;
+}
+
+/** A linear axis over the values, with 1-2-5 steps, about `wanted` of them; both ends are ticks when `roundEnds`. */
+export function linearScale(values: Iterable<number>, wanted: number, roundEnds = true): Scale {
+  const [min, max] = rangeOf(values);
+  const [from, to] = min === max ? widened(min) : [min, max];
+  const step = roundStep((to - from) / wanted);
+  const low = roundEnds ? Math.floor(from / step + 1e-9) * step : from;
+  const high = roundEnds ? Math.ceil(to / step - 1e-9) * step : to;
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  // i * step, not a running sum, so that rounding does not add up; 12 digits take off what one product leaves
+  const ticks = Array.from({ length: last - first + 1 }, (_, i) => tickAt(Number(((first + i) * step).toPrecision(12))));
+  return { low, high, ticks, place: (value) => (value - low) / (high - low) };
+}
+
+/** A logarithmic axis over positive values: ticks at powers of ten, or at 1-2-5 where there are few. */
+export function logScale(values: Iterable<number>, wanted: number): Scale {
+  const [min, max] = rangeOf(values);
+  const low = floorOneTwoFive(min);
+  const high = Math.max(ceilOneTwoFive(max), ceilOneTwoFive(low * 1.01));
+  const all = oneTwoFives(low, high);
+  const decades = all.filter((value) => isPowerOfTen(value));
+  const chosen = all.length <= wanted + 2 || decades.length < 2 ? all : thinned(decades, wanted);
+  const span = Math.log(high / low);
+  return { low, high, ticks: chosen.map(tickAt), place: (value) => Math.log(value / low) / span };
+}
+
+function tickAt(value: number): Tick {
+  return { value, label: formatTick(value) };
+}
+
+function rangeOf(values: Iterable<number>): [number, number] {
+  let min = Infinity;
+  let max = -Infinity;
+  for (const value of values) {
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  return min <= max ? [min, max] : [1, 1];
+}
+
+/** Room around a single value. */
+function widened(value: number): [number, number] {
+  const margin = value === 0 ? 1 : Math.abs(value) / 2;
+  return [value - margin, value + margin];
+}
+
+/** The 1-2-5 number nearest above a raw step. */
+function roundStep(raw: number): number {
+  return ceilOneTwoFive(raw);
+}
+
+function ceilOneTwoFive(value: number): number {
+  const power = Math.floor(Math.log10(value) + 1e-9);
+  const found = [1, 2, 5, 10].find((digit) => digit * 10 ** power >= value * (1 - 1e-9)) ?? 10;
+  return exact(found, power);
+}
+
+function floorOneTwoFive(value: number): number {
+  const power = Math.floor(Math.log10(value) + 1e-9);
+  const found = [5, 2, 1].find((digit) => digit * 10 ** power <= value * (1 + 1e-9)) ?? 1;
+  return exact(found, power);
+}
+
+/** digit * 10^power without the rounding error of the product. */
+function exact(digit: number, power: number): number {
+  return Number(`${digit}e${power}`);
+}
+
+function oneTwoFives(low: number, high: number): number[] {
+  const values: number[] = [];
+  for (let power = Math.floor(Math.log10(low)) - 1; exact(1, power) <= high; power++) {
+    for (const digit of [1, 2, 5]) {
+      const value = exact(digit, power);
+      if (value >= low && value <= high) values.push(value);
+    }
+  }
+  return values;
+}
+
+function isPowerOfTen(value: number): boolean {
+  return value.toExponential().startsWith('1e');
+}
+
+function thinned(values: number[], wanted: number): number[] {
+  const every = Math.ceil(values.length / wanted);
+  return values.filter((_, i) => i % every === 0);
+}
