@@ -1,7 +1,7 @@
 // TF.js functions, compiled: traced to ONNX, run by ONNX Runtime. See README.md in this folder.
 import './gradients.js';
 
-export { tf } from './tf.js';
+export { hostValues, tf } from './tf.js';
 export { compile } from './compile.js';
 export type { CompileOptions, Compiled } from './compile.js';
 export type { Structure } from './structure.js';

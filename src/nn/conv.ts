@@ -1,0 +1,52 @@
+// Convolutions over [B, H, W, C] with "same" padding. Kernels are stored [kh, kw, in, out], as TensorFlow stores them.
+import { tf } from '../engine/index.js';
+import { heUniform, ZEROS } from './params.js';
+import type { Params, ParamSpecs } from './params.js';
+
+/** Weights of a `size` x `size` convolution. `gain` scales the initial weights. */
+export function convSpecs(name: string, size: number, inChannels: number, outChannels: number, gain = 1): ParamSpecs {
+  return {
+    [`${name}.weight`]: { shape: [size, size, inChannels, outChannels], init: heUniform(size * size * inChannels, gain) },
+    [`${name}.bias`]: { shape: [outChannels], init: ZEROS },
+  };
+}
+
+/** float32 [B, H, W, Ci] -> [B, H / stride, W / stride, Co]. */
+export function conv(p: Params, name: string, x: tf.Tensor4D, stride = 1): tf.Tensor4D {
+  return tf.add(tf.conv2d(x, p[`${name}.weight`] as unknown as tf.Tensor4D, stride, 'same'), p[`${name}.bias`]!);
+}
+
+/** Weights of a transposed convolution: kernel [kh, kw, out, in]. */
+export function convTransposeSpecs(name: string, size: number, stride: number, inChannels: number, outChannels: number): ParamSpecs {
+  // Each output position is reached by (size / stride)^2 taps of every input channel.
+  const fanIn = (size / stride) ** 2 * inChannels;
+  return {
+    [`${name}.weight`]: { shape: [size, size, outChannels, inChannels], init: heUniform(fanIn) },
+    [`${name}.bias`]: { shape: [outChannels], init: ZEROS },
+  };
+}
+
+/** float32 [B, H, W, Ci] -> [B, H * stride, W * stride, Co]. */
+export function convTranspose(p: Params, name: string, x: tf.Tensor4D, stride: number): tf.Tensor4D {
+  const weight = p[`${name}.weight`] as unknown as tf.Tensor4D;
+  const [batch, height, width] = x.shape;
+  const shape: [number, number, number, number] = [batch, height * stride, width * stride, weight.shape[2]];
+  return tf.add(tf.conv2dTranspose(x, weight, shape, stride, 'same'), p[`${name}.bias`]!);
+}
+
+/** A stack of pre-activation residual blocks (3x3 to `inner` channels, 1x1 back), closed by a ReLU, as in VQ-VAE. */
+export function residualStackSpecs(name: string, layers: number, channels: number, inner: number): ParamSpecs {
+  return Object.assign({}, ...Array.from({ length: layers }, (_, i) => ({
+    ...convSpecs(`${name}.${i}.conv3`, 3, channels, inner),
+    ...convSpecs(`${name}.${i}.conv1`, 1, inner, channels),
+  }))) as ParamSpecs;
+}
+
+/** float32 [B, H, W, C] -> [B, H, W, C]. */
+export function residualStack(p: Params, name: string, layers: number, x: tf.Tensor4D): tf.Tensor4D {
+  for (let i = 0; i < layers; i++) {
+    const inner = tf.relu(conv(p, `${name}.${i}.conv3`, tf.relu(x)));
+    x = tf.add(x, conv(p, `${name}.${i}.conv1`, inner));
+  }
+  return tf.relu(x);
+}

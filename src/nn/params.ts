@@ -1,0 +1,95 @@
+// Parameters are explicit: a record of named TF.js variables, made from a record of shapes and initialisations.
+import type { NamedTensors } from '../checkpoint/tensors.js';
+import { hostValues, tf } from '../engine/index.js';
+import { CorruptError } from '../errors.js';
+import { fillNormal, fillUniform, streamId } from '../rng.js';
+import { sameShape, sizeOf } from '../shape.js';
+
+/** Trainable weights or running statistics by name, e.g. `h.0.attn.c_attn.weight`. */
+export type Params = Record<string, tf.Variable>;
+
+/** How a parameter starts. `uniform` is in [-bound, bound], `normal` has the given standard deviation. */
+export type Init = { kind: 'constant'; value: number } | { kind: 'uniform'; bound: number } | { kind: 'normal'; std: number };
+
+export interface ParamSpec {
+  shape: number[];
+  init: Init;
+}
+
+export type ParamSpecs = Record<string, ParamSpec>;
+
+export const ZEROS: Init = { kind: 'constant', value: 0 };
+export const ONES: Init = { kind: 'constant', value: 1 };
+
+/** Uniform with the variance of He et al. (arXiv:1502.01852) for rectifiers: bound sqrt(6 / fanIn) times `gain`. */
+export const heUniform = (fanIn: number, gain = 1): Init => ({ kind: 'uniform', bound: gain * Math.sqrt(6 / fanIn) });
+
+/** Makes the variables. Each depends on (seed, its name) alone, so adding one changes no other. */
+export function createParams(specs: ParamSpecs, seed: number): Params {
+  return Object.fromEntries(
+    Object.entries(specs).map(([name, { shape, init }]) => [name, tf.variable(tf.tensor(initialValues(name, shape, init, seed), shape))]),
+  );
+}
+
+function initialValues(name: string, shape: number[], init: Init, seed: number): Float32Array {
+  const values = new Float32Array(sizeOf(shape));
+  const key = { seed, stream: streamId(name), step: 0 };
+  switch (init.kind) {
+    case 'constant':
+      return values.fill(init.value);
+    case 'uniform':
+      return fillUniform(key, values).map((u) => (2 * u - 1) * init.bound);
+    case 'normal':
+      return fillNormal(key, values).map((z) => z * init.std);
+  }
+}
+
+/** Copies of the current values, for checkpoints and fingerprints. */
+export function exportParams(params: Params): NamedTensors {
+  return Object.fromEntries(
+    Object.entries(params).map(([name, variable]) => [name, { dtype: 'float32', shape: [...variable.shape], data: hostValues(variable).slice() as Float32Array }]),
+  );
+}
+
+/**
+ * Variables with the values of `tensors`, which must have exactly the names and shapes of `specs`.
+ *
+ * @throws {CorruptError} E_MODEL_TENSORS naming the first tensor that is missing, unknown or of another shape.
+ */
+export function importParams(where: string, specs: ParamSpecs, tensors: NamedTensors): Params {
+  checkTensors(where, specs, tensors);
+  return Object.fromEntries(Object.entries(specs).map(([name, { shape }]) => [name, tf.variable(tf.tensor((tensors[name]!.data as Float32Array).slice(), shape, 'float32'))]));
+}
+
+/** Overwrites the variables' values in place; same conditions as {@link importParams}. */
+export function restoreParams(where: string, params: Params, tensors: NamedTensors): void {
+  checkTensors(where, Object.fromEntries(Object.entries(params).map(([name, { shape }]) => [name, { shape: [...shape] }])), tensors);
+  for (const [name, variable] of Object.entries(params)) variable.assign(tf.tensor((tensors[name]!.data as Float32Array).slice(), variable.shape, 'float32'));
+}
+
+function checkTensors(where: string, specs: Record<string, { shape: number[] }>, tensors: NamedTensors): void {
+  const fail = (detail: string): never => {
+    throw new CorruptError('E_MODEL_TENSORS', `${where}: ${detail}. The weights belong to another config or version.`);
+  };
+  for (const [name, { shape }] of Object.entries(specs)) {
+    const tensor = tensors[name];
+    if (!tensor) return fail(`expected a tensor "${name}", found none`);
+    if (tensor.dtype !== 'float32' || !sameShape(tensor.shape, shape)) fail(`"${name}": expected float32 [${shape.join(', ')}], found ${tensor.dtype} [${tensor.shape.join(', ')}]`);
+  }
+  for (const name of Object.keys(tensors)) if (!specs[name]) fail(`found an unknown tensor "${name}"`);
+}
+
+/** Number of scalars in all parameters. */
+export function countParams(specs: ParamSpecs): number {
+  return Object.values(specs).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+}
+
+/** Frees all variables. */
+export function disposeParams(params: Params): void {
+  for (const variable of Object.values(params)) variable.dispose();
+}
+
+/** The specs with every name prefixed. */
+export function prefixed(prefix: string, specs: ParamSpecs): ParamSpecs {
+  return Object.fromEntries(Object.entries(specs).map(([name, spec]) => [`${prefix}.${name}`, spec]));
+}

@@ -1,0 +1,115 @@
+// VQ-VAE for pictures: a convolutional encoder, a grid of codebook entries, a convolutional decoder.
+// van den Oord, Vinyals and Kavukcuoglu, "Neural Discrete Representation Learning", arXiv:1711.00937.
+import { z } from 'zod';
+import { tf } from '../src/engine/index.js';
+import type { RandomKey } from '../src/engine/index.js';
+import { conv, convSpecs, convTranspose, convTransposeSpecs, residualStack, residualStackSpecs } from '../src/nn/conv.js';
+import { prefixed } from '../src/nn/params.js';
+import type { Params, ParamSpecs } from '../src/nn/params.js';
+import { EmaVqConfigSchema, emaVqSpecs, lookup, quantize, quantizeForTraining, updateCodebook } from './quantizers/ema-vq.js';
+
+export const VqVaeConfigSchema = z
+  .strictObject({
+    /** Size of the pictures the codec sees, in pixels; others are resized to it. Multiples of `downsample`. */
+    height: z.int().min(4).max(1024),
+    width: z.int().min(4).max(1024),
+    /** 1 grey, 3 RGB. */
+    channels: z.union([z.literal(1), z.literal(3)]).default(3),
+    /** sRGB color that transparent pixels are flattened on. */
+    background: z.tuple([z.int().min(0).max(255), z.int().min(0).max(255), z.int().min(0).max(255)]).default([255, 255, 255]),
+    /** How a picture of another shape is fitted: cut, padded with the background, or stretched. */
+    resize: z.enum(['cover', 'contain', 'fill']).default('contain'),
+    /** Pixels of one code's side: 2, 4, 8 or 16. */
+    downsample: z.union([z.literal(2), z.literal(4), z.literal(8), z.literal(16)]).default(4),
+    /** Channels of the hidden layers. */
+    hidden: z.int().min(8).max(1024).default(128),
+    /** Residual blocks in encoder and decoder each, and their inner channels. */
+    residualLayers: z.int().min(0).max(16).default(2),
+    residualHidden: z.int().min(4).max(512).default(32),
+    quantizer: EmaVqConfigSchema.prefault({}),
+  })
+  .refine((c) => c.height % c.downsample === 0 && c.width % c.downsample === 0, { message: 'height and width must be multiples of downsample' });
+
+export type VqVaeConfig = z.infer<typeof VqVaeConfigSchema>;
+
+/** Rows and columns of the code grid. */
+export const gridOf = ({ height, width, downsample }: VqVaeConfig): [number, number] => [height / downsample, width / downsample];
+
+/** Channels after each halving: half the hidden width first, as the full resolution is the dearest. */
+function strideChannels({ downsample, hidden }: VqVaeConfig): number[] {
+  const halvings = Math.log2(downsample);
+  return Array.from({ length: halvings }, (_, i) => (i === 0 && halvings > 1 ? hidden / 2 : hidden));
+}
+
+function encoderSpecs(c: VqVaeConfig): ParamSpecs {
+  const widths = strideChannels(c);
+  return Object.assign(
+    {},
+    ...widths.map((width, i) => convSpecs(`down.${i}`, 4, i === 0 ? c.channels : widths[i - 1]!, width)),
+    convSpecs('conv', 3, c.hidden, c.hidden),
+    residualStackSpecs('residual', c.residualLayers, c.hidden, c.residualHidden),
+    // Latents of about unit variance let the codebook and the commitment loss start in balance.
+    convSpecs('project', 1, c.hidden, c.quantizer.codeDim, 0.6),
+  ) as ParamSpecs;
+}
+
+function decoderSpecs(c: VqVaeConfig): ParamSpecs {
+  const widths = strideChannels(c).toReversed();
+  return Object.assign(
+    {},
+    convSpecs('conv', 3, c.quantizer.codeDim, c.hidden),
+    residualStackSpecs('residual', c.residualLayers, c.hidden, c.residualHidden),
+    ...widths.map((width, i) => convTransposeSpecs(`up.${i}`, 4, 2, width, widths[i + 1] ?? c.channels)),
+  ) as ParamSpecs;
+}
+
+/** Weights trained by gradient. */
+export const trainableSpecs = (c: VqVaeConfig): ParamSpecs => ({ ...prefixed('encoder', encoderSpecs(c)), ...prefixed('decoder', decoderSpecs(c)) });
+
+/** Codebook and its running statistics, updated by the quantizer itself. */
+export const stateSpecs = (c: VqVaeConfig): ParamSpecs => emaVqSpecs(c.quantizer);
+
+/** float32 [B, H, W, C] in [-1, 1] -> latents float32 [B, H / f, W / f, D]. */
+export function encoderForward(p: Params, x: tf.Tensor4D, c: VqVaeConfig): tf.Tensor4D {
+  for (let i = 0; i < Math.log2(c.downsample); i++) x = tf.relu(conv(p, `encoder.down.${i}`, x, 2));
+  x = conv(p, 'encoder.conv', x);
+  return conv(p, 'encoder.project', residualStack(p, 'encoder.residual', c.residualLayers, x));
+}
+
+/** Codes float32 [B, H / f, W / f, D] -> float32 [B, H, W, C], about [-1, 1]. */
+export function decoderForward(p: Params, codes: tf.Tensor4D, c: VqVaeConfig): tf.Tensor4D {
+  let x = residualStack(p, 'decoder.residual', c.residualLayers, conv(p, 'decoder.conv', codes));
+  const steps = Math.log2(c.downsample);
+  for (let i = 0; i < steps; i++) {
+    x = convTranspose(p, `decoder.up.${i}`, x, 2);
+    if (i < steps - 1) x = tf.relu(x);
+  }
+  return x;
+}
+
+/** float32 [B, H, W, C] -> int32 [B, h, w]. */
+export const encodeIds = (p: Params, x: tf.Tensor4D, c: VqVaeConfig): tf.Tensor3D => quantize(p, encoderForward(p, x, c), c.quantizer);
+
+/** int32 [B, h, w] -> float32 [B, H, W, C]. */
+export const decodeIds = (p: Params, ids: tf.Tensor3D, c: VqVaeConfig): tf.Tensor4D => decoderForward(p, lookup(p, ids), c);
+
+export interface VqVaeLosses {
+  /** What is minimised: reconstruction / variance + commitment. Scalar. */
+  loss: tf.Scalar;
+  /** Mean squared error over the variance of the data. Scalar. */
+  nmse: tf.Scalar;
+}
+
+/**
+ * The training objective on one batch. Updates the codebook as a side effect on the quantizer's variables.
+ *
+ * @param images       float32 [B, H, W, C] in [-1, 1].
+ * @param dataVariance variance of the pixels of the training set: makes the loss comparable between datasets.
+ */
+export function vqVaeLoss(p: Params, images: tf.Tensor4D, key: RandomKey, dataVariance: number, c: VqVaeConfig): VqVaeLosses {
+  const batch = quantizeForTraining(p, encoderForward(p, images, c), c.quantizer);
+  const reconstruction = decoderForward(p, batch.codes, c);
+  const nmse = tf.div(tf.mean(tf.squaredDifference(reconstruction, images)), dataVariance) as tf.Scalar;
+  updateCodebook(p, batch, key, c.quantizer);
+  return { loss: tf.add(nmse, batch.loss), nmse };
+}
