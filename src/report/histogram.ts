@@ -31,7 +31,7 @@ export function histogram(counts: ArrayLike<number>, options: HistogramOptions =
   const byId = Array.from(counts);
   const sorted = byId.toSorted((a, b) => b - a);
   const total = byId.reduce((sum, count) => sum + count, 0);
-  const scale = linearScale([0, Math.max(1, sorted[0] ?? 0)], 5);
+  const scale = linearScale([0, Math.max(1, sorted[0] ?? 0)], 6, { integers: true });
   const top = 78;
   const bottom = height - 50;
   const middle = Math.round(width * 0.56);
@@ -59,8 +59,8 @@ function summary(counts: readonly number[], total: number): string {
   const entropy = entropyOf(counts);
   return [
     `${formatCount(used)} of ${formatCount(counts.length)} codes used`,
-    `perplexity ${formatNumber(Number(Math.exp(entropy).toPrecision(4)))}`,
-    counts.length > 1 ? `entropy ${formatNumber((100 * entropy) / Math.log(counts.length))}% of the most possible` : '',
+    `perplexity ${formatNumber(Math.exp(entropy))}`,
+    counts.length > 1 ? `entropy ratio ${(entropy / Math.log(counts.length)).toFixed(3)}` : '',
     `${formatCount(total)} ids`,
   ]
     .filter((part) => part !== '')

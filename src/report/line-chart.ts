@@ -35,8 +35,9 @@ interface Frame {
 /**
  * Draws series over a common pair of axes.
  *
- * Points that are not finite are left out, and the curve with them breaks. Series of more points than pixels are thinned
- * to the lowest and highest of each pixel, so no peak is lost and the drawing stays small.
+ * Points that are not finite are left out, and the curve breaks there. A series of many more points than pixels is drawn
+ * as its mean in each column of pixels, over a band from the lowest to the highest: no peak is lost, and the drawing stays
+ * small.
  *
  * @returns SVG, equal for equal input.
  */
@@ -45,7 +46,7 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
   const isDrawn = ({ x, y }: Point): boolean => Number.isFinite(x) && Number.isFinite(y) && (!log || y > 0);
   const drawn = series.flatMap((one) => one.points.filter(isDrawn));
   const frame: Frame = { left: 66, right: width - 18, top: title === undefined ? 40 : 62, bottom: height - 48 };
-  const x = linearScale(drawn.map((point) => point.x), 8, false);
+  const x = stepScale(drawn.map((point) => point.x));
   const ys = drawn.map((point) => point.y);
   const y = log ? logScale(ys, 6) : linearScale(ys, 6);
   const toPixels = (point: Point): Point => ({
@@ -62,6 +63,14 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
     drawn.length === 0 ? label((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, 'no measurements', { anchor: 'middle' }) : '',
     ...curves,
   ]);
+}
+
+/** Steps are counted from 0, so the axis starts there unless the series starts far from it. */
+function stepScale(values: readonly number[]): Scale {
+  const low = values.reduce((min, value) => Math.min(min, value), Infinity);
+  const high = values.reduce((max, value) => Math.max(max, value), -Infinity);
+  const fromZero = low > 0 && low < high / 5 ? [0] : [];
+  return linearScale([...fromZero, low, high].filter(Number.isFinite), 8, { integers: values.every(Number.isInteger), tight: true });
 }
 
 /** Runs of points that are all drawn. */
@@ -87,12 +96,43 @@ function axes(x: Scale, y: Scale, frame: Frame): string[] {
 }
 
 function curve(runs: readonly Point[][], index: number, heldOut: boolean): string {
-  const color = SERIES_COLORS[index % SERIES_COLORS.length]!;
-  const style = { class: `line s${index % SERIES_COLORS.length}`, fill: 'none', stroke: color, 'stroke-width': heldOut ? 1.5 : 1.8, 'stroke-linejoin': 'round' };
-  const kept = runs.map(thinned);
-  const lines = kept.filter((run) => run.length > 1).map((run) => element('path', { ...style, d: pathOf(run) }));
-  const dotted = heldOut ? kept.flat() : kept.filter((run) => run.length === 1).flat();
-  return [...lines, ...dotted.map((point) => dot(point, index))].join('\n');
+  const slot = index % SERIES_COLORS.length;
+  const color = SERIES_COLORS[slot]!;
+  const line = { class: `line s${slot}`, fill: 'none', stroke: color, 'stroke-width': 1.8, 'stroke-linejoin': 'round' };
+  const band = { class: `bar s${slot}`, fill: color, 'fill-opacity': 0.25 };
+  const parts = runs.flatMap((points) => {
+    if (points.length === 1) return [dot(points[0]!, index)];
+    const columns = columnsOf(points);
+    if (points.length <= DENSE * columns.length) return [element('path', { ...line, d: pathOf(points) })];
+    return [element('path', { ...band, d: bandOf(columns) }), element('path', { ...line, d: pathOf(columns.map(meanOf)) })];
+  });
+  if (heldOut) parts.push(...runs.flatMap((points) => (points.length === 1 ? [] : points.map((point) => dot(point, index)))));
+  return parts.join('\n');
+}
+
+/** From this many points a pixel on, single ones cannot be told apart. */
+const DENSE = 2;
+
+/** Points that share a column of pixels, in order. */
+function columnsOf(points: readonly Point[]): Point[][] {
+  const columns: Point[][] = [];
+  for (const point of points) {
+    const last = columns.at(-1);
+    if (last !== undefined && Math.floor(last[0]!.x) === Math.floor(point.x)) last.push(point);
+    else columns.push([point]);
+  }
+  return columns;
+}
+
+function meanOf(points: readonly Point[]): Point {
+  return { x: Math.floor(points[0]!.x) + 0.5, y: points.reduce((sum, { y }) => sum + y, 0) / points.length };
+}
+
+/** Along the highest points and back along the lowest. */
+function bandOf(columns: readonly Point[][]): string {
+  const edge = (pick: (...values: number[]) => number): Point[] =>
+    columns.map((points) => ({ x: meanOf(points).x, y: points.map(({ y }) => y).reduce((a, b) => pick(a, b)) }));
+  return `${pathOf([...edge(Math.min), ...edge(Math.max).toReversed()])}Z`;
 }
 
 function pathOf(points: readonly Point[]): string {
@@ -102,29 +142,6 @@ function pathOf(points: readonly Point[]): string {
 function dot({ x, y }: Point, index: number): string {
   const slot = index % SERIES_COLORS.length;
   return element('circle', { class: `dot s${slot}`, cx: x, cy: y, r: 3.2, fill: SERIES_COLORS[slot]!, stroke: INK.paper, 'stroke-width': 1.2 });
-}
-
-/** At most the first, lowest, highest and last point of each column of pixels, in order. */
-function thinned(points: Point[]): Point[] {
-  const kept: Point[] = [];
-  for (let start = 0, end = 0; start < points.length; start = end) {
-    const column = Math.floor(points[start]!.x);
-    while (end < points.length && Math.floor(points[end]!.x) === column) end++;
-    kept.push(...outline(points.slice(start, end)));
-  }
-  return kept;
-}
-
-function outline(points: Point[]): Point[] {
-  if (points.length <= 4) return points;
-  let low = 0;
-  let high = 0;
-  for (const [i, { y }] of points.entries()) {
-    if (y < points[low]!.y) low = i;
-    if (y > points[high]!.y) high = i;
-  }
-  const chosen = new Set([0, low, high, points.length - 1]);
-  return points.filter((_, i) => chosen.has(i));
 }
 
 function legend(series: readonly Series[], frame: Frame, y: number): string[] {

@@ -14,13 +14,20 @@ export interface Scale {
   place(value: number): number;
 }
 
-/** A linear axis over the values, with 1-2-5 steps, about `wanted` of them; both ends are ticks when `roundEnds`. */
-export function linearScale(values: Iterable<number>, wanted: number, roundEnds = true): Scale {
+export interface LinearOptions {
+  /** Only whole numbers occur, so no tick lies between them. */
+  integers?: boolean;
+  /** End the axis at the values rather than at ticks. */
+  tight?: boolean;
+}
+
+/** A linear axis over the values, with about `wanted` ticks in steps of 1, 2 or 5 times a power of ten. */
+export function linearScale(values: Iterable<number>, wanted: number, options: LinearOptions = {}): Scale {
   const [min, max] = rangeOf(values);
   const [from, to] = min === max ? widened(min) : [min, max];
-  const step = roundStep((to - from) / wanted);
-  const low = roundEnds ? Math.floor(from / step + 1e-9) * step : from;
-  const high = roundEnds ? Math.ceil(to / step - 1e-9) * step : to;
+  const step = Math.max(ceilOneTwoFive((to - from) / wanted), options.integers === true ? 1 : 0);
+  const low = options.tight === true ? from : Math.floor(from / step + 1e-9) * step;
+  const high = options.tight === true ? to : Math.ceil(to / step - 1e-9) * step;
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
   // i * step, not a running sum, so that rounding does not add up; 12 digits take off what one product leaves
@@ -58,11 +65,6 @@ function rangeOf(values: Iterable<number>): [number, number] {
 function widened(value: number): [number, number] {
   const margin = value === 0 ? 1 : Math.abs(value) / 2;
   return [value - margin, value + margin];
-}
-
-/** The 1-2-5 number nearest above a raw step. */
-function roundStep(raw: number): number {
-  return ceilOneTwoFive(raw);
 }
 
 function ceilOneTwoFive(value: number): number {
