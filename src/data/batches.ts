@@ -245,7 +245,7 @@ class Loader {
   }
 }
 
-/** Yields produced batches in order, keeping `prefetch` of them under way; one at a time is being made. */
+/** Yields produced batches in order, `prefetch` of them made ahead; one at a time is being made. */
 async function* ahead(
   first: number,
   end: number,
@@ -255,11 +255,9 @@ async function* ahead(
   const queue: Array<Promise<Batch>> = [];
   let last: Promise<unknown> = Promise.resolve();
   let stopped = false;
-  let next = first;
-  const start = (): void => {
-    const step = next++;
+  const start = (step: number): void => {
     const batch = last.then(() => {
-      if (stopped) throw new Error('stopped');
+      if (stopped) throw new Error('the consumer has left');
       return produce(step);
     });
     last = batch;
@@ -268,8 +266,8 @@ async function* ahead(
     queue.push(batch);
   };
   try {
-    while (next < end || queue.length > 0) {
-      while (queue.length <= prefetch && next < end) start();
+    for (let step = first; step < end; step++) {
+      for (let later = step + queue.length; later <= step + prefetch && later < end; later++) start(later);
       if (signal?.aborted) throw new AbortedError('E_ABORTED', 'reading data: stopped on request.');
       yield await queue.shift()!;
     }

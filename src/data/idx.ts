@@ -64,7 +64,7 @@ export async function openIdx(path: string, options: DatasetOptions = {}): Promi
       const file = await PixelFile.open(join(folder, name));
       opened.push(file);
       const labels = await labelsOf(folder, name, names, file.count);
-      const prefix = IMAGES_NAME.exec(name)?.[1] || basename(name);
+      const prefix = prefixOf(name) || basename(name);
       for (let i = 0; i < file.count; i++) entries.push(new LazyEntry(file, i, prefix, labels?.[i], side));
     }
     const classes = options.classes ?? (await classNames(folder, names));
@@ -111,8 +111,12 @@ function imageFiles(names: readonly string[]): string[] {
   return names.filter((name) => IMAGES_NAME.test(name) && !(name.endsWith('.gz') && names.includes(name.slice(0, -3))));
 }
 
+/** `train` of `train-images-idx3-ubyte.gz`. */
+function prefixOf(name: string): string {
+  return IMAGES_NAME.exec(name)?.[1] ?? '';
+}
+
 function officialSides(images: readonly string[]): Map<string, Split> | undefined {
-  const prefixOf = (name: string): string => IMAGES_NAME.exec(name)?.[1] ?? '';
   const train = images.find((name) => prefixOf(name) === 'train');
   const test = images.find((name) => ['t10k', 'test', 'val', 'valid'].includes(prefixOf(name)));
   if (!train || !test) return undefined;

@@ -1,10 +1,13 @@
-// Pictures in and out: encoded bytes -> Image -> float32 batches, and back. All decoding and resizing is sharp's
-// (libvips); this module decides what is let in and says in one line why something is not.
+// Pictures in and out: encoded bytes -> Image -> float32 batches, and back. Decoding, and resizing of large pictures, is
+// sharp's (libvips); this module decides what is let in and says in one line why something is not.
 import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
 
 import { InputError, ShapeError, UsageError, messageOf } from '../errors.js';
 import type { Image } from '../interfaces/media.js';
+import { resample, type Color, type Kernel, type ResizeMode } from './resample.js';
 import { checkPicture } from './sniff.js';
+
+export type { Color, Kernel, ResizeMode } from './resample.js';
 
 // libvips links loaders for dozens of formats; only these three may ever see a byte of a dataset.
 const SVG_LOADER = 'VipsForeignLoadSvgBuffer';
@@ -14,13 +17,6 @@ sharp.unblock({
 });
 // Every picture is decoded once and in no order: libvips' operation cache would only hold memory.
 sharp.cache(false);
-
-export type Color = readonly [red: number, green: number, blue: number];
-
-/** How a picture is brought to a size: crop the overhang, pad with the background, or stretch. */
-export type ResizeMode = 'cover' | 'contain' | 'fill';
-
-export type Kernel = 'nearest' | 'linear' | 'cubic' | 'mitchell' | 'lanczos2' | 'lanczos3';
 
 export interface ResizeOptions {
   width: number;
@@ -66,11 +62,24 @@ export async function decodeImage(bytes: Uint8Array, source: string, options: De
   const { channels = 3, background = WHITE, size, resize, kernel, maxPixels = MAX_PIXELS } = options;
   checkOptions(size, background);
   checkPicture(bytes, source);
-  let picture = sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels })
-    .autoOrient()
-    .flatten({ background: cssColor(background) });
-  if (size) picture = picture.resize(resizing({ ...size, resize, kernel, background }));
-  return rawImage(picture, channels, (error) => decodeError(error, source, maxPixels));
+  const open = (): Sharp => sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
+  try {
+    if (size && (await isLarge(open()))) {
+      const resized = open().flatten({ background: cssColor(background) }).resize(resizing({ ...size, resize, kernel, background }));
+      return withChannels(await rawImage(resized, background), channels);
+    }
+    return await imageTo(await rawImage(open(), background), { channels, size, resize, kernel, background });
+  } catch (error) {
+    throw decodeError(error, source, maxPixels);
+  }
+}
+
+/** Above this many pixels libvips resizes, reading no more of a JPEG or WebP than the result needs. */
+const LARGE = 512 * 512;
+
+async function isLarge(picture: Sharp): Promise<boolean> {
+  const { width, height } = await picture.metadata();
+  return width * height > LARGE;
 }
 
 /**
@@ -81,7 +90,9 @@ export async function decodeImage(bytes: Uint8Array, source: string, options: De
 export async function resizeImage(image: Image, options: ResizeOptions): Promise<Image> {
   checkOptions(options, options.background ?? WHITE);
   if (image.width === options.width && image.height === options.height) return image;
-  return rawImage(fromPixels(image).resize(resizing(options)), image.channels, (error) => error);
+  const { resize = 'cover', kernel = 'lanczos3', background = WHITE } = options;
+  if (image.width * image.height <= LARGE) return resample(image, { ...options, resize, kernel, background });
+  return withChannels(await rawImage(fromPixels(image).resize(resizing(options)), background), image.channels);
 }
 
 /** Brings a decoded picture to the channels and size a caller asked of `decodeImage`. */
@@ -105,8 +116,7 @@ export async function renderSvg(svg: string, scale = 1): Promise<Image> {
   rendering++;
   sharp.unblock({ operation: [SVG_LOADER] });
   try {
-    const picture = sharp(Buffer.from(svg), { density: 72 * scale }).flatten({ background: cssColor(WHITE) });
-    return await rawImage(picture, 3, (error) => error);
+    return withChannels(await rawImage(sharp(Buffer.from(svg), { density: 72 * scale }), WHITE), 3);
   } finally {
     if (--rendering === 0) sharp.block({ operation: [SVG_LOADER] });
   }
@@ -205,20 +215,32 @@ function resizing(options: ResizeOptions): SharpResize {
   return { width, height, fit: resize, kernel, background: cssColor(background) };
 }
 
-/** Runs a pipeline to sRGB pixels; libvips keeps gray pictures gray, so the channels are settled here. */
-async function rawImage(picture: Sharp, channels: 1 | 3, explain: (error: unknown) => unknown): Promise<Image> {
-  const decoded = await picture
-    .toColourspace('srgb')
-    .removeAlpha()
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true })
-    .catch((error: unknown) => {
-      throw explain(error);
-    });
-  const { width, height } = decoded.info;
-  const pixels = new Uint8Array(decoded.data.buffer, decoded.data.byteOffset, decoded.data.byteLength);
-  const found = decoded.info.channels === 1 ? 1 : 3;
-  return withChannels({ kind: 'image', width, height, channels: found, pixels }, channels);
+/** Runs a pipeline to sRGB pixels of 8 bits. libvips keeps gray pictures gray; alpha is flattened here. */
+async function rawImage(picture: Sharp, background: Color): Promise<Image> {
+  const { data, info } = await picture.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (channels === 1 || channels === 3) return { kind: 'image', width, height, channels, pixels };
+  return { kind: 'image', width, height, channels: 3, pixels: flatten(pixels, channels - 1, background) };
+}
+
+/**
+ * Lays pixels over a background.
+ *
+ * @param pixels uint8 [n, colors + 1], alpha last, not premultiplied; colors is 1 or 3.
+ * @returns uint8 [n, 3].
+ */
+function flatten(pixels: Uint8Array, colors: number, background: Color): Uint8Array {
+  const count = pixels.length / (colors + 1);
+  const out = new Uint8Array(count * 3);
+  for (let i = 0, from = 0, to = 0; i < count; i++, from += colors + 1, to += 3) {
+    const alpha = pixels[from + colors]!;
+    for (let c = 0; c < 3; c++) {
+      const color = pixels[from + (colors === 3 ? c : 0)]!;
+      out[to + c] = (color * alpha + background[c]! * (255 - alpha) + 127) / 255;
+    }
+  }
+  return out;
 }
 
 function decodeError(error: unknown, source: string, maxPixels: number): InputError {
