@@ -1,0 +1,199 @@
+// A decoder-only transformer over [condition | codes]: GPT-2 (Radford et al., 2019) used as in DALL-E (Ramesh et al.,
+// arXiv:2102.12092). Parameters carry the names and layouts of Hugging Face's GPT-2.
+import { z } from 'zod';
+import { tf } from '../src/engine/index.js';
+import type { RandomKey } from '../src/engine/index.js';
+import { crossEntropy } from '../src/nn/loss.js';
+import type { PriorBatch } from '../src/nn/family.js';
+import { ONES, ZEROS } from '../src/nn/params.js';
+import type { Init, Params, ParamSpecs } from '../src/nn/params.js';
+import { causalMask, gelu, layerNorm, linear, mergeHeads, splitHeads } from '../src/nn/transformer.js';
+
+export const GptConfigSchema = z
+  .strictObject({
+    /** The grid of codes to model, from the codec: [H, W] and its vocabulary K. */
+    codes: z.strictObject({ name: z.string().default('codes'), shape: z.array(z.int().min(1)).min(1).max(3), vocabSize: z.int().min(2) }),
+    /** What a sample is conditioned on. */
+    conditioning: z.enum(['none', 'label', 'text']).default('none'),
+    /** Class names, for label conditioning. */
+    classes: z.array(z.string()).min(1).optional(),
+    /** Longest caption in tokens and the text vocabulary, for text conditioning. */
+    text: z.strictObject({ length: z.int().min(1).max(1024), vocabSize: z.int().min(1) }).optional(),
+    nLayer: z.int().min(1).max(64).default(4),
+    nHead: z.int().min(1).max(64).default(8),
+    nEmbd: z.int().min(8).max(4096).default(256),
+    /** Relative weights of predicting the codes and predicting the caption. */
+    codeLossWeight: z.number().min(0).default(7),
+    textLossWeight: z.number().min(0).default(1),
+  })
+  .refine((c) => c.nEmbd % c.nHead === 0, { message: 'nEmbd must be a multiple of nHead' })
+  .refine((c) => (c.conditioning === 'label') === (c.classes !== undefined), { message: 'classes go with conditioning "label", and only with it' })
+  .refine((c) => (c.conditioning === 'text') === (c.text !== undefined), { message: 'text goes with conditioning "text", and only with it' });
+
+export type GptConfig = z.infer<typeof GptConfigSchema>;
+
+/** Number of codes of a sample, N. */
+export const codeCount = (c: GptConfig): number => c.codes.shape.reduce((n, dim) => n * dim, 1);
+
+/** Tokens before the first code, P: a start token, a class, or a start token and a padded caption. */
+export const prefixLength = (c: GptConfig): number => 1 + (c.text?.length ?? 0);
+
+/**
+ * One vocabulary for all: codes first, then the start token (for labels: "no class"), then classes or text tokens,
+ * then one learned padding token for each caption position.
+ */
+export function vocabulary(c: GptConfig): { start: number; classes: number; text: number; padding: number; size: number } {
+  const start = c.codes.vocabSize;
+  const classes = start + 1;
+  const text = classes + (c.classes?.length ?? 0);
+  const padding = text + (c.text?.vocabSize ?? 0);
+  return { start, classes, text, padding, size: padding + (c.text?.length ?? 0) };
+}
+
+const normal = (std: number): Init => ({ kind: 'normal', std });
+
+/** GPT-2's parameters and initialisation: N(0, 0.02), projections into the residual stream scaled by 1 / sqrt(2 nLayer). */
+export function specs(c: GptConfig): ParamSpecs {
+  const E = c.nEmbd;
+  const projection = normal(0.02 / Math.sqrt(2 * c.nLayer));
+  const dense = (name: string, rows: number, columns: number, init: Init): ParamSpecs => ({
+    [`${name}.weight`]: { shape: [rows, columns], init },
+    [`${name}.bias`]: { shape: [columns], init: ZEROS },
+  });
+  const norm = (name: string): ParamSpecs => ({ [`${name}.weight`]: { shape: [E], init: ONES }, [`${name}.bias`]: { shape: [E], init: ZEROS } });
+  const layers = Array.from({ length: c.nLayer }, (_, i) => ({
+    ...norm(`h.${i}.ln_1`),
+    ...dense(`h.${i}.attn.c_attn`, E, 3 * E, normal(0.02)),
+    ...dense(`h.${i}.attn.c_proj`, E, E, projection),
+    ...norm(`h.${i}.ln_2`),
+    ...dense(`h.${i}.mlp.c_fc`, E, 4 * E, normal(0.02)),
+    ...dense(`h.${i}.mlp.c_proj`, 4 * E, E, projection),
+  }));
+  return Object.assign(
+    { 'wte.weight': { shape: [vocabulary(c).size, E], init: normal(0.02) }, 'wpe.weight': { shape: [prefixLength(c) + codeCount(c), E], init: normal(0.02) } },
+    ...layers,
+    norm('ln_f'),
+  ) as ParamSpecs;
+}
+
+/** Token plus position embeddings. int32 [B, T] at positions from `offset` -> float32 [B, T, E]. */
+function embed(p: Params, ids: tf.Tensor2D, offset: number): tf.Tensor3D {
+  const [, length] = ids.shape;
+  const positions = tf.slice(p['wpe.weight']!, [offset, 0], [length, -1]);
+  return tf.add(tf.gather(p['wte.weight']!, ids), positions) as tf.Tensor3D;
+}
+
+/** Causal self-attention. float32 [B, T, E] -> [B, T, E]; also gives the keys and values [B, H, T, E / H] for a cache. */
+function attention(p: Params, name: string, x: tf.Tensor3D, mask: tf.Tensor2D, c: GptConfig): { out: tf.Tensor3D; keys: tf.Tensor4D; values: tf.Tensor4D } {
+  const [queries, keys, values] = splitHeads(linear(p, `${name}.c_attn`, x) as tf.Tensor3D, c.nHead);
+  const scores = tf.mul(tf.matMul(queries, keys, false, true), 1 / Math.sqrt(c.nEmbd / c.nHead)); // [B, H, T, T]
+  const weights = tf.softmax(tf.add(scores, mask));
+  const mixed = mergeHeads(tf.matMul(weights, values)); // [B, T, E]
+  return { out: linear(p, `${name}.c_proj`, mixed) as tf.Tensor3D, keys, values };
+}
+
+const mlp = (p: Params, name: string, x: tf.Tensor): tf.Tensor => linear(p, `${name}.c_proj`, gelu(linear(p, `${name}.c_fc`, x)));
+
+/** The trunk. int32 [B, T] -> hidden float32 [B, T, E], with each layer's keys and values. */
+export function forward(p: Params, ids: tf.Tensor2D, c: GptConfig): { hidden: tf.Tensor3D; keys: tf.Tensor4D[]; values: tf.Tensor4D[] } {
+  const mask = causalMask(ids.shape[1]);
+  let x = embed(p, ids, 0);
+  const keys: tf.Tensor4D[] = [];
+  const values: tf.Tensor4D[] = [];
+  for (let i = 0; i < c.nLayer; i++) {
+    const attended = attention(p, `h.${i}.attn`, layerNorm(p, `h.${i}.ln_1`, x) as tf.Tensor3D, mask, c);
+    x = tf.add(x, attended.out);
+    x = tf.add(x, mlp(p, `h.${i}.mlp`, layerNorm(p, `h.${i}.ln_2`, x)));
+    keys.push(attended.keys);
+    values.push(attended.values);
+  }
+  return { hidden: layerNorm(p, 'ln_f', x) as tf.Tensor3D, keys, values };
+}
+
+/** Logits over one stretch of the vocabulary, tied to the embeddings. float32 [N, E] -> [N, size]. */
+export function logits(p: Params, hidden: tf.Tensor2D, begin: number, size: number): tf.Tensor2D {
+  const table = tf.slice(p['wte.weight']!, [begin, 0], [size, -1]) as tf.Tensor2D;
+  return tf.matMul(hidden, table, false, true);
+}
+
+/** Cross-entropy of every code. codes int32 [B, N], condition int32 [B, P] -> nats float32 [B * N], with logits [B * N, K] and the trunk's output. */
+export function codeNats(p: Params, { codes, condition }: PriorBatch, c: GptConfig): { nats: tf.Tensor1D; logits: tf.Tensor2D; hidden: tf.Tensor3D } {
+  const [batch, count] = codes.shape;
+  const prefix = prefixLength(c);
+  // The last code is only predicted, never read.
+  const ids = tf.concat([condition, tf.slice(codes, [0, 0], [batch, count - 1])], 1); // [B, P + N - 1]
+  const { hidden } = forward(p, ids, c);
+  const ofCodes = tf.reshape(tf.slice(hidden, [0, prefix - 1, 0], [batch, count, -1]), [batch * count, c.nEmbd]) as tf.Tensor2D;
+  const scores = logits(p, ofCodes, 0, c.codes.vocabSize);
+  return { nats: crossEntropy(scores, tf.reshape(codes, [-1]) as tf.Tensor1D), logits: scores, hidden };
+}
+
+/** Mean cross-entropy of the caption's tokens, padding left out. */
+function textNats(p: Params, condition: tf.Tensor2D, hidden: tf.Tensor3D, c: GptConfig): tf.Scalar {
+  const { text, padding } = vocabulary(c);
+  const length = c.text!.length;
+  const batch = condition.shape[0];
+  const before = tf.reshape(tf.slice(hidden, [0, 0, 0], [batch, length, -1]), [batch * length, c.nEmbd]) as tf.Tensor2D;
+  const targets = tf.reshape(tf.slice(condition, [0, 1], [batch, length]), [-1]); // [B * L]
+  const isText = tf.cast(tf.less(targets, padding), 'float32');
+  const clipped = tf.cast(tf.mul(tf.cast(tf.sub(targets, text), 'float32'), isText), 'int32') as tf.Tensor1D;
+  const nats = crossEntropy(logits(p, before, text, c.text!.vocabSize), clipped);
+  return tf.div(tf.sum(tf.mul(nats, isText)), tf.add(tf.sum(isText), 1e-6));
+}
+
+/** The training objective: code and text losses in the proportion of their weights. */
+export function gptLoss(p: Params, batch: PriorBatch, _key: RandomKey, c: GptConfig): { loss: tf.Scalar; natsPerCode: tf.Scalar } {
+  const { nats, hidden } = codeNats(p, batch, c);
+  const natsPerCode = tf.mean(nats) as tf.Scalar;
+  if (c.conditioning !== 'text' || c.textLossWeight === 0) return { loss: natsPerCode, natsPerCode };
+  const total = c.codeLossWeight + c.textLossWeight;
+  const text = textNats(p, batch.condition, hidden, c);
+  return { loss: tf.add(tf.mul(natsPerCode, c.codeLossWeight / total), tf.mul(text, c.textLossWeight / total)), natsPerCode };
+}
+
+/** Keys and values of the positions read so far: float32 [nLayer, B, H, capacity, E / H] each. */
+export interface Cache {
+  keys: tf.Tensor;
+  values: tf.Tensor;
+}
+
+/**
+ * Reads one more token with a cache. Attention is computed in two parts, over the cache and over the token itself,
+ * joined by one softmax, so that nothing of the cache is copied.
+ *
+ * @param ids      int32 [B].
+ * @param position int32 [1], counted from 0 over condition and codes.
+ * @param mask     float32 [capacity]: 0 for cached positions, a large negative number elsewhere.
+ * @returns logits float32 [B, K] and the new keys and values, each [nLayer, B, H, 1, E / H].
+ */
+export function decodeStep(p: Params, ids: tf.Tensor1D, position: tf.Tensor1D, mask: tf.Tensor1D, cache: Cache, c: GptConfig): { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
+  const batch = ids.shape[0];
+  const past = { keys: tf.unstack(cache.keys), values: tf.unstack(cache.values) };
+  const fresh = { keys: [] as tf.Tensor[], values: [] as tf.Tensor[] };
+  const capacity = mask.shape[0];
+  let x = tf.add(tf.gather(p['wte.weight']!, tf.reshape(ids, [batch, 1])), tf.gather(p['wpe.weight']!, position)) as tf.Tensor3D; // [B, 1, E]
+  for (let i = 0; i < c.nLayer; i++) {
+    const normed = layerNorm(p, `h.${i}.ln_1`, x);
+    const [query, key, value] = splitHeads(linear(p, `h.${i}.attn.c_attn`, normed) as tf.Tensor3D, c.nHead); // [B, H, 1, D]
+    const scaled = tf.mul(query, 1 / Math.sqrt(c.nEmbd / c.nHead));
+    const old = tf.add(tf.matMul(scaled, past.keys[i]!, false, true), mask); // [B, H, 1, capacity]
+    const own = tf.sum(tf.mul(scaled, key), -1, true); // [B, H, 1, 1]
+    const weights = tf.softmax(tf.concat([old, own], -1));
+    const fromPast = tf.matMul(tf.slice(weights, [0, 0, 0, 0], [-1, -1, -1, capacity]), past.values[i]!);
+    const fromOwn = tf.mul(tf.slice(weights, [0, 0, 0, capacity], [-1, -1, -1, 1]), value);
+    x = tf.add(x, linear(p, `h.${i}.attn.c_proj`, mergeHeads(tf.add(fromPast, fromOwn))));
+    x = tf.add(x, mlp(p, `h.${i}.mlp`, layerNorm(p, `h.${i}.ln_2`, x)));
+    fresh.keys.push(key);
+    fresh.values.push(value);
+  }
+  const hidden = tf.reshape(layerNorm(p, 'ln_f', x), [batch, c.nEmbd]) as tf.Tensor2D;
+  return { logits: logits(p, hidden, 0, c.codes.vocabSize), keys: tf.stack(fresh.keys), values: tf.stack(fresh.values) };
+}
+
+/** Reads the condition at once. int32 [B, P] -> logits of the first code [B, K] and keys, values [nLayer, B, H, P, E / H]. */
+export function prefill(p: Params, condition: tf.Tensor2D, c: GptConfig): { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
+  const [batch, length] = condition.shape;
+  const { hidden, keys, values } = forward(p, condition, c);
+  const last = tf.reshape(tf.slice(hidden, [0, length - 1, 0], [-1, 1, -1]), [batch, c.nEmbd]) as tf.Tensor2D;
+  return { logits: logits(p, last, 0, c.codes.vocabSize), keys: tf.stack(keys), values: tf.stack(values) };
+}

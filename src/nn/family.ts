@@ -1,0 +1,92 @@
+// What a family of models offers to the loops above it. A codec or prior is a value of one of these types in one file;
+// the registry finds it by name.
+import type { NamedTensors } from '../checkpoint/tensors.js';
+import type { RandomKey, tf } from '../engine/index.js';
+import type { Conditioning, Prompt, TokenMapSpec, Tokenizer } from '../interfaces/index.js';
+import type { Params, ParamSpecs } from './params.js';
+
+/** How a codec wants its pictures. */
+export interface ImageInput {
+  height: number;
+  width: number;
+  channels: 1 | 3;
+  background: [number, number, number];
+  resize: 'cover' | 'contain' | 'fill';
+}
+
+/** A function to be written as an ONNX file. */
+export interface ExportedFunction {
+  fn: (...args: tf.Tensor[]) => tf.Tensor | tf.Tensor[];
+  inputs: { name: string; shape: number[]; dtype: 'float32' | 'int32' }[];
+  outputs: string[];
+  /** Axis 0 of all inputs and outputs stays open. */
+  dynamicBatch: boolean;
+}
+
+export interface CodecFamily<C = unknown> {
+  readonly name: string;
+  readonly kind: 'image';
+  /** @throws {UsageError} E_CONFIG naming the field. */
+  parseConfig(json: unknown): C;
+  input(config: C): ImageInput;
+  maps(config: C): TokenMapSpec[];
+  /** Weights trained by gradient. */
+  trainable(config: C): ParamSpecs;
+  /** Everything else that is saved: codebooks and running statistics, which the loss itself assigns. */
+  state(config: C): ParamSpecs;
+  /** Assigns the state from a first batch of data. */
+  initialize(p: Params, images: tf.Tensor4D, key: RandomKey, config: C): void;
+  /** Scalars of one training batch; `loss` is minimised, `nmse` reported. Assigns the state. */
+  loss(p: Params, images: tf.Tensor4D, key: RandomKey, dataVariance: number, config: C): { loss: tf.Scalar; nmse: tf.Scalar };
+  /** A codec ready to use, which owns the weights it is given. */
+  open(config: C, tensors: NamedTensors, fingerprint: string): Tokenizer;
+  exports(p: Params, config: C): Record<string, ExportedFunction>;
+}
+
+/** A batch for a prior. Rows are samples. */
+export interface PriorBatch {
+  /** int32 [B, N]: codes of all maps, flattened. */
+  codes: tf.Tensor2D;
+  /** int32 [B, P]: the condition as {@link PriorFamily.condition} encodes it. */
+  condition: tf.Tensor2D;
+}
+
+/** Turns a caption into token ids; a text tokenizer seen from a prior. */
+export interface TextEncoder {
+  readonly vocabSize: number;
+  encode(text: string): number[];
+}
+
+/** One position after another: what the sampling loop drives. Rows are independent sequences. */
+export interface Decoder {
+  /** Reads the conditions, int32 [rows, P]; returns logits of the first code, float32 [rows, K]. */
+  start(conditions: Int32Array): Promise<Float32Array>;
+  /** Appends one code to each row, int32 [rows]; returns logits of the next, float32 [rows, K]. */
+  step(codes: Int32Array): Promise<Float32Array>;
+}
+
+export interface PriorModel {
+  /** Mean nats per code of each row. */
+  score(codes: Int32Array, conditions: Int32Array, rows: number): Promise<Float64Array>;
+  /** Fraction of codes that were the most likely ones, and nats per code, over the rows. */
+  evaluate(codes: Int32Array, conditions: Int32Array, rows: number): Promise<{ nats: Float64Array; hits: Float64Array }>;
+  decoder(rows: number): Promise<Decoder>;
+  dispose(): void;
+}
+
+export interface PriorFamily<C = unknown> {
+  readonly name: string;
+  parseConfig(json: unknown): C;
+  conditioning(config: C): Conditioning;
+  maps(config: C): TokenMapSpec[];
+  classes(config: C): readonly string[] | undefined;
+  trainable(config: C): ParamSpecs;
+  /** Length P of an encoded condition. */
+  conditionLength(config: C): number;
+  /** Encodes a prompt, or its absence, as int32 [P]. @throws {UsageError} for a class or text the prior cannot take. */
+  condition(config: C, prompt: Prompt, text: TextEncoder | undefined): Int32Array;
+  /** Scalars of one training batch; `loss` is minimised, `natsPerCode` reported. */
+  loss(p: Params, batch: PriorBatch, key: RandomKey, config: C): { loss: tf.Scalar; natsPerCode: tf.Scalar };
+  open(config: C, tensors: NamedTensors): PriorModel;
+  exports(p: Params, config: C): Record<string, ExportedFunction>;
+}

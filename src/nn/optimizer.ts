@@ -1,0 +1,66 @@
+// AdamW (Loshchilov and Hutter, arXiv:1711.05101) with global-norm clipping, as a function to be compiled with the step.
+import { tf } from '../engine/index.js';
+import { createParams, ZEROS } from './params.js';
+import type { Params } from './params.js';
+
+export interface AdamWConfig {
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  /** Applied to matrices and kernels, not to biases, gains or embeddings of rank 1. */
+  weightDecay: number;
+  /** Largest global norm of the gradient; 0 does not clip. */
+  clip: number;
+}
+
+export const ADAMW_DEFAULTS: AdamWConfig = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, clip: 0 };
+
+/** The optimizer's state: first and second moments `m.NAME`, `v.NAME`, all zero. */
+export function adamWSlots(params: Params): Params {
+  const specs = Object.entries(params).flatMap(([name, { shape }]) => ['m', 'v'].map((slot) => [`${slot}.${name}`, { shape: [...shape], init: ZEROS }]));
+  return createParams(Object.fromEntries(specs), 0);
+}
+
+/** What changes from step to step, as one tensor: learning rate and bias corrections. float32 [3]. `step` counts from 1. */
+export function adamWHyper(step: number, learningRate: number, { beta1, beta2 }: AdamWConfig): tf.Tensor1D {
+  return tf.tensor1d([learningRate, 1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step)], 'float32');
+}
+
+/**
+ * Assigns updated parameters and moments.
+ *
+ * @param hyper float32 [3] of {@link adamWHyper}.
+ * @returns the gradient's global norm before clipping, a scalar.
+ */
+export function adamW(params: Params, slots: Params, grads: Record<string, tf.Tensor>, hyper: tf.Tensor1D, config: AdamWConfig): tf.Scalar {
+  const [rate, correct1, correct2] = tf.unstack(hyper) as [tf.Scalar, tf.Scalar, tf.Scalar];
+  const squares = Object.keys(params).map((name) => tf.sum(tf.square(grads[name]!)));
+  const norm = tf.sqrt(tf.addN(squares)) as tf.Scalar;
+  const scale = config.clip > 0 ? tf.minimum(1, tf.div(config.clip, tf.add(norm, 1e-6))) : undefined;
+  for (const [name, param] of Object.entries(params)) {
+    const gradient = scale ? tf.mul(grads[name]!, scale) : grads[name]!;
+    const m = slots[`m.${name}`]!;
+    const v = slots[`v.${name}`]!;
+    const newM = tf.add(tf.mul(m, config.beta1), tf.mul(gradient, 1 - config.beta1));
+    const newV = tf.add(tf.mul(v, config.beta2), tf.mul(tf.square(gradient), 1 - config.beta2));
+    const step = tf.div(tf.mul(newM, correct1), tf.add(tf.sqrt(tf.mul(newV, correct2)), config.epsilon));
+    const decayed = config.weightDecay > 0 && param.rank >= 2 ? tf.add(step, tf.mul(param, config.weightDecay)) : step;
+    m.assign(newM);
+    v.assign(newV);
+    param.assign(tf.sub(param, tf.mul(decayed, rate)));
+  }
+  return norm;
+}
+
+/** Gradients of a scalar by parameter name, with the value and whatever else `fn` returns beside it. */
+export function gradients<T extends { loss: tf.Scalar }>(params: Params, fn: () => T): { result: T; grads: Record<string, tf.Tensor> } {
+  let result: T | undefined;
+  const list = Object.values(params);
+  const { grads } = tf.variableGrads(() => (result = fn()).loss, list);
+  return { result: result!, grads: Object.fromEntries(Object.entries(params).map(([name, variable]) => [name, grads[variable.name]!])) };
+}
+
+/** Moves averaged weights towards the current ones: shadow = decay * shadow + (1 - decay) * param. */
+export function averageWeights(shadow: Params, params: Params, decay: number): void {
+  for (const [name, param] of Object.entries(params)) shadow[name]!.assign(tf.add(tf.mul(shadow[name]!, decay), tf.mul(param, 1 - decay)));
+}
