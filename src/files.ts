@@ -223,45 +223,47 @@ export function decodeUtf8(bytes: Uint8Array, where: string): string {
  * @throws {CorruptError} E_JSON naming `where`.
  */
 export function parseJson(text: string, where: string): unknown {
-  let value: unknown;
   try {
-    checkDepth(text, where);
-    value = JSON.parse(text);
-    checkKeys(text, where); // only now is the text known to be well-formed, which the key scan relies on
+    checkStructure(text, where);
+    return JSON.parse(text);
   } catch (error) {
     if (error instanceof TesseraeError) throw error;
     throw new CorruptError('E_JSON', `${where}: expected JSON, ${messageOf(error)}.`, { cause: error });
   }
-  return value;
 }
 
-const JSON_TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]/gs;
-
-function checkDepth(text: string, where: string): void {
-  let depth = 0;
-  for (const [token] of text.matchAll(JSON_TOKENS)) {
-    if (token === '{' || token === '[') depth++;
-    else if (token === '}' || token === ']') depth--;
-    if (depth > JSON_DEPTH) throw new CorruptError('E_JSON', `${where}: expected at most ${JSON_DEPTH} levels of nesting, found more.`);
-  }
-}
-
-function checkKeys(text: string, where: string): void {
+/** One pass over the text before it is parsed; by hand, because a regular expression overflows on long strings. */
+function checkStructure(text: string, where: string): void {
   const open: (Set<string> | null)[] = []; // one entry a level: the keys of an object, null for an array
-  let previous = '';
-  for (const [token] of text.matchAll(JSON_TOKENS)) {
-    if (token === '{') open.push(new Set());
-    else if (token === '[') open.push(null);
-    else if (token === '}' || token === ']') open.pop();
-    else if (token === ':') addKey(open.at(-1) ?? new Set(), JSON.parse(previous) as string, where);
-    previous = token;
+  let string: [start: number, end: number] = [0, 0];
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (character === '"') {
+      string = [i, endOfString(text, i)];
+      i = string[1] - 1;
+    } else if (character === '{') open.push(new Set());
+    else if (character === '[') open.push(null);
+    else if (character === '}' || character === ']') open.pop();
+    else if (character === ':') addKey(open.at(-1), text.slice(...string), where);
+    if (open.length > JSON_DEPTH) throw new CorruptError('E_JSON', `${where}: expected at most ${JSON_DEPTH} levels of nesting, found more.`);
   }
 }
 
-function addKey(keys: Set<string>, key: string, where: string): void {
+/** The offset after the string that starts at `start`, or the end of the text. */
+function endOfString(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    const character = text[i];
+    if (character === '"') return i + 1;
+    if (character === '\\') i++;
+  }
+  return text.length;
+}
+
+function addKey(keys: Set<string> | null | undefined, literal: string, where: string): void {
+  const key = JSON.parse(literal) as string;
   if (key === '__proto__') throw new CorruptError('E_JSON', `${where}: expected plain keys, found "__proto__".`);
-  if (keys.has(key)) throw new CorruptError('E_JSON', `${where}: expected each key once, found "${key}" twice.`);
-  keys.add(key);
+  if (keys?.has(key)) throw new CorruptError('E_JSON', `${where}: expected each key once, found "${key}" twice.`);
+  keys?.add(key);
 }
 
 /** JSON with keys sorted at every level and no spaces: equal values give equal text. Refuses what JSON cannot hold. */
@@ -381,6 +383,17 @@ export function writeFileAtomic(path: string, content: Uint8Array | string, file
 
 function toBytes(content: Uint8Array | string): Uint8Array {
   return typeof content === 'string' ? Buffer.from(content, 'utf8') : content;
+}
+
+/** Creates a directory and what its path lacks, each name durable in its parent. An existing one is left as it is. */
+export function createDirectory(path: string, files: FileSystem = nodeFiles): void {
+  guarded(path, 'creating the directory', () => {
+    if (files.status(path) !== undefined) return;
+    const parent = dirname(path);
+    createDirectory(parent, files);
+    files.makeDirectory(path);
+    files.fsyncDirectory(parent);
+  });
 }
 
 /**
@@ -509,7 +522,7 @@ export function prepareOutput(path: string, options: OutputOptions = {}, files: 
   guarded(path, 'creating the output directory', () => {
     if (!isDirectory(path, files)) {
       if (files.status(path) !== undefined) throw new UsageError('E_OUTPUT_NOT_DIRECTORY', `--out ${path}: expected a directory, found a file.`);
-      files.makeDirectory(path);
+      createDirectory(path, files);
       return;
     }
     const content = files.list(path).filter((name) => name !== LOCK && name !== `${LOCK}.reclaim` && !isTemporary(name));

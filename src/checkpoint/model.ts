@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
-import { completeCommit, formatJson, isPlainName, nodeFiles, readFile, readJson, sha256, writeFilesAtomic } from '../files.js';
+import { completeCommit, createDirectory, formatJson, isPlainName, nodeFiles, readFile, readJson, sha256, writeFilesAtomic } from '../files.js';
 import type { FileSystem } from '../files.js';
 import { decodeSafetensors, encodeSafetensors, refuseForeignFormat } from './safetensors.js';
 import { fingerprint } from './tensors.js';
@@ -70,7 +70,7 @@ export function saveModel(directory: string, card: NewModelCard, tensors: NamedT
     fingerprint: fingerprint(card.config, tensors),
     files: Object.fromEntries(Object.entries(contents).map(([name, content]) => [name, { bytes: Buffer.byteLength(content), sha256: sha256(content) }])),
   });
-  files.makeDirectory(directory);
+  createDirectory(directory, files);
   writeFilesAtomic(directory, { ...contents, [CARD]: formatJson(complete) }, files);
   return complete;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
-import { decodeUtf8, formatJson, guarded, isPlainName, isTemporary, nodeFiles, parseJson, readJson, sha256, temporaryName, writeFileAtomic } from '../files.js';
+import { createDirectory, decodeUtf8, formatJson, guarded, isPlainName, isTemporary, nodeFiles, parseJson, readJson, sha256, temporaryName, writeFileAtomic } from '../files.js';
 import type { FileSystem } from '../files.js';
 import { readListedFile } from './model.js';
 import type { Extras } from './model.js';
@@ -72,7 +72,7 @@ export class CheckpointStore {
     this.files = options.files ?? nodeFiles;
     if (!Number.isInteger(this.keep) || this.keep < 2) throw new UsageError('E_CHECKPOINT_KEEP', `CheckpointStore(keep): expected an integer of at least 2, received ${this.keep}.`);
     guarded(directory, 'opening checkpoints', () => {
-      this.files.makeDirectory(directory);
+      createDirectory(directory, this.files);
       this.settle();
     });
   }

@@ -6,7 +6,7 @@ import type { FileSystem } from '../files.js';
 import type { Split } from '../interfaces/dataset.js';
 import type { TokenSample } from '../interfaces/tokens.js';
 import { LIMITS, cardOf, partNumber } from './format.js';
-import type { FullCard, ShardFooter, ShardManifest } from './format.js';
+import type { FullCard, ShardManifest } from './format.js';
 import { readManifest } from './manifest.js';
 import { decodeHeader, headerLength, openRecord, readFooter, recordLength } from './part.js';
 import { decodeSample } from './sample.js';
@@ -60,11 +60,17 @@ export async function repair(directory: string, out: string, files: FileSystem =
   try {
     const parts: PartRepair[] = [];
     for (const patient of inSplitOrder(patients, manifest)) parts.push(await rescue(patient, card, manifest, writer, files));
+    parts.push(...missingParts(names, manifest));
     return { parts, recovered: { ...writer.done }, manifest: await writer.close() };
   } catch (error) {
     await writer.abort();
     throw error;
   }
+}
+
+function missingParts(present: string[], manifest: ShardManifest | undefined): PartRepair[] {
+  const missing = manifest?.parts.filter((part) => !present.includes(part.file)) ?? [];
+  return missing.map(({ file, split, samples }) => ({ file, split, recovered: 0, expected: samples, damage: [`${file}: listed in the manifest, not there`] }));
 }
 
 function survivingManifest(directory: string, files: FileSystem): ShardManifest | undefined {
@@ -87,7 +93,7 @@ function examine(directory: string, file: string, files: FileSystem): Patient {
   withDescriptor(path, files, (fd) => {
     attempt(patient, () => {
       const { footer, offsets } = readFooter(path, fd, patient.size, files);
-      patient.footer = { split: footer.split satisfies ShardFooter['split'], offsets };
+      patient.footer = { split: footer.split, offsets };
     });
     attempt(patient, () => {
       patient.header = readPatientHeader(path, fd, patient, files);
