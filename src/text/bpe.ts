@@ -25,7 +25,7 @@ const MAX_VOCAB_SIZE = 2 ** 20;
  *
  * The result is a function of the captions as a multiset and of the options: not of their order, nor of the machine. Ties
  * between equally frequent pairs go to the lowest ids, as in {@link learnMerges}. It has no special tokens, so no caption
- * and no prompt can spell one.
+ * and no prompt can spell one. Other libraries give the same ids, except where a letter is newer than their Unicode tables.
  *
  * @returns the tokenizer; its `json` is the file to keep.
  * @throws {UsageError} E_TEXT_VOCAB_SIZE unless vocabSize is an integer in [256, 1048576];
@@ -109,7 +109,6 @@ function definition(merges: readonly Merge[], lowercase: boolean): object {
       fuse_unk: false,
       byte_fallback: false,
       ignore_merges: false,
-      // fromEntries defines each name as given, where assignment would lose a token spelled "__proto__".
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
       merges: merges.map(({ left, right }) => `${tokens[left]!} ${tokens[right]!}`),
     },
