@@ -4,9 +4,13 @@ import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
 import type { RandomKey } from '../src/engine/index.js';
 import { conv, convSpecs, convTranspose, convTransposeSpecs, residualStack, residualStackSpecs } from '../src/nn/conv.js';
-import { prefixed } from '../src/nn/params.js';
+import type { TokenMapSpec } from '../src/interfaces/index.js';
+import { parseConfig } from '../src/nn/config.js';
+import type { CodecFamily } from '../src/nn/family.js';
+import { importParams, prefixed } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
-import { EmaVqConfigSchema, emaVqSpecs, lookup, quantize, quantizeForTraining, updateCodebook } from './quantizers/ema-vq.js';
+import { ImageCodec } from './image-codec.js';
+import { EmaVqConfigSchema, emaVqSpecs, lookup, quantize, quantizeForTraining, startCodebook, updateCodebook } from './quantizers/ema-vq.js';
 
 export const VqVaeConfigSchema = z
   .strictObject({
@@ -113,3 +117,51 @@ export function vqVaeLoss(p: Params, images: tf.Tensor4D, key: RandomKey, dataVa
   updateCodebook(p, batch, key, c.quantizer);
   return { loss: tf.add(nmse, batch.loss), nmse };
 }
+
+const paramSpecs = (c: VqVaeConfig): ParamSpecs => ({ ...trainableSpecs(c), ...stateSpecs(c) });
+
+const mapSpecs = (c: VqVaeConfig): TokenMapSpec[] => [{ name: 'codes', shape: gridOf(c), vocabSize: c.quantizer.codebookSize }];
+
+/** The VQ-VAE as the registry knows it. */
+export const vqVae: CodecFamily<VqVaeConfig> = {
+  name: 'vqvae',
+  kind: 'image',
+  parseConfig: (json) => parseConfig('vqvae', VqVaeConfigSchema, json),
+  input: ({ height, width, channels, background, resize }) => ({ height, width, channels, background, resize }),
+  maps: mapSpecs,
+  trainable: trainableSpecs,
+  state: stateSpecs,
+  initialize: (p, images, key, c) => {
+    const latents = tf.reshape(encoderForward(p, images, c), [-1, c.quantizer.codeDim]) as tf.Tensor2D;
+    startCodebook(p, latents, key, c.quantizer);
+  },
+  loss: vqVaeLoss,
+  reconstruct: (p, images, c) => {
+    const ids = encodeIds(p, images, c);
+    return { maps: [ids], images: decodeIds(p, ids, c) };
+  },
+  open: (c, tensors, fingerprint) =>
+    new ImageCodec({
+      name: 'vqvae',
+      fingerprint,
+      input: vqVae.input(c),
+      maps: mapSpecs(c),
+      params: importParams('vqvae', paramSpecs(c), tensors),
+      encode: (p, images) => [encodeIds(p, images, c)],
+      decode: (p, [ids]) => decodeIds(p, ids as tf.Tensor3D, c),
+    }),
+  exports: (p, c) => ({
+    encoder: {
+      fn: (images) => encodeIds(p, images as tf.Tensor4D, c),
+      inputs: [{ name: 'images', shape: [1, c.height, c.width, c.channels], dtype: 'float32' }],
+      outputs: ['codes'],
+      dynamicBatch: true,
+    },
+    decoder: {
+      fn: (ids) => decodeIds(p, ids as tf.Tensor3D, c),
+      inputs: [{ name: 'codes', shape: [1, ...gridOf(c)], dtype: 'int32' }],
+      outputs: ['images'],
+      dynamicBatch: true,
+    },
+  }),
+};

@@ -38,6 +38,8 @@ export interface CodecFamily<C = unknown> {
   initialize(p: Params, images: tf.Tensor4D, key: RandomKey, config: C): void;
   /** Scalars of one training batch; `loss` is minimised, `nmse` reported. Assigns the state. */
   loss(p: Params, images: tf.Tensor4D, key: RandomKey, dataVariance: number, config: C): { loss: tf.Scalar; nmse: tf.Scalar };
+  /** Ids of each map, int32 [B, ..shape], and the pictures they decode to, float32 [B, H, W, C] not clipped. */
+  reconstruct(p: Params, images: tf.Tensor4D, config: C): { maps: tf.Tensor[]; images: tf.Tensor4D };
   /** A codec ready to use, which owns the weights it is given. */
   open(config: C, tensors: NamedTensors, fingerprint: string): Tokenizer;
   exports(p: Params, config: C): Record<string, ExportedFunction>;
@@ -65,11 +67,10 @@ export interface Decoder {
   step(codes: Int32Array): Promise<Float32Array>;
 }
 
+/** A prior ready to use. Rows are samples; codes are int32 [rows, N], conditions int32 [rows, P]. */
 export interface PriorModel {
-  /** Mean nats per code of each row. */
-  score(codes: Int32Array, conditions: Int32Array, rows: number): Promise<Float64Array>;
-  /** Fraction of codes that were the most likely ones, and nats per code, over the rows. */
-  evaluate(codes: Int32Array, conditions: Int32Array, rows: number): Promise<{ nats: Float64Array; hits: Float64Array }>;
+  /** Nats per code of each row, and the fraction of its codes that were the model's first choice. */
+  score(codes: Int32Array, conditions: Int32Array, rows: number): Promise<{ nats: Float32Array; accuracy: Float32Array }>;
   decoder(rows: number): Promise<Decoder>;
   dispose(): void;
 }
@@ -87,6 +88,8 @@ export interface PriorFamily<C = unknown> {
   condition(config: C, prompt: Prompt, text: TextEncoder | undefined): Int32Array;
   /** Scalars of one training batch; `loss` is minimised, `natsPerCode` reported. */
   loss(p: Params, batch: PriorBatch, key: RandomKey, config: C): { loss: tf.Scalar; natsPerCode: tf.Scalar };
+  /** Cross-entropy of every code, float32 [B * N], and whether it was the model's first choice, float32 [B * N] of 0 and 1. */
+  score(p: Params, batch: PriorBatch, config: C): { nats: tf.Tensor1D; hits: tf.Tensor1D };
   open(config: C, tensors: NamedTensors): PriorModel;
   exports(p: Params, config: C): Record<string, ExportedFunction>;
 }

@@ -131,9 +131,12 @@ export function updateCodebook(p: Params, batch: Pick<QuantizedBatch, 'ids' | 'l
   p['quantizer.codebook']!.assign(tf.div(sum, tf.reshape(smoothed, [K, 1])) as tf.Tensor2D);
 }
 
-/** Starts the codebook from latents of the data. float32 [K, D] -> assigns the quantizer's variables. */
-export function initializeCodebook(p: Params, latents: tf.Tensor2D, evenShare: number): void {
-  p['quantizer.codebook']!.assign(latents);
-  p['quantizer.emaCount']!.assign(tf.fill([latents.shape[0]], evenShare));
-  p['quantizer.emaSum']!.assign(tf.mul(latents, evenShare));
+/** Starts the codebook from random latents of the data. latents float32 [N, D]; assigns the quantizer's variables. */
+export function startCodebook(p: Params, latents: tf.Tensor2D, key: RandomKey, { codebookSize: K }: EmaVqConfig): void {
+  const rows = latents.shape[0];
+  const picks = tf.cast(tf.floor(tf.mul(randomUniform(key, [K], 'quantizer.start'), rows)), 'int32');
+  const codes = tf.gather(latents, picks);
+  p['quantizer.codebook']!.assign(codes);
+  p['quantizer.emaCount']!.assign(tf.fill([K], rows / K));
+  p['quantizer.emaSum']!.assign(tf.mul(codes, rows / K));
 }

@@ -1,0 +1,214 @@
+// A trained GPT prior at work: scoring in batches, and generation code by code over a key-value cache.
+import { UsageError } from '../src/errors.js';
+import { compile, hostValues, tf } from '../src/engine/index.js';
+import type { Compiled } from '../src/engine/index.js';
+import { parseConfig } from '../src/nn/config.js';
+import type { Decoder, PriorBatch, PriorFamily, PriorModel, TextEncoder } from '../src/nn/family.js';
+import { disposeParams, importParams } from '../src/nn/params.js';
+import type { Params } from '../src/nn/params.js';
+import type { Prompt } from '../src/interfaces/index.js';
+import { codeCount, codeNats, decodeStep, GptConfigSchema, gptLoss, prefill, prefixLength, specs, vocabulary } from './gpt.js';
+import type { GptConfig } from './gpt.js';
+
+/** The condition as tokens: start, or class, or start and padded caption. int32 [P]. `null` is "no condition". */
+function encodeCondition(c: GptConfig, prompt: Prompt, text: TextEncoder | undefined): Int32Array {
+  const { start, classes, text: firstText, padding } = vocabulary(c);
+  const ids = new Int32Array(prefixLength(c)).fill(start);
+  if (c.conditioning === 'label' && prompt !== null) ids[0] = classes + classIndex(c.classes!, prompt);
+  if (c.conditioning !== 'text') return ids;
+  const words = prompt === null ? [] : text!.encode(String(prompt));
+  if (words.length > c.text!.length) {
+    throw new UsageError('E_TEXT_TOO_LONG', `prompt "${String(prompt)}": expected at most ${c.text!.length} text tokens, received ${words.length}. Shorten it.`);
+  }
+  for (let i = 0; i < c.text!.length; i++) ids[1 + i] = i < words.length ? firstText + words[i]! : padding + i;
+  return ids;
+}
+
+/** A class by index, by name, or by the one class name a prompt contains ("a photo of a sneaker"). */
+function classIndex(classes: readonly string[], prompt: string | number): number {
+  if (typeof prompt === 'number' && Number.isInteger(prompt) && prompt >= 0 && prompt < classes.length) return prompt;
+  const wanted = ` ${String(prompt).toLowerCase().trim()} `;
+  const exact = classes.findIndex((name) => ` ${name.toLowerCase()} ` === wanted);
+  if (exact >= 0) return exact;
+  const contained = classes.flatMap((name, i) => (wanted.includes(` ${name.toLowerCase()} `) ? [i] : []));
+  if (contained.length === 1) return contained[0]!;
+  throw new UsageError('E_PROMPT_CLASS', `prompt "${String(prompt)}": expected one of the classes ${classes.join(', ')}.`);
+}
+
+type ScoreFunction = Compiled<[tf.Tensor2D, tf.Tensor2D], { nats: tf.Tensor1D; hits: tf.Tensor1D }>;
+
+/** Nats and hits of every code. */
+function scoreBatch(p: Params, batch: PriorBatch, c: GptConfig): { nats: tf.Tensor1D; hits: tf.Tensor1D } {
+  const { nats, logits } = codeNats(p, batch, c);
+  const hits = tf.equal(tf.argMax(logits, 1), tf.reshape(batch.codes, [-1]));
+  return { nats, hits: tf.cast(hits, 'float32') as tf.Tensor1D };
+}
+
+class GptModel implements PriorModel {
+  private readonly scorer: ScoreFunction;
+  private readonly prefiller;
+  private readonly stepper;
+
+  constructor(
+    private readonly config: GptConfig,
+    private readonly params: Params,
+  ) {
+    this.scorer = compile((codes: tf.Tensor2D, condition: tf.Tensor2D) => scoreBatch(params, { codes, condition }, config), { name: 'gpt_score', freeze: true });
+    this.prefiller = compile((condition: tf.Tensor2D) => prefill(params, condition, config), { name: 'gpt_prefill', freeze: true });
+    this.stepper = compile(
+      (ids: tf.Tensor1D, position: tf.Tensor1D, mask: tf.Tensor1D, keys: tf.Tensor, values: tf.Tensor) => decodeStep(params, ids, position, mask, { keys, values }, config),
+      { name: 'gpt_step', freeze: true },
+    );
+  }
+
+  async score(codes: Int32Array, conditions: Int32Array, rows: number): Promise<{ nats: Float32Array; accuracy: Float32Array }> {
+    const count = codeCount(this.config);
+    const inputs = [tf.tensor2d(codes, [rows, count], 'int32'), tf.tensor2d(conditions, [rows, prefixLength(this.config)], 'int32')] as const;
+    const { nats, hits } = await this.scorer(...inputs);
+    const result = { nats: rowMeans(nats, rows), accuracy: rowMeans(hits, rows) };
+    tf.dispose([...inputs, nats, hits]);
+    return result;
+  }
+
+  async decoder(rows: number): Promise<Decoder> {
+    return new GptDecoder(rows, this.config, this.prefiller, this.stepper);
+  }
+
+  dispose(): void {
+    void this.scorer.dispose();
+    void this.prefiller.dispose();
+    void this.stepper.dispose();
+    disposeParams(this.params);
+  }
+}
+
+function rowMeans(values: tf.Tensor1D, rows: number): Float32Array {
+  const data = hostValues(values) as Float32Array;
+  const width = data.length / rows;
+  return Float32Array.from({ length: rows }, (_, row) => data.subarray(row * width, (row + 1) * width).reduce((sum, v) => sum + v, 0) / width);
+}
+
+type Produced = { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor };
+type Prefill = Compiled<[tf.Tensor2D], Produced>;
+type Step = Compiled<[tf.Tensor1D, tf.Tensor1D, tf.Tensor1D, tf.Tensor, tf.Tensor], Produced>;
+
+/** Cache sizes graphs are compiled for: attention costs what the cache can hold, so it grows in steps. */
+const CAPACITIES = [32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048];
+
+/** The running state of one batch of sequences. */
+class GptDecoder implements Decoder {
+  private position = 0;
+  private capacity = 0;
+  private keys = new Float32Array(0);
+  private values = new Float32Array(0);
+  private mask = new Float32Array(0);
+
+  constructor(
+    private readonly rows: number,
+    private readonly config: GptConfig,
+    private readonly prefill: Prefill,
+    private readonly stepOnce: Step,
+  ) {}
+
+  async start(conditions: Int32Array): Promise<Float32Array> {
+    const length = prefixLength(this.config);
+    const input = tf.tensor2d(conditions, [this.rows, length], 'int32');
+    const produced = await this.prefill(input);
+    this.position = 0;
+    this.capacity = 0;
+    const logits = this.absorb(produced, length);
+    input.dispose();
+    return logits;
+  }
+
+  async step(codes: Int32Array): Promise<Float32Array> {
+    this.reserve(this.position + 1);
+    const { nLayer, nHead, nEmbd } = this.config;
+    const shape = [nLayer, this.rows, nHead, this.capacity, nEmbd / nHead];
+    const inputs = [
+      tf.tensor1d(codes, 'int32'),
+      tf.tensor1d([this.position], 'int32'),
+      tf.tensor1d(this.mask),
+      tf.tensor(this.keys, shape),
+      tf.tensor(this.values, shape),
+    ] as [tf.Tensor1D, tf.Tensor1D, tf.Tensor1D, tf.Tensor, tf.Tensor];
+    const produced = await this.stepOnce(...inputs);
+    tf.dispose(inputs);
+    return this.absorb(produced, 1);
+  }
+
+  /** Writes new keys and values behind the old ones; the graph never copies the cache. */
+  private absorb(produced: Produced, length: number): Float32Array {
+    this.reserve(this.position + length);
+    const size = this.config.nEmbd / this.config.nHead;
+    for (const [from, to] of [[produced.keys, this.keys], [produced.values, this.values]] as const) {
+      const fresh = hostValues(from) as Float32Array;
+      for (let block = 0; block < fresh.length / (length * size); block++) {
+        to.set(fresh.subarray(block * length * size, (block + 1) * length * size), (block * this.capacity + this.position) * size);
+      }
+    }
+    this.mask.fill(0, this.position, this.position + length);
+    this.position += length;
+    const logits = hostValues(produced.logits) as Float32Array;
+    tf.dispose([produced.logits, produced.keys, produced.values]);
+    return logits;
+  }
+
+  private reserve(needed: number): void {
+    if (needed <= this.capacity) return;
+    const { nLayer, nHead, nEmbd } = this.config;
+    const size = nEmbd / nHead;
+    const blocks = nLayer * this.rows * nHead;
+    const capacity = CAPACITIES.find((c) => c >= needed) ?? Math.ceil(needed / 1024) * 1024;
+    const grow = (old: Float32Array): Float32Array<ArrayBuffer> => {
+      const grown = new Float32Array(blocks * capacity * size);
+      const filled = this.position * size;
+      for (let block = 0; block < blocks && filled > 0; block++) {
+        grown.set(old.subarray(block * this.capacity * size, block * this.capacity * size + filled), block * capacity * size);
+      }
+      return grown;
+    };
+    this.keys = grow(this.keys);
+    this.values = grow(this.values);
+    this.mask = new Float32Array(capacity).fill(-1e9).fill(0, 0, this.position);
+    this.capacity = capacity;
+  }
+}
+
+/** The GPT prior as the registry knows it. */
+export const gpt: PriorFamily<GptConfig> = {
+  name: 'gpt',
+  parseConfig: (json) => parseConfig('gpt', GptConfigSchema, json),
+  conditioning: (c) => c.conditioning,
+  maps: (c) => [{ name: c.codes.name, shape: [...c.codes.shape], vocabSize: c.codes.vocabSize }],
+  classes: (c) => c.classes,
+  trainable: specs,
+  conditionLength: prefixLength,
+  condition: encodeCondition,
+  loss: gptLoss,
+  score: scoreBatch,
+  open: (c, tensors) => new GptModel(c, importParams('gpt', specs(c), tensors)),
+  exports: (p, c) => {
+    const cache = [c.nLayer, 1, c.nHead, prefixLength(c) + codeCount(c), c.nEmbd / c.nHead];
+    return {
+      prefill: {
+        fn: (condition) => Object.values(prefill(p, condition as tf.Tensor2D, c)),
+        inputs: [{ name: 'condition', shape: [1, prefixLength(c)], dtype: 'int32' }],
+        outputs: ['logits', 'keys', 'values'],
+        dynamicBatch: false,
+      },
+      step: {
+        fn: (ids, position, mask, keys, values) => Object.values(decodeStep(p, ids as tf.Tensor1D, position as tf.Tensor1D, mask as tf.Tensor1D, { keys: keys!, values: values! }, c)),
+        inputs: [
+          { name: 'ids', shape: [1], dtype: 'int32' },
+          { name: 'position', shape: [1], dtype: 'int32' },
+          { name: 'mask', shape: [cache[3]!], dtype: 'float32' },
+          { name: 'keys', shape: cache, dtype: 'float32' },
+          { name: 'values', shape: cache, dtype: 'float32' },
+        ],
+        outputs: ['logits', 'new_keys', 'new_values'],
+        dynamicBatch: false,
+      },
+    };
+  },
+};
