@@ -63,15 +63,14 @@ export async function decodeImage(bytes: Uint8Array, source: string, options: De
   checkOptions(size, background);
   checkPicture(bytes, source);
   const open = (): Sharp => sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
-  try {
-    if (size && (await isLarge(open()))) {
-      const resized = open().flatten({ background: cssColor(background) }).resize(resizing({ ...size, resize, kernel, background }));
-      return withChannels(await rawImage(resized, background), channels);
-    }
-    return await imageTo(await rawImage(open(), background), { channels, size, resize, kernel, background });
-  } catch (error) {
+  const decode = async (): Promise<Image> => {
+    if (!size || !(await isLarge(open()))) return rawImage(open(), background);
+    return rawImage(open().flatten({ background: cssColor(background) }).resize(resizing({ ...size, resize, kernel, background })), background);
+  };
+  const image = await decode().catch((error: unknown) => {
     throw decodeError(error, source, maxPixels);
-  }
+  });
+  return imageTo(image, { channels, size, resize, kernel, background });
 }
 
 /** Above this many pixels libvips resizes, reading no more of a JPEG or WebP than the result needs. */

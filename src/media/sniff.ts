@@ -54,7 +54,7 @@ export function describeBytes(bytes: Uint8Array): string {
 }
 
 function describeText(head: string): string {
-  if (/<svg[\s>]/i.test(head)) return 'SVG';
+  if (/<svg[\s/>]/i.test(head)) return 'SVG';
   if (/^\s*(<!doctype html|<html)/i.test(head)) return 'HTML';
   if (head.startsWith('version https://git-lfs')) return 'a Git LFS pointer';
   return [...head].every((c) => c >= ' ' || '\t\r\n'.includes(c)) ? 'text' : 'nothing known';
