@@ -38,6 +38,7 @@ export interface Faults {
 export class FaultyFiles implements FileSystem {
   /** Calls so far that change something. */
   calls = 0;
+  faults: Faults = {};
   private root = newDirectory();
   private readonly descriptors = new Map<number, FileNode>();
   private nextDescriptor = 3;
@@ -45,11 +46,12 @@ export class FaultyFiles implements FileSystem {
 
   constructor(
     directories: readonly string[] = [],
-    public faults: Faults = {},
+    faults: Faults = {},
   ) {
     for (const path of directories) this.makeDirectory(path);
     this.sync(this.root);
     this.calls = 0;
+    this.faults = faults;
   }
 
   /** The machine starts again with what survived. Faults are over. */
