@@ -1,25 +1,16 @@
 // Gradients of TF.js kernels, written in TF.js ops. tfjs-core as Node loads it registers none of its own. Ours save
 // what makes the compiled backward pass cheap (outputs rather than inputs where either will do), and give integer
 // inputs zero gradients, so that lookups by computed ids need no detours.
+import { zeros } from './gradient-rule.js';
+import type { Attributes, Grads, Rule } from './gradient-rule.js';
+import { SPATIAL } from './spatial-gradients.js';
 import { tf } from './tf.js';
-
-type Grads = Record<string, () => tf.Tensor>;
-type Attributes = Record<string, unknown>;
-type GradientOf = (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => Grads;
-
-interface Rule {
-  save?: string[];
-  saveOutput?: boolean;
-  gradient: GradientOf;
-}
 
 /** Sums a gradient over the axes along which an operand was broadcast. float32 [..] -> float32 `shape`. */
 function sumTo(dy: tf.Tensor, shape: number[]): tf.Tensor {
   const axes = tf.broadcast_util.getReductionAxes(shape, dy.shape);
   return tf.reshape(axes.length > 0 ? tf.sum(dy, axes) : dy, shape);
 }
-
-const zeros = (x: tf.Tensor): tf.Tensor => tf.zeros(x.shape);
 
 /** For y = f(x) with dy/dx computed from x. */
 const ofInput = (derivative: (dy: tf.Tensor, x: tf.Tensor, attributes: Attributes) => tf.Tensor): Rule => ({
@@ -175,8 +166,7 @@ const REDUCTIONS: Record<string, Rule> = {
   Min: extremum('axis'),
   Prod: {
     save: ['x'],
-    saveOutput: true,
-    gradient: (dy, [x, y], { axis }) => ({ x: () => tf.div(spread(tf.mul(dy, y!), x!.shape, axis), x!) }),
+    gradient: (dy, [x], { axis }) => ({ x: () => prodGradient(dy, x!, axis) }),
   },
   Cumsum: {
     gradient: (dy, _, { axis, exclusive, reverse }) => ({ x: () => tf.cumsum(dy, axis as number, exclusive as boolean, !(reverse as boolean)) }),
@@ -221,8 +211,61 @@ function gatherGradient(dy: tf.Tensor, x: tf.Tensor, indices: tf.Tensor, axis: n
   return tf.transpose(summed, tf.backend_util.getUndoAxesPermutation(order));
 }
 
-const kernel = (name: string, inputs: Record<string, tf.Tensor>, attributes: Attributes): tf.Tensor =>
-  tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap) as tf.Tensor;
+/** Each batch looks up its own rows: one flat table with offsets. As the lowering does it forward. */
+function batchedGatherGradient(dy: tf.Tensor, x: tf.Tensor, indices: tf.Tensor, axis: number, batchDims: number): tf.Tensor {
+  const { batchSize, outerSize, dimSize, sliceSize } = tf.backend_util.segment_util.collectGatherOpShapeInfo(x, indices, axis, batchDims);
+  const perBatch = indices.size / batchSize;
+  const offsets = tf.reshape(tf.mul(tf.range(0, batchSize, 1, 'int32'), tf.scalar(dimSize, 'int32')), [batchSize, 1]);
+  const flat = tf.reshape(tf.add(tf.reshape(indices, [batchSize, perBatch]), offsets), [batchSize * perBatch]) as tf.Tensor1D;
+  const rows = tf.transpose(tf.reshape(dy, [batchSize, outerSize, perBatch, sliceSize]), [0, 2, 1, 3]);
+  const summed = tf.unsortedSegmentSum(tf.reshape(rows, [batchSize * perBatch, outerSize * sliceSize]), flat, batchSize * dimSize);
+  return tf.reshape(tf.transpose(tf.reshape(summed, [batchSize, dimSize, outerSize, sliceSize]), [0, 2, 1, 3]), x.shape);
+}
+
+/** Products without each element in turn, free of division so that zeros are allowed: those before times those after. */
+function prodGradient(dy: tf.Tensor, x: tf.Tensor, axis: unknown): tf.Tensor {
+  const axes = tf.util.parseAxisParam(axis as number[], x.shape);
+  const kept = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
+  const order = [...kept, ...axes];
+  const moved = tf.transpose(x, order);
+  const rows = tf.reshape(moved, [kept.reduce((n, i) => n * x.shape[i]!, 1), reducedCount(x.shape, axis)]);
+  const others = tf.mul(tf.cumprod(rows, 1, true, false), tf.cumprod(rows, 1, true, true));
+  const spreadOut = tf.mul(others, tf.reshape(dy, [rows.shape[0]!, 1]));
+  return tf.transpose(tf.reshape(spreadOut, moved.shape), tf.backend_util.getUndoAxesPermutation(order));
+}
+
+/** Puts the elements of a strided slice back where they came from. */
+function stridedSliceGradient(dy: tf.Tensor, x: tf.Tensor, attributes: Attributes): tf.Tensor {
+  const a = attributes as unknown as Record<'begin' | 'end' | 'strides', number[]> & Record<'beginMask' | 'endMask' | 'ellipsisMask' | 'newAxisMask' | 'shrinkAxisMask', number>;
+  const { begin, end, strides } = tf.slice_util.sliceInfo(x.shape, a.begin, a.end, a.strides, a.beginMask, a.endMask, a.ellipsisMask, a.newAxisMask, a.shrinkAxisMask);
+  const size = tf.slice_util.computeOutShape(begin, end, strides);
+  return size.reduce((part, count, axis) => {
+    const stride = Math.abs(strides[axis]!);
+    const [before, after] = [part.shape.slice(0, axis), part.shape.slice(axis + 1)].map((dims) => dims.reduce((n, dim) => n * dim, 1)) as [number, number];
+    const forward = strides[axis]! < 0 ? tf.reverse(part, axis) : part;
+    const first = strides[axis]! < 0 ? begin[axis]! - (count - 1) * stride : begin[axis]!;
+    const spaced = tf.reshape(tf.pad(tf.reshape(forward, [before, count, 1, after]), [[0, 0], [0, 0], [0, stride - 1], [0, 0]]), [before, count * stride, after]);
+    const span = (count - 1) * stride + 1;
+    const placed = tf.pad(tf.slice(spaced, [0, 0, 0], [before, span, after]), [[0, 0], [first, x.shape[axis]! - first - span], [0, 0]]);
+    return tf.reshape(placed, [...part.shape.slice(0, axis), x.shape[axis]!, ...part.shape.slice(axis + 1)]);
+  }, tf.reshape(dy, size));
+}
+
+/** Mirror padding reads some elements twice: along each axis it is a gather. */
+function mirrorPadGradient(dy: tf.Tensor, x: tf.Tensor, paddings: [number, number][], mode: string): tf.Tensor {
+  const skip = mode === 'reflect' ? 1 : 0;
+  return paddings.reduce((part, [before, after], axis) => {
+    const dim = x.shape[axis]!;
+    if (before + after === 0) return part;
+    const source = [
+      ...Array.from({ length: before }, (_, i) => before - 1 - i + skip),
+      ...Array.from({ length: dim }, (_, i) => i),
+      ...Array.from({ length: after }, (_, i) => dim - 1 - i - skip),
+    ];
+    const shape = part.shape.toSpliced(axis, 1, dim);
+    return gatherGradient(part, tf.zeros(shape), tf.tensor1d(source, 'int32'), axis);
+  }, dy);
+}
 
 const STRUCTURE: Record<string, Rule> = {
   BatchMatMul: { save: ['a', 'b'], gradient: matMulGradient },
@@ -255,7 +298,7 @@ const STRUCTURE: Record<string, Rule> = {
     save: ['x', 'indices'],
     gradient: (dy, [x, indices], { axis, batchDims }) => ({
       x: () => {
-        if (batchDims) throw new Error('The gradient of gather with batchDims is not defined: use a flat table with offsets.');
+        if (batchDims) return batchedGatherGradient(dy, x!, indices!, axis as number, batchDims as number);
         return gatherGradient(dy, x!, indices!, (axis as number | undefined) ?? 0);
       },
       indices: () => zeros(indices!),
@@ -273,40 +316,16 @@ const STRUCTURE: Record<string, Rule> = {
     save: ['segmentIds'],
     gradient: (dy, [ids]) => ({ x: () => tf.gather(dy, tf.cast(ids!, 'int32')), segmentIds: () => zeros(ids!) }),
   },
-  Conv2D: {
-    save: ['x', 'filter'],
-    gradient: (dy, [x, filter], attributes) => ({
-      x: () => kernel('Conv2DBackpropInput', { dy, filter: filter! }, { ...attributes, inputShape: x!.shape }),
-      filter: () => kernel('Conv2DBackpropFilter', { x: x!, dy }, { ...attributes, filterShape: filter!.shape }),
+  StridedSlice: { save: ['x'], gradient: (dy, [x], attributes) => ({ x: () => stridedSliceGradient(dy, x!, attributes) }) },
+  MirrorPad: { save: ['x'], gradient: (dy, [x], { paddings, mode }) => ({ x: () => mirrorPadGradient(dy, x!, paddings as [number, number][], mode as string) }) },
+  TensorScatterUpdate: {
+    save: ['indices', 'updates'],
+    gradient: (dy, [indices, updates]) => ({
+      // Not tensorScatterUpdate of zeros: TF.js's cpu kernel would write them into dy itself.
+      tensor: () => where(tf.greater(tf.scatterND(indices!, tf.onesLike(updates!), dy.shape), 0), tf.zerosLike(dy), dy),
+      updates: () => tf.gatherND(dy, indices!),
+      indices: () => zeros(indices!),
     }),
-  },
-  Conv2DBackpropInput: {
-    save: ['dy', 'filter'],
-    gradient: (ddx, [dy, filter], attributes) => ({
-      dy: () => kernel('Conv2D', { x: ddx, filter: filter! }, { ...attributes, dilations: attributes.dilations ?? 1 }),
-      filter: () => kernel('Conv2DBackpropFilter', { x: ddx, dy: dy! }, { ...attributes, filterShape: filter!.shape }),
-    }),
-  },
-  DepthwiseConv2dNative: {
-    save: ['x', 'filter'],
-    gradient: (dy, [x, filter], attributes) => ({
-      x: () => kernel('DepthwiseConv2dNativeBackpropInput', { dy, filter: filter! }, { ...attributes, inputShape: x!.shape }),
-      filter: () => kernel('DepthwiseConv2dNativeBackpropFilter', { x: x!, dy }, { ...attributes, filterShape: filter!.shape }),
-    }),
-  },
-  MaxPool: {
-    save: ['x'],
-    saveOutput: true,
-    gradient: (dy, [x, y], attributes) => ({ x: () => kernel('MaxPoolGrad', { dy, input: x!, output: y! }, attributes) }),
-  },
-  AvgPool: { save: ['x'], gradient: (dy, [x], attributes) => ({ x: () => kernel('AvgPoolGrad', { dy, input: x! }, attributes) }) },
-  ResizeBilinear: {
-    save: ['images'],
-    gradient: (dy, [images], attributes) => ({ images: () => kernel('ResizeBilinearGrad', { dy, images: images! }, attributes) }),
-  },
-  ResizeNearestNeighbor: {
-    save: ['images'],
-    gradient: (dy, [images], attributes) => ({ images: () => kernel('ResizeNearestNeighborGrad', { dy, images: images! }, attributes) }),
   },
 };
 
@@ -318,8 +337,25 @@ const FLAT: Record<string, Rule> = {
   OneHot: flat('indices'),
 };
 
+/**
+ * An operand's gradient is the product of dy with all other operands, indexed as the operand is; an index that occurs in
+ * it alone was summed, so its gradient is the same all along.
+ */
+function einsumGradient(dy: tf.Tensor, operands: tf.Tensor[], equation: string): tf.Tensor[] {
+  const [left, out] = equation.replaceAll(' ', '').split('->') as [string, string];
+  const terms = left.split(',');
+  return operands.map((operand, i) => {
+    const others = terms.filter((_, k) => k !== i);
+    const known = [...terms[i]!].filter((index) => out.includes(index) || others.some((term) => term.includes(index)));
+    const factors = [dy, ...operands.filter((_, k) => k !== i)];
+    const product = tf.einsum(`${[out, ...others].join()}->${known.join('')}`, ...factors);
+    const shape = [...terms[i]!].map((index, axis) => (known.includes(index) ? operand.shape[axis]! : 1));
+    return tf.broadcastTo(tf.reshape(product, shape), operand.shape);
+  });
+}
+
 function register(): void {
-  const rules = { ...UNARY, ...BINARY, ...REDUCTIONS, ...STRUCTURE, ...FLAT };
+  const rules = { ...UNARY, ...BINARY, ...REDUCTIONS, ...STRUCTURE, ...SPATIAL, ...FLAT };
   for (const [kernelName, { save, saveOutput, gradient }] of Object.entries(rules)) {
     tf.registerGradient({ kernelName, inputsToSave: save ?? [], outputsToSave: [saveOutput ?? false], gradFunc: gradient as tf.GradFunc });
   }
@@ -336,10 +372,20 @@ function registerVariadic(): void {
       gradFunc: ((dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => each(gradient(dy, saved, attributes))) as unknown as tf.GradFunc,
     });
   listed('AddN', (dy, saved) => saved.map(() => dy));
+  listed('Einsum', (dy, saved, { equation }) => einsumGradient(dy, saved, equation as string));
   listed('Pack', (dy, _, { axis }) => tf.unstack(dy, axis as number));
   listed('Concat', (dy, saved, { axis }) => {
     const at = tf.util.parseAxisParam(axis as number, saved[0]!.shape)[0]!;
     return tf.split(dy, saved.map((x) => x.shape[at]!), at);
+  });
+  tf.registerGradient({
+    kernelName: 'TopK',
+    inputsToSave: ['x'],
+    outputsToSave: [false, true],
+    // Each value's gradient goes back to where it stood in its row.
+    gradFunc: ((dys: tf.Tensor[], [x, indices]: tf.Tensor[]) => ({
+      x: () => tf.sum(tf.mul(tf.oneHot(tf.cast(indices!, 'int32'), x!.shape.at(-1)!), tf.expandDims(dys[0]!, -1)), -2),
+    })) as unknown as tf.GradFunc,
   });
   tf.registerGradient({ kernelName: 'Unpack', gradFunc: ((dys: tf.Tensor[], _: unknown, { axis }: Attributes) => ({ value: () => tf.stack([dys].flat(), axis as number) })) as unknown as tf.GradFunc });
   tf.registerGradient({ kernelName: 'SplitV', gradFunc: ((dys: tf.Tensor[], _: unknown, { axis }: Attributes) => ({ x: () => tf.concat([dys].flat(), axis as number) })) as unknown as tf.GradFunc });

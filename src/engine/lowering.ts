@@ -61,6 +61,8 @@ export class Lower extends GraphBuilder {
 
   where(condition: Value, a: Value, b: Value): Value {
     const shape = broadcastShapes('Where', broadcastShapes('Where', a.shape, b.shape), condition.shape);
+    // ONNX Runtime has no Where of booleans.
+    if (a.dtype === 'bool') return this.cast(this.where(condition, this.cast(a, 'int32'), this.cast(b, 'int32')), 'bool');
     return this.op('Where', [condition, a, b], { dtype: a.dtype, shape });
   }
 
@@ -68,7 +70,8 @@ export class Lower extends GraphBuilder {
     if (sameShape(x.shape, shape)) return x;
     const source = x.node?.op === 'Reshape' ? x.node.inputs[0]! : x;
     if (sameShape(source.shape, shape)) return source;
-    return this.op('Reshape', [source, this.ints(shape)], { dtype: x.dtype, shape });
+    // A 0 would copy the input's dimension unless it is allowed to be an extent.
+    return this.op('Reshape', [source, this.ints(shape)], { dtype: x.dtype, shape }, shape.includes(0) ? { allowzero: 1 } : {});
   }
 
   /** Permutes axes; consecutive transposes fold into one, those that move only extents of 1 become reshapes. */

@@ -3,6 +3,7 @@
 import { EngineError, TesseraeError, messageOf } from '../errors.js';
 import type { Dtype, Value } from './graph.js';
 import { LOWERINGS } from './kernels/index.js';
+import { REMEDIES } from './kernels/refusals.js';
 import { Lower } from './lowering.js';
 import type { Lowering, Target } from './lowering.js';
 import { tf, useHostBackend } from './tf.js';
@@ -203,10 +204,24 @@ function register(): void {
 
 /** A kernel TF.js has and the engine does not: fails with all that is needed to find the call. */
 function refuse(kernelName: string): Lowering {
+  const remedy = REMEDIES[kernelName] ?? 'Rewrite it in other ops, or run with the "reference" engine.';
   return (_, inputs) => {
-    const shapes = Object.entries(inputs).map(([key, value]) => `${key} ${value.dtype} [${value.shape.join(', ')}]`);
-    throw new EngineError('E_ENGINE_OP', `${active().name}: the engine cannot lower the TF.js kernel ${kernelName} of ${shapes.join(', ')}. Rewrite it in other ops, or run with the "reference" engine.`);
+    throw new EngineError('E_ENGINE_OP', `${active().name}: the engine cannot lower the TF.js kernel ${kernelName} of ${describeInputs(inputs)}. ${remedy}`);
   };
+}
+
+const describeInputs = (inputs: Record<string, Value>): string =>
+  Object.entries(inputs)
+    .map(([key, value]) => `${key} ${value.dtype} [${value.shape.join(', ')}]`)
+    .join(', ');
+
+/** Lowerings are written for channels last. */
+function requireChannelsLast(kernelName: string, inputs: Record<string, Value>, dataFormat: unknown): void {
+  if (dataFormat === undefined || dataFormat === 'NHWC' || dataFormat === 'channelsLast') return;
+  throw new EngineError(
+    'E_ENGINE_OP',
+    `${active().name}: the engine lowers ${kernelName} with dataFormat NHWC only, received ${String(dataFormat)} of ${describeInputs(inputs)}. Transpose to [batch, height, width, channels] first.`,
+  );
 }
 
 /** Makes a kernel known to the tracer. Used for TF.js's kernels and for the fused kernels of our own. */
@@ -218,6 +233,7 @@ export function registerTraceKernel(kernelName: string, lowering: Lowering): voi
       const trace = active();
       const entries = Object.entries(inputs as Record<string, tf.TensorInfo | null>).filter(([, tensor]) => tensor != null);
       const values = Object.fromEntries(entries.map(([key, tensor]) => [key, trace.valueOf(tensor!)]));
+      requireChannelsLast(kernelName, values, attrs?.dataFormat);
       const result = lowering(trace.builder, values, attrs ?? {});
       return Array.isArray(result) ? result.map((value) => trace.hold(value)) : trace.hold(result);
     },

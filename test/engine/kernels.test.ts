@@ -1,6 +1,6 @@
 // Every kernel the engine lowers against TF.js's cpu backend, forward and gradient, and gradients against differences.
 import { describe, expect, it } from 'vitest';
-import { tf } from '../../src/engine/index.js';
+import { compile, tf } from '../../src/engine/index.js';
 import { LOWERINGS } from '../../src/engine/kernels/index.js';
 import { CASES, SPECIALS } from './support/cases.js';
 import { checkForward, checkGradient } from './support/conformance.js';
@@ -28,6 +28,20 @@ describe('every kernel of the engine', () => {
     it('computes what the cpu backend computes', () => checkForward(kernel, cases, tolerance));
 
     it.runIf(tf.getGradient(kernel))('has the gradient that differences show', () => checkGradient(kernel, cases, tolerance * 4));
+  });
+});
+
+describe('numbers near zero', () => {
+  const tiny = Float32Array.from({ length: 200 }, (_, i) => (i - 99.5) * 10 ** -(1 + (i % 7)));
+  // A few units in the last place of float32; the plain formulas lose all digits at 1e-7.
+  it.each([
+    ['expm1', (x: number) => Math.expm1(x), (x: tf.Tensor) => tf.expm1(x)],
+    ['log1p', (x: number) => Math.log1p(x), (x: tf.Tensor) => tf.log1p(x)],
+  ] as const)('%s keeps its digits', async (_, exact, op) => {
+    const compiled = compile((x: tf.Tensor) => op(x));
+    const inside = tiny.filter((x) => x > -0.99);
+    const y = (await compiled(tf.tensor1d(inside))).dataSync();
+    inside.forEach((x, i) => expect(Math.abs(y[i]! - exact(x)) / Math.abs(exact(x))).toBeLessThan(1e-6));
   });
 });
 

@@ -168,15 +168,14 @@ export const arrays: Record<string, Lowering> = {
   },
   ScatterNd: (g, { indices, updates }, { shape }) => scatterAdd(g, indices!, updates!, shape as number[]),
   TensorScatterUpdate: (g, { tensor, indices, updates }) => g.op('ScatterND', [tensor!, g.cast(indices!, 'int64'), updates!], tensor!),
-  UnsortedSegmentSum: (g, { x, segmentIds }, { numSegments }) => unsortedSegmentSum(g, x!, segmentIds!, numSegments as number),
+  // TF.js returns float32 whatever the rows are.
+  UnsortedSegmentSum: (g, { x, segmentIds }, { numSegments }) => unsortedSegmentSum(g, g.cast(x!, 'float32'), segmentIds!, numSegments as number),
   OneHot: (g, { indices }, { depth, onValue, offValue, dtype }) => {
-    const type = (dtype as 'float32' | 'int32' | undefined) ?? 'float32';
-    const data = type === 'int32' ? Int32Array.of(offValue as number, onValue as number) : Float32Array.of(offValue as number, onValue as number);
+    const type = (dtype as 'float32' | 'int32' | 'bool' | undefined) ?? 'float32';
     // ONNX Runtime's OneHot knows few type combinations; a comparison with 0..depth-1 serves all.
     const range = g.constant('int32', [depth as number], Int32Array.from({ length: depth as number }, (_, i) => i));
     const hit = g.binary('Equal', g.reshape(indices!, [...indices!.shape, 1]), range, 'bool');
-    const [off, on] = [data[0]!, data[1]!].map((value) => g.scalar(value, type));
-    return g.where(hit, on!, off!);
+    return g.where(hit, g.scalar(onValue as number, type), g.scalar(offValue as number, type));
   },
   Fill: (g, _, { shape, value, dtype }) => g.fill(shape as number[], value as number, (dtype as 'float32' | undefined) ?? 'float32'),
   Range: (g, _, { start, stop, step, dtype }) => {

@@ -50,6 +50,24 @@ function step(g: Lower, x: Value, alpha: number): Value {
   return alpha === 0 ? positive : g.add(g.mul(positive, g.like(x, 1 - alpha)), g.like(x, alpha));
 }
 
+/** exp(x) - 1. Near 0 the difference would cancel: there 2t / (1 - t) with t = tanh(x / 2) keeps every digit. */
+function expm1(g: Lower, x: Value): Value {
+  const one = g.scalar(1);
+  const t = g.unary('Tanh', g.mul(x, g.scalar(0.5)));
+  const near = g.binary('Div', g.add(t, t), g.sub(one, t));
+  return g.where(g.binary('Less', g.unary('Abs', x), one, 'bool'), near, g.sub(g.unary('Exp', x), one));
+}
+
+/** log(1 + x). Near 0 what rounding took from 1 + x is given back by the factor x / ((1 + x) - 1). */
+function log1p(g: Lower, x: Value): Value {
+  const one = g.scalar(1);
+  const u = g.add(x, one);
+  const kept = g.sub(u, one);
+  const plain = g.unary('Log', u);
+  const corrected = g.where(g.binary('Equal', kept, g.scalar(0), 'bool'), x, g.binary('Div', g.mul(plain, x), kept));
+  return g.where(g.binary('Less', g.unary('Abs', x), one, 'bool'), corrected, plain);
+}
+
 const SELU_SCALE_ALPHA = 1.7580993408473768;
 const SELU_SCALE = 1.0507009873554805;
 
@@ -90,8 +108,8 @@ export const elementwise: Record<string, Lowering> = {
   Tan: unary('Tan'),
   Tanh: unary('Tanh'),
   Identity: (_, { x }) => x!,
-  Expm1: (g, { x }) => g.sub(g.unary('Exp', x!), g.scalar(1)),
-  Log1p: (g, { x }) => g.unary('Log', g.add(x!, g.scalar(1))),
+  Expm1: (g, { x }) => expm1(g, x!),
+  Log1p: (g, { x }) => log1p(g, x!),
   Rsqrt: (g, { x }) => g.unary('Reciprocal', g.unary('Sqrt', x!)),
   Square: (g, { x }) => g.mul(x!, x!),
   Step: (g, { x }, { alpha }) => step(g, x!, (alpha as number | undefined) ?? 0),
@@ -120,7 +138,8 @@ export const elementwise: Record<string, Lowering> = {
   },
   AddN: (g, inputs) => {
     const all = Object.values(inputs);
-    return all.length === 1 ? all[0]! : g.op('Sum', all, all[0]!);
+    // ONNX's Sum takes floats only.
+    return all[0]!.dtype === 'float32' && all.length > 1 ? g.op('Sum', all, all[0]!) : all.reduce((total, x) => g.add(total, x));
   },
   Equal: compare('Equal'),
   Greater: compare('Greater'),
