@@ -6,21 +6,21 @@ import { PICTURE_RANGE } from './error.js';
 
 const WINDOW = 11;
 const SIGMA = 1.5;
-const K1 = 0.01;
-const K2 = 0.03;
+const C1 = (0.01 * PICTURE_RANGE) ** 2;
+const C2 = (0.03 * PICTURE_RANGE) ** 2;
 
 /**
  * Mean structural similarity of two pictures.
  *
  * The index is taken at every place where the window lies wholly inside the picture, in every channel on its own, and
  * averaged over all of them: scikit-image's `structural_similarity` with `gaussian_weights=True`, `sigma=1.5`,
- * `use_sample_covariance=False` and `channel_axis=-1`. A picture with a side below 11 is seen through the largest odd
+ * `use_sample_covariance=False` and `channel_axis=-1`. Intensities count from black, as in the paper: the result is that
+ * of the same pictures as bytes with a range of 255. A picture with a side below 11 is seen through the largest odd
  * window that fits it, with the same sigma.
  *
- * @param original       float32 [H, W, C].
- * @param reconstruction float32 [H, W, C].
+ * @param original       float32 [H, W, C] in [-1, 1].
+ * @param reconstruction float32 [H, W, C] in [-1, 1].
  * @param shape          [H, W, C], none of them 0.
- * @param range          peak-to-peak range of the pixels: 2 for [-1, 1].
  * @returns a number in [-1, 1]; 1 for equal pictures.
  * @throws {ShapeError} E_METRIC_SIZE when an array does not have the size of the shape.
  */
@@ -28,7 +28,6 @@ export function ssim(
   original: Float32Array,
   reconstruction: Float32Array,
   shape: readonly [number, number, number],
-  range: number = PICTURE_RANGE,
 ): number {
   for (const values of [original, reconstruction]) {
     if (values.length !== sizeOf(shape) || values.length === 0) {
@@ -39,7 +38,7 @@ export function ssim(
   const taps = gaussian(windowFor(height, width));
   const maps = localMaps(original, reconstruction);
   const stats = maps.map((map) => filterRows(filterColumns(map, height, width * channels, taps), width, channels, taps));
-  return meanIndex(stats[0]!, stats[1]!, stats[2]!, stats[3]!, range);
+  return meanIndex(stats[0]!, stats[1]!, stats[2]!, stats[3]!);
 }
 
 function windowFor(height: number, width: number): number {
@@ -54,18 +53,21 @@ function gaussian(size: number): Float64Array {
   return half.map((weight) => weight / total);
 }
 
-/** What the index needs the local means of: x, y, x² + y² (the variances only ever meet in a sum) and xy. */
-function localMaps(x: Float32Array, y: Float32Array): Float64Array[] {
-  const squares = new Float64Array(x.length);
-  const products = new Float64Array(x.length);
-  for (let i = 0; i < x.length; i++) {
-    const a = x[i]!;
-    const b = y[i]!;
-    squares[i] = a * a + b * b;
-    products[i] = a * b;
+/** What the index needs the local means of: x, y, x² + y² (the variances only ever meet in a sum) and xy, from black. */
+function localMaps(original: Float32Array, reconstruction: Float32Array): Float64Array[] {
+  const [xs, ys, squares, products] = Array.from({ length: 4 }, () => new Float64Array(original.length)) as Four;
+  for (let i = 0; i < original.length; i++) {
+    const x = original[i]! + 1;
+    const y = reconstruction[i]! + 1;
+    xs[i] = x;
+    ys[i] = y;
+    squares[i] = x * x + y * y;
+    products[i] = x * y;
   }
-  return [Float64Array.from(x), Float64Array.from(y), squares, products];
+  return [xs, ys, squares, products];
 }
+
+type Four = [Float64Array, Float64Array, Float64Array, Float64Array];
 
 /** Weighted means down the columns, where the window fits: [H, stride] -> [H - 2 * reach, stride]. */
 function filterColumns(map: Float64Array, height: number, stride: number, taps: Float64Array): Float64Array {
@@ -116,16 +118,14 @@ function weigh(map: Float64Array, { from, step, rows, rowStride, count }: Window
 
 type Six = [number, number, number, number, number, number];
 
-function meanIndex(meanX: Float64Array, meanY: Float64Array, squares: Float64Array, products: Float64Array, range: number): number {
-  const c1 = (K1 * range) ** 2;
-  const c2 = (K2 * range) ** 2;
+function meanIndex(meanX: Float64Array, meanY: Float64Array, squares: Float64Array, products: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < meanX.length; i++) {
     const cross = meanX[i]! * meanY[i]!;
     const power = meanX[i]! ** 2 + meanY[i]! ** 2;
     const covariance = products[i]! - cross;
     const variances = squares[i]! - power;
-    sum += ((2 * cross + c1) * (2 * covariance + c2)) / ((power + c1) * (variances + c2));
+    sum += ((2 * cross + C1) * (2 * covariance + C2)) / ((power + C1) * (variances + C2));
   }
   return sum / meanX.length;
 }

@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { CodebookMeter, empiricalBitsPerPixel, entropyOf, nominalBitsPerPixel } from '../../src/metrics/codebook.js';
+
+const codes = { name: 'codes', shape: [2, 2], vocabSize: 8 };
+
+describe('CodebookMeter', () => {
+  it('counts the codes in use and their entropy', () => {
+    const meter = new CodebookMeter(codes);
+    meter.add(Uint16Array.of(0, 0, 1, 7));
+    meter.add(Uint16Array.of(1, 0, 0, 7));
+    const entropy = 0.5 * Math.log(2) + 2 * 0.25 * Math.log(4);
+    expect(meter.result()).toEqual({
+      ...codes,
+      codes: 8,
+      used: 3,
+      usage: 3 / 8,
+      entropy: expect.closeTo(entropy, 12) as number,
+      entropyRatio: expect.closeTo(entropy / Math.log(8), 12) as number,
+      perplexity: expect.closeTo(Math.exp(entropy), 12) as number,
+    });
+    expect(Array.from(meter.counts)).toEqual([4, 2, 0, 0, 0, 0, 0, 2]);
+  });
+
+  it('has the whole codebook as perplexity when all codes are equally frequent', () => {
+    const meter = new CodebookMeter(codes);
+    meter.add([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(meter.result()).toMatchObject({ used: 8, usage: 1, entropyRatio: expect.closeTo(1, 12) as number, perplexity: expect.closeTo(8, 10) as number });
+  });
+
+  it('has perplexity 1 for a collapsed codebook, and for a codebook of one', () => {
+    const collapsed = new CodebookMeter(codes);
+    collapsed.add([3, 3, 3]);
+    expect(collapsed.result()).toMatchObject({ used: 1, entropy: 0, entropyRatio: 0, perplexity: 1 });
+    const single = new CodebookMeter({ ...codes, vocabSize: 1 });
+    single.add([0, 0]);
+    expect(single.result()).toMatchObject({ usage: 1, entropy: 0, entropyRatio: 1, perplexity: 1 });
+  });
+
+  it('refuses an id outside the codebook and counts nothing of its batch', () => {
+    const meter = new CodebookMeter(codes);
+    for (const id of [8, -1, 1.5]) expect(() => meter.add([0, id])).toThrow(/E_METRIC_ID CodebookMeter\.add\(codes\): .* at index 1/);
+    expect(meter.counts[0]).toBe(0);
+    expect(() => meter.result()).toThrow(/E_METRIC_EMPTY/);
+  });
+});
+
+describe('entropyOf', () => {
+  it('is that of the relative frequencies', () => {
+    expect(entropyOf([1, 1])).toBeCloseTo(Math.LN2, 12);
+    expect(entropyOf([500, 500, 0])).toBeCloseTo(Math.LN2, 12);
+    expect(entropyOf([])).toBe(0);
+  });
+});
+
+describe('bits per pixel', () => {
+  const maps = [{ name: 'top', shape: [2, 2], vocabSize: 16, entropy: 3 * Math.LN2 }, { name: 'bottom', shape: [4, 4], vocabSize: 4, entropy: Math.LN2 }];
+
+  it('counts every code at full length', () => {
+    expect(nominalBitsPerPixel(maps, { width: 8, height: 16 })).toBe((4 * 4 + 16 * 2) / 128);
+  });
+
+  it('counts every code at its entropy', () => {
+    expect(empiricalBitsPerPixel(maps, { width: 8, height: 16 })).toBeCloseTo((4 * 3 + 16 * 1) / 128, 12);
+  });
+});
