@@ -1,7 +1,8 @@
-import { availableParallelism } from 'node:os';
-
-/** Decodes in flight at once: enough to fill the cores, few enough that other work is not queued behind them. */
-export const PARALLEL = Math.max(2, availableParallelism());
+/**
+ * Decodes in flight at once: as many as libuv has threads to run them. More would only queue, and the engine's work, which
+ * runs on the same threads, behind them.
+ */
+export const PARALLEL = Math.max(2, Number(process.env['UV_THREADPOOL_SIZE']) || 4);
 
 /** Maps with at most `limit` calls in flight, results in order; the first failure stops the rest. */
 export async function mapLimit<T, R>(

@@ -5,7 +5,7 @@ import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
 import { InputError, ShapeError, UsageError, messageOf } from '../errors.js';
 import type { Image } from '../interfaces/media.js';
 import { resample, type Color, type Kernel, type ResizeMode } from './resample.js';
-import { checkPicture } from './sniff.js';
+import { checkPicture, pngSize, type PictureFormat } from './sniff.js';
 
 export type { Color, Kernel, ResizeMode } from './resample.js';
 
@@ -61,10 +61,10 @@ export const WHITE: Color = [255, 255, 255];
 export async function decodeImage(bytes: Uint8Array, source: string, options: DecodeOptions = {}): Promise<Image> {
   const { channels = 3, background = WHITE, size, resize, kernel, maxPixels = MAX_PIXELS } = options;
   checkOptions(size, background);
-  checkPicture(bytes, source);
+  const format = checkPicture(bytes, source);
   const open = (): Sharp => sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
   const decode = async (): Promise<Image> => {
-    if (!size || !(await isLarge(open()))) return rawImage(open(), background);
+    if (!size || !(await isLarge(open, bytes, format))) return rawImage(open(), background);
     return rawImage(open().flatten({ background: cssColor(background) }).resize(resizing({ ...size, resize, kernel, background })), background);
   };
   const image = await decode().catch((error: unknown) => {
@@ -76,8 +76,9 @@ export async function decodeImage(bytes: Uint8Array, source: string, options: De
 /** Above this many pixels libvips resizes, reading no more of a JPEG or WebP than the result needs. */
 const LARGE = 512 * 512;
 
-async function isLarge(picture: Sharp): Promise<boolean> {
-  const { width, height } = await picture.metadata();
+async function isLarge(open: () => Sharp, bytes: Uint8Array, format: PictureFormat): Promise<boolean> {
+  // Asking libvips takes a tenth of the time a small PNG needs in all.
+  const { width, height } = format === 'png' ? pngSize(bytes) : await open().metadata();
   return width * height > LARGE;
 }
 

@@ -72,12 +72,12 @@ function computeTaps(from: number, start: number, span: number, to: number, filt
   const scale = span / to;
   const stretch = Math.max(scale, 1);
   const reach = filter.reach * stretch;
-  const taps = Math.min(from, Math.ceil(reach) * 2 + 1);
+  const taps = Math.min(from, Math.ceil(2 * reach));
   const first = new Int32Array(to);
   const weights = new Float32Array(to * taps);
   for (let i = 0; i < to; i++) {
     const center = start + (i + 0.5) * scale;
-    const begin = Math.min(Math.max(0, Math.floor(center - reach)), from - taps);
+    const begin = Math.min(Math.max(0, Math.ceil(center - reach - 0.5)), from - taps);
     const row = Float64Array.from({ length: taps }, (_, t) => filter.weight((begin + t + 0.5 - center) / stretch));
     const sum = row.reduce((total, weight) => total + weight, 0);
     first[i] = begin;

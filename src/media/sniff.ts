@@ -100,6 +100,12 @@ function checkPng(bytes: Uint8Array, source: string): void {
   throw truncated('PNG', source, bytes.length);
 }
 
+/** Width and height a checked PNG announces in its first chunk, IHDR; nothing about them is checked. */
+export function pngSize(bytes: Uint8Array): { width: number; height: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { width: view.getUint32(16), height: view.getUint32(20) };
+}
+
 /** Walks the markers up to EOI. Source: ITU-T T.81, annex B. */
 function checkJpeg(bytes: Uint8Array, source: string): void {
   let at = 2;
