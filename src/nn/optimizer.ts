@@ -60,7 +60,8 @@ export function gradients<T extends { loss: tf.Scalar }>(params: Params, fn: () 
   return { result: result!, grads: Object.fromEntries(Object.entries(params).map(([name, variable]) => [name, grads[variable.name]!])) };
 }
 
-/** Moves averaged weights towards the current ones: shadow = decay * shadow + (1 - decay) * param. */
-export function averageWeights(shadow: Params, params: Params, decay: number): void {
-  for (const [name, param] of Object.entries(params)) shadow[name]!.assign(tf.add(tf.mul(shadow[name]!, decay), tf.mul(param, 1 - decay)));
+/** Moves averaged weights towards the current ones: shadow += (1 - decay) * (param - shadow). decay float32 [1]. */
+export function averageWeights(shadow: Params, params: Params, decay: tf.Tensor1D): void {
+  const share = tf.reshape(tf.sub(1, decay), []);
+  for (const [name, param] of Object.entries(params)) shadow[name]!.assign(tf.add(shadow[name]!, tf.mul(tf.sub(param, shadow[name]!), share)));
 }

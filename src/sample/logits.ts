@@ -1,0 +1,69 @@
+// From logits to one code: guidance, temperature, truncation, the draw. Plain arrays, one row at a time.
+import { UsageError } from '../errors.js';
+import type { Rng } from '../rng.js';
+
+/** How to draw; see {@link SamplingOptions}. */
+export interface DrawOptions {
+  temperature: number;
+  topK: number;
+  topP: number;
+}
+
+/** @throws {UsageError} E_SAMPLING naming the option out of range. */
+export function checkDrawOptions({ temperature, topK, topP }: DrawOptions): void {
+  const fail = (name: string, expected: string, value: number): never => {
+    throw new UsageError('E_SAMPLING', `${name}: expected ${expected}, received ${value}.`);
+  };
+  if (!(temperature >= 0 && Number.isFinite(temperature))) fail('temperature', 'a finite number of at least 0', temperature);
+  if (!(Number.isInteger(topK) && topK >= 0)) fail('topK', 'an integer of at least 0', topK);
+  if (!(topP > 0 && topP <= 1)) fail('topP', 'a number in (0, 1]', topP);
+}
+
+/**
+ * Classifier-free guidance (Ho and Salimans, arXiv:2207.12598): moves logits away from the unconditional ones.
+ *
+ * @returns float32 [K], `unconditional + scale * (conditional - unconditional)`.
+ */
+export function guide(conditional: Float32Array, unconditional: Float32Array, scale: number): Float32Array {
+  return conditional.map((value, i) => unconditional[i]! + scale * (value - unconditional[i]!));
+}
+
+/**
+ * Draws one code.
+ *
+ * @param logits float32 [K]. Temperature 0 takes the first of the largest.
+ * @returns an id in [0, K).
+ *
+ * Top-p is nucleus sampling (Holtzman et al., arXiv:1904.09751). With both limits, top-k applies first.
+ */
+export function drawCode(logits: Float32Array, { temperature, topK, topP }: DrawOptions, rng: Rng): number {
+  if (temperature === 0) return argMax(logits);
+  const max = logits[argMax(logits)]!;
+  const weights = Float64Array.from(logits, (value) => Math.exp((value - max) / temperature));
+  const limited = (topK > 0 && topK < weights.length) || topP < 1;
+  if (limited) truncate(weights, topK, topP);
+  let remaining = rng.uniform() * weights.reduce((sum, w) => sum + w, 0);
+  for (let id = 0; id < weights.length; id++) {
+    remaining -= weights[id]!;
+    if (remaining < 0) return id;
+  }
+  return weights.findLastIndex((w) => w > 0);
+}
+
+function argMax(values: Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
+}
+
+/** Zeroes all weights but the k largest and, of those, the fewest that hold a share `topP`. Ties keep the lower ids. */
+function truncate(weights: Float64Array, topK: number, topP: number): void {
+  const order = Array.from(weights.keys()).sort((a, b) => weights[b]! - weights[a]! || a - b);
+  const kept = topK > 0 ? Math.min(topK, order.length) : order.length;
+  let total = 0;
+  for (let i = 0; i < kept; i++) total += weights[order[i]!]!;
+  let share = 0;
+  let end = 0;
+  while (end < kept && share < topP * total) share += weights[order[end++]!]!;
+  for (let i = Math.max(1, end); i < order.length; i++) weights[order[i]!] = 0;
+}

@@ -1,0 +1,178 @@
+// Trains a codec on pictures.
+import { join } from 'node:path';
+import { saveModel } from '../checkpoint/model.js';
+import type { ModelCard } from '../checkpoint/model.js';
+import type { NamedTensors } from '../checkpoint/tensors.js';
+import { PixelCache, evalBatches, trainBatches } from '../data/batches.js';
+import type { BadSample, Batch } from '../data/batches.js';
+import { compile, hostValues, randomKey, tf } from '../engine/index.js';
+import type { TesseraeError } from '../errors.js';
+import type { Dataset } from '../interfaces/index.js';
+import { Moments } from '../metrics/error.js';
+import type { CodecFamily } from '../nn/family.js';
+import { adamW, adamWHyper, adamWSlots, gradients } from '../nn/optimizer.js';
+import type { AdamWConfig } from '../nn/optimizer.js';
+import { createParams, disposeParams, exportParams, restoreParams } from '../nn/params.js';
+import type { Params } from '../nn/params.js';
+import { cosineSchedule } from '../nn/schedule.js';
+import type { CodecTraining } from './config.js';
+import { evaluateCodec } from './evaluate.js';
+import { runLoop } from './loop.js';
+import type { LoopOptions, Measured, Trainee } from './loop.js';
+import { writeCodecReport } from './report.js';
+
+export interface CodecRun<C> extends LoopOptions {
+  family: CodecFamily<C>;
+  config: C;
+  training: CodecTraining;
+  dataset: Dataset;
+  seed: number;
+  /** Leave out pictures that cannot be decoded; without it the first one stops the run. */
+  onBad?: (error: TesseraeError, sample: BadSample) => void;
+}
+
+/** Pictures the variance of the data is measured on. */
+const VARIANCE_SAMPLES = 1024;
+
+/**
+ * Trains to the last step and writes the model directory.
+ *
+ * @returns the model's card, whose `metrics` are those of {@link evaluateCodec} over the held-out split.
+ * @throws as {@link runLoop}.
+ */
+export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
+  const trainee = new CodecTrainee(run);
+  try {
+    return await runLoop(trainee, run.training, run, async () => {
+      const evaluation = await evaluateCodec(run.family, run.config, trainee.params, run.dataset, 'test', { signal: run.signal, onBad: run.onBad });
+      const { counts, examples, ...metrics } = evaluation;
+      const card = saveModel(
+        run.out,
+        {
+          kind: 'codec',
+          name: run.family.name,
+          config: run.config as Record<string, unknown>,
+          maps: run.family.maps(run.config),
+          training: { ...trainee.identity, dataVariance: trainee.dataVariance },
+          metrics: metrics as unknown as Record<string, unknown>,
+        },
+        exportParams(trainee.params),
+      );
+      await writeCodecReport(join(run.out, 'report.html'), card, join(run.out, 'metrics.jsonl'), counts, examples);
+      return card;
+    });
+  } finally {
+    trainee.dispose();
+  }
+}
+
+class CodecTrainee<C> implements Trainee {
+  readonly identity: Record<string, unknown>;
+  /** Trainable weights and the quantizer's state together. */
+  readonly params: Params;
+  dataVariance = 1;
+  private readonly trainable: Params;
+  private readonly slots: Params;
+  private readonly adam: AdamWConfig;
+  private readonly cache = new PixelCache();
+  private batches: AsyncGenerator<Batch> | undefined;
+  private compiled: ReturnType<CodecTrainee<C>['compileStep']> | undefined;
+
+  constructor(private readonly run: CodecRun<C>) {
+    const { family, config, training, dataset, seed } = run;
+    this.identity = { codec: family.name, config: config as Record<string, unknown>, training, seed, dataset: dataset.fingerprint };
+    this.trainable = createParams(family.trainable(config), seed);
+    this.params = { ...this.trainable, ...createParams(family.state(config), seed) };
+    this.slots = adamWSlots(this.trainable);
+    this.adam = { beta1: training.beta1, beta2: training.beta2, epsilon: 1e-8, weightDecay: training.weightDecay, clip: training.clip };
+  }
+
+  async begin(): Promise<void> {
+    this.dataVariance = await this.measureVariance();
+    const { family, config, seed } = this.run;
+    const batch = await firstOf(this.openBatches(0));
+    const start = compile((images: tf.Tensor4D, key: tf.Tensor1D) => family.initialize(this.params, images, key, config) as unknown as null, { name: `${family.name}_initialize` });
+    const inputs = [this.imagesOf(batch), randomKey(seed, 0)] as const;
+    await start(...inputs);
+    await start.dispose();
+    tf.dispose([...inputs]);
+  }
+
+  async step(step: number): Promise<{ measured: Measured; describe: () => string }> {
+    this.batches ??= this.openBatches(step - 1);
+    const batch = (await this.batches.next()).value as Batch;
+    const { training, seed } = this.run;
+    const rate = cosineSchedule(step, training.steps, training);
+    const inputs = [this.imagesOf(batch), adamWHyper(step, rate, this.adam), randomKey(seed, step)] as const;
+    this.compiled ??= this.compileStep();
+    const outputs = await this.compiled(...inputs);
+    const measured = { loss: scalar(outputs.loss), nmse: scalar(outputs.nmse), gradientNorm: scalar(outputs.norm) };
+    tf.dispose([...inputs, outputs.loss, outputs.nmse, outputs.norm]);
+    return { measured, describe: () => batch.keys.join(', ') };
+  }
+
+  async evaluate(final: boolean): Promise<Record<string, number>> {
+    const { family, config, dataset, training, onBad } = this.run;
+    const { nmse, psnr, ssim, maps } = await evaluateCodec(family, config, this.params, dataset, 'test', { limit: final ? undefined : training.evalSamples, onBad });
+    return { nmse, psnr, ssim, usage: maps[0]!.usage, perplexity: maps[0]!.perplexity };
+  }
+
+  content(): { model: NamedTensors; optimizer: NamedTensors; state: Record<string, unknown> } {
+    return { model: exportParams(this.params), optimizer: exportParams(this.slots), state: { dataVariance: this.dataVariance } };
+  }
+
+  restore(model: NamedTensors, optimizer: NamedTensors, state: Record<string, unknown>): void {
+    restoreParams('checkpoint model', this.params, model);
+    restoreParams('checkpoint optimizer', this.slots, optimizer);
+    this.dataVariance = state.dataVariance as number;
+  }
+
+  dispose(): void {
+    void this.batches?.return(undefined);
+    void this.compiled?.dispose();
+    disposeParams(this.params);
+    disposeParams(this.slots);
+  }
+
+  private compileStep() {
+    const { family, config } = this.run;
+    return compile(
+      (images: tf.Tensor4D, hyper: tf.Tensor1D, key: tf.Tensor1D) => {
+        const { result, grads } = gradients(this.trainable, () => family.loss(this.params, images, key, this.dataVariance, config));
+        return { loss: result.loss, nmse: result.nmse, norm: adamW(this.trainable, this.slots, grads, hyper, this.adam) };
+      },
+      { name: `${family.name}_train` },
+    );
+  }
+
+  private imagesOf(batch: Batch): tf.Tensor4D {
+    const { height, width, channels } = this.run.family.input(this.run.config);
+    return tf.tensor4d(batch.pixels, [this.run.training.batchSize, height, width, channels]);
+  }
+
+  private openBatches(startStep: number): AsyncGenerator<Batch> {
+    const { dataset, training, seed, onBad } = this.run;
+    return trainBatches(dataset, { ...this.decoding(), batchSize: training.batchSize, seed, startStep, augment: training.augment, onBad });
+  }
+
+  private decoding() {
+    const { width, height, channels, background, resize } = this.run.family.input(this.run.config);
+    return { size: { width, height }, channels, background, resize, cache: this.cache };
+  }
+
+  /** Population variance of the pixels of the first training pictures. */
+  private async measureVariance(): Promise<number> {
+    const moments = new Moments();
+    const { dataset, onBad } = this.run;
+    for await (const { pixels } of evalBatches(dataset, 'train', { ...this.decoding(), batchSize: 64, limit: VARIANCE_SAMPLES, onBad })) moments.add(pixels);
+    return Math.max(moments.variance, 1e-6);
+  }
+}
+
+async function firstOf<T>(items: AsyncGenerator<T>): Promise<T> {
+  const { value } = await items.next();
+  await items.return(undefined);
+  return value as T;
+}
+
+const scalar = (tensor: tf.Tensor): number => hostValues(tensor)[0]!;

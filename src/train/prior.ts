@@ -1,0 +1,189 @@
+// Trains a prior on token shards.
+import { saveModel } from '../checkpoint/model.js';
+import type { Extras, ModelCard } from '../checkpoint/model.js';
+import type { NamedTensors } from '../checkpoint/tensors.js';
+import { compile, hostValues, randomKey, tf } from '../engine/index.js';
+import type { Image, TokenSample } from '../interfaces/index.js';
+import type { PriorFamily, TextEncoder } from '../nn/family.js';
+import { adamW, adamWHyper, adamWSlots, averageWeights, gradients } from '../nn/optimizer.js';
+import type { AdamWConfig } from '../nn/optimizer.js';
+import { createParams, disposeParams, exportParams, restoreParams } from '../nn/params.js';
+import type { Params } from '../nn/params.js';
+import { cosineSchedule } from '../nn/schedule.js';
+import { Rng } from '../rng.js';
+import type { ShardReader } from '../shards/reader.js';
+import { ConditionSource } from './conditions.js';
+import type { PriorTraining } from './config.js';
+import { evaluatePrior } from './evaluate.js';
+import { runLoop } from './loop.js';
+import type { LoopOptions, Measured, Trainee } from './loop.js';
+import { writePriorReport } from './report.js';
+
+export interface PriorRun<C> extends LoopOptions {
+  family: PriorFamily<C>;
+  config: C;
+  training: PriorTraining;
+  tokens: ShardReader;
+  seed: number;
+  /** The text tokenizer and the text of its `tokenizer.json`, for text conditioning. */
+  text?: TextEncoder & { json: string };
+  /** Draws pictures with the finished prior for its report; left out, the report has none. */
+  sample?: (card: ModelCard, tensors: NamedTensors) => Promise<{ images: Image[]; prompts: string[] }>;
+}
+
+/**
+ * Trains to the last step and writes the model directory.
+ *
+ * @returns the model's card, whose `metrics` are those of {@link evaluatePrior} over the held-out split.
+ * @throws as {@link runLoop}.
+ */
+export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
+  const trainee = new PriorTrainee(run);
+  try {
+    return await runLoop(trainee, run.training, run, async (metrics) => {
+      const { family, config, tokens, text } = run;
+      const tensors = exportParams(trainee.kept);
+      const extras: Extras = text ? { 'tokenizer.json': text.json } : {};
+      const card = saveModel(
+        run.out,
+        {
+          kind: 'prior',
+          name: family.name,
+          config: config as Record<string, unknown>,
+          codec: tokens.codec,
+          conditioning: family.conditioning(config),
+          maps: family.maps(config),
+          classes: family.classes(config) ? [...family.classes(config)!] : undefined,
+          training: trainee.identity,
+          metrics,
+        },
+        tensors,
+        extras,
+      );
+      await writePriorReport(run.out, card, await run.sample?.(card, tensors));
+      return card;
+    });
+  } finally {
+    trainee.dispose();
+  }
+}
+
+class PriorTrainee<C> implements Trainee {
+  readonly identity: Record<string, unknown>;
+  private readonly params: Params;
+  private readonly average: Params | undefined;
+  private readonly slots: Params;
+  private readonly adam: AdamWConfig;
+  private readonly conditions: ConditionSource;
+  private order: { epoch: number; indices: Uint32Array } | undefined;
+  private compiled: ReturnType<PriorTrainee<C>['compileStep']> | undefined;
+
+  constructor(private readonly run: PriorRun<C>) {
+    const { family, config, training, tokens, seed } = run;
+    this.identity = { prior: family.name, config: config as Record<string, unknown>, training, seed, tokens: tokens.fingerprint, codec: tokens.codec.fingerprint };
+    this.params = createParams(family.trainable(config), seed);
+    this.average = training.averageDecay > 0 ? createParams(family.trainable(config), seed) : undefined;
+    this.slots = adamWSlots(this.params);
+    this.adam = { beta1: training.beta1, beta2: training.beta2, epsilon: 1e-8, weightDecay: training.weightDecay, clip: training.clip };
+    this.conditions = ConditionSource.of(family, config, run.text);
+  }
+
+  /** The weights that are evaluated and saved. */
+  get kept(): Params {
+    return this.average ?? this.params;
+  }
+
+  async begin(): Promise<void> {}
+
+  async step(step: number): Promise<{ measured: Measured; describe: () => string }> {
+    const { training, seed } = this.run;
+    const samples = this.batch(step - 1);
+    const inputs = [...this.tensorsOf(samples, step), adamWHyper(step, cosineSchedule(step, training.steps, training), this.adam), randomKey(seed, step), this.averageDecay(step)] as const;
+    this.compiled ??= this.compileStep();
+    const outputs = await this.compiled(...inputs);
+    const measured = { loss: scalar(outputs.loss), natsPerCode: scalar(outputs.natsPerCode), gradientNorm: scalar(outputs.norm) };
+    tf.dispose([...inputs, outputs.loss, outputs.natsPerCode, outputs.norm]);
+    return { measured, describe: () => samples.map(({ key }) => key).join(', ') };
+  }
+
+  async evaluate(final: boolean): Promise<Record<string, number>> {
+    const { family, config, tokens, training } = this.run;
+    return { ...(await evaluatePrior(family, config, this.kept, tokens, 'test', this.conditions, { limit: final ? undefined : training.evalSamples })) };
+  }
+
+  content(): { model: NamedTensors; optimizer: NamedTensors } {
+    const average = this.average ? renamed(exportParams(this.average), (name) => `average.${name}`) : {};
+    return { model: exportParams(this.params), optimizer: { ...exportParams(this.slots), ...average } };
+  }
+
+  restore(model: NamedTensors, optimizer: NamedTensors): void {
+    const isAverage = (name: string): boolean => name.startsWith('average.');
+    const pick = (wanted: boolean): NamedTensors => Object.fromEntries(Object.entries(optimizer).filter(([name]) => isAverage(name) === wanted));
+    restoreParams('checkpoint model', this.params, model);
+    restoreParams('checkpoint optimizer', this.slots, pick(false));
+    if (this.average) restoreParams('checkpoint average', this.average, renamed(pick(true), (name) => name.slice('average.'.length)));
+  }
+
+  dispose(): void {
+    void this.compiled?.dispose();
+    disposeParams(this.params);
+    disposeParams(this.slots);
+    if (this.average) disposeParams(this.average);
+  }
+
+  private compileStep() {
+    const { family, config } = this.run;
+    return compile(
+      (codes: tf.Tensor2D, condition: tf.Tensor2D, hyper: tf.Tensor1D, key: tf.Tensor1D, decay: tf.Tensor1D) => {
+        const { result, grads } = gradients(this.params, () => family.loss(this.params, { codes, condition }, key, config));
+        const norm = adamW(this.params, this.slots, grads, hyper, this.adam);
+        if (this.average) averageWeights(this.average, this.params, decay);
+        return { loss: result.loss, natsPerCode: result.natsPerCode, norm };
+      },
+      { name: `${family.name}_train` },
+    );
+  }
+
+  /** The average warms up, so that it forgets the random start. float32 [1]. */
+  private averageDecay(step: number): tf.Tensor1D {
+    return tf.tensor1d([Math.min(this.run.training.averageDecay, (1 + step) / (10 + step))]);
+  }
+
+  /** The samples of a step: consecutive places of an endless sequence of permutations. */
+  private batch(step: number): TokenSample[] {
+    const { tokens, training, seed } = this.run;
+    const size = tokens.size('train');
+    const places = Array.from({ length: training.batchSize }, (_, i) => step * training.batchSize + i);
+    const indices = places.map((place) => {
+      const epoch = Math.floor(place / size);
+      if (this.order?.epoch !== epoch) this.order = { epoch, indices: tokens.shuffledOrder('train', seed, epoch) };
+      return this.order.indices[place % size]!;
+    });
+    return tokens.readBatch('train', indices);
+  }
+
+  /** Codes int32 [B, N] and conditions int32 [B, P], some of them dropped. */
+  private tensorsOf(samples: TokenSample[], step: number): [tf.Tensor2D, tf.Tensor2D] {
+    const { family, config, training, seed } = this.run;
+    const rng = new Rng(seed, 'prior.condition', step);
+    const length = family.conditionLength(config);
+    const count = samples[0]!.tokens.maps.reduce((n, { ids }) => n + ids.length, 0);
+    const codes = new Int32Array(samples.length * count);
+    const conditions = new Int32Array(samples.length * length);
+    samples.forEach((sample, row) => {
+      let at = row * count;
+      for (const { ids } of sample.tokens.maps) {
+        codes.set(ids, at);
+        at += ids.length;
+      }
+      const dropped = rng.uniform() < training.captionDropout;
+      const condition = this.conditions.of(sample, (n) => rng.int(n));
+      conditions.set(dropped ? this.conditions.prompt(null) : condition, row * length);
+    });
+    return [tf.tensor2d(codes, [samples.length, count], 'int32'), tf.tensor2d(conditions, [samples.length, length], 'int32')];
+  }
+}
+
+const renamed = (tensors: NamedTensors, rename: (name: string) => string): NamedTensors => Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [rename(name), tensor]));
+
+const scalar = (tensor: tf.Tensor): number => hostValues(tensor)[0]!;

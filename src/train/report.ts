@@ -1,0 +1,103 @@
+// The reports of finished runs.
+import { join } from 'node:path';
+import type { ModelCard } from '../checkpoint/model.js';
+import { formatJson, writeFileAtomic } from '../files.js';
+import type { Image } from '../interfaces/index.js';
+import { encodePng, fromFloat32 } from '../media/image.js';
+import { imageGrid } from '../media/grid.js';
+import { histogram } from '../report/histogram.js';
+import { chartFigure, htmlReport, imageFigure, preformatted } from '../report/html.js';
+import type { Cell, Fragment } from '../report/html.js';
+import { lineChart } from '../report/line-chart.js';
+import { readMetrics } from '../report/metrics-file.js';
+import type { MetricsRecord } from '../report/metrics-file.js';
+import type { CodecEvaluation } from './evaluate.js';
+
+const EXAMPLES = 16;
+
+/** Curves, codebook use, and pictures beside their reconstructions. */
+export async function writeCodecReport(path: string, card: ModelCard, metricsPath: string, counts: readonly Float64Array[], examples: CodecEvaluation['examples']): Promise<void> {
+  const records = readMetrics(metricsPath);
+  const metrics = card.metrics as unknown as CodecEvaluation;
+  const summary: [string, Cell][] = [
+    ['held-out pictures', metrics.samples],
+    ['NMSE', metrics.nmse],
+    ['PSNR, dB', metrics.psnr],
+    ['SSIM', metrics.ssim],
+    ['bits a pixel', metrics.bitsPerPixel],
+    ...metrics.maps.flatMap((map): [string, Cell][] => [
+      [`${map.name}: codes in use`, `${map.used} of ${map.vocabSize}`],
+      [`${map.name}: entropy / log K`, map.entropyRatio],
+    ]),
+  ];
+  const sheet = await encodePng(reconstructionSheet(examples));
+  writeFileAtomic(join(path, '..', 'reconstructions.png'), sheet);
+  const html = htmlReport({
+    title: `Codec ${card.name}`,
+    subtitle: card.fingerprint,
+    summary,
+    sections: [
+      { title: 'Reconstructions', intro: 'Held-out pictures, each above what the codec makes of it.', body: [imageFigure(sheet)] },
+      { title: 'Training', body: curves(records, ['loss', 'nmse']) },
+      { title: 'Codebook', intro: 'How often each code occurs over the held-out split.', body: counts.map((count, i) => chartFigure(histogram(count, { title: metrics.maps[i]!.name }))) },
+      settings(card),
+    ],
+  });
+  writeFileAtomic(path, html);
+}
+
+/** Curves and samples. */
+export async function writePriorReport(out: string, card: ModelCard, samples: { images: Image[]; prompts: string[] } | undefined): Promise<void> {
+  const body: Fragment[] = [];
+  if (samples && samples.images.length > 0) {
+    const { width } = samples.images[0]!;
+    const sheet = await encodePng(imageGrid(samples.images, { scale: Math.max(1, Math.round(96 / width)), labels: samples.prompts }));
+    writeFileAtomic(join(out, 'samples.png'), sheet);
+    body.push(imageFigure(sheet));
+  }
+  const metrics = card.metrics as { natsPerCode: number; bitsPerCode: number; accuracy: number; samples: number };
+  const html = htmlReport({
+    title: `Prior ${card.name}`,
+    subtitle: card.fingerprint,
+    summary: [
+      ['held-out samples', metrics.samples],
+      ['nats a code', metrics.natsPerCode],
+      ['bits a code', metrics.bitsPerCode],
+      ['first choice right', metrics.accuracy],
+    ],
+    sections: [...(body.length > 0 ? [{ title: 'Samples', body }] : []), { title: 'Training', body: curves(readMetrics(join(out, 'metrics.jsonl')), ['loss', 'natsPerCode']) }, settings(card)],
+  });
+  writeFileAtomic(join(out, 'report.html'), html);
+}
+
+const settings = (card: ModelCard) => ({ title: 'Settings', body: [preformatted(formatJson({ config: card.config, training: card.training }))] });
+
+/** One chart for each name, training and held-out values together. */
+function curves(records: readonly MetricsRecord[], names: readonly string[]): Fragment[] {
+  return names.flatMap((name) => {
+    const series = [false, true].map((heldOut) => ({
+      name: heldOut ? 'held out' : 'training',
+      heldOut,
+      points: records
+        .filter((record) => (record.split === 'test') === heldOut && record.final === undefined && typeof record[name] === 'number')
+        .map((record) => ({ x: record.step, y: record[name] as number })),
+    }));
+    const drawn = series.filter(({ points }) => points.length > 0);
+    return drawn.length > 0 ? [chartFigure(lineChart(drawn, { title: name, xLabel: 'step', yLabel: name, log: true }))] : [];
+  });
+}
+
+/** Two rows a strip: originals above, reconstructions below. */
+function reconstructionSheet({ shape, originals, reconstructions }: CodecEvaluation['examples']): Image {
+  const [count, height, width, channels] = shape;
+  const shown = Math.min(EXAMPLES, count);
+  const head = (values: Float32Array): Image[] => fromFloat32(values.slice(0, shown * height * width * channels), [shown, height, width, channels]);
+  const [above, below] = [head(originals), head(reconstructions)];
+  const columns = Math.min(8, shown);
+  const rows: Image[] = [];
+  for (let first = 0; first < shown; first += columns) rows.push(...fill(above.slice(first, first + columns), columns), ...fill(below.slice(first, first + columns), columns));
+  return imageGrid(rows, { columns, scale: Math.max(1, Math.round(96 / width)) });
+}
+
+/** Repeats the last picture where a row is short, so that rows stay aligned. */
+const fill = (images: Image[], columns: number): Image[] => Array.from({ length: columns }, (_, i) => images[Math.min(i, images.length - 1)]!);
