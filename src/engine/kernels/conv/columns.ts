@@ -1,0 +1,103 @@
+// Convolution as a matrix product over patches. The patches are made by one Gather, which copies whole runs of pixels,
+// instead of a slice for every tap and a join of the slices.
+import type { Value } from '../../graph.js';
+import type { Lower } from '../../lowering.js';
+import type { ConvGeometry } from './geometry.js';
+import { isDense } from './geometry.js';
+
+/** The patches under every output position, one a row: x [B, H, W, Ci] -> [B * H' * W', kh * kw * Ci]. */
+export function patches(g: Lower, x: Value, c: ConvGeometry): Value {
+  const [kh, kw] = c.kernel;
+  const [top, left, bottom, right] = c.pads;
+  // Pixels that are always copied together: as many as both the taps and the strides are multiples of.
+  const run = c.dilations[1] === 1 ? commonDivisor(kw, c.strides[1]) : 1;
+  const width = c.inWidth + left + right;
+  const runs = Math.ceil(width / run);
+  const height = c.inHeight + top + bottom;
+  const padded = g.pad(x, [[0, 0], [top, bottom], [left, right + runs * run - width], [0, 0]]);
+  const table = g.reshape(padded, [c.batch, height * runs, run * c.inChannels]);
+  const index = patchIndex(g, c, run, runs);
+  const gathered = g.gather(table, index, 1);
+  return g.reshape(gathered, [c.batch * c.outHeight * c.outWidth, kh * kw * c.inChannels]);
+}
+
+/** Index constants by graph and geometry, so that equal patches are equal nodes and are gathered once. */
+const indices = new WeakMap<Lower, Map<string, Value>>();
+
+/** Which runs of pixels make up the patches of one picture: int32 [H' * W' * kh * (kw / run)]. */
+function patchIndex(g: Lower, c: ConvGeometry, run: number, runs: number): Value {
+  const known = indices.get(g) ?? new Map<string, Value>();
+  indices.set(g, known);
+  const key = [c.outHeight, c.outWidth, ...c.kernel, ...c.strides, ...c.dilations, run, runs].join();
+  let found = known.get(key);
+  if (!found) {
+    const index: number[] = [];
+    for (let y = 0; y < c.outHeight; y++) {
+      for (let x = 0; x < c.outWidth; x++) {
+        for (let i = 0; i < c.kernel[0]; i++) {
+          for (let j = 0; j < c.kernel[1]; j += run) index.push((y * c.strides[0] + i * c.dilations[0]) * runs + (x * c.strides[1] + j * c.dilations[1]) / run);
+        }
+      }
+    }
+    known.set(key, (found = g.constant('int32', [index.length], Int32Array.from(index))));
+  }
+  return found;
+}
+
+/** x [B, H, W, Ci] * filter [kh, kw, Ci, Co] -> [B, H', W', Co]. */
+export function convByPatches(g: Lower, x: Value, filter: Value, c: ConvGeometry): Value {
+  const y = g.matMul(patches(g, x, c), g.reshape(filter, [c.kernel[0] * c.kernel[1] * c.inChannels, c.outChannels]));
+  return g.reshape(y, [c.batch, c.outHeight, c.outWidth, c.outChannels]);
+}
+
+/** Gradient with respect to the filter, [kh, kw, Ci, Co]: patches of whichever side has fewer channels. */
+export function filterGradient(g: Lower, x: Value, dy: Value, c: ConvGeometry): Value {
+  if (isMirrored(c)) return mirroredFilterGradient(g, x, dy, c);
+  const dw = g.matMul(patches(g, x, c), g.reshape(dy, [c.batch * c.outHeight * c.outWidth, c.outChannels]), true, false);
+  return g.reshape(dw, [c.kernel[0], c.kernel[1], c.inChannels, c.outChannels]);
+}
+
+/**
+ * True where the patches of dy are cheaper than those of x: a dense convolution to fewer channels. They then serve the
+ * gradients of both the filter and the input.
+ */
+export const isMirrored = (c: ConvGeometry): boolean => isDense(c) && c.outChannels < c.inChannels && mirror(c).pads.every((pad) => pad >= 0);
+
+/** The dense convolution that dy goes through to become dx: channels swapped, padding complemented. */
+export function mirror(c: ConvGeometry): ConvGeometry {
+  const reach = [(c.kernel[0] - 1) * c.dilations[0], (c.kernel[1] - 1) * c.dilations[1]] as const;
+  return {
+    ...c,
+    inHeight: c.outHeight,
+    inWidth: c.outWidth,
+    inChannels: c.outChannels,
+    outHeight: c.inHeight,
+    outWidth: c.inWidth,
+    outChannels: c.inChannels,
+    pads: [reach[0] - c.pads[0], reach[1] - c.pads[1], reach[0] - c.pads[2], reach[1] - c.pads[3]],
+  };
+}
+
+function mirroredFilterGradient(g: Lower, x: Value, dy: Value, c: ConvGeometry): Value {
+  const taps = c.kernel[0] * c.kernel[1];
+  const rows = g.reshape(x, [c.batch * c.inHeight * c.inWidth, c.inChannels]);
+  const dw = g.reshape(g.matMul(rows, patches(g, dy, mirror(c)), true, false), [c.inChannels, taps, c.outChannels]);
+  return g.reshape(reverseTaps(g, g.transpose(dw, [1, 0, 2])), [c.kernel[0], c.kernel[1], c.inChannels, c.outChannels]);
+}
+
+/** Gradient with respect to the input of a dense convolution, from the patches of dy. */
+export function inputGradientByPatches(g: Lower, dy: Value, filter: Value, c: ConvGeometry): Value {
+  const taps = c.kernel[0] * c.kernel[1];
+  const flipped = reverseTaps(g, g.reshape(filter, [taps, c.inChannels, c.outChannels]));
+  const matrix = g.reshape(g.transpose(flipped, [0, 2, 1]), [taps * c.outChannels, c.inChannels]);
+  const dx = g.matMul(patches(g, dy, mirror(c)), matrix);
+  return g.reshape(dx, [c.batch, c.inHeight, c.inWidth, c.inChannels]);
+}
+
+/** Turns a filter around by both axes: x [taps, ..] with its first axis reversed. */
+function reverseTaps(g: Lower, x: Value): Value {
+  const taps = x.shape[0]!;
+  return taps === 1 ? x : g.gather(x, g.constant('int32', [taps], Int32Array.from({ length: taps }, (_, i) => taps - 1 - i)), 0);
+}
+
+const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b));
