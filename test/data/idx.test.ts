@@ -92,6 +92,7 @@ describe('openDataset on IDX', () => {
       ['E_IDX_SIZE', { 'train-images-idx3-ubyte.gz': gzipSync(images).subarray(0, -9) }],
       ['E_IDX_LABELS', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': idxOf([5], pixels.subarray(0, 5)) }],
       ['E_IDX_LABELS', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': idxOf([COUNT], pixels.subarray(0, 5)) }],
+      ['E_IDX_LABELS', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': idxOf([5], pixels.subarray(0, COUNT)) }],
       ['E_IDX_LABELS', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': images }],
       ['E_IDX_LABELS', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte.gz': gzipSync(new Uint8Array(1e6)) }],
       ['E_IDX_MAGIC', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': pixels }],

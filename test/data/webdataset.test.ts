@@ -134,6 +134,14 @@ describe('openDataset on a WebDataset archive', () => {
     }
   });
 
+  it('never hands out a member that is cut', async () => {
+    const tar = await tarOf([{ name: 'a.png', body: new Uint8Array(3000) }]);
+    const path = join(folderOf({ 'x.tar': tar.subarray(0, 2000) }), 'x.tar');
+    const seen: string[] = [];
+    expect(await codeOf(scanTar(path, async ({ name }) => void seen.push(name)))).toBe('E_TAR_TRUNCATED');
+    expect(seen).toEqual([]);
+  });
+
   it('detects a flipped bit anywhere in a header', async () => {
     const tar = await tarOf([{ name: 'a.png', body: 'x' }]);
     const path = join(folderOf({ 'x.tar': tar }), 'x.tar');

@@ -140,6 +140,19 @@ describe('decodeImage', () => {
     expect(surprises).toEqual([]);
   });
 
+  it('says that a file is cut short', async () => {
+    const image = noise(20, 13);
+    for (const bytes of [await encodePng(image), await of(image).jpeg().toBuffer(), await of(image).webp().toBuffer()]) {
+      expect(await codeOf(decodeImage(bytes.subarray(0, bytes.length - 20), 'x'))).toBe('E_IMAGE_TRUNCATED');
+    }
+  });
+
+  it('refuses a JPEG that lost the middle of its scan and kept its end marker', async () => {
+    const bytes = await of(noise(64, 64)).jpeg({ quality: 95 }).toBuffer();
+    const gutted = Buffer.concat([bytes.subarray(0, Math.floor(bytes.length * 0.6)), Buffer.of(0xff, 0xd9)]);
+    expect(await codeOf(decodeImage(gutted, 'x'))).toBe('E_IMAGE_CORRUPT');
+  });
+
   it('survives a thousand mutants, every failure typed', async () => {
     const image = noise(16, 12);
     const files = [await encodePng(image), await of(image).jpeg().toBuffer(), await of(image).webp().toBuffer()];
