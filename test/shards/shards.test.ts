@@ -272,6 +272,21 @@ describe('damage', () => {
     expect(await codeOf()).toBe('E_NOT_A_DATASET');
   });
 
+  test('two parts of equal size that changed places are refused on opening', async () => {
+    const { parts } = await writeDataset(at('t'), { train: 7, test: 0 }, { shardSamples: 1 });
+    expect(parts[6]!.bytes).toBe(parts[0]!.bytes);
+    renameSync(at('t/part-00000.msgpack'), at('t/x'));
+    renameSync(at('t/part-00006.msgpack'), at('t/part-00000.msgpack'));
+    renameSync(at('t/x'), at('t/part-00006.msgpack'));
+    await expect(ShardReader.open(at('t'))).rejects.toThrow(/E_SHARD_MISMATCH .*part-00000\.msgpack#header@0: expected part 0/);
+  });
+
+  test('a manifest of the same values in another form is refused', async () => {
+    await writeDataset(at('t'), { train: 1, test: 0 });
+    writeFileSync(at('t/manifest.json'), JSON.stringify(JSON.parse(readFileSync(at('t/manifest.json'), 'utf8'))));
+    expect(await failure(at('t'))).toMatchObject({ code: 'E_MANIFEST' });
+  });
+
   test('a part of equal size from another run is refused, by its card or its sha256', async () => {
     await writeDataset(at('t'), { train: 1, test: 0 });
     const other = await ShardWriter.open(at('u'), CARD, { shardSamples: 4 });
@@ -372,6 +387,17 @@ describe('resuming', () => {
     const before = datasetBytes(at('t'));
     await writeDataset(at('t'), COUNTS, { resume: true });
     expect(datasetBytes(at('t'))).toEqual(before);
+  });
+
+  test('a finished dataset to add samples takes its manifest away until it is finished again', async () => {
+    await writeDataset(at('t'), { train: 4, test: 0 });
+    const writer = await ShardWriter.open(at('t'), CARD, { shardSamples: 4, resume: true });
+    await writer.append('test', makeSample('test', 0));
+    expect(readdirSync(at('t'))).not.toContain('manifest.json');
+    await writer.abort();
+    expect(await failure(at('t'))).toMatchObject({ code: 'E_NOT_A_DATASET' });
+    await writeDataset(at('t'), { train: 4, test: 1 }, { resume: true });
+    expect(await readAll(at('t'), 'full')).toHaveLength(5);
   });
 
   test('with another setting is refused with the difference', async () => {
