@@ -8,6 +8,7 @@ import { Specialization } from './specialization.js';
 import { signatureOf } from './structure.js';
 import type { Structure } from './structure.js';
 import { nativeTarget } from './target.js';
+import { currentTrace } from './trace.js';
 
 export interface CompileOptions {
   /** Appears in errors, printed graphs and profiles. Default: the function's own name. */
@@ -67,13 +68,15 @@ export function compile<A extends readonly Structure[], R extends Structure>(fn:
     return found;
   };
 
-  const call = (...args: A): Promise<R> =>
-    inTurn(async () => {
+  const call = (...args: A): Promise<R> => {
+    if (currentTrace()) throw new EngineError('E_TRACE_NESTED', `${name}: expected a call from outside, received one inside the trace of ${currentTrace()!.name}. Call the plain function there; compile the outermost one.`);
+    return inTurn(async () => {
       if (disposed) throw new EngineError('E_ENGINE_DISPOSED', `${name}: expected a live function, received a call after dispose().`);
       const engine = options.engine ?? engineInUse();
       if (engine !== 'onnxruntime') return runEagerly(engine, () => fn(...args));
       return (await (await specialize(args)).run(args)) as R;
     });
+  };
 
   const dispose = (): Promise<void> =>
     inTurn(async () => {

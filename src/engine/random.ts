@@ -37,8 +37,8 @@ function draw(kind: RandomKind, key: RandomKey, shape: number[], stream: string)
     return tf.tensor(fillRandom(kind, seed!, step!, streamId(stream), new Float32Array(sizeOf(shape))), shape, 'float32');
   }
   const keyValue = trace.valueOf(key);
-  if (keyValue.name === undefined) {
-    throw new EngineError('E_RANDOM_KEY', `${trace.name}: expected the random key to be an argument of the compiled function, received a computed tensor.`);
+  if (!trace.placeholders.includes(keyValue) || keyValue.dtype !== 'int32' || keyValue.shape.join() !== '2') {
+    throw new EngineError('E_RANDOM_KEY', `${trace.name}: expected the random key to be an argument of the compiled function made by randomKey, received another tensor of ${keyValue.dtype} [${keyValue.shape.join(', ')}].`);
   }
   const value = trace.builder.input(`random${trace.randoms.length}_${stream.replace(/\W/g, '_')}`, 'float32', shape);
   trace.randoms.push({ value, kind, stream: streamId(stream), key: keyValue });

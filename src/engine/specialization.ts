@@ -1,7 +1,7 @@
 // One compiled graph: a function specialised to the shapes, dtypes and plain arguments of one call.
 import { EngineError, messageOf } from '../errors.js';
 import { sizeOf } from '../shape.js';
-import type { Data, Dtype, Graph, Value } from './graph.js';
+import type { Data, Graph, Value } from './graph.js';
 import { reachable } from './graph.js';
 import type { Lower, Target } from './lowering.js';
 import { encodeModel } from './onnx.js';
@@ -10,7 +10,7 @@ import { loadRuntime } from './runtime.js';
 import type { OrtTensor, Runtime, Session, SessionOptions } from './runtime.js';
 import { mapTensors, tensorsOf } from './structure.js';
 import type { Structure } from './structure.js';
-import { hostValues, setHostValues, tf, useHostBackend } from './tf.js';
+import { hostValues, isHandedOut, setHostValues, tf, useHostBackend } from './tf.js';
 import { traceFunction } from './trace.js';
 import type { RandomInput } from './trace.js';
 
@@ -43,7 +43,12 @@ export interface TracedFunction {
 export async function traceCall(name: string, fn: AnyFunction, args: readonly Structure[], target: Target, freeze: boolean): Promise<TracedFunction> {
   const first = traceOnce(name, fn, args, target);
   if (first.created.length === 0) return finish(name, first, freeze);
-  await initialise(name, first, args);
+  try {
+    await initialise(name, first, args);
+  } catch (error) {
+    for (const { variable } of first.created) variable.dispose();
+    throw error;
+  }
   const second = traceOnce(name, fn, args, target);
   if (second.created.length > 0) {
     for (const { variable } of second.created) variable.dispose();
@@ -55,17 +60,17 @@ export async function traceCall(name: string, fn: AnyFunction, args: readonly St
 type Once = ReturnType<typeof traceOnce>;
 
 function traceOnce(name: string, fn: AnyFunction, args: readonly Structure[], target: Target) {
-  let placeholders: Value[] = [];
   let outputs: Value[] = [];
   let result: Structure;
   const { trace, created } = traceFunction(name, target, (trace) => {
-    placeholders = tensorsOf(args).map((tensor, i) => trace.builder.input(`arg${i}`, tensor.dtype as Dtype, tensor.shape));
-    let next = 0;
-    const symbolic = args.map((arg) => mapTensors(arg, () => tf.engine().makeTensorFromTensorInfo(trace.hold(placeholders[next++]!))));
-    result = fn(...symbolic);
+    result = fn(...args.map((arg) => mapTensors(arg, (tensor) => trace.argument(tensor))));
+    if (result instanceof Promise) {
+      result.catch(() => undefined);
+      throw new EngineError('E_TRACE_ASYNC', `${name}: expected a function that returns tensors, received a promise. Compile a synchronous function.`);
+    }
     outputs = tensorsOf(result).map((tensor) => trace.valueOf(tensor));
   });
-  return { trace, created, placeholders, outputs, result };
+  return { trace, created, outputs, result };
 }
 
 /** Computes the initial values of variables the function created and moves the variables to the host. */
@@ -76,8 +81,7 @@ async function initialise(name: string, once: Once, args: readonly Structure[]):
   const values = await session.values(args);
   await session.release();
   once.created.forEach(({ variable }, i) => {
-    const tensor = tf.tensor(values[i]!, variable.shape, variable.dtype as 'float32');
-    variable.dataId = tensor.dataId;
+    assignValues(variable, values[i]!);
   });
 }
 
@@ -90,7 +94,8 @@ function finish(name: string, once: Once, freeze: boolean): TracedFunction {
 
 /** Makes a graph of the nodes that `outputs` need and says where its inputs come from. */
 function assemble(name: string, once: Once, outputs: Value[], written: tf.Variable[], freeze: boolean): TracedFunction {
-  const { trace, placeholders } = once;
+  const { trace } = once;
+  const { placeholders } = trace;
   const sources = new Map<Value, Source>();
   placeholders.forEach((value, argument) => sources.set(value, { argument }));
   for (const { tensor, value } of trace.captures.values()) sources.set(value, { capture: tensor });
@@ -222,6 +227,13 @@ export class Specialization {
  */
 const spares = new WeakMap<tf.Variable, OrtTensor>();
 
+/** Gives a variable data of its own. */
+function assignValues(variable: tf.Variable, values: Host): void {
+  const tensor = tf.tensor(values, variable.shape, variable.dtype as 'float32');
+  variable.assign(tensor);
+  tensor.dispose();
+}
+
 /** Gives a variable its new value without touching tensors that share the old one. */
 function store(variable: tf.Variable, value: OrtTensor): void {
   const values = value.data as Host;
@@ -229,10 +241,10 @@ function store(variable: tf.Variable, value: OrtTensor): void {
   wrapped.set(values, value);
   if (useHostBackend().refCount(variable.dataId) > 1) {
     spares.delete(variable);
-    variable.assign(tf.tensor(values, variable.shape, variable.dtype as 'float32'));
+    assignValues(variable, values);
   } else {
     setHostValues(variable, values);
-    if (owned.has(before)) spares.set(variable, wrapped.get(before)!);
+    if (owned.has(before) && !isHandedOut(before)) spares.set(variable, wrapped.get(before)!);
     else spares.delete(variable);
   }
   owned.add(values);

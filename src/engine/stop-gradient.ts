@@ -1,7 +1,11 @@
 import { tf } from './tf.js';
+import { currentTrace } from './trace.js';
 
 /** The same values, cut off from the gradient: a tensor over the same data that is not on the tape. */
 export function stopGradient<T extends tf.Tensor>(x: T): T {
+  const trace = currentTrace();
+  // In a trace the value as it is now: a variable may be assigned later.
+  if (trace) return tf.engine().makeTensorFromTensorInfo(trace.hold(trace.valueOf(x))) as T;
   return tf.engine().makeTensorFromTensorInfo(retained(x)) as T;
 }
 

@@ -6,7 +6,7 @@ import { LOWERINGS } from './kernels/index.js';
 import { REMEDIES } from './kernels/refusals.js';
 import { Lower } from './lowering.js';
 import type { Lowering, Target } from './lowering.js';
-import { tf, useHostBackend } from './tf.js';
+import { hostBackend, tf, useHostBackend } from './tf.js';
 
 const BACKEND = 'tesserae-trace';
 
@@ -41,23 +41,30 @@ export class Trace {
   readonly captures = new Map<DataId, { tensor: tf.TensorInfo; value: Value }>();
   readonly variables = new Map<tf.Variable, TracedVariable>();
   readonly randoms: RandomInput[] = [];
+  /** Placeholders of the function's tensor arguments, in order. */
+  readonly placeholders: Value[] = [];
   private readonly held = new Map<DataId, { value: Value; references: number }>();
-  private readonly variableOf = new Map<DataId, tf.Variable>();
 
   constructor(
     readonly name: string,
     target: Target,
   ) {
     this.builder = new Lower(target);
-    for (const variable of Object.values(tf.engine().state.registeredVariables)) this.variableOf.set(variable.dataId, variable);
+  }
+
+  /** A symbolic tensor for an argument of the function. */
+  argument(tensor: tf.Tensor): tf.Tensor {
+    const placeholder = this.builder.input(`arg${this.placeholders.length}`, dtypeOf(this.name, tensor.dtype), tensor.shape);
+    this.placeholders.push(placeholder);
+    return tf.engine().makeTensorFromTensorInfo(this.hold(placeholder));
   }
 
   /** The value a tensor stands for; tensors from outside become inputs of the graph. */
   valueOf(tensor: tf.TensorInfo): Value {
+    // An assignment in the trace leaves the variable's data alone, so it comes first.
+    if (tensor instanceof tf.Variable && (this.variables.get(tensor)?.written || !this.held.has(tensor.dataId))) return this.readVariable(tensor);
     const held = this.held.get(tensor.dataId);
     if (held) return this.shaped(held.value, tensor);
-    const variable = this.variableOf.get(tensor.dataId);
-    if (variable) return this.shaped(this.readVariable(variable), tensor);
     let capture = this.captures.get(tensor.dataId);
     if (!capture) {
       capture = { tensor, value: this.builder.input(`capture${this.captures.size}`, dtypeOf(this.name, tensor.dtype), tensor.shape) };
@@ -105,7 +112,8 @@ export class Trace {
     for (const variable of Object.values(tf.engine().state.registeredVariables)) {
       if (before.has(variable)) continue;
       const entry = this.entryOf(variable);
-      entry.created = this.held.get(variable.dataId)!.value;
+      const { dataId, shape, dtype } = variable;
+      entry.created = this.valueOf({ dataId, shape, dtype });
       created.push(entry);
     }
     return created;
@@ -162,7 +170,9 @@ class TraceBackend extends tf.KernelBackend {
     return current?.references(dataId) ?? 0;
   }
   override incRef(dataId: DataId): void {
-    current?.retain(dataId);
+    if (current?.references(dataId)) current.retain(dataId);
+    // A variable made of a tensor from outside shares its data.
+    else if (hostBackend().data.has(dataId)) hostBackend().incRef(dataId);
   }
   override numDataIds(): number {
     return current?.size ?? 0;
