@@ -52,12 +52,22 @@ export function adamW(params: Params, slots: Params, grads: Record<string, tf.Te
   return norm;
 }
 
-/** Gradients of a scalar by parameter name, with the value and whatever else `fn` returns beside it. */
+/**
+ * Gradients of `loss` by parameter name.
+ *
+ * @param fn returns the loss and other tensors beside it, which come back in `result`.
+ */
 export function gradients<T extends { loss: tf.Scalar }>(params: Params, fn: () => T): { result: T; grads: Record<string, tf.Tensor> } {
-  let result: T | undefined;
-  const list = Object.values(params);
-  const { grads } = tf.variableGrads(() => (result = fn()).loss, list);
-  return { result: result!, grads: Object.fromEntries(Object.entries(params).map(([name, variable]) => [name, grads[variable.name]!])) };
+  let kept: T | undefined;
+  const { grads } = tf.variableGrads(() => {
+    kept = fn();
+    // TF.js disposes all but the loss when the forward pass ends.
+    for (const tensor of Object.values(kept)) tf.keep(tensor as tf.Tensor);
+    return kept.loss;
+  }, Object.values(params));
+  const result = Object.fromEntries(Object.entries(kept!).map(([name, tensor]) => [name, tf.clone(tensor as tf.Tensor)])) as T;
+  tf.dispose(kept as unknown as tf.TensorContainer);
+  return { result, grads: Object.fromEntries(Object.entries(params).map(([name, variable]) => [name, grads[variable.name]!])) };
 }
 
 /** Moves averaged weights towards the current ones: shadow += (1 - decay) * (param - shadow). decay float32 [1]. */

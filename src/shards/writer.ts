@@ -17,6 +17,8 @@ export interface ShardWriterOptions {
   resume?: boolean;
   /** Write over a dataset that is there. */
   force?: boolean;
+  /** Names that `force` removes besides the shards' own. */
+  owned?: readonly (string | RegExp)[];
   /** Most samples in a part. Default 4096. */
   shardSamples?: number;
   /** Most bytes of records in a part; a larger sample gets a part of its own. Default 128 MiB. */
@@ -58,7 +60,7 @@ export class ShardWriter {
   static async open(directory: string, card: ShardCard, options: ShardWriterOptions = {}): Promise<ShardWriter> {
     const files = options.files ?? nodeFiles;
     const complete = fullCard(card, options.shardSamples ?? 4096, options.shardBytes ?? 128 * 2 ** 20);
-    const output = { resume: options.resume, force: options.force, owned: SHARD_FILES };
+    const output = { resume: options.resume, force: options.force, owned: [...SHARD_FILES, ...(options.owned ?? [])] };
     let lock: OutputLock | undefined;
     if (files === nodeFiles) lock = openOutput(directory, output);
     else {

@@ -41,14 +41,20 @@ export interface EvaluationOptions {
 
 const EVALUATION_BATCH = 64;
 
+/** One split, or both as one. */
+export type Splits = Split | 'all';
+
+const splitsOf = (splits: Splits): readonly Split[] => (splits === 'all' ? ['train', 'test'] : [splits]);
+
 /**
  * Reconstructs every picture of a split and measures error and codebook use.
  *
  * @throws {InputError} E_DATA_EMPTY for a split without samples. @throws as {@link evalBatches}.
  */
-export async function evaluateCodec<C>(family: CodecFamily<C>, config: C, params: Params, dataset: Dataset, split: Split, options: EvaluationOptions = {}): Promise<CodecEvaluation> {
+export async function evaluateCodec<C>(family: CodecFamily<C>, config: C, params: Params, dataset: Dataset, split: Splits, options: EvaluationOptions = {}): Promise<CodecEvaluation> {
   const { height, width, channels, background, resize } = family.input(config);
-  const total = Math.min(dataset.size(split), options.limit ?? Infinity);
+  const limited = (one: Split): number => Math.min(dataset.size(one), options.limit ?? Infinity);
+  const total = splitsOf(split).reduce((n, one) => n + limited(one), 0);
   if (total === 0) throw new InputError('E_DATA_EMPTY', `${dataset.source}: expected samples in the ${split} split, found none.`);
   const rows = Math.min(EVALUATION_BATCH, total);
   const reconstruct = compile((images: tf.Tensor4D) => family.reconstruct(params, images, config), { name: `${family.name}_reconstruct` });
@@ -57,17 +63,19 @@ export async function evaluateCodec<C>(family: CodecFamily<C>, config: C, params
   const meters = specs.map((map) => new CodebookMeter(map));
   let examples: CodecEvaluation['examples'] | undefined;
   let done = 0;
-  const batches = evalBatches(dataset, split, { batchSize: rows, size: { width, height }, channels, background, resize, pad: true, limit: options.limit, signal: options.signal, onBad: options.onBad });
-  for await (const { pixels, count } of batches) {
-    const images = tf.tensor4d(pixels, [rows, height, width, channels]);
-    const result = await reconstruct(images);
-    const used = count * height * width * channels;
-    const reconstructions = hostValues(result.images).subarray(0, used) as Float32Array;
-    meter.add(pixels.subarray(0, used), reconstructions, [count, height, width, channels]);
-    result.maps.forEach((ids, i) => meters[i]!.add(hostValues(ids).subarray(0, count * (ids.size / rows))));
-    examples ??= { shape: [count, height, width, channels], originals: pixels.slice(0, used), reconstructions: reconstructions.slice() };
-    tf.dispose([images, result.images, ...result.maps]);
-    options.onProgress?.((done += count), total);
+  for (const one of splitsOf(split)) {
+    const batches = evalBatches(dataset, one, { batchSize: rows, size: { width, height }, channels, background, resize, pad: true, limit: options.limit, signal: options.signal, onBad: options.onBad });
+    for await (const { pixels, count } of batches) {
+      const images = tf.tensor4d(pixels, [rows, height, width, channels]);
+      const result = await reconstruct(images);
+      const used = count * height * width * channels;
+      const reconstructions = hostValues(result.images).subarray(0, used) as Float32Array;
+      meter.add(pixels.subarray(0, used), reconstructions, [count, height, width, channels]);
+      result.maps.forEach((ids, i) => meters[i]!.add(hostValues(ids).subarray(0, count * (ids.size / rows))));
+      examples ??= { shape: [count, height, width, channels], originals: pixels.slice(0, used), reconstructions: reconstructions.slice() };
+      tf.dispose([images, result.images, ...result.maps]);
+      options.onProgress?.((done += count), total);
+    }
   }
   await reconstruct.dispose();
   const maps = meters.map((one) => one.result());
@@ -96,11 +104,12 @@ export async function evaluatePrior<C>(
   config: C,
   params: Params,
   tokens: ShardReader,
-  split: Split,
+  split: Splits,
   conditions: ConditionSource,
   options: Pick<EvaluationOptions, 'limit' | 'signal' | 'onProgress'> = {},
 ): Promise<PriorEvaluation> {
-  const total = Math.min(tokens.size(split), options.limit ?? Infinity);
+  const limited = (one: Split): number => Math.min(tokens.size(one), options.limit ?? Infinity);
+  const total = splitsOf(split).reduce((n, one) => n + limited(one), 0);
   if (total === 0) throw new InputError('E_DATA_EMPTY', `${tokens.directory}: expected samples in the ${split} split, found none.`);
   const rows = Math.min(EVALUATION_BATCH, total);
   const score = compile((codes: tf.Tensor2D, condition: tf.Tensor2D) => family.score(params, { codes, condition }, config), { name: `${family.name}_score` });
@@ -108,19 +117,22 @@ export async function evaluatePrior<C>(
   let nats = 0;
   let hits = 0;
   let codesPerSample = 0;
-  for (let first = 0; first < total; first += rows) {
-    options.signal?.throwIfAborted();
-    const count = Math.min(rows, total - first);
-    // The last batch is filled up with repeats, which are not counted.
-    const samples = tokens.readBatch(split, Array.from({ length: rows }, (_, i) => Math.min(first + i, total - 1)));
-    codesPerSample = samples[0]!.tokens.maps.reduce((n, map) => n + map.ids.length, 0);
-    const codes = tf.tensor2d(Int32Array.from(samples.flatMap(({ tokens: { maps } }) => maps.flatMap(({ ids }) => [...ids]))), [rows, codesPerSample], 'int32');
-    const condition = tf.tensor2d(Int32Array.from(samples.flatMap((sample) => [...conditions.of(sample)])), [rows, length], 'int32');
-    const result = await score(codes, condition);
-    nats += sum(result.nats, count * codesPerSample);
-    hits += sum(result.hits, count * codesPerSample);
-    tf.dispose([codes, condition, result.nats, result.hits]);
-    options.onProgress?.(first + count, total);
+  let done = 0;
+  for (const one of splitsOf(split)) {
+    for (let first = 0; first < limited(one); first += rows) {
+      options.signal?.throwIfAborted();
+      const count = Math.min(rows, limited(one) - first);
+      // The last batch is filled up with repeats, which are not counted.
+      const samples = tokens.readBatch(one, Array.from({ length: rows }, (_, i) => Math.min(first + i, limited(one) - 1)));
+      codesPerSample = samples[0]!.tokens.maps.reduce((n, map) => n + map.ids.length, 0);
+      const codes = tf.tensor2d(Int32Array.from(samples.flatMap(({ tokens: { maps } }) => maps.flatMap(({ ids }) => [...ids]))), [rows, codesPerSample], 'int32');
+      const condition = tf.tensor2d(Int32Array.from(samples.flatMap((sample) => [...conditions.of(sample)])), [rows, length], 'int32');
+      const result = await score(codes, condition);
+      nats += sum(result.nats, count * codesPerSample);
+      hits += sum(result.hits, count * codesPerSample);
+      tf.dispose([codes, condition, result.nats, result.hits]);
+      options.onProgress?.((done += count), total);
+    }
   }
   await score.dispose();
   const codes = total * codesPerSample;

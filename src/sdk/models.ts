@@ -1,0 +1,136 @@
+// Model directories to live models, through the registry.
+import { join } from 'node:path';
+import { loadModel, saveModel } from '../checkpoint/model.js';
+import type { ModelCard, StoredModel } from '../checkpoint/model.js';
+import type { NamedTensors } from '../checkpoint/tensors.js';
+import { CorruptError } from '../errors.js';
+import { nodeFiles } from '../files.js';
+import { toIds } from '../interfaces/index.js';
+import type { Conditioning, Prior, Prompt, SamplingOptions, TokenMapSpec, TokenSample, Tokenizer, Tokens } from '../interfaces/index.js';
+import type { PriorFamily, PriorModel } from '../nn/family.js';
+import { codecFamily, priorFamily } from '../registry.js';
+import { generateCodes } from '../sample/generate.js';
+import { loadTokenizer } from '../text/tokenizer.js';
+import type { TextTokenizer } from '../text/tokenizer.js';
+import { ConditionSource } from '../train/conditions.js';
+
+/** A codec with the card of its model directory. */
+export interface LoadedCodec extends Tokenizer {
+  readonly card: ModelCard;
+}
+
+/** A copy of the codec travels with tokens and priors under this name, so that they can be decoded on their own. */
+export const CODEC_FOLDER = 'codec';
+
+/**
+ * Opens a codec.
+ *
+ * @param directory a model directory written by `train codec`, or tokens or a prior that carry their codec.
+ * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND. @throws {CorruptError} for damaged files.
+ */
+export async function loadCodec(directory: string): Promise<LoadedCodec> {
+  return openCodec(loadCodecFiles(directory));
+}
+
+/** The files of a codec; a directory that carries a codec stands for it. */
+export function loadCodecFiles(directory: string): StoredModel {
+  const carried = join(directory, CODEC_FOLDER);
+  return loadModel(nodeFiles.status(join(carried, 'model.json')) ? carried : directory, { kind: 'codec' });
+}
+
+export function openCodec({ card, tensors }: Pick<StoredModel, 'card' | 'tensors'>): LoadedCodec {
+  const family = codecFamily(card.name);
+  return Object.assign(family.open(family.parseConfig(card.config), tensors, card.fingerprint), { card });
+}
+
+/** Puts a copy of a codec into a directory. */
+export function carryCodec(directory: string, { card, tensors }: StoredModel): void {
+  const { format: _format, formatVersion: _version, fingerprint: _fingerprint, files: _files, ...rest } = card;
+  saveModel(join(directory, CODEC_FOLDER), rest, tensors);
+}
+
+/** The codec a directory carries, if it does. */
+export function carriedCodec(directory: string): StoredModel | undefined {
+  const path = join(directory, CODEC_FOLDER);
+  return nodeFiles.status(join(path, 'model.json')) ? loadModel(path, { kind: 'codec' }) : undefined;
+}
+
+/**
+ * Opens a prior.
+ *
+ * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND. @throws {CorruptError} for damaged files.
+ */
+export async function loadPrior(directory: string): Promise<LoadedPrior> {
+  const { card, tensors, extras } = loadModel(directory, { kind: 'prior' });
+  const tokenizer = extras['tokenizer.json'];
+  return new LoadedPrior(card, tensors, tokenizer ? loadTokenizer(new TextDecoder().decode(tokenizer)) : undefined);
+}
+
+/** A prior with the card of its model directory. */
+export class LoadedPrior implements Prior {
+  readonly name: string;
+  readonly fingerprint: string;
+  readonly codec: string;
+  readonly conditioning: Conditioning;
+  readonly maps: readonly TokenMapSpec[];
+  readonly classes: readonly string[] | undefined;
+  private readonly model: PriorModel;
+  private readonly conditions: ConditionSource;
+
+  constructor(
+    readonly card: ModelCard,
+    tensors: NamedTensors,
+    /** The text tokenizer, for priors conditioned on text. */
+    readonly text: TextTokenizer | undefined,
+  ) {
+    const family: PriorFamily = priorFamily(card.name);
+    const config = family.parseConfig(card.config);
+    if (!card.codec) throw new CorruptError('E_MODEL_CARD', `prior ${card.fingerprint.slice(0, 12)}: expected the fingerprint of its codec in the card, found none.`);
+    this.name = card.name;
+    this.fingerprint = card.fingerprint;
+    this.codec = card.codec.fingerprint;
+    this.conditioning = family.conditioning(config);
+    this.maps = family.maps(config);
+    this.classes = family.classes(config);
+    this.model = family.open(config, tensors);
+    this.conditions = ConditionSource.of(family, config, text);
+  }
+
+  async score(samples: readonly TokenSample[]): Promise<Float64Array> {
+    const nats = new Float64Array(samples.length);
+    for (let first = 0; first < samples.length; first += 32) {
+      const batch = samples.slice(first, first + 32);
+      for (const { tokens } of batch) this.assertCodec(tokens.codec);
+      const codes = Int32Array.from(batch.flatMap(({ tokens }) => tokens.maps.flatMap(({ ids }) => [...ids])));
+      const conditions = Int32Array.from(batch.flatMap((sample) => [...this.conditions.of(sample)]));
+      nats.set((await this.model.score(codes, conditions, batch.length)).nats, first);
+    }
+    return nats;
+  }
+
+  async generate(prompts: readonly Prompt[], options: SamplingOptions = {}): Promise<Tokens[]> {
+    const n = options.n ?? 1;
+    const [map] = this.maps as [TokenMapSpec];
+    const conditions = prompts.flatMap((prompt) => Array.from({ length: n }, () => this.conditions.prompt(prompt)));
+    const codeCount = map.shape.reduce((size, dim) => size * dim, 1);
+    const task = { model: this.model, conditions, unconditional: this.conditions.prompt(null), codeCount, vocabSize: map.vocabSize };
+    const codes = await generateCodes(task, options);
+    const [height, width] = map.shape as [number, number];
+    return codes.map((ids) => ({
+      codec: this.codec,
+      media: { kind: 'image', width, height, channels: 3 },
+      maps: [{ ...map, shape: [...map.shape], ids: toIds(ids, map.vocabSize) }],
+    }));
+  }
+
+  /** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one this prior was trained for. */
+  assertCodec(fingerprint: string): void {
+    if (fingerprint !== this.codec) {
+      throw new CorruptError('E_CODEC_MISMATCH', `prior ${this.fingerprint.slice(0, 12)}: expected codec ${this.codec.slice(0, 12)}, received ${fingerprint.slice(0, 12)}. Use the codec this prior was trained for.`);
+    }
+  }
+
+  dispose(): void {
+    this.model.dispose();
+  }
+}

@@ -1,0 +1,62 @@
+// Presets and config files: what a model is and how it is trained, as JSON.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { UsageError } from '../errors.js';
+import { readJson } from '../files.js';
+import { parseConfig } from '../nn/config.js';
+
+const json = z.record(z.string(), z.unknown());
+
+const CodecPresetSchema = z.strictObject({
+  codec: z.string().default('vqvae'),
+  /** What the preset is for, in a line. */
+  purpose: z.string().optional(),
+  config: json.default({}),
+  training: json.default({}),
+});
+
+const PriorPresetSchema = z.strictObject({
+  prior: z.string().default('gpt'),
+  purpose: z.string().optional(),
+  config: json.default({}),
+  /** Size of a text tokenizer trained on the captions, and the longest caption; left out, the longest there is. */
+  text: z.strictObject({ vocabSize: z.int().min(256).max(65536).default(2048), length: z.int().min(1).max(1024).optional() }).prefault({}),
+  training: json.default({}),
+});
+
+export type CodecPreset = z.infer<typeof CodecPresetSchema>;
+export type PriorPreset = z.infer<typeof PriorPresetSchema>;
+
+/** The folder of presets: beside `src` in a checkout, beside `dist` in the package. */
+function presetFolder(): string {
+  for (let folder = fileURLToPath(new URL('.', import.meta.url)); ; folder = join(folder, '..')) {
+    if (existsSync(join(folder, 'presets')) && existsSync(join(folder, 'package.json'))) return join(folder, 'presets');
+    if (folder === join(folder, '..')) throw new UsageError('E_PRESETS', 'presets: expected the folder that ships with the package, found none. Reinstall it.');
+  }
+}
+
+/** Names of the presets of a kind. */
+export function presetNames(kind: 'codec' | 'prior'): string[] {
+  return readdirSync(join(presetFolder(), kind)).map((file) => file.replace(/\.json$/, '')).sort();
+}
+
+/** @throws {UsageError} E_PRESET listing the names there are, E_CONFIG naming the field that is wrong. */
+export function codecPreset(source: { preset?: string; config?: string }): CodecPreset {
+  return parseConfig(source.config ?? source.preset ?? 'codec', CodecPresetSchema, readPreset('codec', source));
+}
+
+/** @throws {UsageError} E_PRESET listing the names there are, E_CONFIG naming the field that is wrong. */
+export function priorPreset(source: { preset?: string; config?: string }): PriorPreset {
+  return parseConfig(source.config ?? source.preset ?? 'prior', PriorPresetSchema, readPreset('prior', source));
+}
+
+function readPreset(kind: 'codec' | 'prior', { preset, config }: { preset?: string; config?: string }): unknown {
+  if (preset !== undefined && config !== undefined) throw new UsageError('E_PRESET', '--preset and --config: expected one of them, received both.');
+  if (config !== undefined) return readJson(config);
+  const name = preset ?? 'default';
+  const names = presetNames(kind);
+  if (!names.includes(name)) throw new UsageError('E_PRESET', `--preset ${name}: expected one of ${names.join(', ')}.`);
+  return readJson(join(presetFolder(), kind, `${name}.json`));
+}

@@ -1,0 +1,180 @@
+// Media on disk to token shards.
+import { join } from 'node:path';
+import type { DatasetOptions } from '../data/indexed.js';
+import { openDataset } from '../data/open.js';
+import { AbortedError, InputError } from '../errors.js';
+import { nodeFiles, readFile, writeFileAtomic } from '../files.js';
+import type { Dataset, Split } from '../interfaces/index.js';
+import { ShardWriter } from '../shards/writer.js';
+import type { ShardManifest } from '../shards/format.js';
+import { openEncoderPool } from './encoder-pool.js';
+import type { EncoderPool } from './encoder-pool.js';
+import type { Encoded } from './encoder.js';
+import { carryCodec, CODEC_FOLDER, loadCodecFiles } from './models.js';
+
+export interface TokenizeOptions extends DatasetOptions {
+  /** A folder, a tar, IDX files, or an open dataset. */
+  data: string | Dataset;
+  /** Model directory of the codec. */
+  codec: string;
+  /** Directory of the token dataset. */
+  out: string;
+  /** Threads that decode and encode side by side; 0 or 1 works in this thread. The bytes written do not depend on it. Default 0. */
+  workers?: number;
+  resume?: boolean;
+  force?: boolean;
+  /** Leave out samples that cannot be decoded and list them in `rejects.jsonl`; without it the first one stops the job. */
+  skipBad?: boolean;
+  signal?: AbortSignal;
+  onProgress?: (done: number, total: number) => void;
+  onReject?: (error: InputError, key: string) => void;
+}
+
+export interface TokenizeResult {
+  /** Samples written. */
+  samples: Record<Split, number>;
+  rejected: number;
+  out: string;
+  manifest: ShardManifest;
+}
+
+/** Samples encoded together. Fixed, so that ids do not depend on how the work is shared out. */
+const BATCH = 64;
+
+const REJECTS = 'rejects.jsonl';
+
+interface Reject {
+  split: Split;
+  index: number;
+  key: string;
+  error: string;
+}
+
+/**
+ * Tokenizes both splits of a dataset. The directory carries a copy of the codec, so that it can be decoded on its own.
+ *
+ * @throws {InputError} naming the first bad sample, unless `skipBad`; what was committed before it stays for `resume`.
+ * @throws {AbortedError} E_ABORTED when the signal fires. @throws {UsageError}, {CorruptError}, {IoError}, {LockError}.
+ */
+export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult> {
+  const stored = loadCodecFiles(options.codec);
+  const dataset = typeof options.data === 'string' ? await openDataset(options.data, options) : options.data;
+  try {
+    const card = {
+      codec: { fingerprint: stored.card.fingerprint, name: stored.card.name, config: stored.card.config },
+      maps: stored.card.maps!,
+      classes: dataset.classes,
+      source: typeof options.data === 'string' ? options.data : dataset.source,
+      dataset: dataset.fingerprint,
+    };
+    const writer = await ShardWriter.open(options.out, card, { resume: options.resume, force: options.force, owned: [CODEC_FOLDER, REJECTS] });
+    try {
+      carryCodec(options.out, stored);
+      return await new Tokenizing(dataset, writer, options).run();
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+  } finally {
+    if (typeof options.data === 'string') await dataset.close();
+  }
+}
+
+class Tokenizing {
+  private readonly rejects: Reject[];
+  private readonly total: number;
+  private seen = 0;
+
+  constructor(
+    private readonly dataset: Dataset,
+    private readonly writer: ShardWriter,
+    private readonly options: TokenizeOptions,
+  ) {
+    this.total = dataset.size('train') + dataset.size('test');
+    this.rejects = options.resume ? readRejects(join(options.out, REJECTS)) : [];
+  }
+
+  async run(): Promise<TokenizeResult> {
+    const pool = await openEncoderPool(this.options.codec, this.options.workers ?? 0);
+    try {
+      for (const split of ['train', 'test'] as const) await this.split(split, pool);
+    } finally {
+      await pool.close();
+    }
+    if (this.rejects.length > 0) this.saveRejects();
+    const samples = { ...this.writer.done };
+    return { samples, rejected: this.rejects.length, out: this.options.out, manifest: await this.writer.close() };
+  }
+
+  /** Encodes a split from where an interrupted run stopped; batches are under way together and written in order. */
+  private async split(split: Split, pool: EncoderPool): Promise<void> {
+    const size = this.dataset.size(split);
+    const start = this.resumeAt(split);
+    this.seen += start;
+    const queue: Promise<{ first: number; encoded: Encoded[] }>[] = [];
+    // Batches begin at multiples of their size, so that a resumed run forms the same ones.
+    let next = start - (start % BATCH);
+    const schedule = (): void => {
+      for (; queue.length < pool.depth && next < size; next += BATCH) {
+        const job = this.encode(split, next, Math.min(BATCH, size - next), pool);
+        job.catch(() => undefined);
+        queue.push(job);
+      }
+    };
+    for (schedule(); queue.length > 0; schedule()) {
+      const { first, encoded } = await queue.shift()!;
+      await this.write(split, first, encoded, start);
+      if (this.options.signal?.aborted) throw new AbortedError('E_ABORTED', `tokenize: stopped after ${this.seen} of ${this.total} samples; whole parts are kept. Continue with --resume.`);
+    }
+  }
+
+  private async encode(split: Split, first: number, count: number, pool: EncoderPool): Promise<{ first: number; encoded: Encoded[] }> {
+    const batch = await Promise.all(Array.from({ length: count }, (_, i) => this.dataset.read(split, first + i)));
+    return { first, encoded: await pool.encode(batch) };
+  }
+
+  private async write(split: Split, first: number, encoded: readonly Encoded[], start: number): Promise<void> {
+    for (const [i, one] of encoded.entries()) {
+      const index = first + i;
+      if (index < start) continue;
+      if ('error' in one) this.reject({ split, index, key: one.key, error: one.error.message }, one.error);
+      else {
+        const { captions, label } = this.dataset.describe(split, index);
+        await this.writer.append(split, { key: one.key, tokens: one.tokens, captions, label });
+      }
+      this.seen++;
+    }
+    this.options.onProgress?.(this.seen, this.total);
+  }
+
+  private reject(reject: Reject, error: InputError): void {
+    if (!this.options.skipBad) {
+      throw new InputError(error.code, `${error.detail} Nothing past it was written; --skip-bad leaves such samples out.`, { cause: error });
+    }
+    this.rejects.push(reject);
+    this.saveRejects();
+    this.options.onReject?.(error, reject.key);
+  }
+
+  private saveRejects(): void {
+    writeFileAtomic(join(this.options.out, REJECTS), this.rejects.map((reject) => `${JSON.stringify(reject)}\n`).join(''));
+  }
+
+  /** The first index not yet dealt with: as many samples before it as were committed and rejected. */
+  private resumeAt(split: Split): number {
+    const done = this.writer.done[split];
+    const rejected = new Set(this.rejects.filter((reject) => reject.split === split).map(({ index }) => index));
+    let index = 0;
+    for (let written = 0; written < done; index++) if (!rejected.has(index)) written++;
+    // Rejects behind the last committed sample are met again.
+    const kept = this.rejects.filter((reject) => reject.split !== split || reject.index < index);
+    this.rejects.splice(0, this.rejects.length, ...kept);
+    return index;
+  }
+}
+
+function readRejects(path: string): Reject[] {
+  if (!nodeFiles.status(path)) return [];
+  const lines = new TextDecoder().decode(readFile(path)).split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Reject);
+}
