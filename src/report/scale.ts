@@ -24,7 +24,7 @@ export interface LinearOptions {
 /** A linear axis over the values, with about `wanted` ticks in steps of 1, 2 or 5 times a power of ten. */
 export function linearScale(values: Iterable<number>, wanted: number, options: LinearOptions = {}): Scale {
   const [min, max] = rangeOf(values);
-  const [from, to] = min === max ? widened(min) : [min, max];
+  const [from, to] = areOne(min, max) ? widened(min) : [min, max];
   const step = Math.max(ceilOneTwoFive((to - from) / wanted), options.integers === true ? 1 : 0);
   const low = options.tight === true ? from : Math.floor(from / step + 1e-9) * step;
   const high = options.tight === true ? to : Math.ceil(to / step - 1e-9) * step;
@@ -59,6 +59,11 @@ function rangeOf(values: Iterable<number>): [number, number] {
     if (value > max) max = value;
   }
   return min <= max ? [min, max] : [1, 1];
+}
+
+/** True for values so near each other that tick labels could not tell them apart. */
+function areOne(min: number, max: number): boolean {
+  return max - min <= 1e-8 * Math.max(Math.abs(min), Math.abs(max));
 }
 
 /** Room around a single value. */

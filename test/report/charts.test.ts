@@ -1,0 +1,91 @@
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { histogram } from '../../src/report/histogram.js';
+import { lineChart } from '../../src/report/line-chart.js';
+import { svgToPng } from '../../src/report/svg.js';
+
+const labels = { xLabel: 'step', yLabel: 'loss' };
+const line = (count: number, f: (x: number) => number): { x: number; y: number }[] => Array.from({ length: count }, (_, i) => ({ x: i + 1, y: f(i + 1) }));
+const count = (svg: string, part: string): number => svg.split(part).length - 1;
+
+const draw = (): string => lineChart([{ name: '<b>&"', points: line(5, (x) => x) }], { ...labels, title: '</svg><script>' });
+
+describe('lineChart', () => {
+  it('draws each series as a line, with a dot at each held-out point', () => {
+    const svg = lineChart([{ name: 'train', points: line(50, (x) => 1 / x) }, { name: 'eval', points: line(5, (x) => 2 / x), heldOut: true }], labels);
+    expect(count(svg, '<path class="line s0"')).toBe(1);
+    expect(count(svg, '<path class="line s1"')).toBe(1);
+    expect(count(svg, '<circle class="dot s1"')).toBe(5 + 1); // and one in the legend
+    expect(svg).toContain('>eval (held out)</text>');
+    expect(svg).toContain('>step</text>');
+  });
+
+  it('breaks a curve at what is not finite and leaves it out', () => {
+    const svg = lineChart([{ name: 'loss', points: line(9, (x) => (x === 5 ? Number.NaN : x === 9 ? Infinity : x)) }], labels);
+    expect(count(svg, '<path')).toBe(2);
+    expect(svg).not.toMatch(/NaN|Infinity/);
+  });
+
+  it('leaves out what has no logarithm', () => {
+    const svg = lineChart([{ name: 'loss', points: line(9, (x) => x - 3) }], { ...labels, log: true });
+    expect(count(svg, '<path')).toBe(1);
+    expect(svg).not.toMatch(/NaN|Infinity/);
+  });
+
+  it('stays small for long runs and keeps their peaks', () => {
+    const points = line(200_000, (x) => (x === 77_777 ? 9 : 1 + (x % 7) / 100));
+    const svg = lineChart([{ name: 'loss', points }], labels);
+    expect(svg.length).toBeLessThan(60_000);
+    expect(svg).toContain('fill-opacity="0.25"');
+    const highest = Math.min(...Array.from(svg.matchAll(/[ML][\d.]+ ([\d.]+)/g), (match) => Number(match[1])));
+    expect(highest).toBeLessThan(80); // 9 of 10 up an axis that ends at pixel 40
+  });
+
+  it('says so when there is nothing to draw', () => {
+    expect(lineChart([], labels)).toContain('no measurements');
+    expect(lineChart([{ name: 'loss', points: [] }], { ...labels, log: true })).toContain('no measurements');
+  });
+
+  it('escapes names and draws the same every time', () => {
+    expect(draw()).toContain('&lt;b&gt;&amp;&quot;');
+    expect(draw()).not.toContain('<script');
+    expect(draw()).toBe(draw());
+  });
+});
+
+describe('histogram', () => {
+  it('draws the codes by id and sorted, and marks those never used', () => {
+    const svg = histogram([5, 0, 10, 0]);
+    const [byId, unused, sorted] = Array.from(svg.matchAll(/<path class="bar s(\d)" d="([^"]*)"/g), (match) => ({ slot: match[1], bars: count(match[2]!, 'M') }));
+    expect(byId).toEqual({ slot: '0', bars: 2 });
+    expect(unused).toEqual({ slot: '1', bars: 2 });
+    expect(sorted).toEqual({ slot: '2', bars: 2 });
+    expect(svg).toContain('2 of 4 codes used');
+    expect(svg).toContain('15 ids');
+  });
+
+  it('holds codebooks of one code, of many, and unused ones', async () => {
+    for (const counts of [[0], [7], new Float64Array(512), Float64Array.from({ length: 65_536 }, (_, i) => i % 977)]) {
+      const svg = histogram(counts);
+      expect(svg).not.toMatch(/NaN|Infinity/);
+      expect(svg.length).toBeLessThan(60_000);
+      expect((await sharp(Buffer.from(svg)).metadata()).width).toBe(760);
+    }
+  });
+});
+
+describe('svgToPng', () => {
+  it('renders a drawing on white at the scale asked for', async () => {
+    const png = await svgToPng(lineChart([{ name: 'loss', points: line(20, (x) => 1 / x) }], { ...labels, width: 400, height: 200 }), 2);
+    const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
+    expect([info.width, info.height, info.channels]).toEqual([800, 400, 3]);
+    expect(Array.from(data.subarray(0, 3))).toEqual([255, 255, 255]);
+    const blue = Array.from({ length: info.width * info.height }, (_, i) => i * 3).filter((i) => data[i]! < 60 && data[i + 2]! > 140);
+    expect(blue.length).toBeGreaterThan(300); // the curve, in the first color
+  });
+
+  it('refuses what is not a drawing', async () => {
+    await expect(svgToPng('<svg>')).rejects.toThrow(/E_REPORT_SVG/);
+    await expect(svgToPng('')).rejects.toThrow(/E_REPORT_SVG/);
+  });
+});
