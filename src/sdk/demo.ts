@@ -1,0 +1,145 @@
+// The whole story on generated data: draw, train a codec, tokenize, train a prior, generate, check.
+import { join } from 'node:path';
+import { checkScene } from '../../fixtures/shape-checker.js';
+import { captionOf, shapeSet, writeShapeFolder } from '../../fixtures/shapes.js';
+import type { Scene } from '../../fixtures/shapes.js';
+import { createDirectory, formatJson, openOutput, writeFileAtomic } from '../files.js';
+import type { Image } from '../interfaces/index.js';
+import { imageGrid } from '../media/grid.js';
+import { encodePng } from '../media/image.js';
+import { htmlReport, imageFigure, table } from '../report/html.js';
+import type { LoopEvents } from '../train/loop.js';
+import { generate } from './generate.js';
+import { tokenize } from './tokenize.js';
+import { trainCodec, trainPrior } from './train.js';
+
+/** The demo's stages, in order. */
+export const DEMO_STAGES = ['draw', 'train codec', 'tokenize', 'train prior', 'generate'] as const;
+export type DemoStage = (typeof DEMO_STAGES)[number];
+
+export interface DemoOptions {
+  out: string;
+  force?: boolean;
+  seed?: number;
+  /** Pictures drawn. Default 6000. */
+  count?: number;
+  /** Presets of codec and prior. Default `shapes`. */
+  codecPreset?: string;
+  priorPreset?: string;
+  /** Steps in place of the presets', for a quick look. */
+  codecSteps?: number;
+  priorSteps?: number;
+  /** Held-out prompts to draw. Default all. */
+  prompts?: number;
+  signal?: AbortSignal;
+  onStage?: (stage: DemoStage) => void;
+  onProgress?: (stage: DemoStage, done: number, total: number, values?: Record<string, number>) => void;
+}
+
+export interface DemoResult {
+  codec: Record<string, unknown>;
+  prior: Record<string, unknown>;
+  /** Held-out prompts drawn, and how many pictures obey theirs in colors, shapes, sizes and places. */
+  prompts: number;
+  obeyed: number;
+  seconds: Record<DemoStage, number>;
+  picture: string;
+  report: string;
+}
+
+interface Drawn {
+  prompt: string;
+  image: Image;
+  obeyed: boolean;
+  reasons: string[];
+}
+
+const SAMPLING = { temperature: 0.7, topP: 0.95, cfg: 2, batchSize: 52 };
+
+/**
+ * Trains on pictures of colored shapes and asks for combinations that none of them shows.
+ *
+ * @throws as the jobs it consists of.
+ */
+export async function demo(options: DemoOptions): Promise<DemoResult> {
+  const { out, seed = 0, signal } = options;
+  openOutput(out, { force: options.force, owned: ['data', 'codec', 'tokens', 'prior', 'demo.png', 'demo.json', 'report.html'] }).release();
+  const clock = new Stopwatch(options.onStage);
+  const at = (name: string): string => join(out, name);
+  const force = options.force;
+  const events = (stage: DemoStage): LoopEvents => ({ onStep: (step, steps, measured) => options.onProgress?.(stage, step, steps, measured) });
+
+  clock.start('draw');
+  createDirectory(at('data'));
+  await writeShapeFolder(at('data'), { count: options.count ?? 6000, seed, signal, onProgress: (done: number) => options.onProgress?.('draw', done, options.count ?? 6000) });
+  clock.start('train codec');
+  const codec = await trainCodec({ data: at('data'), out: at('codec'), preset: options.codecPreset ?? 'shapes', steps: options.codecSteps, seed, force, signal, ...events('train codec') });
+  clock.start('tokenize');
+  await tokenize({ data: at('data'), codec: at('codec'), out: at('tokens'), force, signal, onProgress: (done, total) => options.onProgress?.('tokenize', done, total) });
+  clock.start('train prior');
+  const prior = await trainPrior({ tokens: at('tokens'), out: at('prior'), preset: options.priorPreset ?? 'shapes', steps: options.priorSteps, seed, force, signal, ...events('train prior') });
+  clock.start('generate');
+  const scenes = shapeSet({ count: 1, seed }).heldOutPrompts.slice(0, options.prompts);
+  const drawn = await drawAndCheck(at('prior'), scenes, options);
+  const seconds = clock.stop();
+
+  const obeyed = drawn.filter((one) => one.obeyed).length;
+  const result: DemoResult = { codec: codec.metrics!, prior: prior.metrics!, prompts: drawn.length, obeyed, seconds, picture: at('demo.png'), report: at('report.html') };
+  await writeResult(result, drawn);
+  writeFileAtomic(at('demo.json'), formatJson(result));
+  return result;
+}
+
+async function drawAndCheck(prior: string, scenes: readonly Scene[], { seed = 0, signal, onProgress }: DemoOptions): Promise<Drawn[]> {
+  const prompts = scenes.map(captionOf);
+  const sampling = { ...SAMPLING, seed, signal, onProgress: (fraction: number) => onProgress?.('generate', Math.round(fraction * prompts.length), prompts.length) };
+  const { images } = await generate({ prior, prompts, sampling });
+  return images.map((image, i) => ({ prompt: prompts[i]!, image, ...checkScene(image, scenes[i]!) }));
+}
+
+/** The picture and the report: the first prompts with what was drawn, and every failure with its reason. */
+async function writeResult(result: DemoResult, drawn: readonly Drawn[]): Promise<void> {
+  const grid = async (some: readonly Drawn[]): Promise<Uint8Array> =>
+    encodePng(imageGrid(some.map(({ image }) => image), { columns: 6, scale: 5, labels: some.map(({ prompt, obeyed }) => `${obeyed ? '' : '(!) '}${prompt}`) }));
+  const picture = await grid(drawn.slice(0, 24));
+  writeFileAtomic(result.picture, picture);
+  const failed = drawn.filter(({ obeyed }) => !obeyed);
+  const share = result.obeyed / result.prompts;
+  const html = htmlReport({
+    title: 'Tesserae demo',
+    subtitle: 'Pictures for combinations of shapes that were held out of training',
+    summary: [
+      ['held-out prompts', result.prompts],
+      ['obeyed', `${result.obeyed} (${(100 * share).toFixed(1)} %)`],
+      ['codec NMSE', result.codec.nmse as number],
+      ['prior, nats a code', result.prior.natsPerCode as number],
+      ...Object.entries(result.seconds).map(([stage, seconds]): [string, string] => [stage, `${seconds.toFixed(1)} s`]),
+    ],
+    sections: [
+      { title: 'Generated', body: [imageFigure(picture)] },
+      ...(failed.length > 0
+        ? [{ title: 'Not obeyed', body: [imageFigure(await grid(failed.slice(0, 24))), table(['prompt', 'why'], failed.map(({ prompt, reasons }) => [prompt, reasons.join('; ')]))] }]
+        : []),
+    ],
+  });
+  writeFileAtomic(result.report, html);
+}
+
+/** Seconds of each stage. */
+class Stopwatch {
+  private readonly seconds: Partial<Record<DemoStage, number>> = {};
+  private current: { stage: DemoStage; since: number } | undefined;
+
+  constructor(private readonly onStage: DemoOptions['onStage']) {}
+
+  start(stage: DemoStage): void {
+    this.stop();
+    this.current = { stage, since: performance.now() };
+    this.onStage?.(stage);
+  }
+
+  stop(): Record<DemoStage, number> {
+    if (this.current) this.seconds[this.current.stage] = (performance.now() - this.current.since) / 1000;
+    return this.seconds as Record<DemoStage, number>;
+  }
+}
