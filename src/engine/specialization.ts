@@ -5,6 +5,7 @@ import type { Data, Graph, Value } from './graph.js';
 import { reachable } from './graph.js';
 import type { Lower, Target } from './lowering.js';
 import { encodeModel } from './onnx.js';
+import { optimize } from './passes.js';
 import { fillRandom } from './random.js';
 import { loadRuntime } from './runtime.js';
 import type { OrtTensor, Runtime, Session, SessionOptions } from './runtime.js';
@@ -105,7 +106,7 @@ function assemble(name: string, once: Once, outputs: Value[], written: tf.Variab
   }
   if (freeze) freezeSources(sources);
 
-  const named = nameOutputs(trace.builder, outputs);
+  const named = nameOutputs(trace.builder, optimize(trace.builder, outputs));
   const nodes = reachable(named.map(({ value }) => value));
   const used = new Set<Value>();
   for (const node of nodes) for (const value of node.inputs) if (value?.name !== undefined && !value.data) used.add(value);

@@ -89,7 +89,7 @@ export function inputGradientByBlocks(g: Lower, dy: Value, filter: Value, c: Con
     const attributes = { kernel_shape: kernel, strides: [1, 1], dilations: c.dilations, pads };
     return fromBlocked(g, blockedConv(g, x, g.reshape(weights[i]!, [c.inChannels, c.outChannels, ...kernel]), shape, attributes));
   });
-  return interleave(g, parts, c);
+  return phases.length === 1 ? parts[0]! : weave(g, parts, [c.batch, c.inHeight, c.inWidth, c.inChannels]);
 }
 
 /** Blocked weights of every phase, with input and output channels swapped: each [Ci/b, Co/b, taps, b of Co, b of Ci]. */
@@ -104,13 +104,22 @@ function phaseWeights(g: Lower, filter: Value, phases: Phase[], c: ConvGeometry)
   return phases.map((_, i) => g.slice(blocked, [i, 0, 0, 0, 0, 0], blocked.shape.with(0, 1)));
 }
 
-/** Weaves the phases together: part (r, s) holds the pixels (stride * y + r, stride * x + s). */
-function interleave(g: Lower, parts: Value[], c: ConvGeometry): Value {
-  const [sh, sw] = c.strides;
-  const [h, w] = [c.inHeight / sh, c.inWidth / sw];
-  const rows = Array.from({ length: sh }, (_, r) => {
-    const columns = parts.slice(r * sw, (r + 1) * sw).map((part) => g.reshape(part, [c.batch * h, w, c.inChannels]));
-    return g.reshape(g.concat(columns, 2), [c.batch * h, c.inWidth * c.inChannels]);
+/** Weaves phases together: of parts [B, h, w, C], part r * sw + s holds the pixels (sh * y + r, sw * x + s) of `shape`. */
+export function weave(g: Lower, parts: Value[], shape: readonly number[]): Value {
+  const [batch, height, width, channels] = shape as [number, number, number, number];
+  const [h, w] = [parts[0]!.shape[1]!, parts[0]!.shape[2]!];
+  const across = width / w;
+  const rows = Array.from({ length: height / h }, (_, r) => {
+    const columns = parts.slice(r * across, (r + 1) * across).map((part) => g.reshape(part, [batch * h, w, channels]));
+    return g.reshape(g.concat(columns, 2), [batch * h, width * channels]);
   });
-  return g.reshape(g.concat(rows, 1), [c.batch, c.inHeight, c.inWidth, c.inChannels]);
+  return g.reshape(g.concat(rows, 1), shape);
+}
+
+/** The parts of a value made by {@link weave}, as they were given. */
+export function woven(value: Value): Value[] | undefined {
+  const behind = (x: Value | undefined, op: string): Value['node'] => (x?.node?.op === op ? x.node : undefined);
+  const rows = behind(behind(value, 'Reshape')?.inputs[0] ?? undefined, 'Concat')?.inputs;
+  const parts = rows?.flatMap((row) => behind(behind(row!, 'Reshape')?.inputs[0] ?? undefined, 'Concat')?.inputs ?? []).map((part) => behind(part!, 'Reshape')?.inputs[0]);
+  return parts && parts.length > 0 && parts.every((part) => part?.node?.op === 'ReorderOutput') ? (parts as Value[]) : undefined;
 }

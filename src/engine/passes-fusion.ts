@@ -1,0 +1,101 @@
+// Bias, residual sum and rectifier taken into the product or convolution before them, and blocked values kept blocked.
+import { sameShape, sizeOf } from '../shape.js';
+import type { Node, Value } from './graph.js';
+import { fromBlocked, NCHWC, weave, woven } from './kernels/conv/blocked.js';
+import type { Lower } from './lowering.js';
+import { madeBy } from './passes-algebra.js';
+import type { Rule, Site } from './passes.js';
+
+type Single = Site['single'];
+
+/** A value seen through a reshape that nothing else reads. */
+function throughReshape(value: Value, single: Single): Value {
+  const reshape = madeBy(value, 'Reshape');
+  return reshape && single(value) ? reshape.inputs[0]! : value;
+}
+
+/** The product behind a value, when it still has room for an addend and is read here alone. */
+function openGemm(value: Value, single: Single): { gemm: Node; product: Value } | undefined {
+  const product = throughReshape(value, single);
+  const gemm = single(value) && single(product) ? madeBy(product, 'Gemm') : undefined;
+  return gemm && gemm.inputs.length === 2 ? { gemm, product } : undefined;
+}
+
+/** True for a vector over the last axis of `shape`. */
+const isChannelVector = (value: Value, shape: readonly number[]): boolean =>
+  value.shape.length > 0 && value.shape.at(-1) === shape.at(-1) && sizeOf(value.shape) === shape.at(-1);
+
+/** A @ B + bias, and A @ B + addend of the same shape: one Gemm. */
+const gemmAddend: Rule = (g, { op, domain, inputs, output, single }) => {
+  if (op !== 'Add' || domain !== '' || output.dtype !== 'float32') return undefined;
+  const [a, b] = inputs as [Value, Value];
+  for (const [x, addend] of [[a, b], [b, a]] as const) {
+    if (!sameShape(x.shape, output.shape)) continue;
+    const found = openGemm(x, single);
+    if (!found) continue;
+    const { gemm, product } = found;
+    const [rows, columns] = product.shape as [number, number];
+    const isBias = x.shape.at(-1) === columns && isChannelVector(addend, x.shape);
+    if (!isBias && !sameShape(addend.shape, x.shape)) continue;
+    const third = g.reshape(addend, isBias ? [columns] : [rows, columns]);
+    return g.reshape(g.op('Gemm', [gemm.inputs[0]!, gemm.inputs[1]!, third], product, gemm.attributes), output.shape);
+  }
+  return undefined;
+};
+
+/** A rectifier behind a reshape goes before it, where ONNX Runtime fuses it with the product. */
+const rectifiedGemm: Rule = (g, { op, domain, inputs, output, single }) => {
+  if (op !== 'Relu' || domain !== '') return undefined;
+  const x = inputs[0]!;
+  const source = throughReshape(x, single);
+  if (source === x || !madeBy(source, 'Gemm') || !single(source)) return undefined;
+  return g.reshape(g.unary('Relu', source), output.shape);
+};
+
+/** The blocked value behind an NHWC one. */
+const blockedOf = (value: Value | null | undefined): Value | undefined => (value?.node?.op === 'ReorderOutput' ? value.node.inputs[0]! : undefined);
+
+/** The blocked convolution behind an NHWC value that nothing else reads, as long as nothing comes after its bias yet. */
+function openConv(value: Value, single: Single): Node | undefined {
+  const blocked = blockedOf(value);
+  const conv = blocked && single(value) && single(blocked) ? blocked.node : undefined;
+  return conv?.op === 'Conv' && conv.domain === NCHWC && conv.attributes.activation === undefined ? conv : undefined;
+}
+
+/** The same convolution with another bias, addend or activation. */
+function withConv(g: Lower, conv: Node, inputs: (Value | null)[], activation?: string): Value {
+  const attributes = activation ? { ...conv.attributes, activation } : conv.attributes;
+  return fromBlocked(g, g.op('Conv', inputs, conv.outputs[0]!, attributes, NCHWC));
+}
+
+/** The convolutions behind a value: one, or the phases of a transposed one. */
+function openConvs(value: Value, single: Single): Node[] | undefined {
+  const parts = single(value) ? (woven(value) ?? [value]) : [];
+  const convs = parts.map((part) => openConv(part, single));
+  return convs.length > 0 && convs.every((conv) => conv !== undefined) ? (convs as Node[]) : undefined;
+}
+
+const rejoin = (g: Lower, original: Value, parts: Value[]): Value => (parts.length === 1 ? parts[0]! : weave(g, parts, original.shape));
+
+const convBias: Rule = (g, { op, domain, inputs, output, single }) => {
+  if (op !== 'Add' || domain !== '' || output.shape.length !== 4) return undefined;
+  const [a, b] = inputs as [Value, Value];
+  for (const [x, bias] of [[a, b], [b, a]] as const) {
+    const convs = sameShape(x.shape, output.shape) && isChannelVector(bias, x.shape) ? openConvs(x, single) : undefined;
+    if (!convs || convs.some((conv) => conv.inputs.length > 2)) continue;
+    const vector = g.reshape(bias, [x.shape.at(-1)!]);
+    return rejoin(g, x, convs.map((conv) => withConv(g, conv, [conv.inputs[0]!, conv.inputs[1]!, vector])));
+  }
+  return undefined;
+};
+
+const convRectifier: Rule = (g, { op, domain, inputs, single }) => {
+  if (op !== 'Relu' || domain !== '') return undefined;
+  const convs = openConvs(inputs[0]!, single);
+  return convs && rejoin(g, inputs[0]!, convs.map((conv) => withConv(g, conv, conv.inputs, 'Relu')));
+};
+
+/** Blocks to NHWC and back: nothing. */
+const roundTrip: Rule = (_, { op, domain, inputs }) => (op === 'ReorderInput' && domain === NCHWC ? blockedOf(inputs[0]) : undefined);
+
+export const FUSION: readonly Rule[] = [gemmAddend, rectifiedGemm, convBias, convRectifier, roundTrip];
