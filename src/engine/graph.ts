@@ -49,8 +49,10 @@ export interface Result {
 
 /** Collects nodes while a function is traced. Equal constants and equal nodes are shared. */
 export class GraphBuilder {
-  private nextId = 0;
-  private readonly shared = new Map<string, Value[]>();
+  private readonly shared = new Map<string, Value>();
+
+  /** @param nextId where ids begin; values that meet in one graph must not share ids. */
+  constructor(private nextId = 0) {}
 
   /** @param dtype element type of the placeholder fed at each call. */
   input(name: string, dtype: Dtype, shape: readonly number[]): Value {
@@ -89,9 +91,9 @@ export class GraphBuilder {
 
   private share(key: string, make: () => Value): Value {
     const found = this.shared.get(key);
-    if (found) return found[0]!;
+    if (found) return found;
     const made = make();
-    this.shared.set(key, [made]);
+    this.shared.set(key, made);
     return made;
   }
 }

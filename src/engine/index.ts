@@ -3,6 +3,10 @@ import './gradients.js';
 
 export { hostValues, tf } from './tf.js';
 export { compile } from './compile.js';
+export { exportOnnx } from './export.js';
+export type { ExportOptions, Signature, TensorSpec } from './export.js';
+export { printGraph } from './graph.js';
+export type { Graph } from './graph.js';
 export type { CompileOptions, Compiled } from './compile.js';
 export type { Structure } from './structure.js';
 export { ENGINES, engineInUse, useEngine } from './engines.js';

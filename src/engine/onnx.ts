@@ -86,8 +86,14 @@ function nameValues(graph: Graph): Map<Value, string> {
   const names = new Map<Value, string>();
   for (const input of graph.inputs) names.set(input, input.name!);
   for (const { name, value } of graph.outputs) names.set(value, name);
+  const taken = new Set(names.values());
   const nameOf = (value: Value): void => {
-    if (!names.has(value)) names.set(value, `${value.data ? 'c' : 'v'}${value.id}`);
+    if (names.has(value)) return;
+    // Frozen variables keep their names.
+    let name = value.data ? (value.name ?? `c${value.id}`) : `v${value.id}`;
+    while (taken.has(name)) name = `_${name}`;
+    taken.add(name);
+    names.set(value, name);
   };
   for (const node of graph.nodes) {
     for (const value of node.inputs) if (value) nameOf(value);
