@@ -1,13 +1,12 @@
 // A decoder-only transformer over [condition | codes]: GPT-2 (Radford et al., 2019) used as in DALL-E (Ramesh et al.,
 // arXiv:2102.12092). Parameters carry the names and layouts of Hugging Face's GPT-2.
 import { z } from 'zod';
-import { tf } from '../src/engine/index.js';
+import { crossEntropy, gelu, tf } from '../src/engine/index.js';
 import type { RandomKey } from '../src/engine/index.js';
-import { crossEntropy } from '../src/nn/loss.js';
 import type { PriorBatch } from '../src/nn/family.js';
 import { ONES, ZEROS } from '../src/nn/params.js';
 import type { Init, Params, ParamSpecs } from '../src/nn/params.js';
-import { causalMask, gelu, layerNorm, linear, mergeHeads, splitHeads } from '../src/nn/transformer.js';
+import { causalAttention, layerNorm, linear, mergeHeads, splitHeads } from '../src/nn/transformer.js';
 
 export const GptConfigSchema = z
   .strictObject({
@@ -84,11 +83,9 @@ function embed(p: Params, ids: tf.Tensor2D, offset: number): tf.Tensor3D {
 }
 
 /** Causal self-attention. float32 [B, T, E] -> [B, T, E]; also gives the keys and values [B, H, T, E / H] for a cache. */
-function attention(p: Params, name: string, x: tf.Tensor3D, mask: tf.Tensor2D, c: GptConfig): { out: tf.Tensor3D; keys: tf.Tensor4D; values: tf.Tensor4D } {
+function attention(p: Params, name: string, x: tf.Tensor3D, c: GptConfig): { out: tf.Tensor3D; keys: tf.Tensor4D; values: tf.Tensor4D } {
   const [queries, keys, values] = splitHeads(linear(p, `${name}.c_attn`, x) as tf.Tensor3D, c.nHead);
-  const scores = tf.mul(tf.matMul(queries, keys, false, true), 1 / Math.sqrt(c.nEmbd / c.nHead)); // [B, H, T, T]
-  const weights = tf.softmax(tf.add(scores, mask));
-  const mixed = mergeHeads(tf.matMul(weights, values)); // [B, T, E]
+  const mixed = mergeHeads(causalAttention(queries, keys, values)); // [B, T, E]
   return { out: linear(p, `${name}.c_proj`, mixed) as tf.Tensor3D, keys, values };
 }
 
@@ -96,12 +93,11 @@ const mlp = (p: Params, name: string, x: tf.Tensor): tf.Tensor => linear(p, `${n
 
 /** The trunk. int32 [B, T] -> hidden float32 [B, T, E], with each layer's keys and values. */
 export function forward(p: Params, ids: tf.Tensor2D, c: GptConfig): { hidden: tf.Tensor3D; keys: tf.Tensor4D[]; values: tf.Tensor4D[] } {
-  const mask = causalMask(ids.shape[1]);
   let x = embed(p, ids, 0);
   const keys: tf.Tensor4D[] = [];
   const values: tf.Tensor4D[] = [];
   for (let i = 0; i < c.nLayer; i++) {
-    const attended = attention(p, `h.${i}.attn`, layerNorm(p, `h.${i}.ln_1`, x) as tf.Tensor3D, mask, c);
+    const attended = attention(p, `h.${i}.attn`, layerNorm(p, `h.${i}.ln_1`, x) as tf.Tensor3D, c);
     x = tf.add(x, attended.out);
     x = tf.add(x, mlp(p, `h.${i}.mlp`, layerNorm(p, `h.${i}.ln_2`, x)));
     keys.push(attended.keys);

@@ -13,5 +13,6 @@ export { ENGINES, engineInUse, useEngine } from './engines.js';
 export type { EngineName } from './engines.js';
 export { randomKey, randomNormal, randomUniform } from './random.js';
 export type { RandomKey } from './random.js';
+export { crossEntropy, gelu, layerNorm } from './kernels/fused.js';
 export { stopGradient } from './stop-gradient.js';
 export { defaultThreads, loadRuntime, setDefaultThreads } from './runtime.js';

@@ -1,13 +1,10 @@
 // The pieces of GPT-2 as functions over parameters with Hugging Face's names. Linear layers store [in, out].
-import { tf } from '../engine/index.js';
+import { layerNorm as normalize, tf } from '../engine/index.js';
 import type { Params } from './params.js';
 
-/** Layer normalisation over the last axis (Ba et al., arXiv:1607.06450). float32 [.., E] -> [.., E]. */
+/** Layer normalisation over the last axis. float32 [.., E] -> [.., E]. */
 export function layerNorm(p: Params, name: string, x: tf.Tensor): tf.Tensor {
-  const centered = tf.sub(x, tf.mean(x, -1, true));
-  const variance = tf.mean(tf.square(centered), -1, true);
-  const normal = tf.mul(centered, tf.rsqrt(tf.add(variance, 1e-5)));
-  return tf.add(tf.mul(normal, p[`${name}.weight`]!), p[`${name}.bias`]!);
+  return normalize(x, p[`${name}.weight`]!, p[`${name}.bias`]!);
 }
 
 /** float32 [.., in] -> [.., out]. */
@@ -16,12 +13,6 @@ export function linear(p: Params, name: string, x: tf.Tensor): tf.Tensor {
   const rows = tf.reshape(x, [-1, weight.shape[0]!]);
   const y = tf.add(tf.matMul(rows, weight), p[`${name}.bias`]!);
   return tf.reshape(y, [...x.shape.slice(0, -1), weight.shape[1]!]);
-}
-
-/** The tanh approximation of GELU that GPT-2 uses (Hendrycks and Gimpel, arXiv:1606.08415). */
-export function gelu(x: tf.Tensor): tf.Tensor {
-  const inner = tf.mul(Math.sqrt(2 / Math.PI), tf.mul(x, tf.add(1, tf.mul(0.044715, tf.square(x)))));
-  return tf.mul(tf.mul(0.5, x), tf.add(1, tf.tanh(inner)));
 }
 
 /** Added to attention scores: 0 where a query may look, a large negative number where not. float32 [T, T]. */
@@ -42,4 +33,76 @@ export function splitHeads(qkv: tf.Tensor3D, heads: number): [tf.Tensor4D, tf.Te
 export function mergeHeads(x: tf.Tensor4D): tf.Tensor3D {
   const [batch, heads, length, size] = x.shape;
   return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, length, heads * size]);
+}
+
+/** Rows of queries handled together by {@link causalAttention}: small enough to skip most of the masked half. */
+const ATTENTION_ROWS = 64;
+
+/** One band of queries and the keys it may look at. */
+interface Band {
+  begin: number;
+  end: number;
+}
+
+const bandsOf = (length: number): Band[] =>
+  Array.from({ length: Math.ceil(length / ATTENTION_ROWS) }, (_, i) => ({ begin: i * ATTENTION_ROWS, end: Math.min(length, (i + 1) * ATTENTION_ROWS) }));
+
+/** Positions [begin, end) of [B, H, T, D]. */
+const rowsOf = (x: tf.Tensor4D, begin: number, end: number): tf.Tensor4D => tf.slice(x, [0, 0, begin, 0], [-1, -1, end - begin, -1]);
+
+/** 0 where the queries of a band may look, a large negative number where not. float32 [end - begin, end]. */
+function bandMask({ begin, end }: Band): tf.Tensor2D {
+  return tf.slice(causalMask(end), [begin, 0], [end - begin, end]);
+}
+
+/**
+ * Scaled dot-product attention of every position over itself and those before it.
+ *
+ * Works through the queries in bands, each over only the keys it may see, and keeps the attention weights for the
+ * gradient: with D = rowsum(dy * y), the scores' gradient is weights * (dweights - D).
+ *
+ * @param queries, keys, values float32 [B, H, T, D].
+ * @returns float32 [B, H, T, D].
+ */
+export function causalAttention(queries: tf.Tensor4D, keys: tf.Tensor4D, values: tf.Tensor4D): tf.Tensor4D {
+  const [, , length, size] = queries.shape;
+  const scale = 1 / Math.sqrt(size);
+  const bands = bandsOf(length);
+  const op = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const [q, k, v] = args as tf.Tensor4D[] as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+    const save = args[3] as tf.GradSaveFunc;
+    const scaled: tf.Tensor4D = tf.mul(q, scale);
+    const weights = bands.map((band) => {
+      const scores = tf.matMul(rowsOf(scaled, band.begin, band.end), rowsOf(k, 0, band.end), false, true);
+      return tf.softmax(tf.add(scores, bandMask(band)));
+    });
+    const value = tf.concat(bands.map(({ end }, i) => tf.matMul(weights[i] as tf.Tensor4D, rowsOf(v, 0, end))), 2);
+    save([scaled, k, v, value, ...weights]);
+    return { value, gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => attentionGradient(dy as tf.Tensor4D, saved as tf.Tensor4D[], bands, scale) };
+  });
+  return op(queries, keys, values) as tf.Tensor4D;
+}
+
+function attentionGradient(dy: tf.Tensor4D, [scaled, k, v, y, ...weights]: tf.Tensor4D[], bands: Band[], scale: number): tf.Tensor[] {
+  const projected = tf.sum(tf.mul(dy, y!), -1, true) as tf.Tensor4D; // [B, H, T, 1]
+  const ofQueries: tf.Tensor4D[] = [];
+  let ofKeys: tf.Tensor4D | undefined;
+  let ofValues: tf.Tensor4D | undefined;
+  // From the last band, which sees all keys, to the first: each adds to the part it sees.
+  for (const [i, { begin, end }] of [...bands.entries()].reverse()) {
+    const dyBand = rowsOf(dy, begin, end);
+    const ofWeights = tf.matMul(dyBand, rowsOf(v!, 0, end), false, true);
+    const ofScores = tf.mul(weights[i]!, tf.sub(ofWeights, rowsOf(projected, begin, end))) as tf.Tensor4D;
+    ofQueries.unshift(tf.mul(tf.matMul(ofScores, rowsOf(k!, 0, end)), scale));
+    ofKeys = addToFront(ofKeys, tf.matMul(ofScores, rowsOf(scaled!, begin, end), true, false));
+    ofValues = addToFront(ofValues, tf.matMul(weights[i]!, dyBand, true, false));
+  }
+  return [tf.concat(ofQueries, 2), ofKeys!, ofValues!];
+}
+
+/** Adds `part` to the first positions of `sum`. */
+function addToFront(sum: tf.Tensor4D | undefined, part: tf.Tensor4D): tf.Tensor4D {
+  if (!sum) return part;
+  const [length, shared] = [sum.shape[2], part.shape[2]];
+  return tf.concat([tf.add(rowsOf(sum, 0, shared), part) as tf.Tensor4D, rowsOf(sum, shared, length)], 2);
 }

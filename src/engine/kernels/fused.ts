@@ -1,0 +1,184 @@
+// Operators of our own: what transformers compute over and over, each one node of standard ONNX and a short gradient
+// instead of a dozen passes over memory. Eager backends run them as compositions of TF.js ops.
+import { EngineError } from '../../errors.js';
+import { sizeOf } from '../../shape.js';
+import type { Value } from '../graph.js';
+import type { Lowering } from '../lowering.js';
+import { tf } from '../tf.js';
+import { registerTraceKernel } from '../trace.js';
+
+type Attributes = Record<string, unknown>;
+type Inputs = Record<string, tf.Tensor>;
+
+interface FusedKernel {
+  name: string;
+  /** The graph node. */
+  lowering: Lowering;
+  /** The same in TF.js ops. */
+  compose: (inputs: Inputs, attributes: Attributes) => tf.Tensor[];
+  /** Gradients of the inputs from that of the first output. */
+  gradient: (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => Record<string, () => tf.Tensor>;
+  save: string[];
+  saveOutputs: boolean[];
+}
+
+const composites = new Map<string, FusedKernel>();
+
+function define(kernel: FusedKernel): void {
+  composites.set(kernel.name, kernel);
+  registerTraceKernel(kernel.name, kernel.lowering);
+  tf.registerGradient({
+    kernelName: kernel.name,
+    inputsToSave: kernel.save,
+    outputsToSave: kernel.saveOutputs,
+    gradFunc: ((dys: tf.Tensor | tf.Tensor[], saved: tf.Tensor[], attributes: Attributes) =>
+      kernel.gradient([dys].flat()[0]!, saved, attributes)) as unknown as tf.GradFunc,
+  });
+}
+
+/** Runs a fused kernel on the backend in use, as a composition where the backend does not know it. */
+function run(name: string, inputs: Inputs, attributes: Attributes): tf.Tensor[] {
+  const backendName = tf.getBackend();
+  if (!tf.getKernel(name, backendName)) {
+    const { compose } = composites.get(name)!;
+    tf.registerKernel({
+      kernelName: name,
+      backendName,
+      kernelFunc: (call) => compose(mapInputs(call.inputs as Record<string, tf.TensorInfo>), (call.attrs ?? {}) as Attributes),
+    });
+  }
+  return [tf.engine().runKernel(name, inputs as unknown as tf.NamedTensorMap, attributes as tf.NamedAttrMap)].flat() as tf.Tensor[];
+}
+
+const mapInputs = (inputs: Record<string, tf.TensorInfo>): Inputs => inputs as unknown as Inputs;
+
+const TANH_SCALE = 2 * Math.sqrt(2 / Math.PI);
+const TANH_CUBE = TANH_SCALE * 0.044715;
+
+/** gelu(x) = x * sigmoid(x * (a + b x^2)); the slope below is its derivative times dy. */
+const geluInner = (x: tf.Tensor): tf.Tensor => tf.add(tf.mul(tf.square(x), TANH_CUBE), TANH_SCALE);
+
+define({
+  name: 'TesseraeGelu',
+  save: ['x'],
+  saveOutputs: [true],
+  lowering: (g, { x }) => g.unary('Gelu', x!, { approximate: 'tanh' }),
+  compose: ({ x }) => [tf.mul(x!, tf.sigmoid(tf.mul(x!, geluInner(x!))))],
+  gradient: (dy, [x, y]) => ({
+    x: () => {
+      const inner = geluInner(x!);
+      const gate = tf.sigmoid(tf.mul(x!, inner));
+      // d/dx of x * (a + b x^2) is a + 3 b x^2.
+      const slope = tf.sub(tf.mul(inner, 3), 2 * TANH_SCALE);
+      return tf.mul(dy, tf.add(gate, tf.mul(tf.mul(y!, tf.sub(1, gate)), slope)));
+    },
+  }),
+});
+
+/** The tanh approximation of GELU that GPT-2 uses (Hendrycks and Gimpel, arXiv:1606.08415). float32, any shape. */
+export function gelu<T extends tf.Tensor>(x: T): T {
+  return run('TesseraeGelu', { x }, {})[0] as T;
+}
+
+define({
+  name: 'TesseraeLayerNorm',
+  save: ['x', 'weight'],
+  saveOutputs: [false, true, true],
+  lowering: (g, { x, weight, bias }, { epsilon }) => {
+    const perRow = { dtype: 'float32' as const, shape: [...x!.shape.slice(0, -1), 1] };
+    return g.multi('LayerNormalization', [x!, weight!, bias!], [x!, perRow, perRow], { axis: -1, epsilon: { float: epsilon as number } });
+  },
+  compose: ({ x, weight, bias }, { epsilon }) => {
+    const mean = tf.mean(x!, -1, true);
+    const centered = tf.sub(x!, mean);
+    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centered), -1, true), epsilon as number));
+    return [tf.add(tf.mul(tf.mul(centered, inverse), weight!), bias!), mean, inverse];
+  },
+  gradient: layerNormGradient,
+});
+
+/** With n = (x - mean) / deviation and d = dy * weight: dx = (d - mean(d) - n * mean(d * n)) / deviation. */
+function layerNormGradient(dy: tf.Tensor, [x, weight, mean, inverse]: tf.Tensor[]): Record<string, () => tf.Tensor> {
+  const width = x!.shape.at(-1)!;
+  const leading = x!.shape.slice(0, -1);
+  const normal = tf.mul(tf.sub(x!, mean!), inverse!);
+  const weighted = tf.mul(dy, normal);
+  // Means against the weights are products with one column: cheaper than a pass and a reduction.
+  const column = tf.reshape(tf.mul(weight!, 1 / width), [width, 1]) as tf.Tensor2D;
+  const meanOver = (value: tf.Tensor): tf.Tensor => tf.reshape(tf.matMul(tf.reshape(value, [-1, width]) as tf.Tensor2D, column), [...leading, 1]);
+  const rows = leading.map((_, axis) => axis);
+  return {
+    x: () => tf.mul(tf.sub(tf.sub(tf.mul(dy, weight!), meanOver(dy)), tf.mul(normal, meanOver(weighted))), inverse!),
+    weight: () => tf.sum(weighted, rows),
+    bias: () => tf.sum(dy, rows),
+  };
+}
+
+/**
+ * Layer normalisation over the last axis (Ba et al., arXiv:1607.06450).
+ *
+ * @param x      float32 [.., E].
+ * @param weight float32 [E].
+ * @param bias   float32 [E].
+ */
+export function layerNorm<T extends tf.Tensor>(x: T, weight: tf.Tensor, bias: tf.Tensor, epsilon = 1e-5): T {
+  return run('TesseraeLayerNorm', { x, weight, bias }, { epsilon })[0] as T;
+}
+
+/** x[i, ids[i]] for each row: [N, K] and int32 [N, 1] -> [N, 1]. */
+const pick: (...args: [Parameters<Lowering>[0], Value, Value]) => Value = (g, x, ids) =>
+  g.op('GatherElements', [x, ids], { dtype: x.dtype, shape: ids.shape }, { axis: 1 });
+
+define({
+  name: 'TesseraeCrossEntropy',
+  save: ['targets'],
+  saveOutputs: [false, true],
+  lowering: (g, { logits, targets }) => {
+    const rows = logits!.shape[0]!;
+    const logProbabilities = g.unary('LogSoftmax', logits!, { axis: 1 });
+    return [g.unary('Neg', g.reshape(pick(g, logProbabilities, g.reshape(targets!, [rows, 1])), [rows])), logProbabilities];
+  },
+  compose: ({ logits, targets }) => {
+    const shifted = tf.sub(logits!, tf.max(logits!, 1, true));
+    const logProbabilities = tf.sub(shifted, tf.log(tf.sum(tf.exp(shifted), 1, true)));
+    const oneHot = tf.oneHot(targets as tf.Tensor1D, logits!.shape[1]!);
+    return [tf.neg(tf.sum(tf.mul(logProbabilities, oneHot), 1)), logProbabilities];
+  },
+  gradient: (dy, [targets, logProbabilities]) => ({
+    logits: () => run('TesseraeCrossEntropyGradient', { dy, targets: targets!, logProbabilities: logProbabilities! }, {})[0]!,
+    targets: () => tf.zeros(targets!.shape),
+  }),
+});
+
+define({
+  name: 'TesseraeCrossEntropyGradient',
+  save: [],
+  saveOutputs: [],
+  // softmax * dy, with dy taken off at the target of each row: one scatter of single elements, no two in one place.
+  lowering: (g, { dy, targets, logProbabilities }) => {
+    const rows = sizeOf(dy!.shape);
+    const spread = g.reshape(dy!, [rows, 1]);
+    const ids = g.reshape(targets!, [rows, 1]);
+    const scaled = g.mul(g.unary('Exp', logProbabilities!), spread);
+    const chosen = g.sub(pick(g, scaled, ids), spread);
+    return g.op('ScatterElements', [scaled, ids, chosen], scaled, { axis: 1 });
+  },
+  compose: ({ dy, targets, logProbabilities }) => {
+    const oneHot = tf.oneHot(targets as tf.Tensor1D, logProbabilities!.shape[1]!);
+    return [tf.mul(tf.sub(tf.exp(logProbabilities!), oneHot), tf.reshape(dy!, [-1, 1]))];
+  },
+  gradient: () => {
+    throw new EngineError('E_ENGINE_GRADIENT', 'crossEntropy: expected first derivatives only, received a request for the second. Compose it of other ops for that.');
+  },
+});
+
+/**
+ * Cross-entropy of each row in nats.
+ *
+ * @param logits  float32 [N, K].
+ * @param targets int32 [N], each in [0, K).
+ * @returns float32 [N]. First derivatives only.
+ */
+export function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
+  return run('TesseraeCrossEntropy', { logits, targets }, {})[0] as tf.Tensor1D;
+}
