@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { assert, integer, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Rng, fillNormal, fillUint32, fillUniform, permutation, streamId } from '../src/rng.js';
 
@@ -30,10 +30,10 @@ describe('Philox4x32-10', () => {
 
   it('is what fillUint32 computes, for counter (block, stream, step) and key seed', () => {
     expect(words(0, 0, 0, 4)).toEqual([0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
-    const word = fc.integer({ min: 0, max: 0xffffffff });
-    const upper = fc.integer({ min: 0, max: 2 ** 21 - 1 });
-    fc.assert(
-      fc.property(word, word, word, upper, word, upper, (block, stream, stepLow, stepHigh, seedLow, seedHigh) => {
+    const word = integer({ min: 0, max: 0xffffffff });
+    const upper = integer({ min: 0, max: 2 ** 21 - 1 });
+    assert(
+      property(word, word, word, upper, word, upper, (block, stream, stepLow, stepHigh, seedLow, seedHigh) => {
         const actual = words(seedHigh * 2 ** 32 + seedLow, stream, stepHigh * 2 ** 32 + stepLow, 4, block * 4);
         expect(actual).toEqual(philox([block, stream, stepLow, stepHigh], [seedLow, seedHigh]));
       }),
@@ -51,8 +51,8 @@ describe('Philox4x32-10', () => {
 
 describe('fills', () => {
   it('depend on the index alone: any aligned window of a long fill is the same numbers', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 2 ** 40 }), fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 33 }), (seed, block, count) => {
+    assert(
+      property(integer({ min: 0, max: 2 ** 40 }), integer({ min: 0, max: 40 }), integer({ min: 0, max: 33 }), (seed, block, count) => {
         const all = words(seed, 7, 9, 256);
         expect(words(seed, 7, 9, count, block * 4)).toEqual(all.slice(block * 4, block * 4 + count));
       }),
@@ -98,8 +98,8 @@ describe('Rng', () => {
   });
 
   it('draws integers below any bound', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 2 ** 32 }), fc.integer({ min: 0, max: 1000 }), (bound, seed) => {
+    assert(
+      property(integer({ min: 1, max: 2 ** 32 }), integer({ min: 0, max: 1000 }), (bound, seed) => {
         const draw = new Rng(seed).int(bound);
         expect(Number.isInteger(draw) && draw >= 0 && draw < bound).toBe(true);
       }),
@@ -107,8 +107,8 @@ describe('Rng', () => {
   });
 
   it('permutes every index exactly once, repeatably, and differently by seed, stream and step', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 2 ** 31 }), (n, seed) => {
+    assert(
+      property(integer({ min: 0, max: 300 }), integer({ min: 0, max: 2 ** 31 }), (n, seed) => {
         const order = permutation(n, seed, 'epoch', 2);
         expect([...order].toSorted((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
         expect(permutation(n, seed, 'epoch', 2)).toEqual(order);

@@ -76,11 +76,13 @@ function requireAlike(samples: readonly Sample[]): void {
       if (JSON.stringify(node.attributes) !== JSON.stringify(twin.attributes)) {
         throw unlike(`${node.op} with attributes ${JSON.stringify(twin.attributes)} and ${JSON.stringify(node.attributes)}`);
       }
-      const wiring = (from: Node, where: Map<Value, string>): string => from.inputs.map((value) => (!value ? '-' : value.data ? 'constant' : where.get(value))).join();
       if (wiring(node, index) !== wiring(twin, firstIndex)) throw unlike(`${node.op} of other operands`);
     });
   }
 }
+
+/** What feeds a node, by place. */
+const wiring = (node: Node, index: Map<Value, string>): string => node.inputs.map((value) => (!value ? '-' : value.data ? 'constant' : index.get(value))).join();
 
 /** Every computed value and input by its place in the graph. */
 function positions(graph: Graph): Map<Value, string> {

@@ -200,12 +200,11 @@ function matMulGradient(dy: tf.Tensor, [a, b]: tf.Tensor[], attributes: Attribut
 /** Sums the rows of dy that were read from the same place. x [.., N, ..] indexed on `axis`. */
 function gatherGradient(dy: tf.Tensor, x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
   const at = axis < 0 ? axis + x.rank : axis;
-  const count = indices.rank;
   const ids = tf.reshape(indices, [indices.size]) as tf.Tensor1D;
   const before = x.shape.slice(0, at);
   const after = x.shape.slice(at + 1);
   const rows = tf.reshape(dy, [...before, indices.size, ...after]);
-  if (at === 0 || count === 0) return tf.reshape(tf.unsortedSegmentSum(rows, ids, x.shape[at]!), x.shape);
+  if (at === 0) return tf.reshape(tf.unsortedSegmentSum(rows, ids, x.shape[at]!), x.shape);
   const order = [at, ...x.shape.keys()].filter((axis, i) => i === 0 || axis !== at);
   const summed = tf.unsortedSegmentSum(tf.transpose(rows, order), ids, x.shape[at]!);
   return tf.transpose(summed, tf.backend_util.getUndoAxesPermutation(order));
@@ -362,15 +361,17 @@ function register(): void {
   registerVariadic();
 }
 
-/** Kernels over lists of tensors: one gradient function for each. */
+/** Registers the gradient of a kernel over a list of tensors. */
+function listed(kernelName: string, gradient: (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => tf.Tensor[]): void {
+  tf.registerGradient({
+    kernelName,
+    saveAllInputs: true,
+    gradFunc: ((dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => gradient(dy, saved, attributes).map((dx) => () => dx)) as unknown as tf.GradFunc,
+  });
+}
+
+/** Kernels with lists of inputs or outputs. */
 function registerVariadic(): void {
-  const each = (gradients: tf.Tensor[]): (() => tf.Tensor)[] => gradients.map((gradient) => () => gradient);
-  const listed = (kernelName: string, gradient: (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => tf.Tensor[]): void =>
-    tf.registerGradient({
-      kernelName,
-      saveAllInputs: true,
-      gradFunc: ((dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => each(gradient(dy, saved, attributes))) as unknown as tf.GradFunc,
-    });
   listed('AddN', (dy, saved) => saved.map(() => dy));
   listed('Einsum', (dy, saved, { equation }) => einsumGradient(dy, saved, equation as string));
   listed('Pack', (dy, _, { axis }) => tf.unstack(dy, axis as number));

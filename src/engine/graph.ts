@@ -139,6 +139,8 @@ const SHORT: Record<Dtype, string> = { float32: 'f32', int32: 'i32', int64: 'i64
 
 const typeText = (value: Value): string => `${SHORT[value.dtype]}[${value.shape.join(',')}]`;
 
+const attributeText = (attribute: Attribute): string => (typeof attribute === 'object' && 'float' in attribute ? `${attribute.float}f` : JSON.stringify(attribute));
+
 /**
  * The graph as text, one node a line, values numbered in order of appearance: stable between runs, made to be read and
  * to be compared in tests.
@@ -153,8 +155,6 @@ export function printGraph(graph: Graph): string {
     if (name === undefined) names.set(value, (name = `%${names.size - graph.inputs.length}`));
     return name;
   };
-  const attributeText = (attribute: Attribute): string =>
-    typeof attribute === 'object' && 'float' in attribute ? `${attribute.float}f` : JSON.stringify(attribute);
   const lines = graph.nodes.map((node) => {
     const inputs = node.inputs.map(nameOf).join(', ');
     const attributes = Object.entries(node.attributes).map(([key, value]) => `${key}=${attributeText(value)}`);

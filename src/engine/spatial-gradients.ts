@@ -51,15 +51,18 @@ const convolution = (op: string): Rule => ({
   }),
 });
 
+/** For each window along one axis: its size over the number of its cells that lie on the input. */
+function shares(out: number, stride: number, size: number, extent: number, before: number): number[] {
+  return Array.from({ length: out }, (_, i) => {
+    const from = i * stride - before;
+    return size / (Math.min(extent, from + size) - Math.max(0, from));
+  });
+}
+
 /** TF.js shares a window's gradient among all its cells; those over the padding have no element to give it to. */
 function avgPoolGradient(dy: tf.Tensor, x: tf.Tensor, attributes: Attributes): tf.Tensor {
   const { filterSize, strides, pad, dimRoundingMode } = attributes as { filterSize: number; strides: number; pad: 'same'; dimRoundingMode?: 'floor' };
   const info = tf.backend_util.computePool2DInfo(x.shape as [number, number, number, number], filterSize, strides, 1, pad, dimRoundingMode);
-  const shares = (out: number, stride: number, size: number, extent: number, before: number): number[] =>
-    Array.from({ length: out }, (_, i) => {
-      const from = i * stride - before;
-      return size / (Math.min(extent, from + size) - Math.max(0, from));
-    });
   const rows = shares(info.outHeight, info.strideHeight, info.filterHeight, info.inHeight, info.padInfo.top);
   const columns = shares(info.outWidth, info.strideWidth, info.filterWidth, info.inWidth, info.padInfo.left);
   const scaled = [...rows, ...columns].every((share) => share === 1) ? dy : tf.mul(dy, tf.mul(tf.tensor(rows, [rows.length, 1, 1]), tf.tensor(columns, [columns.length, 1])));

@@ -1,3 +1,4 @@
+/* oxlint-disable vitest/expect-expect -- checkForward and checkGradient assert */
 // Every kernel the engine lowers against TF.js's cpu backend, forward and gradient, and gradients against differences.
 import { describe, expect, it } from 'vitest';
 import { compile, tf } from '../../src/engine/index.js';

@@ -99,6 +99,7 @@ function unsortedSegmentSum(g: Lower, x: Value, ids: Value, numSegments: number)
     return g.reshape(g.matMul(oneHot, flat), shape);
   }
   const indices = g.expand(g.reshape(g.cast(ids, 'int64'), [rows, 1]), [rows, width]);
+  // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- not an array's fill
   const zeros = g.fill([numSegments, width], 0, x.dtype as 'float32');
   return g.reshape(g.op('ScatterElements', [zeros, indices, flat], zeros, { axis: 0, reduction: 'add' }), shape);
 }

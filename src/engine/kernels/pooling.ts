@@ -21,8 +21,10 @@ interface Windows {
   pads: [number, number, number, number];
 }
 
+/** How far windows reach beyond the end of an axis. */
+const after = (out: number, stride: number, kernel: number, extent: number, before: number): number => Math.max(0, (out - 1) * stride + kernel - extent - before);
+
 function windowsOf(input: readonly number[], info: tf.backend_util.Conv2DInfo): Windows {
-  const after = (out: number, stride: number, kernel: number, extent: number, before: number): number => Math.max(0, (out - 1) * stride + kernel - extent - before);
   const { top, left } = info.padInfo;
   return {
     input,

@@ -23,7 +23,7 @@ function cumulative(g: Lower, x: Value, axis: number, exclusive: boolean, revers
 }
 
 function topK(g: Lower, x: Value, k: number, sorted: boolean): Value[] {
-  const shape = x.shape.with(-1, k);
+  const shape = [...x.shape.slice(0, -1), k];
   const [values, indices] = g.multi('TopK', [x, g.ints([k])], [{ dtype: x.dtype, shape }, { dtype: 'int64', shape }], { axis: -1, largest: 1, sorted: sorted ? 1 : 0 });
   return [values!, g.cast(indices!, 'int32')];
 }

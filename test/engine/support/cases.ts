@@ -71,7 +71,7 @@ export const CASES: Record<string, Case[]> = {
   Relu: [...unary({ avoid: [0] }), ...unaryInt()],
   Round: [...unary({ avoid: [-1.5, -0.5, 0.5, 1.5] }), x(f([6], { values: [-1.5, -0.5, 0.5, 1.5, 2.5, 3.5] }), {}, false)],
   Sigmoid: unary({ from: -6, to: 6 }),
-  Sign: unary({ avoid: [0] }),
+  Sign: [...unary({ avoid: [0] }), ...unaryInt()],
   Sin: unary(),
   Sinh: unary(),
   Softplus: unary({ from: -6, to: 6 }),
@@ -85,7 +85,7 @@ export const CASES: Record<string, Case[]> = {
   Square: [...unary(), ...unaryInt()],
   Step: SHAPES.flatMap((shape) => [x(f(shape, { avoid: [0] }), { alpha: 0 }), x(f(shape, { avoid: [0] }), { alpha: 0.3 })]),
   Relu6: unary({ from: -3, to: 9, avoid: [0, 6] }),
-  ClipByValue: SHAPES.map((shape) => x(f(shape, { avoid: [-0.5, 0.7] }), { clipValueMin: -0.5, clipValueMax: 0.7 })),
+  ClipByValue: SHAPES.map((shape) => x(f(shape, { avoid: [-0.5, 0.7] }), { clipValueMin: -0.5, clipValueMax: 0.7 })).concat(x(i([3, 5]), { clipValueMin: -2, clipValueMax: 3 })),
   LeakyRelu: SHAPES.map((shape) => x(f(shape, { avoid: [0] }), { alpha: 0.2 })),
   Prelu: [{ inputs: { x: f([3, 4], { avoid: [0] }), alpha: f([4]) } }, { inputs: { x: f([2, 3, 4], { avoid: [0] }), alpha: f([1, 1, 4]) } }],
   Selu: unary({ avoid: [0] }),
@@ -146,10 +146,10 @@ export const CASES: Record<string, Case[]> = {
   TopK: [x(f([6]), { k: 3, sorted: true }), x(f([3, 7]), { k: 1, sorted: true }), x(f([2, 3, 5]), { k: 5, sorted: true }), x(i([3, 6], { from: 0, to: 4 }), { k: 3, sorted: true })],
   BatchMatMul: [false, true].flatMap((transposeA) =>
     [false, true].flatMap((transposeB) => {
-      const left = (batch: number[]): Spec => f([...batch, ...(transposeA ? [4, 3] : [3, 4])]);
-      const right = (batch: number[]): Spec => f([...batch, ...(transposeB ? [5, 4] : [4, 5])]);
+      const left = transposeA ? [4, 3] : [3, 4];
+      const right = transposeB ? [5, 4] : [4, 5];
       const batches: [number[], number[]][] = [[[1], [1]], [[2], [2]], [[1], [3]], [[3], [1]], [[2, 3], [2, 3]], [[2, 3], []], [[2], []], [[], [2]], [[], []]];
-      return batches.map(([p, q]) => ({ inputs: { a: left(p), b: right(q) }, attributes: { transposeA, transposeB } }));
+      return batches.map(([p, q]) => ({ inputs: { a: f([...p, ...left]), b: f([...q, ...right]) }, attributes: { transposeA, transposeB } }));
     }),
   ),
   Einsum: [
@@ -173,8 +173,8 @@ export const CASES: Record<string, Case[]> = {
     { inputs: [f([0, 3]), f([2, 3])], attributes: { axis: 0 } },
     { inputs: [f([0, 3]), f([0, 3])], attributes: { axis: 0 } },
   ],
-  Pack: [0, 1, 2].map((axis) => ({ inputs: [f([3, 4]), f([3, 4])], attributes: { axis } })),
-  Unpack: [0, 1].map((axis) => ({ inputs: { value: f([3, 4]) }, attributes: { axis } })),
+  Pack: [...[0, 1, 2].map((axis) => ({ inputs: [f([3, 4]), f([3, 4])], attributes: { axis } })), { inputs: [i([]), i([])], attributes: { axis: 0 } }, { inputs: [b([2]), b([2])], attributes: { axis: 1 } }],
+  Unpack: [...[0, 1].map((axis) => ({ inputs: { value: f([3, 4]) }, attributes: { axis } })), { inputs: { value: i([3]) }, attributes: { axis: 0 } }],
   SplitV: [x(f([6, 2]), { numOrSizeSplits: [3, 3], axis: 0 }), x(f([2, 7]), { numOrSizeSplits: [1, 2, 4], axis: 1 }), x(f([2, 7]), { numOrSizeSplits: [3, -1], axis: 1 })],
   Slice: [x(f([7]), { begin: [2], size: [3] }), x(f([3, 5]), { begin: [1, 0], size: [2, 5] }), x(f([3, 5]), { begin: [0, 2], size: [-1, -1] }), x(f([2, 3, 4, 5]), { begin: [1, 1, 0, 2], size: [1, 2, 4, 3] }), x(i([6]), { begin: [0], size: [4] }), x(b([6]), { begin: [1], size: [4] }), x(f([5]), { begin: [5], size: [0] })],
   StridedSlice: [
@@ -186,7 +186,7 @@ export const CASES: Record<string, Case[]> = {
   PadV2: [x(f([3]), { paddings: [[1, 2]], constantValue: 0 }), x(f([2, 3]), { paddings: [[0, 1], [2, 0]], constantValue: 1.5 }), x(f([1, 2, 3, 2]), { paddings: [[0, 0], [1, 1], [2, 0], [0, 0]], constantValue: 0 }), x(i([3]), { paddings: [[1, 1]], constantValue: 7 }), x(f([0, 2]), { paddings: [[1, 2], [0, 0]], constantValue: 3 })],
   MirrorPad: ['reflect', 'symmetric'].flatMap((mode) => [x(f([5]), { paddings: [[2, 3]], mode }), x(f([3, 4]), { paddings: [[1, 2], [2, 0]], mode }), x(f([1, 4, 3, 2]), { paddings: [[0, 0], [2, 2], [1, 1], [0, 0]], mode }), x(i([5]), { paddings: [[1, 1]], mode })]),
   Tile: [x(f([3]), { reps: [4] }), x(f([2, 3]), { reps: [2, 1] }), x(f([2, 1, 3]), { reps: [1, 4, 2] }), x(i([2, 2]), { reps: [2, 3] }), x(b([3]), { reps: [2] })],
-  Reverse: [x(f([5]), { dims: [0] }), x(f([3, 4]), { dims: [0, 1] }), x(f([2, 3, 4]), { dims: [-1] }), x(i([5]), { dims: [0] })],
+  Reverse: [x(f([5]), { dims: [0] }), x(f([3, 4]), { dims: [0, 1] }), x(f([2, 3, 4]), { dims: [-1] }), x(i([5]), { dims: [0] }), x(b([5]), { dims: [0] })],
   GatherV2: [
     { inputs: { x: f([7]), indices: i([4], { from: 0, to: 7 }) }, attributes: { axis: 0, batchDims: 0 } },
     { inputs: { x: f([5, 3]), indices: i([2, 4], { from: 0, to: 5 }) }, attributes: { axis: 0, batchDims: 0 } },
@@ -197,6 +197,7 @@ export const CASES: Record<string, Case[]> = {
     { inputs: { x: f([2, 3, 5]), indices: i([2, 4], { from: 0, to: 5 }) }, attributes: { axis: 2, batchDims: 1 } },
     { inputs: { x: f([2, 3, 5, 2]), indices: i([2, 3, 4], { from: 0, to: 5 }) }, attributes: { axis: 2, batchDims: 2 } },
     { inputs: { x: i([5, 3]), indices: i([4], { from: 0, to: 5 }) }, attributes: { axis: 0, batchDims: 0 } },
+    { inputs: { x: b([5, 3]), indices: i([4], { from: 0, to: 3 }) }, attributes: { axis: 1, batchDims: 0 } },
   ],
   GatherNd: [
     { inputs: { params: f([5, 3]), indices: i([4, 1], { from: 0, to: 5 }) } },
