@@ -1,0 +1,46 @@
+import { Command } from 'commander';
+import type { Progress } from '../report/progress.js';
+import { addOutputOptions, jsonOption, numberOption, splitOption } from './options.js';
+import type { OutputFlags } from './options.js';
+import { expectModel, expectOutputDirectory, expectTokens } from './paths.js';
+import type { Session } from './session.js';
+
+interface Flags extends OutputFlags {
+  tokens: string;
+  codec?: string;
+  split: 'train' | 'test' | 'all';
+  limit?: number;
+}
+
+const EXAMPLE = `
+Example:
+  tesserae decode --tokens runs/tokens --out decoded/ --split test --limit 100`;
+
+export function decodeCommand(session: Session): Command {
+  const command = new Command('decode')
+    .description('turn tokens back into pictures')
+    .requiredOption('--tokens <DIR>', 'tokens that "tesserae tokenize" wrote')
+    .option('--codec <DIR>', 'model directory of the codec (default: the one the tokens carry)');
+  return addOutputOptions(command, 'directory of the pictures, a dataset again: split folders and metadata.jsonl', { resumes: false })
+    .addOption(splitOption(['train', 'test', 'all'], 'all'))
+    .addOption(numberOption('--limit <N>', 'only the first N samples of each split', { min: 1, whole: true }))
+    .addOption(jsonOption())
+    .addHelpText('after', EXAMPLE)
+    .action((flags: Flags) => decode(session, flags));
+}
+
+async function decode(session: Session, flags: Flags): Promise<void> {
+  expectTokens('--tokens', flags.tokens);
+  if (flags.codec !== undefined) expectModel('--codec', flags.codec);
+  expectOutputDirectory(flags, { '--tokens': flags.tokens, '--codec': flags.codec }, { resumes: false });
+  await session.startEngine();
+  const { decodeTokens } = await import('../sdk/decode.js');
+  let progress: Progress | undefined;
+  const onProgress = (done: number, total: number): void => {
+    progress ??= session.progress({ label: 'decode', total, unit: 'pictures' });
+    progress.update(done);
+  };
+  const result = await decodeTokens({ ...flags, signal: session.signal, onProgress });
+  progress?.finish();
+  session.result({ kind: 'pictures', ...result }, [`${result.pictures} pictures in ${flags.out}`]);
+}

@@ -1,0 +1,49 @@
+import { Command } from 'commander';
+import { formatNumber } from '../report/format.js';
+import type { Progress } from '../report/progress.js';
+import { jsonOption, numberOption, splitOption } from './options.js';
+import { expectModel, expectTokens } from './paths.js';
+import type { Session } from './session.js';
+
+interface Flags {
+  prior: string;
+  tokens: string;
+  split: 'train' | 'test' | 'all';
+  limit?: number;
+}
+
+const EXAMPLE = `
+Example:
+  tesserae eval prior --prior runs/prior --tokens runs/tokens`;
+
+export function evalPriorCommand(session: Session): Command {
+  return new Command('prior')
+    .description('score a split of tokens: cross-entropy and accuracy')
+    .requiredOption('--prior <DIR>', 'model directory of the prior')
+    .requiredOption('--tokens <DIR>', 'tokens of the codec it was trained for')
+    .addOption(splitOption(['train', 'test', 'all'], 'test'))
+    .addOption(numberOption('--limit <N>', 'only the first N samples', { min: 1, whole: true }))
+    .addOption(jsonOption())
+    .addHelpText('after', EXAMPLE)
+    .action((flags: Flags) => evalPrior(session, flags));
+}
+
+async function evalPrior(session: Session, flags: Flags): Promise<void> {
+  expectModel('--prior', flags.prior);
+  expectTokens('--tokens', flags.tokens);
+  await session.startEngine();
+  const { evaluatePriorOn } = await import('../sdk/evaluate.js');
+  let progress: Progress | undefined;
+  const onProgress = (done: number, total: number): void => {
+    progress ??= session.progress({ label: 'eval prior', total, unit: 'samples' });
+    progress.update(done);
+  };
+  const evaluation = await evaluatePriorOn({ ...flags, signal: session.signal, onProgress });
+  progress?.finish();
+  const { samples, natsPerCode, bitsPerCode, accuracy } = evaluation;
+  session.result(evaluation, [
+    `samples             ${samples} of split ${flags.split}`,
+    `cross-entropy       ${formatNumber(natsPerCode)} nats a code, ${formatNumber(bitsPerCode)} bits`,
+    `first choice right  ${formatNumber(100 * accuracy)} %`,
+  ]);
+}

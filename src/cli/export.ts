@@ -1,0 +1,35 @@
+import { Command } from 'commander';
+import type { Progress } from '../report/progress.js';
+import { addOutputOptions, jsonOption } from './options.js';
+import type { OutputFlags } from './options.js';
+import { expectModel, expectOutputDirectory } from './paths.js';
+import type { Session } from './session.js';
+
+const EXAMPLE = `
+Example:
+  tesserae export runs/codec --out codec-onnx/`;
+
+export function exportCommand(session: Session): Command {
+  const command = new Command('export').description('write a codec (encoder, decoder) or a prior (prefill, step) as ONNX, with a card').argument('<model>', 'model directory');
+  return addOutputOptions(command, 'directory of the ONNX files and card.json', { resumes: false })
+    .addOption(jsonOption())
+    .addHelpText('after', EXAMPLE)
+    .action((model: string, flags: OutputFlags) => exportModel(session, model, flags));
+}
+
+async function exportModel(session: Session, model: string, flags: OutputFlags): Promise<void> {
+  expectModel('MODEL', model);
+  expectOutputDirectory(flags, { MODEL: model }, { resumes: false });
+  const sdk = await import('../sdk/export.js');
+  let progress: Progress | undefined;
+  const onProgress = (done: number, total: number): void => {
+    progress ??= session.progress({ label: 'export', total, unit: 'functions' });
+    progress.update(done);
+  };
+  const card = await sdk.exportModel({ model, ...flags, onProgress });
+  progress?.finish();
+  session.result({ kind: 'export', out: flags.out, fingerprint: card.fingerprint, functions: card.functions }, [
+    ...Object.values(card.functions).map(({ file, bytes }) => `${file}  ${bytes} bytes`),
+    `${card.kind} ${card.fingerprint.slice(0, 12)} in ${flags.out}, described by ${flags.out}/card.json`,
+  ]);
+}

@@ -1,0 +1,90 @@
+import { existsSync, statSync } from 'node:fs';
+import { Command } from 'commander';
+import { UsageError } from '../errors.js';
+import type { Prompt, SamplingOptions } from '../interfaces/index.js';
+import { addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
+import { expectFile, expectModel, expectOtherPath, expectOutputDirectory } from './paths.js';
+import type { Session } from './session.js';
+
+interface Flags {
+  prior: string;
+  codec?: string;
+  out: string;
+  force?: boolean;
+  n: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  cfg?: number;
+  seed: number;
+  batchSize?: number;
+  prime?: string;
+  primeRows?: number;
+}
+
+const EXAMPLE = `
+Examples:
+  tesserae generate "a red bird" --prior runs/prior --out birds.png -n 16
+  tesserae generate "a red bird" "a blue bird" --prior runs/prior --out birds/ --cfg 3 --top-p 0.95 --seed 7
+  tesserae generate "a red bird" --prior runs/prior --prime half.png --prime-rows 8 --out rest.png`;
+
+export function generateCommand(session: Session): Command {
+  const command = new Command('generate')
+    .description('draw pictures from prompts')
+    .argument('[prompts...]', 'texts, or class names; none for a prior that listens to nothing')
+    .requiredOption('--prior <DIR>', 'model directory of the prior')
+    .option('--codec <DIR>', 'model directory of the codec (default: the one the prior carries)');
+  addOutputOptions(command, 'a .png (several pictures become a grid) or a directory (one file a picture)', { resumes: false });
+  return command
+    .addOption(numberOption('-n, --n <N>', 'pictures for each prompt', { min: 1, max: 1e6, whole: true }).default(1))
+    .addOption(numberOption('--temperature <T>', '1 draws as the model says, less is safer, 0 takes the likeliest', { min: 0 }))
+    .addOption(numberOption('--top-k <K>', 'draw among the K likeliest codes; 0 among all', { min: 0, whole: true }))
+    .addOption(numberOption('--top-p <P>', 'draw among the likeliest codes that make up this probability', { above: 0, max: 1 }))
+    .addOption(numberOption('--cfg <S>', 'classifier-free guidance: above 1 follows the prompt harder', { min: 0 }))
+    .addOption(seedOption())
+    .option('--prime <FILE>', 'a picture whose top rows the samples continue')
+    .addOption(numberOption('--prime-rows <R>', 'rows of codes taken from it (default: the upper half)', { min: 1, whole: true }))
+    .addOption(numberOption('--batch-size <N>', 'pictures computed together', { min: 1, max: 4096, whole: true }))
+    .addOption(jsonOption())
+    .addHelpText('after', EXAMPLE)
+    .action((prompts: string[], flags: Flags) => generate(session, prompts, flags));
+}
+
+async function generate(session: Session, texts: string[], flags: Flags): Promise<void> {
+  check(flags);
+  await refuseUnheardPrompts(texts, flags.prior);
+  const prompts: Prompt[] = texts.length > 0 ? texts : [null];
+  await session.startEngine();
+  const sdk = await import('../sdk/generate.js');
+  const { out, prior, codec, force, prime, primeRows, ...sampling } = flags;
+  const total = prompts.length * flags.n;
+  const progress = session.progress({ label: 'generate', total, unit: 'pictures' });
+  const options: SamplingOptions = { ...sampling, signal: session.signal, onProgress: (fraction) => progress.update(Math.floor(fraction * total)) };
+  if (prime !== undefined) options.prime = await (await import('../sdk/prime.js')).primeCodes({ codec: codec ?? prior, picture: prime, rows: primeRows });
+  const { images, prompts: labels } = await sdk.generate({ prior, codec, prompts, sampling: options });
+  progress.finish();
+  const files = await sdk.writeImages(out, images, { labels: texts.length > 0 ? labels : undefined, force });
+  session.result({ kind: 'pictures', out, files, pictures: images.length, prompts: labels }, [`${images.length} ${images.length === 1 ? 'picture' : 'pictures'} in ${out}`]);
+}
+
+function check({ prior, codec, out, force, prime, primeRows }: Flags): void {
+  expectModel('--prior', prior);
+  if (codec !== undefined) expectModel('--codec', codec);
+  if (prime !== undefined) expectFile('--prime', prime);
+  if (primeRows !== undefined && prime === undefined) throw new UsageError('E_OPTION', '--prime-rows: expected --prime with it, received it alone.');
+  const sources = { '--prior': prior, '--codec': codec, '--prime': prime };
+  if (!/\.png$/i.test(out)) return expectOutputDirectory({ out, force }, sources, { resumes: false });
+  expectOtherPath(out, sources);
+  if (!existsSync(out)) return;
+  if (statSync(out).isDirectory()) throw new UsageError('E_NOT_A_FILE', `--out ${out}: expected a new file, found a directory.`);
+  if (!force) throw new UsageError('E_OUTPUT_EXISTS', `--out ${out}: expected a new file, found one. Pass --force to write over it.`);
+}
+
+/** A prior that listens to nothing would draw the same for every prompt. */
+async function refuseUnheardPrompts(texts: readonly string[], directory: string): Promise<void> {
+  const { readModelCard } = await import('../checkpoint/model.js');
+  const { conditioning } = readModelCard(directory);
+  if (texts.length > 0 && conditioning === 'none') {
+    throw new UsageError('E_PROMPT', `prompt "${texts[0]}": expected none for ${directory}, which was trained without captions or classes. Leave it out, or train with --conditioning text.`);
+  }
+}

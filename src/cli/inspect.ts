@@ -1,0 +1,107 @@
+import { Command } from 'commander';
+import { EXIT } from '../errors.js';
+import { formatCount, formatNumber } from '../report/format.js';
+import type { Inspection } from '../sdk/inspect.js';
+import { jsonOption } from './options.js';
+import { expectExisting } from './paths.js';
+import type { Session } from './session.js';
+import { metricsText } from './training.js';
+
+const EXAMPLE = `
+Example:
+  tesserae inspect runs/tokens`;
+
+export function inspectCommand(session: Session): Command {
+  return new Command('inspect')
+    .description('say what a path is: codec, prior, tokens, dataset, training run, export or picture')
+    .argument('<path>')
+    .addOption(jsonOption())
+    .addHelpText('after', EXAMPLE)
+    .action((path: string) => inspect(session, path));
+}
+
+async function inspect(session: Session, path: string): Promise<void> {
+  expectExisting('PATH', path);
+  const sdk = await import('../sdk/inspect.js');
+  const found = await sdk.inspect(path);
+  session.result(found, [headline(found), ...rows(found).map(([name, value]) => `  ${name.padEnd(14)} ${value}`)]);
+  const problem = found.kind === 'tokens' ? found.health.problem : undefined;
+  if (problem === undefined) return;
+  session.note(problem);
+  session.exitCode = EXIT.corrupt;
+}
+
+function headline({ kind, fingerprint, path }: Inspection): string {
+  return `${kind}${fingerprint === null ? '' : ` ${fingerprint.slice(0, 12)}`}  ${path}`;
+}
+
+type Row = [name: string, value: string];
+
+function rows(found: Inspection): Row[] {
+  const all = rowsOf(found).map(([name, value]): [string, string | undefined] => [name, value === undefined ? undefined : String(value)]);
+  return all.filter((row): row is Row => row[1] !== undefined && row[1] !== '');
+}
+
+function rowsOf(found: Inspection): [string, string | number | undefined][] {
+  switch (found.kind) {
+    case 'codec':
+    case 'prior':
+      return [
+        ['family', found.name],
+        ['parameters', formatCount(found.parameters)],
+        ['tokens', found.maps.map(mapText).join(', ')],
+        ['codec', found.codec?.slice(0, 12)],
+        ['conditioning', found.conditioning],
+        ['classes', listText(found.classes)],
+        ['training', found.steps === undefined ? undefined : `${formatCount(found.steps)} steps`],
+        ['held out', metricsText(found.metrics ?? {})],
+        ['health', 'every byte verified'],
+      ];
+    case 'tokens':
+      return [
+        ['samples', found.samples ? `${formatCount(found.samples.train)} train, ${formatCount(found.samples.test)} test` : undefined],
+        ['parts', `${found.parts}, ${formatCount(found.bytes)} bytes`],
+        ['codec', found.codec?.slice(0, 12)],
+        ['source', found.source],
+        ['classes', listText(found.classes)],
+        ['captions', found.captions],
+        ...found.maps.map((map): Row => [map.name, `${mapText(map)}${map.used === undefined ? '' : `, ${map.used} in use, perplexity ${formatNumber(map.perplexity!)}`}`]),
+        ['health', found.health.problem ?? 'every byte verified'],
+      ];
+    case 'dataset':
+      return [
+        ['format', found.format],
+        ['samples', `${formatCount(found.samples.train)} train, ${formatCount(found.samples.test)} test`],
+        ['captions', `${formatCount(found.captions.distinct)} different, on ${formatCount(found.captions.samples)} samples`],
+        ['classes', listText(found.classes?.map(({ name, samples }) => `${name} (${samples})`))],
+        ['first', `${found.first.key}: ${found.first.width}x${found.first.height}${found.first.caption === undefined ? '' : `, "${found.first.caption}"`}`],
+      ];
+    case 'run':
+      return [
+        ['model', found.model],
+        ['progress', `step ${found.step}${found.steps === undefined ? '' : ` of ${found.steps}`}`],
+        ['checkpoints', found.checkpoints.map((step) => `step ${step}`).join(', ')],
+        ['last', metricsText(found.lastMetrics ?? {})],
+        ['held out', metricsText(found.lastEvaluation ?? {})],
+        ['next', 'the same command with --resume'],
+      ];
+    case 'export':
+      return [
+        ['model', `${found.model.kind} ${found.model.name}`],
+        ...found.functions.map(({ name, file, inputs, outputs }): Row => [name, `${file}: ${inputs.join(', ')} -> ${outputs.join(', ')}`]),
+        ['health', 'every byte verified'],
+      ];
+    case 'picture':
+      return [['format', `${found.format}, ${found.width}x${found.height}, ${found.channels === 1 ? 'gray' : 'color'}`]];
+  }
+}
+
+function mapText({ name, shape, vocabSize }: { name: string; shape: readonly number[]; vocabSize: number }): string {
+  return `${name} [${shape.join(', ')}] of ${vocabSize} codes`;
+}
+
+/** The first dozen of a list. */
+function listText(items: readonly string[] | undefined): string | undefined {
+  if (!items) return undefined;
+  return items.length <= 12 ? items.join(', ') : `${items.slice(0, 12).join(', ')} and ${items.length - 12} more`;
+}

@@ -1,0 +1,116 @@
+// Options that several commands share, and the checks of their values: all of it before anything heavy is loaded.
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import { UsageError } from '../errors.js';
+
+interface Range {
+  /** Least value; `above` is the same without the value itself. */
+  min?: number;
+  above?: number;
+  max?: number;
+  below?: number;
+  whole?: boolean;
+}
+
+/** An option whose value is a number in a range. @throws {UsageError} E_OPTION naming the flag. */
+export function numberOption(flags: string, description: string, range: Range): Option {
+  const name = flags.split(/[ ,]+/).find((part) => part.startsWith('--'))!;
+  return new Option(flags, description).argParser((text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !isWithin(value, range)) throw new UsageError('E_OPTION', `${name}: expected ${rangeText(range)}, received "${text}".`);
+    return value;
+  });
+}
+
+function isWithin(value: number, { min, above, max, below, whole }: Range): boolean {
+  if (!Number.isFinite(value) || (whole && !Number.isSafeInteger(value))) return false;
+  return !(value < (min ?? -Infinity) || value <= (above ?? -Infinity) || value > (max ?? Infinity) || value >= (below ?? Infinity));
+}
+
+function rangeText({ min, above, max, below, whole }: Range): string {
+  const limits = [
+    min !== undefined && `at least ${min}`,
+    above !== undefined && `above ${above}`,
+    max !== undefined && `at most ${max}`,
+    below !== undefined && `below ${below}`,
+  ].filter((limit) => limit !== false);
+  return `a ${whole ? 'whole number' : 'number'}${limits.length > 0 ? ` ${limits.join(' and ')}` : ''}`;
+}
+
+/** An option whose value is a list of distinct names. @throws {UsageError} E_OPTION naming the flag. */
+export function listOption(flags: string, description: string): Option {
+  const name = flags.split(' ')[0]!;
+  return new Option(flags, description).argParser((text) => {
+    const items = text.split(',').map((item) => item.trim());
+    if (items.includes('') || new Set(items).size !== items.length) {
+      throw new UsageError('E_OPTION', `${name}: expected distinct names separated by commas, received "${text}".`);
+    }
+    return items;
+  });
+}
+
+/** How a dataset of media is read. */
+export interface DataFlags {
+  holdout?: number;
+  classes?: string[];
+  captionTemplate?: string;
+  limit?: number;
+}
+
+export function addDataOptions(command: Command): Command {
+  return command
+    .addOption(numberOption('--holdout <F>', 'fraction held out for testing, where the data brings no split (default: 0.1)', { above: 0, below: 1 }))
+    .addOption(listOption('--classes <A,B,C>', 'class names in the order of the labels'))
+    .addOption(new Option('--caption-template <TEXT>', 'caption of labeled pictures without one (default: "a photo of a {label}")').argParser(captionTemplate))
+    .addOption(numberOption('--limit <N>', 'use only the first N samples of each split', { min: 1, whole: true }));
+}
+
+function captionTemplate(text: string): string {
+  if (!text.includes('{label}')) throw new UsageError('E_OPTION', `--caption-template: expected a sentence with {label}, received "${text}".`);
+  return text;
+}
+
+export interface OutputFlags {
+  out: string;
+  resume?: boolean;
+  force?: boolean;
+}
+
+/** `--out`, and what to do with what is there. */
+export function addOutputOptions(command: Command, what: string, { resumes = true } = {}): Command {
+  command.requiredOption('--out <PATH>', what);
+  if (resumes) command.addOption(new Option('--resume', 'continue an interrupted run').conflicts('force'));
+  return command.option('--force', 'write over what is there');
+}
+
+/** What `train codec` and `train prior` share. */
+export interface TrainFlags extends OutputFlags {
+  preset?: string;
+  config?: string;
+  steps?: number;
+  batch?: number;
+  learningRate?: number;
+  seed: number;
+}
+
+export function addTrainingOptions(command: Command): Command {
+  return command
+    .option('--preset <NAME>', 'settings that ship with the package, listed below (default: "default")')
+    .addOption(new Option('--config <FILE>', 'settings of your own: JSON of the form of a preset').conflicts('preset'))
+    .addOption(numberOption('--steps <N>', 'optimizer steps', { min: 1, whole: true }))
+    .addOption(numberOption('--batch <N>', 'samples a step', { min: 1, max: 4096, whole: true }))
+    .addOption(numberOption('--learning-rate <R>', 'peak learning rate', { above: 0 }))
+    .addOption(seedOption());
+}
+
+export function seedOption(): Option {
+  return numberOption('--seed <S>', 'same seed, same result', { min: 0, whole: true }).default(0);
+}
+
+export function splitOption(splits: readonly string[], otherwise: string): Option {
+  return new Option('--split <SPLIT>', 'which samples').choices(splits).default(otherwise);
+}
+
+export function jsonOption(): Option {
+  return new Option('--json', 'print one JSON object on stdout');
+}

@@ -1,0 +1,75 @@
+// Paths, checked before anything is loaded and before anything is written.
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { UsageError } from '../errors.js';
+import { acquireLock, guarded, isTemporary } from '../files.js';
+import type { OutputFlags } from './options.js';
+
+/** What a command reads: paths by flag. */
+export type Sources = Readonly<Record<string, string | undefined>>;
+
+const LOCK_FILES = ['.tesserae.lock', '.tesserae.lock.reclaim'];
+
+/** @throws {UsageError} E_NOT_FOUND naming the flag. */
+export function expectExisting(flag: string, path: string): void {
+  if (!existsSync(path)) throw new UsageError('E_NOT_FOUND', `${flag} ${path}: expected a file or directory, found nothing. Check the path.`);
+}
+
+/** @throws {UsageError} E_NOT_FOUND, E_NOT_A_FILE naming the flag. */
+export function expectFile(flag: string, path: string): void {
+  expectExisting(flag, path);
+  if (!statSync(path).isFile()) throw new UsageError('E_NOT_A_FILE', `${flag} ${path}: expected a file, found a directory.`);
+}
+
+/** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a model, or something that carries its codec. */
+export function expectModel(flag: string, path: string): void {
+  expectExisting(flag, path);
+  const found = ['model.json', 'codec/model.json', '.commit.json'].some((file) => existsSync(join(path, file)));
+  // A file of another framework is refused with advice where it is opened.
+  if (!found && statSync(path).isDirectory()) {
+    throw new UsageError('E_NOT_A_MODEL', `${flag} ${path}: expected a model directory with model.json, found none. Give the directory that training wrote.`);
+  }
+}
+
+/** @throws {UsageError} E_NOT_FOUND, E_NOT_A_DATASET unless there are finished tokens. */
+export function expectTokens(flag: string, path: string): void {
+  expectExisting(flag, path);
+  if (!existsSync(join(path, 'manifest.json'))) {
+    throw new UsageError('E_NOT_A_DATASET', `${flag} ${path}: expected tokens with manifest.json, found none. Give the directory that "tesserae tokenize" wrote; finish an interrupted one with --resume.`);
+  }
+}
+
+/**
+ * Refuses an output directory that may not be written, without writing.
+ *
+ * @param options.resumes whether the command has --resume to offer.
+ * @throws {UsageError} E_SAME_PATH, E_OUTPUT_NOT_DIRECTORY, E_OUTPUT_EXISTS. @throws {LockError} E_LOCKED.
+ */
+export function expectOutputDirectory({ out, resume, force }: OutputFlags, sources: Sources, { resumes = true } = {}): void {
+  expectOtherPath(out, sources);
+  if (!existsSync(out)) return;
+  if (!statSync(out).isDirectory()) throw new UsageError('E_OUTPUT_NOT_DIRECTORY', `--out ${out}: expected a directory, found a file.`);
+  const names = guarded(out, 'reading', () => readdirSync(out)).filter((name) => !isTemporary(name));
+  // A live writer is the better reason; a dead one's lock goes.
+  if (names.includes(LOCK_FILES[0]!)) acquireLock(out).release();
+  const content = names.filter((name) => !LOCK_FILES.includes(name)).sort();
+  if (content.length > 0 && !resume && !force) {
+    const remedy = resumes ? 'Pass --resume to continue, or --force to write over it' : 'Pass --force to write over it';
+    throw new UsageError('E_OUTPUT_EXISTS', `--out ${out}: expected a new or empty directory, found ${content.length === 1 ? content[0] : `${content[0]} and ${content.length - 1} more`}. ${remedy}.`);
+  }
+}
+
+/** @throws {UsageError} E_SAME_PATH when the output is one of the inputs. */
+export function expectOtherPath(out: string, sources: Sources): void {
+  for (const [flag, path] of Object.entries(sources)) {
+    if (path !== undefined && realPath(path) === realPath(out)) throw new UsageError('E_SAME_PATH', `--out ${out}: expected another path than ${flag}, received the same. Nothing was written.`);
+  }
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
+}

@@ -1,0 +1,31 @@
+import { Command } from 'commander';
+import { jsonOption } from './options.js';
+import { expectExisting, expectOutputDirectory } from './paths.js';
+import type { Session } from './session.js';
+
+const EXAMPLE = `
+Example:
+  tesserae repair runs/tokens --out runs/tokens-repaired`;
+
+export function repairCommand(session: Session): Command {
+  const command = new Command('repair').description('copy the intact records of damaged tokens into a new directory').argument('<tokens>', 'damaged tokens; they are only read');
+  command.requiredOption('--out <DIR>', 'directory of the repaired tokens');
+  return command
+    .addOption(jsonOption())
+    .addHelpText('after', EXAMPLE)
+    .action((tokens: string, flags: { out: string }) => repairTokens(session, tokens, flags.out));
+}
+
+async function repairTokens(session: Session, tokens: string, out: string): Promise<void> {
+  expectExisting('TOKENS', tokens);
+  expectOutputDirectory({ out }, { TOKENS: tokens }, { resumes: false });
+  const { repair } = await import('../shards/repair.js');
+  const { parts, recovered, manifest } = await repair(tokens, out);
+  const { carriedCodec, carryCodec } = await import('../sdk/models.js');
+  const codec = carriedCodec(tokens);
+  if (codec) carryCodec(out, codec);
+  session.result({ kind: 'tokens', fingerprint: manifest.fingerprint, out, recovered, parts }, [
+    ...parts.flatMap(({ file, recovered, expected, damage }) => (damage.length > 0 ? [`${file}: ${recovered}${expected === undefined ? '' : ` of ${expected}`} records saved`, ...damage.map((line) => `  ${line}`)] : [])),
+    `tokens ${manifest.fingerprint.slice(0, 12)} in ${out}: ${recovered.train} training and ${recovered.test} held-out samples`,
+  ]);
+}

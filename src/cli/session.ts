@@ -1,0 +1,128 @@
+// What surrounds every command: signals, streams, the one line of an error, the exit code.
+import { CommanderError } from 'commander';
+import { AbortedError, EXIT, TesseraeError, messageOf } from '../errors.js';
+import { fileError } from '../files.js';
+import { Progress } from '../report/progress.js';
+import type { ProgressOptions } from '../report/progress.js';
+
+type Interrupt = 'SIGINT' | 'SIGTERM';
+
+const INTERRUPT_CODES: Record<Interrupt, number> = { SIGINT: 130, SIGTERM: 143 };
+
+/** Options every command takes. */
+export interface GlobalOptions {
+  engine?: 'onnxruntime' | 'tensorflow' | 'reference';
+  threads?: number;
+  json?: boolean;
+  debug?: boolean;
+}
+
+/** One run of the command line, from the arguments to the exit code. */
+export class Session {
+  /** What a command that came to its end exits with. */
+  exitCode: number = EXIT.ok;
+  private options: GlobalOptions = {};
+  private readonly controller = new AbortController();
+  private stopsGently = false;
+  private interrupt: Interrupt | undefined;
+
+  /** Fires at the first SIGINT or SIGTERM. A command that takes it saves its work; any other is ended at once. */
+  get signal(): AbortSignal {
+    this.stopsGently = true;
+    return this.controller.signal;
+  }
+
+  configure(options: GlobalOptions): void {
+    this.options = options;
+    // The engine reads it when it loads, here and in worker threads.
+    if (options.threads !== undefined) process.env.TESSERAE_THREADS = String(options.threads);
+  }
+
+  /** Brings up the engine asked for. Commands call it after their arguments are checked: it loads what is heavy. */
+  async startEngine(): Promise<void> {
+    const { engine } = this.options;
+    if (engine === undefined || engine === 'onnxruntime') return;
+    const { useEngine } = await import('../engine/index.js');
+    await useEngine(engine);
+  }
+
+  /** A progress display on stderr. */
+  progress(options: Omit<ProgressOptions, 'stream'>): Progress {
+    return new Progress(options);
+  }
+
+  /** A line for people, on stderr. */
+  note(line: string): void {
+    process.stderr.write(`${line}\n`);
+  }
+
+  /** The result: one JSON object with `--json`, the lines without. Nothing else writes to stdout. */
+  result(json: object, lines: readonly string[]): void {
+    process.stdout.write(this.options.json ? `${JSON.stringify(json)}\n` : lines.map((line) => `${line}\n`).join(''));
+  }
+
+  /** Runs the program and ends the process with its exit code. */
+  async run(program: () => Promise<unknown>): Promise<never> {
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', quietOnClosedPipe);
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => this.onInterrupt(name));
+    for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, (error) => process.exit(this.report(error)));
+    try {
+      await program();
+    } catch (error) {
+      return process.exit(this.report(error));
+    }
+    return process.exit(this.exitCode);
+  }
+
+  private onInterrupt(name: Interrupt): void {
+    if (this.interrupt !== undefined || !this.stopsGently) process.exit(INTERRUPT_CODES[name]);
+    this.interrupt = name;
+    this.note('Stopping after this step. Interrupt again to stop at once.');
+    this.controller.abort(new AbortedError('E_ABORTED', 'stopped on request.'));
+  }
+
+  /** Prints one line, with the stack under `--debug`. @returns the exit code. */
+  private report(error: unknown): number {
+    if (error instanceof CommanderError) return this.reportUsage(error);
+    const known = expectedError(error);
+    const line = known ? known.message : `E_INTERNAL internal error: ${messageOf(error)}. This is a bug: please report it, with what --debug prints.`;
+    process.stderr.write(`${oneLine(line)}\n`);
+    if (this.wantsStack() && error instanceof Error) process.stderr.write(`${stackOf(error)}\n`);
+    if (!known) return EXIT.internal;
+    return known instanceof AbortedError && this.interrupt ? INTERRUPT_CODES[this.interrupt] : known.exitCode;
+  }
+
+  /** Commander has printed help and version already; its complaints come here. */
+  private reportUsage(error: CommanderError): number {
+    if (error.exitCode === 0) return EXIT.ok;
+    if (error.code !== 'commander.help') process.stderr.write(`E_USAGE ${oneLine(error.message.replace(/^error: /, ''))}. See --help.\n`);
+    return EXIT.usage;
+  }
+
+  /** The arguments are asked too: an error may come before they are parsed. */
+  private wantsStack(): boolean {
+    return this.options.debug === true || process.argv.includes('--debug');
+  }
+}
+
+/** Errors of ours, and refusals of the operating system, which are never bugs. */
+function expectedError(error: unknown): TesseraeError | undefined {
+  if (error instanceof TesseraeError) return error;
+  const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  return syscall === undefined ? undefined : fileError(error, path ?? syscall, syscall);
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : '';
+  return `${error.stack ?? error.message}${cause}`;
+}
+
+/** Control characters, which a file name may hold, must not reach a terminal. */
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ').replace(/\p{Cc}/gu, '?');
+}
+
+function quietOnClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(EXIT.ok);
+  throw error;
+}

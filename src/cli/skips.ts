@@ -1,0 +1,24 @@
+// Inputs left out by --skip-bad.
+import { EXIT } from '../errors.js';
+import type { TesseraeError } from '../errors.js';
+import type { Session } from './session.js';
+
+/** Names the first few on stderr, counts all, and in the end sets exit code 7. */
+export class Skips {
+  count = 0;
+
+  constructor(private readonly session: Session) {}
+
+  readonly add = (error: TesseraeError): void => {
+    this.count++;
+    if (this.count <= 10) this.session.note(`skipped: ${error.message}`);
+    if (this.count === 11) this.session.note('skipped: more, which are counted only');
+  };
+
+  /** @param where a file that lists them. */
+  conclude(count = this.count, where?: string): void {
+    if (count === 0) return;
+    this.session.note(`E_SKIPPED finished, but left out ${count} bad ${count === 1 ? 'sample' : 'samples'}${where ? `, listed in ${where}` : ''}.`);
+    this.session.exitCode = EXIT.skipped;
+  }
+}

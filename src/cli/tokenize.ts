@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { addDataOptions, addOutputOptions, jsonOption, numberOption } from './options.js';
+import type { DataFlags, OutputFlags } from './options.js';
+import { expectExisting, expectModel, expectOutputDirectory } from './paths.js';
+import type { Session } from './session.js';
+import { Skips } from './skips.js';
+import type { Progress } from '../report/progress.js';
+
+interface Flags extends OutputFlags, DataFlags {
+  data: string;
+  codec: string;
+  workers?: number;
+  skipBad?: boolean;
+}
+
+const EXAMPLE = `
+Example:
+  tesserae tokenize --data photos/ --codec runs/codec --out runs/tokens`;
+
+export function tokenizeCommand(session: Session): Command {
+  const command = new Command('tokenize')
+    .description('turn pictures into token shards with a trained codec')
+    .requiredOption('--data <PATH>', 'folder of pictures, .tar, or MNIST-style IDX')
+    .requiredOption('--codec <DIR>', 'model directory of the codec');
+  addOutputOptions(command, 'directory of the shards');
+  command.addOption(numberOption('--workers <N>', 'threads that decode and encode side by side; the bytes written do not depend on it', { min: 0, max: 256, whole: true }));
+  command.option('--skip-bad', 'leave out pictures that do not decode, list them in rejects.jsonl, and exit 7');
+  return addDataOptions(command)
+    .addOption(jsonOption())
+    .addHelpText('after', EXAMPLE)
+    .action((flags: Flags) => tokenize(session, flags));
+}
+
+async function tokenize(session: Session, flags: Flags): Promise<void> {
+  expectExisting('--data', flags.data);
+  expectModel('--codec', flags.codec);
+  expectOutputDirectory(flags, { '--data': flags.data, '--codec': flags.codec });
+  await session.startEngine();
+  const sdk = await import('../sdk/tokenize.js');
+  const skips = new Skips(session);
+  let progress: Progress | undefined;
+  const onProgress = (done: number, total: number): void => {
+    progress ??= session.progress({ label: 'tokenize', total, unit: 'samples' });
+    progress.update(done);
+  };
+  const { samples, rejected, manifest } = await sdk.tokenize({ ...flags, signal: session.signal, onProgress, onReject: skips.add });
+  progress?.finish();
+  session.result({ kind: 'tokens', fingerprint: manifest.fingerprint, out: flags.out, samples, rejected, parts: manifest.parts.length }, [
+    `tokens ${manifest.fingerprint.slice(0, 12)} in ${flags.out}: ${samples.train} training and ${samples.test} held-out samples, ${manifest.parts.length} parts`,
+    `next: tesserae train prior --tokens ${flags.out} --out PRIOR`,
+  ]);
+  skips.conclude(rejected, join(flags.out, 'rejects.jsonl'));
+}

@@ -1,0 +1,48 @@
+import { Command, Option } from 'commander';
+import { presetNames, priorPreset } from '../sdk/presets.js';
+import { addOutputOptions, addTrainingOptions, jsonOption } from './options.js';
+import type { TrainFlags } from './options.js';
+import { expectFile, expectOutputDirectory, expectTokens } from './paths.js';
+import type { Session } from './session.js';
+import { metricsText, presetsText, trainingEvents } from './training.js';
+
+interface Flags extends TrainFlags {
+  tokens: string;
+  conditioning?: 'none' | 'label' | 'text';
+  tokenizer?: string;
+}
+
+const EXAMPLE = `
+Example:
+  tesserae train prior --tokens runs/tokens --out runs/prior --steps 6000`;
+
+export function trainPriorCommand(session: Session): Command {
+  const command = new Command('prior').description('train a prior on tokens').requiredOption('--tokens <DIR>', 'tokens that "tesserae tokenize" wrote');
+  addOutputOptions(command, 'directory of the model');
+  addTrainingOptions(command);
+  return command
+    .addOption(new Option('--conditioning <KIND>', 'what it listens to (default: the captions, else the classes)').choices(['none', 'label', 'text']))
+    .option('--tokenizer <FILE>', 'tokenizer.json for the captions (default: one is trained on them)')
+    .addOption(jsonOption())
+    .addHelpText('after', () => presetsText(presetNames('prior').map((name) => ({ name, purpose: priorPreset({ preset: name }).purpose }))) + '\n' + EXAMPLE)
+    .action((flags: Flags) => trainPrior(session, flags));
+}
+
+async function trainPrior(session: Session, flags: Flags): Promise<void> {
+  expectTokens('--tokens', flags.tokens);
+  if (flags.config !== undefined) expectFile('--config', flags.config);
+  if (flags.tokenizer !== undefined) expectFile('--tokenizer', flags.tokenizer);
+  expectOutputDirectory(flags, { '--tokens': flags.tokens });
+  priorPreset(flags);
+  const { batch, ...options } = flags;
+  await session.startEngine();
+  const sdk = await import('../sdk/train.js');
+  const events = trainingEvents(session, 'train prior');
+  const card = await sdk.trainPrior({ ...options, batchSize: batch, signal: session.signal, ...events });
+  events.finish();
+  session.result({ kind: 'prior', fingerprint: card.fingerprint, conditioning: card.conditioning, out: flags.out, metrics: card.metrics }, [
+    `prior ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
+    `held out: ${metricsText(card.metrics ?? {})}`,
+    `next: tesserae generate ${card.conditioning === 'none' ? '' : '"a prompt" '}--prior ${flags.out} --out pictures.png -n 16`,
+  ]);
+}

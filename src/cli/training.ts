@@ -1,0 +1,42 @@
+// How a training run shows itself, the same for codecs and priors.
+import type { Progress } from '../report/progress.js';
+import { formatNumber } from '../report/format.js';
+import type { LoopEvents } from '../train/loop.js';
+import type { Session } from './session.js';
+
+/** Progress on stderr: a bar with rate, losses and time left, and a line for each evaluation. */
+export function trainingEvents(session: Session, label: string): LoopEvents & { finish(): void } {
+  let initial = 0;
+  let progress: Progress | undefined;
+  const note = (text: string): void => (progress ? progress.note(text) : session.note(text));
+  return {
+    onResume: (step) => {
+      initial = step;
+      note(`${label}: resumed after step ${step}`);
+    },
+    onStep: (step, steps, measured) => {
+      progress ??= session.progress({ label, total: steps, unit: 'steps', initial });
+      progress.update(step, shownOf(measured));
+    },
+    onEvaluation: (step, metrics) => note(`step ${step}, held out: ${metricsText(metrics)}`),
+    onNote: note,
+    finish: () => progress?.finish(),
+  };
+}
+
+/** What a progress line has room for. */
+export function shownOf(measured: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(measured).filter(([name]) => name !== 'gradientNorm'));
+}
+
+/** `nmse 0.1234  psnr 21.3`. */
+export function metricsText(metrics: Record<string, unknown>): string {
+  const numbers = Object.entries(metrics).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
+  return numbers.map(([name, value]) => `${name} ${formatNumber(value)}`).join('  ');
+}
+
+/** The presets of a kind, for a help text. */
+export function presetsText(presets: readonly { name: string; purpose?: string }[]): string {
+  const width = Math.max(...presets.map(({ name }) => name.length));
+  return `\nPresets:\n${presets.map(({ name, purpose }) => `  ${name.padEnd(width)}  ${purpose ?? ''}`.trimEnd()).join('\n')}`;
+}

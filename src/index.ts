@@ -1,0 +1,83 @@
+// The public API. Names exported here keep their meaning between minor versions.
+
+// Jobs: what the commands do.
+export { trainCodec, trainPrior } from './sdk/train.js';
+export type { TrainCodecOptions, TrainOptions, TrainPriorOptions } from './sdk/train.js';
+export { tokenize } from './sdk/tokenize.js';
+export type { TokenizeOptions, TokenizeResult } from './sdk/tokenize.js';
+export { generate, writeImages } from './sdk/generate.js';
+export type { Generated, GenerateOptions } from './sdk/generate.js';
+export { primeCodes } from './sdk/prime.js';
+export type { PrimeOptions } from './sdk/prime.js';
+export { decodeTokens } from './sdk/decode.js';
+export type { DecodeTokensOptions } from './sdk/decode.js';
+export { evaluateCodecOn as evaluateCodec, evaluatePriorOn as evaluatePrior } from './sdk/evaluate.js';
+export type { CodecEvaluation, EvaluateCodecOptions, EvaluatePriorOptions, PriorEvaluation } from './sdk/evaluate.js';
+export { inspect } from './sdk/inspect.js';
+export type { Inspection } from './sdk/inspect.js';
+export { exportModel } from './sdk/export.js';
+export type { ExportCard, ExportModelOptions } from './sdk/export.js';
+export { doctor } from './sdk/doctor.js';
+export type { Diagnosis } from './sdk/doctor.js';
+export { presetNames } from './sdk/presets.js';
+
+// Models.
+export { loadCodec, loadPrior } from './sdk/models.js';
+export type { LoadedCodec, LoadedPrior } from './sdk/models.js';
+export { registerCodec, registerPrior } from './registry.js';
+export type { CodecFamily, ExportedFunction, ImageInput, PriorFamily, PriorModel } from './nn/family.js';
+export { readModelCard, saveModel } from './checkpoint/model.js';
+export type { ModelCard, NewModelCard } from './checkpoint/model.js';
+export { useEngine } from './engine/index.js';
+export type { EngineName } from './engine/index.js';
+
+// Data: datasets of media, pictures, shards of tokens, text.
+export { openDataset } from './data/open.js';
+export { memoryDataset } from './data/memory.js';
+export type { DatasetOptions } from './data/indexed.js';
+export { decodeImage, encodePng, resizeImage } from './media/image.js';
+export type { DecodeOptions, ResizeOptions } from './media/image.js';
+export { imageGrid } from './media/grid.js';
+export type { GridOptions } from './media/grid.js';
+export { ShardReader } from './shards/reader.js';
+export type { ShardReaderOptions } from './shards/reader.js';
+export { ShardWriter } from './shards/writer.js';
+export type { ShardWriterOptions } from './shards/writer.js';
+export type { ShardCard, ShardManifest } from './shards/format.js';
+export { repair as repairShards } from './shards/repair.js';
+export { trainBpe } from './text/bpe.js';
+export { loadTokenizer } from './text/tokenizer.js';
+export type { TextTokenizer } from './text/tokenizer.js';
+
+// Measures.
+export { CodebookMeter } from './metrics/codebook.js';
+export type { CodebookUse } from './metrics/codebook.js';
+export { ReconstructionMeter } from './metrics/reconstruction.js';
+export type { ReconstructionQuality } from './metrics/reconstruction.js';
+export { nmse, psnr } from './metrics/error.js';
+export { ssim } from './metrics/ssim.js';
+
+// Plain data and contracts.
+export { toIds } from './interfaces/index.js';
+export type {
+  Audio,
+  Conditioning,
+  Dataset,
+  Image,
+  Media,
+  MediaInfo,
+  Prior,
+  Prompt,
+  RawSample,
+  Sample,
+  SamplingOptions,
+  Split,
+  TokenMap,
+  TokenMapSpec,
+  TokenSample,
+  Tokenizer,
+  Tokens,
+} from './interfaces/index.js';
+
+// Errors: the class tells the kind, `code` what happened.
+export { AbortedError, CorruptError, DivergedError, EngineError, EXIT, InputError, IoError, LockError, ShapeError, TesseraeError, UsageError } from './errors.js';

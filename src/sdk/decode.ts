@@ -1,0 +1,91 @@
+// Token shards back to pictures, in a folder that is a dataset again.
+import { dirname, join } from 'node:path';
+import { AbortedError, CorruptError, UsageError } from '../errors.js';
+import { createDirectory, openOutput, writeFileAtomic } from '../files.js';
+import type { Image, Split, TokenSample } from '../interfaces/index.js';
+import { encodePng } from '../media/image.js';
+import { ShardReader } from '../shards/reader.js';
+import { carriedCodec, loadCodec, openCodec } from './models.js';
+import type { LoadedCodec } from './models.js';
+
+export interface DecodeTokensOptions {
+  /** Directory of the token dataset. */
+  tokens: string;
+  /** Model directory of the codec. Default: the one the tokens carry. */
+  codec?: string;
+  /** Receives `<split>/<key>.png` and `<split>/metadata.jsonl` with captions and labels. */
+  out: string;
+  /** Default `all`. */
+  split?: Split | 'all';
+  /** Only the first samples of each split. */
+  limit?: number;
+  force?: boolean;
+  signal?: AbortSignal;
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** Samples decoded together. */
+const BATCH = 64;
+
+/**
+ * Decodes a token dataset, in memory that does not grow with it.
+ *
+ * @throws {UsageError} E_NO_CODEC when there is none to decode with, E_OUTPUT_EXISTS. @throws {CorruptError} E_CODEC_MISMATCH for
+ *   another codec, E_SAMPLE_KEY for a key that would leave the folder. @throws {AbortedError}, {IoError}, {LockError}.
+ */
+export async function decodeTokens(options: DecodeTokensOptions): Promise<{ out: string; pictures: number; codec: string }> {
+  const { split = 'all', limit = Infinity, out } = options;
+  const codec = await codecOf(options);
+  try {
+    const reader = await ShardReader.open(options.tokens, { codec: codec.fingerprint });
+    const splits = (split === 'all' ? (['train', 'test'] as const) : [split]).map((name) => ({ name, size: Math.min(reader.size(name), limit) }));
+    const total = splits.reduce((sum, { size }) => sum + size, 0);
+    const lock = openOutput(out, { force: options.force, owned: ['train', 'test'] });
+    try {
+      let done = 0;
+      for (const { name, size } of splits) {
+        const rows: string[] = [];
+        for (let first = 0; first < size; first += BATCH) {
+          if (options.signal?.aborted) throw new AbortedError('E_ABORTED', `decode: stopped after ${done} of ${total} pictures, which are in ${out}.`);
+          const samples = reader.readBatch(name, Array.from({ length: Math.min(BATCH, size - first) }, (_, i) => first + i));
+          rows.push(...(await writeBatch(join(out, name), samples, codec, reader.classes)));
+          options.onProgress?.((done += samples.length), total);
+        }
+        if (rows.length > 0) writeFileAtomic(join(out, name, 'metadata.jsonl'), rows.join(''));
+      }
+      return { out, pictures: done, codec: codec.fingerprint };
+    } finally {
+      lock.release();
+      await reader.close();
+    }
+  } finally {
+    codec.dispose();
+  }
+}
+
+async function codecOf({ codec, tokens }: DecodeTokensOptions): Promise<LoadedCodec> {
+  if (codec !== undefined) return loadCodec(codec);
+  const carried = carriedCodec(tokens);
+  if (!carried) throw new UsageError('E_NO_CODEC', `${tokens}: expected tokens that carry their codec, found none beside them. Name it with --codec.`);
+  return openCodec(carried);
+}
+
+/** @returns a line of metadata.jsonl for each sample. */
+async function writeBatch(folder: string, samples: readonly TokenSample[], codec: LoadedCodec, classes: readonly string[] | undefined): Promise<string[]> {
+  const images = (await codec.decode(samples.map(({ tokens }) => tokens))) as Image[];
+  const files = await Promise.all(images.map(encodePng));
+  return samples.map(({ key, captions, label }, i) => {
+    const name = `${safeKey(key)}.png`;
+    createDirectory(dirname(join(folder, name)));
+    writeFileAtomic(join(folder, name), files[i]!);
+    const text = captions.length > 1 ? captions : captions[0];
+    return `${JSON.stringify({ file_name: name, text, label: label === undefined ? undefined : (classes?.[label] ?? label) })}\n`;
+  });
+}
+
+/** A key is a path inside its dataset: it may hold folders, and nothing that leads out of one. */
+function safeKey(key: string): string {
+  const isSafe = key.split('/').every((part) => part !== '' && part !== '.' && part !== '..') && !/[\\\p{Cc}]/u.test(key) && !/^[A-Za-z]:/.test(key);
+  if (!isSafe) throw new CorruptError('E_SAMPLE_KEY', `sample ${JSON.stringify(key)}: expected a key that names a file inside the output, received one that does not. Nothing was written for it.`);
+  return key;
+}

@@ -1,0 +1,128 @@
+// What this machine has and how fast it is.
+import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
+import { compile, defaultThreads, loadRuntime, tf } from '../engine/index.js';
+import { messageOf } from '../errors.js';
+import type { Image } from '../interfaces/index.js';
+import { decodeImage, encodePng } from '../media/image.js';
+import { loadOptional } from '../optional.js';
+import { packageVersion } from './version.js';
+
+/** Something that works in a version, or a reason why not. */
+export type Finding = { ok: true; version: string; remark?: string } | { ok: false; reason: string };
+
+export interface Diagnosis {
+  kind: 'doctor';
+  /** True when everything a job needs works. */
+  ok: boolean;
+  tesserae: string;
+  node: string;
+  system: { platform: string; release: string; arch: string; cpu: string; cores: number; memoryGiB: number; freeMemoryGiB: number };
+  /** Threads an operation uses. */
+  threads: number;
+  engines: { onnxruntime: Finding; tensorflow: Finding; reference: Finding };
+  pictures: Finding;
+  /** Measured now; null where the engine does not work. */
+  speed: { matmulGflops: number; convGflops: number; memoryGBps: number } | null;
+}
+
+/** Looks at engines, picture formats and speed; takes about two seconds. */
+export async function doctor(): Promise<Diagnosis> {
+  const engines = { onnxruntime: await onnxruntime(), tensorflow: await tensorflow(), reference: { ok: true as const, version: tf.version_core, remark: 'plain JavaScript, slow' } };
+  const pictures = await pictureFormats();
+  return {
+    kind: 'doctor',
+    ok: engines.onnxruntime.ok && pictures.ok,
+    tesserae: packageVersion(),
+    node: process.versions.node,
+    system: { platform: platform(), release: release(), arch: arch(), cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: availableParallelism(), memoryGiB: gib(totalmem()), freeMemoryGiB: gib(freemem()) },
+    threads: defaultThreads(),
+    engines,
+    pictures,
+    speed: engines.onnxruntime.ok ? { matmulGflops: await matmulGflops(), convGflops: await convGflops(), memoryGBps: memoryGBps() } : null,
+  };
+}
+
+const gib = (bytes: number): number => Math.round((10 * bytes) / 2 ** 30) / 10;
+
+async function onnxruntime(): Promise<Finding> {
+  try {
+    const { kind, version } = await loadRuntime();
+    return { ok: true, version, remark: kind === 'native' ? 'native' : 'WebAssembly: the native library did not load, expect a tenth of its speed' };
+  } catch (error) {
+    return { ok: false, reason: messageOf(error) };
+  }
+}
+
+/** Only looks: loading it would make it the backend of this process. */
+async function tensorflow(): Promise<Finding> {
+  for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
+    try {
+      const { version } = await loadOptional<{ version: string }>(`${name}/package.json`);
+      return { ok: true, version, remark: name };
+    } catch {
+      // the next one
+    }
+  }
+  return { ok: false, reason: 'not installed; optional' };
+}
+
+/** A picture must come back from its file as it was. */
+async function pictureFormats(): Promise<Finding> {
+  const pixels = Uint8Array.from({ length: 16 * 16 * 3 }, (_, i) => (i * 37) % 256);
+  const picture: Image = { kind: 'image', width: 16, height: 16, channels: 3, pixels };
+  try {
+    const back = await decodeImage(await encodePng(picture), 'doctor.png');
+    if (Buffer.compare(back.pixels, pixels) !== 0) return { ok: false, reason: 'a PNG did not come back as it was written' };
+    const sharp = (await import('sharp')).default;
+    return { ok: true, version: sharp.versions.sharp ?? 'unknown', remark: `libvips ${sharp.versions.vips}; PNG, JPEG, WebP` };
+  } catch (error) {
+    return { ok: false, reason: messageOf(error) };
+  }
+}
+
+const SECONDS_EACH = 0.4;
+
+/** Median rate of a compiled function after it is warm. @param work operations a call. */
+async function gflops(work: number, fn: (...args: tf.Tensor[]) => tf.Tensor, args: tf.Tensor[]): Promise<number> {
+  const compiled = compile(fn, { name: 'doctor', engine: 'onnxruntime' });
+  const call = async (): Promise<number> => {
+    const start = performance.now();
+    (await compiled(...args)).dispose();
+    return performance.now() - start;
+  };
+  for (let i = 0; i < 3; i++) await call();
+  const times: number[] = [];
+  for (const end = performance.now() + 1000 * SECONDS_EACH; times.length < 5 || performance.now() < end; ) times.push(await call());
+  await compiled.dispose();
+  tf.dispose(args);
+  return work / (median(times) * 1e6);
+}
+
+function matmulGflops(): Promise<number> {
+  const n = 1024;
+  return gflops(2 * n ** 3, (a, b) => tf.matMul(a!, b!), [tf.randomUniform([n, n], -1, 1, 'float32', 1), tf.randomUniform([n, n], -1, 1, 'float32', 2)]);
+}
+
+/** 3x3 over [8, 32, 32, 128], as in the middle of a codec. */
+function convGflops(): Promise<number> {
+  const [batch, side, channels] = [8, 32, 128];
+  const images = tf.randomUniform([batch, side, side, channels], -1, 1, 'float32', 1);
+  const filter = tf.randomUniform([3, 3, channels, channels], -1, 1, 'float32', 2);
+  return gflops(2 * batch * side ** 2 * 9 * channels ** 2, (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 'same'), [images, filter]);
+}
+
+/** Bytes read and written by copying 128 MiB in one thread. */
+function memoryGBps(): number {
+  const from = new Float64Array(2 ** 24).fill(1);
+  const to = new Float64Array(from.length);
+  const times = Array.from({ length: 7 }, () => {
+    const start = performance.now();
+    to.set(from);
+    return performance.now() - start;
+  });
+  return (2 * from.byteLength) / (median(times) * 1e6);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}

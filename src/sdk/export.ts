@@ -1,0 +1,178 @@
+// Models as ONNX files that any runtime loads, with a card that says what goes in and out.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { loadModel, readListedFile } from '../checkpoint/model.js';
+import type { StoredModel } from '../checkpoint/model.js';
+import { compile, exportOnnx, tf } from '../engine/index.js';
+import { CorruptError } from '../errors.js';
+import { formatJson, nodeFiles, openOutput, readJson, sha256, writeFileAtomic } from '../files.js';
+import type { ExportedFunction } from '../nn/family.js';
+import { disposeParams, importParams } from '../nn/params.js';
+import type { Params } from '../nn/params.js';
+import { codecFamily, priorFamily } from '../registry.js';
+import { sizeOf } from '../shape.js';
+import { loadTokenizer } from '../text/tokenizer.js';
+
+const CARD = 'card.json';
+
+const tensorSchema = z.strictObject({
+  name: z.string(),
+  dtype: z.enum(['float32', 'int32']),
+  /** `batch` for an axis that stays open. */
+  shape: z.array(z.union([z.int(), z.string()])),
+  meaning: z.string().optional(),
+});
+
+const fileFields = { file: z.string().regex(/^[a-z][a-z0-9_-]*\.onnx$/), bytes: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) };
+
+const cardSchema = z.strictObject({
+  format: z.literal('tesserae-export'),
+  version: z.literal('1.0'),
+  kind: z.enum(['codec', 'prior']),
+  name: z.string(),
+  /** Of the model it was made from. */
+  fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Fingerprint of a prior's codec. */
+  codec: z.string().optional(),
+  config: z.record(z.string(), z.unknown()),
+  maps: z.array(z.strictObject({ name: z.string(), shape: z.array(z.int()), vocabSize: z.int() })),
+  classes: z.array(z.string()).optional(),
+  /** How a prior reads prompts: int32 [P] for none, and for one example. */
+  conditions: z.strictObject({ none: z.array(z.int()), example: z.strictObject({ prompt: z.string(), ids: z.array(z.int()) }).optional() }).optional(),
+  functions: z.record(z.string(), z.strictObject({ ...fileFields, inputs: z.array(tensorSchema), outputs: z.array(tensorSchema) })),
+});
+
+/** `card.json` of an export. */
+export type ExportCard = z.infer<typeof cardSchema>;
+type TensorCard = z.infer<typeof tensorSchema>;
+
+/** What the functions of the families here call their tensors. */
+const MEANINGS: Record<string, string> = {
+  images: 'NHWC, sRGB pixels as value / 127.5 - 1, in [-1, 1]; clip what a decoder gives',
+  codes: 'ids of the map, row-major, in [0, vocabSize)',
+  condition: 'the prompt as the prior reads it, see conditions',
+  ids: 'the code drawn last, one a row, in [0, vocabSize)',
+  position: 'of the code drawn last, counted from 0 over condition and codes',
+  mask: '0 for positions in the cache, a large negative number elsewhere',
+  logits: 'of the next code, unnormalized',
+  keys: 'of the positions read so far: [layer, row, head, position, channel]',
+  values: 'of the positions read so far: [layer, row, head, position, channel]',
+  new_keys: 'to be put into the cache at the position',
+  new_values: 'to be put into the cache at the position',
+};
+
+export interface ExportModelOptions {
+  /** Model directory of a codec or prior, or one that carries its codec. */
+  model: string;
+  out: string;
+  force?: boolean;
+  onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Writes every function of a model as `<name>.onnx`, and `card.json`; for a prior that reads text also `tokenizer.json`.
+ *
+ * @throws {UsageError} E_NOT_A_MODEL, E_OUTPUT_EXISTS. @throws {CorruptError} for a damaged model. @throws {IoError}, {LockError}.
+ */
+export async function exportModel({ model, out, force, onProgress }: ExportModelOptions): Promise<ExportCard> {
+  const stored = loadModel(model);
+  const { params, functions, card } = described(model, stored);
+  const lock = openOutput(out, { force, owned: [CARD, 'tokenizer.json', /^[a-z][a-z0-9_-]*\.onnx$/] });
+  try {
+    const entries = Object.entries(functions);
+    const written: ExportCard['functions'] = {};
+    for (const [i, [name, fn]] of entries.entries()) {
+      written[name] = await writeFunction(out, name, fn, `${stored.card.kind} ${stored.card.name} ${stored.card.fingerprint}: ${name}`);
+      onProgress?.(i + 1, entries.length);
+    }
+    for (const [name, bytes] of Object.entries(stored.extras)) writeFileAtomic(join(out, name), bytes);
+    const complete: ExportCard = cardSchema.parse(JSON.parse(JSON.stringify({ ...card, functions: written })));
+    writeFileAtomic(join(out, CARD), formatJson(complete));
+    return complete;
+  } finally {
+    lock.release();
+    disposeParams(params);
+  }
+}
+
+interface Described {
+  params: Params;
+  functions: Record<string, ExportedFunction>;
+  card: Omit<ExportCard, 'functions'>;
+}
+
+function described(directory: string, stored: StoredModel): Described {
+  const { kind, name, fingerprint, config, classes } = stored.card;
+  const common = { format: 'tesserae-export' as const, version: '1.0' as const, kind, name, fingerprint, config, classes };
+  if (kind === 'codec') {
+    const family = codecFamily(name);
+    const parsed = family.parseConfig(config);
+    const params = importParams(directory, { ...family.trainable(parsed), ...family.state(parsed) }, stored.tensors);
+    return { params, functions: family.exports(params, parsed), card: { ...common, maps: family.maps(parsed) } };
+  }
+  const family = priorFamily(name);
+  const parsed = family.parseConfig(config);
+  const params = importParams(directory, family.trainable(parsed), stored.tensors);
+  return { params, functions: family.exports(params, parsed), card: { ...common, codec: stored.card.codec?.fingerprint, maps: family.maps(parsed), conditions: conditionsOf(stored) } };
+}
+
+function conditionsOf({ card, extras }: StoredModel): ExportCard['conditions'] {
+  const family = priorFamily(card.name);
+  const config = family.parseConfig(card.config);
+  const json = extras['tokenizer.json'];
+  const text = json ? loadTokenizer(new TextDecoder().decode(json)) : undefined;
+  const ids = (prompt: string | null): number[] => [...family.condition(config, prompt, text)];
+  const prompt = family.conditioning(config) === 'label' ? family.classes(config)?.[0] : text && 'a';
+  return { none: ids(null), ...(prompt === undefined ? {} : { example: { prompt, ids: ids(prompt) } }) };
+}
+
+async function writeFunction(out: string, name: string, exported: ExportedFunction, documentation: string): Promise<ExportCard['functions'][string]> {
+  const { fn, inputs, outputs, dynamicBatch } = exported;
+  const bytes = await exportOnnx(
+    fn,
+    inputs.map(({ dtype, shape }) => ({ dtype, shape })),
+    {
+      name,
+      inputNames: inputs.map((input) => input.name),
+      outputNames: outputs,
+      dynamicAxes: dynamicBatch ? Object.fromEntries(inputs.map((input) => [input.name, { 0: 'batch' }])) : {},
+      documentation,
+    },
+  );
+  const file = `${name}.onnx`;
+  writeFileAtomic(join(out, file), bytes);
+  const results = (await resultsOf(name, exported)).map((result, i) => ({ name: outputs[i]!, ...result }));
+  const card = (tensor: { name: string; dtype: 'float32' | 'int32'; shape: number[] }): TensorCard => ({
+    ...tensor,
+    shape: dynamicBatch ? ['batch', ...tensor.shape.slice(1)] : tensor.shape,
+    meaning: MEANINGS[tensor.name],
+  });
+  return { file, bytes: bytes.length, sha256: sha256(bytes), inputs: inputs.map(card), outputs: results.map(card) };
+}
+
+/** Runs the function once on zeros, which tells the types and shapes of its results. */
+async function resultsOf(name: string, { fn, inputs }: ExportedFunction): Promise<{ dtype: 'float32' | 'int32'; shape: number[] }[]> {
+  const compiled = compile((...args: tf.Tensor[]) => [fn(...args)].flat(), { name });
+  const args = inputs.map(({ shape, dtype }) => tf.tensor(dtype === 'int32' ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape)), shape, dtype));
+  const results = await compiled(...args);
+  const shapes = results.map(({ shape, dtype }) => ({ dtype: dtype as 'float32' | 'int32', shape: [...shape] }));
+  tf.dispose([args, results]);
+  await compiled.dispose();
+  return shapes;
+}
+
+/** True for a directory that {@link exportModel} wrote. */
+export function isExport(directory: string): boolean {
+  const path = join(directory, CARD);
+  return existsSync(path) && (readJson(path) as { format?: unknown } | null)?.format === 'tesserae-export';
+}
+
+/** Reads the card of an export and verifies its files. @throws {CorruptError} E_EXPORT_CARD, E_MODEL_FILE. */
+export function readExport(directory: string): ExportCard {
+  const path = join(directory, CARD);
+  const result = cardSchema.safeParse(readJson(path));
+  if (!result.success) throw new CorruptError('E_EXPORT_CARD', `${path}: expected the card of an export, ${z.prettifyError(result.error)}.`);
+  for (const listed of Object.values(result.data.functions)) readListedFile(directory, listed.file, listed, nodeFiles);
+  return result.data;
+}

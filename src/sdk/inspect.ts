@@ -1,0 +1,264 @@
+// What is this? Every directory Tesserae writes, and every dataset it reads, told by its content.
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { loadModel } from '../checkpoint/model.js';
+import { decodeSample, openDataset } from '../data/open.js';
+import { CorruptError, UsageError } from '../errors.js';
+import { canonicalJson, nodeFiles, readFile, readJson, sha256 } from '../files.js';
+import type { Conditioning, Dataset, Split, TokenMapSpec } from '../interfaces/index.js';
+import { decodeImage } from '../media/image.js';
+import { pictureFormat } from '../media/sniff.js';
+import { CodebookMeter } from '../metrics/codebook.js';
+import { readMetrics } from '../report/metrics-file.js';
+import type { MetricsRecord } from '../report/metrics-file.js';
+import { ShardReader } from '../shards/reader.js';
+import { partNumber } from '../shards/format.js';
+import { isExport, readExport } from './export.js';
+import { sizeOf } from '../shape.js';
+
+interface Common {
+  path: string;
+}
+
+export interface ModelInspection extends Common {
+  kind: 'codec' | 'prior';
+  fingerprint: string;
+  name: string;
+  config: Record<string, unknown>;
+  maps: TokenMapSpec[];
+  /** Scalars in all tensors. */
+  parameters: number;
+  /** Fingerprint of a prior's codec. */
+  codec?: string;
+  conditioning?: Conditioning;
+  classes?: string[];
+  /** Steps it was trained for. */
+  steps?: number;
+  training?: Record<string, unknown>;
+  metrics?: Record<string, unknown>;
+}
+
+/** A map of tokens with the use of its vocabulary over the whole dataset, once all of it has been read. */
+export type MapInspection = TokenMapSpec & { used?: number; usage?: number; entropyRatio?: number; perplexity?: number };
+
+export interface TokensInspection extends Common {
+  kind: 'tokens';
+  /** null before the manifest is written. */
+  fingerprint: string | null;
+  samples?: Record<Split, number>;
+  parts: number;
+  bytes: number;
+  codec?: string;
+  source?: string;
+  classes?: string[];
+  /** Different captions there are. */
+  captions?: number;
+  maps: MapInspection[];
+  /** From reading every record and hashing every part; `problem` names file, record and offset of the first damage. */
+  health: { ok: boolean; problem?: string };
+}
+
+export interface DatasetInspection extends Common {
+  kind: 'dataset';
+  fingerprint: string;
+  format: Dataset['kind'];
+  samples: Record<Split, number>;
+  captions: { samples: number; distinct: number };
+  classes?: { name: string; samples: number }[];
+  first: { key: string; width: number; height: number; channels: number; caption?: string; label?: number };
+}
+
+export interface RunInspection extends Common {
+  kind: 'run';
+  /** sha256 over the run's settings, seed and data; null before its first checkpoint. */
+  fingerprint: string | null;
+  /** What is being trained: the family's name. */
+  model?: string;
+  /** Steps measured so far, and steps in all. */
+  step: number;
+  steps?: number;
+  checkpoints: number[];
+  lastMetrics?: MetricsRecord;
+  lastEvaluation?: MetricsRecord;
+}
+
+export interface ExportInspection extends Common {
+  kind: 'export';
+  /** Of the model it was made from. */
+  fingerprint: string;
+  model: { kind: 'codec' | 'prior'; name: string };
+  functions: { name: string; file: string; inputs: string[]; outputs: string[] }[];
+}
+
+export interface PictureInspection extends Common {
+  kind: 'picture';
+  /** sha256 of the file. */
+  fingerprint: string;
+  format: string;
+  width: number;
+  height: number;
+  channels: number;
+}
+
+export type Inspection = ModelInspection | TokensInspection | DatasetInspection | RunInspection | ExportInspection | PictureInspection;
+
+/** Files that stand for the directory they are in. */
+const PARTS_OF = /^(model\.json|model\.safetensors|manifest\.json|metrics\.jsonl|card\.json|part-\d{5}\.msgpack)$/;
+
+/**
+ * Says what a path is, from its content. Models, exports and tokens are verified to the last byte.
+ *
+ * @throws {UsageError} E_NOT_FOUND. @throws {CorruptError} for a damaged model or export. @throws {InputError} for data that cannot be read.
+ */
+export async function inspect(path: string): Promise<Inspection> {
+  if (!existsSync(path)) throw new UsageError('E_NOT_FOUND', `${path}: expected to exist, found nothing. Check the path.`);
+  if (!statSync(path).isDirectory()) return PARTS_OF.test(basename(path)) ? inspect(dirname(path)) : inspectFile(path);
+  const names = readdirSync(path);
+  if (names.includes('model.json') || names.includes('.commit.json')) return inspectModel(path);
+  if (isTokens(path, names)) return inspectTokens(path, names);
+  if (isExport(path)) return inspectExport(path);
+  if (names.includes('checkpoints') || names.includes('metrics.jsonl')) return inspectRun(path, names);
+  return inspectDataset(path);
+}
+
+async function inspectFile(path: string): Promise<Inspection> {
+  const head = nodeFiles.status(path)!.size < 2 ** 28 ? readFile(path) : new Uint8Array(0);
+  const format = pictureFormat(head);
+  if (!format) return inspectDataset(path);
+  const { width, height, channels } = await decodeImage(head, path);
+  return { kind: 'picture', fingerprint: sha256(head), path, format, width, height, channels };
+}
+
+function inspectModel(path: string): ModelInspection {
+  const { card, tensors } = loadModel(path);
+  const { kind, fingerprint, name, config, maps = [], codec, conditioning, classes, training, metrics } = card;
+  const steps = (training?.training as { steps?: number } | undefined)?.steps;
+  const parameters = Object.values(tensors).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return { kind, fingerprint, path, name, config, maps, parameters, codec: codec?.fingerprint, conditioning, classes, steps, training, metrics };
+}
+
+function isTokens(path: string, names: readonly string[]): boolean {
+  if (names.some((name) => partNumber(name) !== undefined)) return true;
+  if (!names.includes('manifest.json')) return false;
+  return (readJson(join(path, 'manifest.json')) as { format?: unknown } | null)?.format === 'tesserae-tokens';
+}
+
+async function inspectTokens(path: string, names: readonly string[]): Promise<TokensInspection> {
+  const parts = names.filter((name) => partNumber(name) !== undefined);
+  const bytes = parts.reduce((sum, name) => sum + nodeFiles.status(join(path, name))!.size, 0);
+  if (!names.includes('manifest.json')) {
+    const problem = `E_NOT_A_DATASET ${path}: expected manifest.json, found ${parts.length} parts without one: tokenizing was interrupted. Finish it with --resume, or run repair.`;
+    return { kind: 'tokens', fingerprint: null, path, parts: parts.length, bytes, maps: [], health: { ok: false, problem } };
+  }
+  const reader = await openDamaged(path);
+  if (reader instanceof CorruptError) return { kind: 'tokens', fingerprint: null, path, parts: parts.length, bytes, maps: [], health: { ok: false, problem: reader.message } };
+  try {
+    const { codec, source, classes, fingerprint } = reader.manifest;
+    const samples = { train: reader.size('train'), test: reader.size('test') };
+    const common = { kind: 'tokens' as const, fingerprint, path, samples, parts: parts.length, bytes, codec: codec.fingerprint, source, classes };
+    return { ...common, ...(await contentOf(reader)) };
+  } finally {
+    await reader.close();
+  }
+}
+
+/** What cannot be opened is reported, not thrown: an inspection is asked of damaged things. */
+async function openDamaged(path: string): Promise<ShardReader | CorruptError> {
+  try {
+    return await ShardReader.open(path);
+  } catch (error) {
+    if (error instanceof CorruptError) return error;
+    throw error;
+  }
+}
+
+async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'maps' | 'captions' | 'health'>> {
+  const meters = reader.maps.map((map) => new CodebookMeter(map));
+  const captions = new Set<string>();
+  try {
+    for (const split of ['train', 'test'] as const) {
+      for await (const sample of reader.stream(split)) {
+        sample.tokens.maps.forEach(({ ids }, i) => meters[i]!.add(ids));
+        for (const caption of sample.captions) captions.add(sha256(caption));
+      }
+    }
+    await (await ShardReader.open(reader.directory, { verify: 'full' })).close();
+  } catch (error) {
+    if (error instanceof CorruptError) return { maps: reader.maps, health: { ok: false, problem: error.message } };
+    throw error;
+  }
+  const used = meters.map((meter) => meter.result());
+  const maps = reader.maps.map((map, i): MapInspection => ({ ...map, used: used[i]!.used, usage: used[i]!.usage, entropyRatio: used[i]!.entropyRatio, perplexity: used[i]!.perplexity }));
+  return { maps, captions: captions.size, health: { ok: true } };
+}
+
+function inspectExport(path: string): ExportInspection {
+  const { kind, name, fingerprint, functions } = readExport(path);
+  return {
+    kind: 'export',
+    fingerprint,
+    path,
+    model: { kind, name },
+    functions: Object.entries(functions).map(([name, { file, inputs, outputs }]) => ({ name, file, inputs: inputs.map(tensorText), outputs: outputs.map(tensorText) })),
+  };
+}
+
+const tensorText = ({ name, shape }: { name: string; shape: readonly (number | string)[] }): string => `${name} [${shape.join(', ')}]`;
+
+/** The run's directory is only read: a live run may be writing there. */
+function inspectRun(path: string, names: readonly string[]): RunInspection {
+  const records = names.includes('metrics.jsonl') ? readMetrics(join(path, 'metrics.jsonl')) : [];
+  const checkpoints = checkpointSteps(join(path, 'checkpoints'));
+  const identity = identityOf(path, checkpoints.at(-1));
+  const steps = (identity?.training as { steps?: number } | undefined)?.steps;
+  return {
+    kind: 'run',
+    fingerprint: identity ? sha256(canonicalJson(identity)) : null,
+    path,
+    model: (identity?.codec ?? identity?.prior) as string | undefined,
+    step: Math.max(0, checkpoints.at(-1) ?? 0, ...records.slice(-2).map(({ step }) => step)),
+    steps,
+    checkpoints,
+    lastMetrics: records.findLast(({ split }) => split !== 'test'),
+    lastEvaluation: records.findLast(({ split }) => split === 'test'),
+  };
+}
+
+function checkpointSteps(directory: string): number[] {
+  if (!existsSync(directory)) return [];
+  const steps = readdirSync(directory).flatMap((name) => /^step-(\d+)$/.exec(name)?.[1] ?? []);
+  return steps.map(Number).sort((a, b) => a - b);
+}
+
+function identityOf(path: string, step: number | undefined): Record<string, unknown> | undefined {
+  if (step === undefined) return undefined;
+  const directory = readdirSync(join(path, 'checkpoints')).find((name) => Number(/^step-(\d+)$/.exec(name)?.[1]) === step)!;
+  return (readJson(join(path, 'checkpoints', directory, 'state.json')) as { identity?: Record<string, unknown> }).identity;
+}
+
+async function inspectDataset(path: string): Promise<DatasetInspection> {
+  const dataset = await openDataset(path);
+  try {
+    const samples = { train: dataset.size('train'), test: dataset.size('test') };
+    const counts = new Array<number>(dataset.classes?.length ?? 0).fill(0);
+    const captions = new Set<string>();
+    let captioned = 0;
+    for (const split of ['train', 'test'] as const) {
+      for (let i = 0; i < samples[split]; i++) {
+        const { captions: own, label } = dataset.describe(split, i);
+        if (own.length > 0) captioned++;
+        for (const caption of own) captions.add(caption);
+        if (label !== undefined) counts[label]! += 1;
+      }
+    }
+    const classes = dataset.classes?.map((name, i) => ({ name, samples: counts[i]! }));
+    return { kind: 'dataset', fingerprint: dataset.fingerprint, path, format: dataset.kind, samples, captions: { samples: captioned, distinct: captions.size }, classes, first: await firstOf(dataset) };
+  } finally {
+    await dataset.close();
+  }
+}
+
+async function firstOf(dataset: Dataset): Promise<DatasetInspection['first']> {
+  const { key, image, captions, label } = await decodeSample(await dataset.read(dataset.size('train') > 0 ? 'train' : 'test', 0));
+  return { key, width: image.width, height: image.height, channels: image.channels, caption: captions[0], label };
+}
