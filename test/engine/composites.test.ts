@@ -2,7 +2,7 @@
 // What models are written in: ops of TF.js that are several kernels, compiled and eager, with their gradients; and the
 // everyday kernels on shapes drawn at random.
 import { describe, expect, it } from 'vitest';
-import { stopGradient, tf } from '../../src/engine/index.js';
+import { crossEntropy, gelu, layerNorm, stopGradient, tf } from '../../src/engine/index.js';
 import type { Structure } from '../../src/engine/index.js';
 import { Rng } from '../../src/rng.js';
 import { checkForward, checkGradient, expectClose, makeTensor, onBoth } from './support/conformance.js';
@@ -39,9 +39,22 @@ const COMPOSITES: [string, Spec[], Op][] = [
   ['booleanish mask', [{ shape: [4, 4] }], (x: tf.Tensor) => tf.where(tf.greater(x, 0), tf.square(x), tf.neg(x))],
   ['cumsum on the first axis', [{ shape: [4, 3] }], (x: tf.Tensor) => tf.cumsum(x, 0, true)],
   ['einsum', [{ shape: [2, 3, 4] }, { shape: [2, 5, 4] }], (a: tf.Tensor, b: tf.Tensor) => tf.einsum('bij,bkj->bik', a, b)],
+  ['gelu of the engine', [{ shape: [4, 5], from: -4, to: 4 }], (x: tf.Tensor) => gelu(x)],
+  ['layerNorm of the engine', [{ shape: [2, 3, 8] }, { shape: [8] }, { shape: [8] }], (x: tf.Tensor, w: tf.Tensor, b: tf.Tensor) => layerNorm(x, w, b)],
+  ['crossEntropy of the engine', [{ shape: [4, 6] }], (x: tf.Tensor2D) => crossEntropy(x, tf.tensor1d([0, 5, 2, 2], 'int32'))],
   ['image.flipLeftRight', [{ shape: [1, 3, 4, 2] }], (x: tf.Tensor4D) => tf.image.flipLeftRight(x)],
   ['spaceToBatchND and back', [{ shape: [1, 4, 4, 2] }], (x: tf.Tensor4D) => tf.batchToSpaceND(tf.square(tf.spaceToBatchND(x, [2, 2], [[0, 0], [0, 0]])), [2, 2], [[0, 0], [0, 0]])],
 ];
+
+/** The eager gradient, along a random direction, is the central difference of the loss. */
+function expectSlope(what: string, x: tf.Tensor, gradient: tf.Tensor, lossAt: (x: tf.Tensor) => number): void {
+  const direction = makeTensor({ shape: x.shape, from: -1, to: 1 }, new Rng(1, what));
+  const step = 2 ** -9;
+  const numeric = (lossAt(tf.add(x, tf.mul(direction, step))) - lossAt(tf.sub(x, tf.mul(direction, step)))) / (2 * step);
+  const analytic = tf.sum(tf.mul(gradient, direction)).dataSync()[0]!;
+  // The loss is a float32 sum: about 1e-6 of it over the step; a rectifier's kink within the step adds its share.
+  expect({ what, near: Math.abs(numeric - analytic) < 0.02 * (1 + Math.abs(numeric)), numeric, analytic }).toMatchObject({ near: true });
+}
 
 describe('ops that are several kernels', () => {
   it.each(COMPOSITES)('%s agrees with the cpu backend, with its gradients', async (title, specs, op) => {
@@ -56,6 +69,9 @@ describe('ops that are several kernels', () => {
     const [compiled, eager] = await onBoth<tf.Tensor[]>(both, [inputs, weights]);
     expect(compiled.length).toBe(specs.length + 1);
     compiled.forEach((tensor, i) => expectClose(`${title}, result ${i}`, tensor, eager[i]!, TOLERANCE));
+    inputs.forEach((x, i) => {
+      if (!title.startsWith('straight-through')) expectSlope(`${title}, operand ${i}`, x, eager[i + 1]!, (nudged) => tf.sum(tf.mul(op(...(inputs.with(i, nudged) as never[])), weights)).dataSync()[0]!);
+    });
   });
 
   it('have second derivatives where their parts have', async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { compile, exportOnnx, loadRuntime, randomKey, randomUniform, tf } from '../../src/engine/index.js';
+import { compile, crossEntropy, exportOnnx, gelu, layerNorm, loadRuntime, randomKey, randomUniform, tf } from '../../src/engine/index.js';
 import type { ExportOptions, RandomKey, Structure, TensorSpec } from '../../src/engine/index.js';
 
 const wave = (shape: number[], phase = 0): tf.Tensor => tf.tensor(Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 0.7 + phase)), shape);
@@ -93,6 +93,15 @@ function makeModels(): Record<string, Model> {
       signature: [float(1, 8, 8, 3)],
       options: { dynamicAxes: { input: { 0: 'batch', 1: 'height', 2: 'width' } } },
       trials: [[[1, 8, 8, 3]], [[2, 12, 6, 3]]],
+    },
+    "the engine's own operators": {
+      fn: (x) => {
+        const y = layerNorm(gelu(tf.matMul(x, dense as tf.Tensor2D)), bias, bias);
+        return [y, crossEntropy(y as tf.Tensor2D, tf.argMax(y, 1) as tf.Tensor1D)];
+      },
+      signature: [float(1, 6)],
+      options: { dynamicAxes: { input: { 0: 'batch' } } },
+      trials: batches(6),
     },
     'two inputs, one of them an id, of fixed shape': {
       fn: (x, ids) => tf.add(x, tf.gather(codebook, ids as tf.Tensor1D)),
