@@ -190,7 +190,7 @@ export class Specialization {
     graph.outputs.forEach(({ name }, i) => {
       fetches[name] = i < results ? null : (spares.get(written[i - results]!) ?? null);
     });
-    const outputs = await this.session.run(feeds, fetches);
+    const outputs = await this.compute(feeds, fetches);
     written.forEach((variable, i) => store(variable, outputs[graph.outputs[results + i]!.name]!));
     return graph.outputs.slice(0, results).map(({ name }) => outputs[name]!.data as Host);
   }
@@ -201,6 +201,15 @@ export class Specialization {
 
   endProfiling(): void {
     this.session.endProfiling();
+  }
+
+  /** @throws {EngineError} E_ENGINE_RUN; no variable has changed then. */
+  private async compute(feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor | null>): Promise<Record<string, OrtTensor>> {
+    try {
+      return await this.session.run(feeds, fetches);
+    } catch (error) {
+      throw new EngineError('E_ENGINE_RUN', `${this.traced.graph.name}: ONNX Runtime failed: ${messageOf(error).split('\n')[0]}. An index out of range is the usual cause.`, { cause: error });
+    }
   }
 
   private feed(input: Value, args: readonly tf.Tensor[]): OrtTensor {

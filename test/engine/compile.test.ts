@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { compile, engineInUse, randomKey, randomUniform, stopGradient, tf, useEngine } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
@@ -306,6 +309,20 @@ describe('errors', () => {
     expect(numbers(await f(tf.ones([1])))).toEqual([3]);
   });
 
+  it('name the function when the runtime fails, leave variables alone, and work again afterwards', async () => {
+    const v = tf.variable(tf.scalar(1));
+    const f = compile((table: tf.Tensor, ids: tf.Tensor) => {
+      v.assign(tf.add(v, 1) as tf.Scalar);
+      return tf.gather(table, ids as tf.Tensor1D);
+    }, { name: 'lookup' });
+    const table = tf.tensor1d([5, 6, 7]);
+    for (let i = 0; i < 4; i++) expect(numbers(await f(table, tf.tensor1d([2], 'int32')))).toEqual([7]);
+    expect((await failureOf(f(table, tf.tensor1d([99], 'int32')))).message).toMatch(/E_ENGINE_RUN lookup.*indices.*out of range/i);
+    expect(numbers(v)).toEqual([5]);
+    expect(numbers(await f(table, tf.tensor1d([0], 'int32')))).toEqual([5]);
+    expect(numbers(v)).toEqual([6]);
+  });
+
   it('refuse a variable assigned another shape, and a call after dispose', async () => {
     const v = tf.variable(tf.zeros([2]));
     const f = compile((x: tf.Tensor) => {
@@ -406,6 +423,18 @@ describe('calls', () => {
     const x = tf.tensor2d(Array.from({ length: 128 * 128 }, (_, i) => Math.sin(i)), [128, 128]);
     const results = await Promise.all([1, 2].map(async (threads) => numbers(await compile((y: tf.Tensor2D) => tf.sum(tf.relu(tf.matMul(y, y))), { threads })(x))[0]!));
     expect(Math.abs(results[0]! / results[1]! - 1)).toBeLessThan(1e-5);
+  });
+});
+
+describe('profiles', () => {
+  it('are complete after dispose', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'profile-'));
+    const f = compile((x: tf.Tensor2D) => tf.matMul(x, x), { profilePrefix: join(folder, 'ops') });
+    await f(tf.ones([4, 4]) as tf.Tensor2D);
+    await f.dispose();
+    const [file] = readdirSync(folder);
+    expect(readFileSync(join(folder, file!), 'utf8')).toMatch(/Gemm|MatMul/);
+    rmSync(folder, { recursive: true });
   });
 });
 
