@@ -66,6 +66,8 @@ async function main() {
   }
 }
 
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
 await main().catch((error) => {
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 2;

@@ -32,6 +32,8 @@ export function peerPython() {
  */
 export async function startPeer(script, args = []) {
   const child = spawn(peerPython(), [join(PEERS, script), ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  // A peer in the middle of a block does not see that its driver has gone.
+  process.once('exit', () => child.kill());
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (text) => (complaints = (complaints + text).slice(-4000)));
   child.stdin.on('error', () => {}); // a dead peer is reported by the answer that does not come
