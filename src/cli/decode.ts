@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import type { Progress } from '../report/progress.js';
 import { addOutputOptions, jsonOption, numberOption, splitOption } from './options.js';
 import type { OutputFlags } from './options.js';
 import { expectModel, expectOutputDirectory, expectTokens } from './paths.js';
+import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
 
 interface Flags extends OutputFlags {
@@ -35,12 +35,8 @@ async function decode(session: Session, flags: Flags): Promise<void> {
   expectOutputDirectory(flags, { '--tokens': flags.tokens, '--codec': flags.codec }, { resumes: false });
   await session.startEngine();
   const { decodeTokens } = await import('../sdk/decode.js');
-  let progress: Progress | undefined;
-  const onProgress = (done: number, total: number): void => {
-    progress ??= session.progress({ label: 'decode', total, unit: 'pictures' });
-    progress.update(done);
-  };
+  const { onProgress, finish } = countedProgress(session, 'decode', 'pictures');
   const result = await decodeTokens({ ...flags, signal: session.signal, onProgress });
-  progress?.finish();
+  finish();
   session.result({ kind: 'pictures', ...result }, [`${result.pictures} pictures in ${flags.out}`]);
 }

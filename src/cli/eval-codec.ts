@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import { formatNumber } from '../report/format.js';
-import type { Progress } from '../report/progress.js';
 import { addDataOptions, jsonOption, splitOption } from './options.js';
 import type { DataFlags } from './options.js';
 import { expectExisting, expectModel } from './paths.js';
+import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
 import { Skips } from './skips.js';
 
@@ -37,14 +37,10 @@ async function evalCodec(session: Session, flags: Flags): Promise<void> {
   await session.startEngine();
   const { evaluateCodecOn } = await import('../sdk/evaluate.js');
   const skips = new Skips(session);
-  let progress: Progress | undefined;
-  const onProgress = (done: number, total: number): void => {
-    progress ??= session.progress({ label: 'eval codec', total, unit: 'pictures' });
-    progress.update(done);
-  };
+  const { onProgress, finish } = countedProgress(session, 'eval codec', 'pictures');
   const { skipBad, ...options } = flags;
   const { counts: _counts, examples: _examples, ...evaluation } = await evaluateCodecOn({ ...options, signal: session.signal, onProgress, onBad: skipBad ? skips.add : undefined });
-  progress?.finish();
+  finish();
   const { samples, nmse, psnr, ssim, bitsPerPixel, empiricalBitsPerPixel, maps } = evaluation;
   session.result(evaluation, [
     `samples          ${samples} of split ${flags.split}`,

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { formatNumber } from '../report/format.js';
-import type { Progress } from '../report/progress.js';
 import { jsonOption, numberOption, splitOption } from './options.js';
-import { expectModel, expectTokens } from './paths.js';
+import { expectPrior, expectTokens } from './paths.js';
+import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
 
 interface Flags {
@@ -29,17 +29,13 @@ export function evalPriorCommand(session: Session): Command {
 }
 
 async function evalPrior(session: Session, flags: Flags): Promise<void> {
-  expectModel('--prior', flags.prior);
+  expectPrior('--prior', flags.prior);
   expectTokens('--tokens', flags.tokens);
   await session.startEngine();
   const { evaluatePriorOn } = await import('../sdk/evaluate.js');
-  let progress: Progress | undefined;
-  const onProgress = (done: number, total: number): void => {
-    progress ??= session.progress({ label: 'eval prior', total, unit: 'samples' });
-    progress.update(done);
-  };
+  const { onProgress, finish } = countedProgress(session, 'eval prior', 'samples');
   const evaluation = await evaluatePriorOn({ ...flags, signal: session.signal, onProgress });
-  progress?.finish();
+  finish();
   const { samples, natsPerCode, bitsPerCode, accuracy } = evaluation;
   session.result(evaluation, [
     `samples             ${samples} of split ${flags.split}`,

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import type { Progress } from '../report/progress.js';
 import { addOutputOptions, jsonOption } from './options.js';
 import type { OutputFlags } from './options.js';
 import { expectModel, expectOutputDirectory } from './paths.js';
+import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
 
 const EXAMPLE = `
@@ -21,13 +21,9 @@ async function exportModel(session: Session, model: string, flags: OutputFlags):
   expectModel('MODEL', model);
   expectOutputDirectory(flags, { MODEL: model }, { resumes: false });
   const sdk = await import('../sdk/export.js');
-  let progress: Progress | undefined;
-  const onProgress = (done: number, total: number): void => {
-    progress ??= session.progress({ label: 'export', total, unit: 'functions' });
-    progress.update(done);
-  };
+  const { onProgress, finish } = countedProgress(session, 'export', 'functions');
   const card = await sdk.exportModel({ model, ...flags, onProgress });
-  progress?.finish();
+  finish();
   session.result({ kind: 'export', out: flags.out, fingerprint: card.fingerprint, functions: card.functions }, [
     ...Object.values(card.functions).map(({ file, bytes }) => `${file}  ${bytes} bytes`),
     `${card.kind} ${card.fingerprint.slice(0, 12)} in ${flags.out}, described by ${flags.out}/card.json`,

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { UsageError } from '../errors.js';
 import type { Prompt, SamplingOptions } from '../interfaces/index.js';
 import { addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
-import { expectFile, expectModel, expectOtherPath, expectOutputDirectory } from './paths.js';
+import { expectFile, expectModel, expectOtherPath, expectOutputDirectory, expectPrior } from './paths.js';
 import type { Session } from './session.js';
 
 interface Flags {
@@ -61,19 +61,28 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
   const progress = session.progress({ label: 'generate', total, unit: 'pictures' });
   const options: SamplingOptions = { ...sampling, signal: session.signal, onProgress: (fraction) => progress.update(Math.floor(fraction * total)) };
   if (prime !== undefined) options.prime = await (await import('../sdk/prime.js')).primeCodes({ codec: codec ?? prior, picture: prime, rows: primeRows });
-  const { images, prompts: labels } = await sdk.generate({ prior, codec, prompts, sampling: options });
+  const { images, tokens, prompts: labels } = await sdk.generate({ prior, codec, prompts, sampling: options });
   progress.finish();
   const files = await sdk.writeImages(out, images, { labels: texts.length > 0 ? labels : undefined, force });
+  if (!isPng(out)) await describe(out, { pictures: images.length, codec: tokens[0]!.codec, prior, prompts: texts, sampling: { ...sampling, ...(prime === undefined ? {} : { prime }) } });
   session.result({ kind: 'pictures', out, files, pictures: images.length, prompts: labels }, [`${images.length} ${images.length === 1 ? 'picture' : 'pictures'} in ${out}`]);
 }
 
+const isPng = (path: string): boolean => /\.png$/i.test(path);
+
+/** What `inspect` will say of a directory of pictures. */
+async function describe(out: string, { prior, ...made }: { pictures: number; codec: string; prior: string; prompts: string[]; sampling: Record<string, string | number> }): Promise<void> {
+  const [{ readModelCard }, { writePicturesCard }] = await Promise.all([import('../checkpoint/model.js'), import('../sdk/pictures.js')]);
+  writePicturesCard(out, { command: 'generate', ...made, prior: readModelCard(prior).fingerprint });
+}
+
 function check({ prior, codec, out, force, prime, primeRows }: Flags): void {
-  expectModel('--prior', prior);
+  expectPrior('--prior', prior);
   if (codec !== undefined) expectModel('--codec', codec);
   if (prime !== undefined) expectFile('--prime', prime);
   if (primeRows !== undefined && prime === undefined) throw new UsageError('E_OPTION', '--prime-rows: expected --prime with it, received it alone.');
   const sources = { '--prior': prior, '--codec': codec, '--prime': prime };
-  if (!/\.png$/i.test(out)) return expectOutputDirectory({ out, force }, sources, { resumes: false });
+  if (!isPng(out)) return expectOutputDirectory({ out, force }, sources, { resumes: false });
   expectOtherPath(out, sources);
   if (!existsSync(out)) return;
   if (statSync(out).isDirectory()) throw new UsageError('E_NOT_A_FILE', `--out ${out}: expected a new file, found a directory.`);

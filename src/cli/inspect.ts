@@ -91,6 +91,16 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
         ...found.functions.map(({ name, file, inputs, outputs }): Row => [name, `${file}: ${inputs.join(', ')} -> ${outputs.join(', ')}`]),
         ['health', 'every byte verified'],
       ];
+    case 'pictures':
+      return [
+        ['pictures', found.made.pictures],
+        ['made by', found.made.command],
+        ['codec', found.made.codec.slice(0, 12)],
+        ['prior', found.made.prior?.slice(0, 12)],
+        ['tokens', found.made.tokens?.slice(0, 12)],
+        ['prompts', listText(found.made.prompts)],
+        ['sampling', metricsText(found.made.sampling ?? {})],
+      ];
     case 'picture':
       return [['format', `${found.format}, ${found.width}x${found.height}, ${found.channels === 1 ? 'gray' : 'color'}`]];
   }

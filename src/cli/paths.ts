@@ -21,14 +21,24 @@ export function expectFile(flag: string, path: string): void {
   if (!statSync(path).isFile()) throw new UsageError('E_NOT_A_FILE', `${flag} ${path}: expected a file, found a directory.`);
 }
 
-/** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a model, or something that carries its codec. */
+/** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a codec, or something that carries its codec. */
 export function expectModel(flag: string, path: string): void {
+  expectOneOf(flag, path, [...MODEL_FILES, 'codec/model.json']);
+}
+
+/** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a model. */
+export function expectPrior(flag: string, path: string): void {
+  expectOneOf(flag, path, MODEL_FILES);
+}
+
+/** A journal alone is a model too: a save that was cut short after its bytes were durable. */
+const MODEL_FILES = ['model.json', '.commit.json'];
+
+function expectOneOf(flag: string, path: string, files: readonly string[]): void {
   expectExisting(flag, path);
-  const found = ['model.json', 'codec/model.json', '.commit.json'].some((file) => existsSync(join(path, file)));
   // A file of another framework is refused with advice where it is opened.
-  if (!found && statSync(path).isDirectory()) {
-    throw new UsageError('E_NOT_A_MODEL', `${flag} ${path}: expected a model directory with model.json, found none. Give the directory that training wrote.`);
-  }
+  if (files.some((file) => existsSync(join(path, file))) || !statSync(path).isDirectory()) return;
+  throw new UsageError('E_NOT_A_MODEL', `${flag} ${path}: expected a model directory with model.json, found none. Give the directory that training wrote.`);
 }
 
 /** @throws {UsageError} E_NOT_FOUND, E_NOT_A_DATASET unless there are finished tokens. */

@@ -3,9 +3,9 @@ import { Command } from 'commander';
 import { addDataOptions, addOutputOptions, jsonOption, numberOption } from './options.js';
 import type { DataFlags, OutputFlags } from './options.js';
 import { expectExisting, expectModel, expectOutputDirectory } from './paths.js';
+import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
 import { Skips } from './skips.js';
-import type { Progress } from '../report/progress.js';
 
 interface Flags extends OutputFlags, DataFlags {
   data: string;
@@ -39,13 +39,9 @@ async function tokenize(session: Session, flags: Flags): Promise<void> {
   await session.startEngine();
   const sdk = await import('../sdk/tokenize.js');
   const skips = new Skips(session);
-  let progress: Progress | undefined;
-  const onProgress = (done: number, total: number): void => {
-    progress ??= session.progress({ label: 'tokenize', total, unit: 'samples' });
-    progress.update(done);
-  };
+  const { onProgress, finish } = countedProgress(session, 'tokenize', 'samples', flags.resume);
   const { samples, rejected, manifest } = await sdk.tokenize({ ...flags, signal: session.signal, onProgress, onReject: skips.add });
-  progress?.finish();
+  finish();
   session.result({ kind: 'tokens', fingerprint: manifest.fingerprint, out: flags.out, samples, rejected, parts: manifest.parts.length }, [
     `tokens ${manifest.fingerprint.slice(0, 12)} in ${flags.out}: ${samples.train} training and ${samples.test} held-out samples, ${manifest.parts.length} parts`,
     `next: tesserae train prior --tokens ${flags.out} --out PRIOR`,

@@ -1,10 +1,10 @@
 import { Command } from 'commander';
-import { codecPreset, presetNames } from '../sdk/presets.js';
 import { addDataOptions, addOutputOptions, addTrainingOptions, jsonOption } from './options.js';
 import type { DataFlags, TrainFlags } from './options.js';
-import { expectExisting, expectFile, expectOutputDirectory } from './paths.js';
+import { expectExisting, expectOutputDirectory } from './paths.js';
 import type { Session } from './session.js';
-import { metricsText, presetsText, trainingEvents } from './training.js';
+import { expectSettings, presetsText } from './settings.js';
+import { metricsText, trainingEvents } from './training.js';
 import { Skips } from './skips.js';
 
 interface Flags extends TrainFlags, DataFlags {
@@ -22,15 +22,14 @@ export function trainCodecCommand(session: Session): Command {
   addTrainingOptions(command);
   addDataOptions(command).option('--skip-bad', 'leave out pictures that do not decode, and exit 7').addOption(jsonOption());
   return command
-    .addHelpText('after', () => presetsText(presetNames('codec').map((name) => ({ name, purpose: codecPreset({ preset: name }).purpose }))) + '\n' + EXAMPLE)
+    .addHelpText('after', () => presetsText('codec') + EXAMPLE)
     .action((flags: Flags) => trainCodec(session, flags));
 }
 
 async function trainCodec(session: Session, flags: Flags): Promise<void> {
   expectExisting('--data', flags.data);
-  if (flags.config !== undefined) expectFile('--config', flags.config);
   expectOutputDirectory(flags, { '--data': flags.data });
-  codecPreset(flags);
+  expectSettings('codec', flags);
   const { batch, skipBad, ...options } = flags;
   await session.startEngine();
   const sdk = await import('../sdk/train.js');

@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
-import { presetNames, priorPreset } from '../sdk/presets.js';
 import { addOutputOptions, addTrainingOptions, jsonOption } from './options.js';
 import type { TrainFlags } from './options.js';
 import { expectFile, expectOutputDirectory, expectTokens } from './paths.js';
 import type { Session } from './session.js';
-import { metricsText, presetsText, trainingEvents } from './training.js';
+import { expectSettings, presetsText } from './settings.js';
+import { metricsText, trainingEvents } from './training.js';
 
 interface Flags extends TrainFlags {
   tokens: string;
@@ -24,16 +24,15 @@ export function trainPriorCommand(session: Session): Command {
     .addOption(new Option('--conditioning <KIND>', 'what it listens to (default: the captions, else the classes)').choices(['none', 'label', 'text']))
     .option('--tokenizer <FILE>', 'tokenizer.json for the captions (default: one is trained on them)')
     .addOption(jsonOption())
-    .addHelpText('after', () => presetsText(presetNames('prior').map((name) => ({ name, purpose: priorPreset({ preset: name }).purpose }))) + '\n' + EXAMPLE)
+    .addHelpText('after', () => presetsText('prior') + EXAMPLE)
     .action((flags: Flags) => trainPrior(session, flags));
 }
 
 async function trainPrior(session: Session, flags: Flags): Promise<void> {
   expectTokens('--tokens', flags.tokens);
-  if (flags.config !== undefined) expectFile('--config', flags.config);
   if (flags.tokenizer !== undefined) expectFile('--tokenizer', flags.tokenizer);
   expectOutputDirectory(flags, { '--tokens': flags.tokens });
-  priorPreset(flags);
+  expectSettings('prior', flags);
   const { batch, ...options } = flags;
   await session.startEngine();
   const sdk = await import('../sdk/train.js');

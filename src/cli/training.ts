@@ -34,9 +34,3 @@ export function metricsText(metrics: Record<string, unknown>): string {
   const numbers = Object.entries(metrics).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
   return numbers.map(([name, value]) => `${name} ${formatNumber(value)}`).join('  ');
 }
-
-/** The presets of a kind, for a help text. */
-export function presetsText(presets: readonly { name: string; purpose?: string }[]): string {
-  const width = Math.max(...presets.map(({ name }) => name.length));
-  return `\nPresets:\n${presets.map(({ name, purpose }) => `  ${name.padEnd(width)}  ${purpose ?? ''}`.trimEnd()).join('\n')}`;
-}

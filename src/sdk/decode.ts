@@ -7,6 +7,7 @@ import { encodePng } from '../media/image.js';
 import { ShardReader } from '../shards/reader.js';
 import { carriedCodec, loadCodec, openCodec } from './models.js';
 import type { LoadedCodec } from './models.js';
+import { PICTURES_CARD, writePicturesCard } from './pictures.js';
 
 export interface DecodeTokensOptions {
   /** Directory of the token dataset. */
@@ -40,7 +41,7 @@ export async function decodeTokens(options: DecodeTokensOptions): Promise<{ out:
     const reader = await ShardReader.open(options.tokens, { codec: codec.fingerprint });
     const splits = (split === 'all' ? (['train', 'test'] as const) : [split]).map((name) => ({ name, size: Math.min(reader.size(name), limit) }));
     const total = splits.reduce((sum, { size }) => sum + size, 0);
-    const lock = openOutput(out, { force: options.force, owned: ['train', 'test'] });
+    const lock = openOutput(out, { force: options.force, owned: ['train', 'test', PICTURES_CARD] });
     try {
       let done = 0;
       for (const { name, size } of splits) {
@@ -53,6 +54,7 @@ export async function decodeTokens(options: DecodeTokensOptions): Promise<{ out:
         }
         if (rows.length > 0) writeFileAtomic(join(out, name, 'metadata.jsonl'), rows.join(''));
       }
+      writePicturesCard(out, { command: 'decode', pictures: done, codec: codec.fingerprint, tokens: reader.fingerprint });
       return { out, pictures: done, codec: codec.fingerprint };
     } finally {
       lock.release();

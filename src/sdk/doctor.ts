@@ -1,10 +1,10 @@
 // What this machine has and how fast it is.
+import { createRequire } from 'node:module';
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
 import { compile, defaultThreads, loadRuntime, tf } from '../engine/index.js';
 import { messageOf } from '../errors.js';
 import type { Image } from '../interfaces/index.js';
 import { decodeImage, encodePng } from '../media/image.js';
-import { loadOptional } from '../optional.js';
 import { packageVersion } from './version.js';
 
 /** Something that works in a version, or a reason why not. */
@@ -27,7 +27,7 @@ export interface Diagnosis {
 
 /** Looks at engines, picture formats and speed; takes about two seconds. */
 export async function doctor(): Promise<Diagnosis> {
-  const engines = { onnxruntime: await onnxruntime(), tensorflow: await tensorflow(), reference: { ok: true as const, version: tf.version_core, remark: 'plain JavaScript, slow' } };
+  const engines = { onnxruntime: await onnxruntime(), tensorflow: tensorflow(), reference: { ok: true as const, version: tf.version_core, remark: 'plain JavaScript, slow' } };
   const pictures = await pictureFormats();
   return {
     kind: 'doctor',
@@ -53,12 +53,13 @@ async function onnxruntime(): Promise<Finding> {
   }
 }
 
-/** Only looks: loading it would make it the backend of this process. */
-async function tensorflow(): Promise<Finding> {
+/** Only looks whether it is installed: loading it would make it the backend of this process. */
+function tensorflow(): Finding {
+  const require = createRequire(import.meta.url);
   for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
     try {
-      const { version } = await loadOptional<{ version: string }>(`${name}/package.json`);
-      return { ok: true, version, remark: name };
+      const { version } = require(`${name}/package.json`) as { version: string };
+      return { ok: true, version, remark: `${name}, used with --engine tensorflow` };
     } catch {
       // the next one
     }

@@ -11,10 +11,12 @@ import { pictureFormat } from '../media/sniff.js';
 import { CodebookMeter } from '../metrics/codebook.js';
 import { readMetrics } from '../report/metrics-file.js';
 import type { MetricsRecord } from '../report/metrics-file.js';
-import { ShardReader } from '../shards/reader.js';
-import { partNumber } from '../shards/format.js';
-import { isExport, readExport } from './export.js';
 import { sizeOf } from '../shape.js';
+import { partNumber } from '../shards/format.js';
+import { ShardReader } from '../shards/reader.js';
+import { isExport, readExport } from './export.js';
+import { hasPicturesCard, readPicturesCard } from './pictures.js';
+import type { PicturesCard } from './pictures.js';
 
 interface Common {
   path: string;
@@ -100,10 +102,16 @@ export interface PictureInspection extends Common {
   channels: number;
 }
 
-export type Inspection = ModelInspection | TokensInspection | DatasetInspection | RunInspection | ExportInspection | PictureInspection;
+export interface PicturesInspection extends Common {
+  kind: 'pictures';
+  fingerprint: string;
+  made: Omit<PicturesCard, 'format' | 'version' | 'fingerprint'>;
+}
+
+export type Inspection = PicturesInspection | ModelInspection | TokensInspection | DatasetInspection | RunInspection | ExportInspection | PictureInspection;
 
 /** Files that stand for the directory they are in. */
-const PARTS_OF = /^(model\.json|model\.safetensors|manifest\.json|metrics\.jsonl|card\.json|part-\d{5}\.msgpack)$/;
+const PARTS_OF = /^(model\.json|model\.safetensors|manifest\.json|metrics\.jsonl|card\.json|pictures\.json|part-\d{5}\.msgpack)$/;
 
 /**
  * Says what a path is, from its content. Models, exports and tokens are verified to the last byte.
@@ -117,6 +125,7 @@ export async function inspect(path: string): Promise<Inspection> {
   if (names.includes('model.json') || names.includes('.commit.json')) return inspectModel(path);
   if (isTokens(path, names)) return inspectTokens(path, names);
   if (isExport(path)) return inspectExport(path);
+  if (hasPicturesCard(path)) return inspectPictures(path);
   if (names.includes('checkpoints') || names.includes('metrics.jsonl')) return inspectRun(path, names);
   return inspectDataset(path);
 }
@@ -201,6 +210,11 @@ function inspectExport(path: string): ExportInspection {
     model: { kind, name },
     functions: Object.entries(functions).map(([name, { file, inputs, outputs }]) => ({ name, file, inputs: inputs.map(tensorText), outputs: outputs.map(tensorText) })),
   };
+}
+
+function inspectPictures(path: string): PicturesInspection {
+  const { format: _format, version: _version, fingerprint, ...made } = readPicturesCard(path);
+  return { kind: 'pictures', fingerprint, path, made };
 }
 
 const tensorText = ({ name, shape }: { name: string; shape: readonly (number | string)[] }): string => `${name} [${shape.join(', ')}]`;
