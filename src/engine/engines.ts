@@ -30,7 +30,16 @@ export async function useEngine(name: EngineName): Promise<void> {
   inUse = name;
 }
 
-async function loadTensorflow(): Promise<void> {
+let tensorflow: Promise<void> | undefined;
+
+/** Loads TensorFlow once; a failure may be tried again. */
+function loadTensorflow(): Promise<void> {
+  tensorflow ??= importTensorflow();
+  tensorflow.catch(() => (tensorflow = undefined));
+  return tensorflow;
+}
+
+async function importTensorflow(): Promise<void> {
   await restoreRemovedUtil();
   try {
     await loadOptional('@tensorflow/tfjs-node-gpu');
@@ -51,7 +60,9 @@ async function restoreRemovedUtil(): Promise<void> {
 
 /** Runs a function on an eager engine; only its result survives. */
 export async function runEagerly<R>(engine: Exclude<EngineName, 'onnxruntime'>, fn: () => R): Promise<R> {
-  if (engine === 'tensorflow') await tf.setBackend('tensorflow');
-  else useHostBackend();
+  if (engine === 'tensorflow') {
+    await loadTensorflow();
+    await tf.setBackend('tensorflow');
+  } else useHostBackend();
   return tf.tidy(() => fn() as tf.TensorContainer) as R;
 }

@@ -427,7 +427,8 @@ describe('calls', () => {
 });
 
 describe('profiles', () => {
-  it('are complete after dispose', async () => {
+  // The WebAssembly build has no files to write to.
+  it.skipIf(process.env.TESSERAE_ORT === 'wasm')('are complete after dispose', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'profile-'));
     const f = compile((x: tf.Tensor2D) => tf.matMul(x, x), { profilePrefix: join(folder, 'ops') });
     await f(tf.ones([4, 4]) as tf.Tensor2D);
@@ -452,6 +453,17 @@ describe('engines', () => {
     await useEngine('onnxruntime');
     expect(numbers(await g(tf.tensor1d([1])))).toEqual([2]);
     expect(g.traces).toBe(1);
+  });
+
+  it('tensorflow, where it is not installed, is refused with the command that installs it', async ({ skip }) => {
+    const installed = await Promise.any(['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'].map((name) => import(name))).then(
+      () => true,
+      () => false,
+    );
+    skip(installed, 'TensorFlow is installed here');
+    await expect(useEngine('tensorflow')).rejects.toThrow(/E_OPTIONAL.*tfjs-node-gpu.*npm install @tensorflow\/tfjs-node/s);
+    expect(engineInUse()).toBe('onnxruntime');
+    await expect(compile((x: tf.Tensor) => x, { engine: 'tensorflow' })(tf.ones([1]))).rejects.toThrow(/E_OPTIONAL/);
   });
 
   it('an unknown or missing one is named', async () => {

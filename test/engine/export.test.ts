@@ -161,6 +161,18 @@ describe('an exported file', () => {
     await session.release();
   });
 
+  it('keeps names apart: those of the caller, of variables and of what is computed between', async () => {
+    const v = tf.variable(tf.tensor1d([3, 4]), true, 'export/names/scale');
+    const bytes = await exportOnnx((x: tf.Tensor) => [tf.sin(tf.mul(x, v)), tf.cos(tf.mul(x, v))], [float(2)], { inputNames: ['v2'], outputNames: ['v3', 'c1'] });
+    expect(Buffer.from(bytes).includes('export_names_scale')).toBe(true);
+    const runtime = await loadRuntime();
+    const session = await runtime.createSession(bytes);
+    const outputs = await session.run({ v2: runtime.tensor('float32', Float32Array.of(1, 0), [2]) }, { v3: null, c1: null });
+    expect(Array.from(outputs.v3!.data as Float32Array, (y) => y.toFixed(4))).toEqual(['0.1411', '0.0000']);
+    expect(Array.from(outputs.c1!.data as Float32Array, (y) => y.toFixed(4))).toEqual(['-0.9900', '1.0000']);
+    await session.release();
+  });
+
   it('is the same bytes every time and leaves no tensors behind', async () => {
     const v = tf.variable(tf.ones([3]));
     const write = (): Promise<Uint8Array> => exportOnnx((x: tf.Tensor) => tf.mul(x, v), [float(1, 3)], { dynamicAxes: { input: { 0: 'n' } } });
