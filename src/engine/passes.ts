@@ -4,7 +4,7 @@ import { reachable } from './graph.js';
 import type { Attribute, Value } from './graph.js';
 import type { Lower } from './lowering.js';
 import { ALGEBRA } from './passes-algebra.js';
-import { FUSION } from './passes-fusion.js';
+import { FUSION, SPLITTING } from './passes-fusion.js';
 
 /** A node about to be rebuilt. */
 export interface Site {
@@ -23,7 +23,7 @@ export type Rule = (g: Lower, site: Site) => Value | undefined;
 /** Rewrites what `outputs` compute. The values returned take their places, in order. */
 export function optimize(g: Lower, outputs: readonly Value[]): Value[] {
   let current = [...outputs];
-  for (const rules of [ALGEBRA, ALGEBRA, FUSION, FUSION]) current = rewrite(g, current, rules);
+  for (const rules of [ALGEBRA, ALGEBRA, FUSION, FUSION, SPLITTING]) current = rewrite(g, current, rules);
   return current;
 }
 

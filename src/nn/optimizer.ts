@@ -36,18 +36,26 @@ export function adamW(params: Params, slots: Params, grads: Record<string, tf.Te
   const [rate, correct1, correct2] = tf.unstack(hyper) as [tf.Scalar, tf.Scalar, tf.Scalar];
   const squares = Object.keys(params).map((name) => tf.sum(tf.square(grads[name]!)));
   const norm = tf.sqrt(tf.addN(squares)) as tf.Scalar;
-  const scale = config.clip > 0 ? tf.minimum(1, tf.div(config.clip, tf.add(norm, 1e-6))) : undefined;
+  // All that is the same for every element is worked out on scalars: each pass over the weights costs.
+  const scale = config.clip > 0 ? tf.minimum(1, tf.div(config.clip, tf.add(norm, 1e-6))) : tf.scalar(1);
+  const share1 = tf.mul(scale, 1 - config.beta1);
+  const share2 = tf.mul(tf.square(scale), 1 - config.beta2);
+  const deviation = tf.sqrt(correct2);
+  const epsilon = tf.div(config.epsilon, deviation);
+  const step = tf.div(tf.mul(rate, correct1), deviation);
+  const kept = tf.sub(1, tf.mul(rate, config.weightDecay));
   for (const [name, param] of Object.entries(params)) {
-    const gradient = scale ? tf.mul(grads[name]!, scale) : grads[name]!;
+    const gradient = grads[name]!;
     const m = slots[`m.${name}`]!;
     const v = slots[`v.${name}`]!;
-    const newM = tf.add(tf.mul(m, config.beta1), tf.mul(gradient, 1 - config.beta1));
-    const newV = tf.add(tf.mul(v, config.beta2), tf.mul(tf.square(gradient), 1 - config.beta2));
-    const step = tf.div(tf.mul(newM, correct1), tf.add(tf.sqrt(tf.mul(newV, correct2)), config.epsilon));
-    const decayed = config.weightDecay > 0 && param.rank >= 2 ? tf.add(step, tf.mul(param, config.weightDecay)) : step;
+    const newM = tf.add(tf.mul(m, config.beta1), tf.mul(gradient, share1));
+    const newV = tf.add(tf.mul(v, config.beta2), tf.mul(tf.square(gradient), share2));
+    // rate * (newM * correct1) / (sqrt(newV * correct2) + epsilon), both corrections in the scalars.
+    const update = tf.mul(tf.div(newM, tf.add(tf.sqrt(newV), epsilon)), step);
+    const decayed = config.weightDecay > 0 && param.rank >= 2 ? tf.mul(param, kept) : param;
     m.assign(newM);
     v.assign(newV);
-    param.assign(tf.sub(param, tf.mul(decayed, rate)));
+    param.assign(tf.sub(decayed, update));
   }
   return norm;
 }

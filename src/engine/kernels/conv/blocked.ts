@@ -31,12 +31,18 @@ function blockedConv(g: Lower, x: Value, weights: Value, shape: readonly number[
   return g.op('Conv', [x, weights], { dtype: 'float32', shape }, attributes, NCHWC);
 }
 
+/** Filters [.., in, out] for `count` convolutions, blocked: [count, out / b, in / b, taps, b of in, b of out]. */
+function blockWeights(g: Lower, filters: Value, count: number, taps: number, inChannels: number, outChannels: number): Value {
+  const b = g.target.nchwcBlock;
+  const split = g.reshape(filters, [count, taps, inChannels / b, b, outChannels / b, b]);
+  return g.transpose(split, [0, 4, 2, 1, 3, 5]);
+}
+
 /** x [B, H, W, Ci] * filter [kh, kw, Ci, Co] -> [B, H', W', Co]. */
 export function convByBlocks(g: Lower, x: Value, filter: Value, c: ConvGeometry): Value {
-  const b = g.target.nchwcBlock;
   const [kh, kw] = c.kernel;
-  const split = g.reshape(filter, [kh, kw, c.inChannels / b, b, c.outChannels / b, b]);
-  const weights = g.reshape(g.transpose(split, [4, 2, 0, 1, 3, 5]), [c.outChannels, c.inChannels, kh, kw]);
+  const blocked = blockWeights(g, filter, 1, kh * kw, c.inChannels, c.outChannels);
+  const weights = g.reshape(blocked, [c.outChannels, c.inChannels, kh, kw]);
   return fromBlocked(g, blockedConv(g, toBlocked(g, x), weights, [c.batch, c.outChannels, c.outHeight, c.outWidth], convAttributes(c)));
 }
 
@@ -92,15 +98,14 @@ export function inputGradientByBlocks(g: Lower, dy: Value, filter: Value, c: Con
   return phases.length === 1 ? parts[0]! : weave(g, parts, [c.batch, c.inHeight, c.inWidth, c.inChannels]);
 }
 
-/** Blocked weights of every phase, with input and output channels swapped: each [Ci/b, Co/b, taps, b of Co, b of Ci]. */
+/** Blocked weights of every phase, with input and output channels swapped. */
 function phaseWeights(g: Lower, filter: Value, phases: Phase[], c: ConvGeometry): Value[] {
-  const b = g.target.nchwcBlock;
   const order = Int32Array.from(phases.flatMap(({ taps }) => taps));
-  const all = g.reshape(filter, [c.kernel[0] * c.kernel[1], c.inChannels * c.outChannels]);
+  const all = g.reshape(filter, [c.kernel[0] * c.kernel[1], c.inChannels, c.outChannels]);
   const sorted = order.length === 1 ? all : g.gather(all, g.constant('int32', [order.length], order), 0);
-  const taps = phases[0]!.taps.length;
-  const split = g.reshape(sorted, [phases.length, taps, c.inChannels / b, b, c.outChannels / b, b]);
-  const blocked = g.transpose(split, [0, 2, 4, 1, 5, 3]);
+  // Two transposes that move whole rows beat one that moves single numbers.
+  const swapped = g.transpose(sorted, [0, 2, 1]);
+  const blocked = blockWeights(g, swapped, phases.length, phases[0]!.taps.length, c.outChannels, c.inChannels);
   return phases.map((_, i) => g.slice(blocked, [i, 0, 0, 0, 0, 0], blocked.shape.with(0, 1)));
 }
 

@@ -81,8 +81,8 @@ export function mirror(c: ConvGeometry): ConvGeometry {
 function mirroredFilterGradient(g: Lower, x: Value, dy: Value, c: ConvGeometry): Value {
   const taps = c.kernel[0] * c.kernel[1];
   const rows = g.reshape(x, [c.batch * c.inHeight * c.inWidth, c.inChannels]);
-  const dw = g.reshape(g.matMul(rows, patches(g, dy, mirror(c)), true, false), [c.inChannels, taps, c.outChannels]);
-  return g.reshape(reverseTaps(g, g.transpose(dw, [1, 0, 2])), [c.kernel[0], c.kernel[1], c.inChannels, c.outChannels]);
+  const dw = g.reshape(g.matMul(patches(g, dy, mirror(c)), rows, true, false), [taps, c.outChannels, c.inChannels]);
+  return g.reshape(reverseTaps(g, g.transpose(dw, [0, 2, 1])), [c.kernel[0], c.kernel[1], c.inChannels, c.outChannels]);
 }
 
 /** Gradient with respect to the input of a dense convolution, from the patches of dy. */
