@@ -1,0 +1,23 @@
+import { describe, expect, it } from 'vitest';
+import { codecFamily } from '../../src/registry.js';
+import { tokenizerConformance } from '../conformance/tokenizer.js';
+import { TINY_CODEC } from '../support/tiny.js';
+
+tokenizerConformance('vqvae', TINY_CODEC);
+
+describe('the VQ-VAE config', () => {
+  const parse = (json: Record<string, unknown>): unknown => codecFamily('vqvae').parseConfig({ ...TINY_CODEC, ...json });
+
+  it('refuses sizes that are no multiple of the downsampling', () => {
+    expect(() => parse({ height: 9 })).toThrow(/E_CONFIG vqvae: .*multiples of downsample/);
+  });
+
+  it('names a field it does not know', () => {
+    expect(() => parse({ hiden: 8 })).toThrow(/E_CONFIG.*hiden/);
+  });
+
+  it.each([2, 4, 8, 16])('codes a picture at one %ith of its side', (downsample) => {
+    const config = parse({ height: 32, width: 16, downsample });
+    expect(codecFamily('vqvae').maps(config)[0]!.shape).toEqual([32 / downsample, 16 / downsample]);
+  });
+});
