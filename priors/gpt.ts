@@ -51,7 +51,7 @@ export function vocabulary(c: GptConfig): { start: number; classes: number; text
 
 const normal = (std: number): Init => ({ kind: 'normal', std });
 
-/** GPT-2's parameters and initialisation: N(0, 0.02), projections into the residual stream scaled by 1 / sqrt(2 nLayer). */
+/** GPT-2's parameters and initialisation: N(0, 0.02), projections into the residual stream scaled by 1 / sqrt(2 nLayer); positions of codes as sums of a row and a column. */
 export function specs(c: GptConfig): ParamSpecs {
   const E = c.nEmbd;
   const projection = normal(0.02 / Math.sqrt(2 * c.nLayer));
@@ -69,7 +69,10 @@ export function specs(c: GptConfig): ParamSpecs {
     ...dense(`h.${i}.mlp.c_proj`, 4 * E, E, projection),
   }));
   return Object.assign(
-    { 'wte.weight': { shape: [vocabulary(c).size, E], init: normal(0.02) }, 'wpe.weight': { shape: [prefixLength(c) + codeCount(c), E], init: normal(0.02) } },
+    {
+      'wte.weight': { shape: [vocabulary(c).size, E], init: normal(0.02) },
+      'wpe.weight': { shape: [prefixLength(c) + codeCount(c), E], init: { kind: 'grid', std: 0.02, offset: prefixLength(c), width: c.codes.shape.at(-1)! } },
+    },
     ...layers,
     norm('ln_f'),
   ) as ParamSpecs;

@@ -17,11 +17,11 @@ export function conv(p: Params, name: string, x: tf.Tensor4D, stride = 1): tf.Te
 }
 
 /** Weights of a transposed convolution: kernel [kh, kw, out, in]. */
-export function convTransposeSpecs(name: string, size: number, stride: number, inChannels: number, outChannels: number): ParamSpecs {
+export function convTransposeSpecs(name: string, size: number, stride: number, inChannels: number, outChannels: number, gain = 1): ParamSpecs {
   // Each output position is reached by (size / stride)^2 taps of every input channel.
   const fanIn = (size / stride) ** 2 * inChannels;
   return {
-    [`${name}.weight`]: { shape: [size, size, outChannels, inChannels], init: heUniform(fanIn) },
+    [`${name}.weight`]: { shape: [size, size, outChannels, inChannels], init: heUniform(fanIn, gain) },
     [`${name}.bias`]: { shape: [outChannels], init: ZEROS },
   };
 }
@@ -38,7 +38,8 @@ export function convTranspose(p: Params, name: string, x: tf.Tensor4D, stride: n
 export function residualStackSpecs(name: string, layers: number, channels: number, inner: number): ParamSpecs {
   return Object.assign({}, ...Array.from({ length: layers }, (_, i) => ({
     ...convSpecs(`${name}.${i}.conv3`, 3, channels, inner),
-    ...convSpecs(`${name}.${i}.conv1`, 1, inner, channels),
+    // A block starts close to the identity.
+    ...convSpecs(`${name}.${i}.conv1`, 1, inner, channels, 0.3),
   }))) as ParamSpecs;
 }
 

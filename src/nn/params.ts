@@ -3,13 +3,20 @@ import type { NamedTensors } from '../checkpoint/tensors.js';
 import { hostValues, tf } from '../engine/index.js';
 import { CorruptError } from '../errors.js';
 import { fillNormal, fillUniform, streamId } from '../rng.js';
+import type { RngKey } from '../rng.js';
 import { sameShape, sizeOf } from '../shape.js';
 
 /** Trainable weights or running statistics by name, e.g. `h.0.attn.c_attn.weight`. */
 export type Params = Record<string, tf.Variable>;
 
-/** How a parameter starts. `uniform` is in [-bound, bound], `normal` has the given standard deviation. */
-export type Init = { kind: 'constant'; value: number } | { kind: 'uniform'; bound: number } | { kind: 'normal'; std: number };
+/** How a parameter starts. */
+export type Init =
+  | { kind: 'constant'; value: number }
+  /** In [-bound, bound]. */
+  | { kind: 'uniform'; bound: number }
+  | { kind: 'normal'; std: number }
+  /** A table [rows, E] of positions: normal up to row `offset`, then a grid in which a cell is the sum of a vector of its row and one of its column. */
+  | { kind: 'grid'; std: number; offset: number; width: number };
 
 export interface ParamSpec {
   shape: number[];
@@ -41,7 +48,23 @@ function initialValues(name: string, shape: number[], init: Init, seed: number):
       return fillUniform(key, values).map((u) => (2 * u - 1) * init.bound);
     case 'normal':
       return fillNormal(key, values).map((z) => z * init.std);
+    case 'grid':
+      return gridTable(key, shape, init);
   }
+}
+
+/** Cells of one row, or of one column, start alike: the model need not learn from scratch that positions form a grid. */
+function gridTable(key: RngKey, [rows, size]: number[], { std, offset, width }: Extract<Init, { kind: 'grid' }>): Float32Array {
+  const table = fillNormal(key, new Float32Array(rows! * size!));
+  const ofRow = fillNormal({ ...key, step: 1 }, new Float32Array(rows! * size!));
+  const ofColumn = fillNormal({ ...key, step: 2 }, new Float32Array(width * size!));
+  return table.map((z, i) => {
+    const cell = Math.floor(i / size!) - offset;
+    if (cell < 0) return std * z;
+    const column = (cell % width) * size! + (i % size!);
+    const row = Math.floor(cell / width) * size! + (i % size!);
+    return std * Math.SQRT1_2 * (ofRow[row]! + ofColumn[column]!);
+  });
 }
 
 /** Copies of the current values, for checkpoints and fingerprints. */
