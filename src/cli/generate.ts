@@ -20,6 +20,7 @@ interface Flags {
   batchSize?: number;
   prime?: string;
   primeRows?: number;
+  json?: boolean;
 }
 
 const EXAMPLE = `
@@ -56,7 +57,7 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
   const prompts: Prompt[] = texts.length > 0 ? texts : [null];
   await session.startEngine();
   const sdk = await import('../sdk/generate.js');
-  const { out, prior, codec, force, prime, primeRows, ...sampling } = flags;
+  const { out, prior, codec, force, prime, primeRows, json: _json, ...sampling } = flags;
   const total = prompts.length * flags.n;
   const progress = session.progress({ label: 'generate', total, unit: 'pictures' });
   const options: SamplingOptions = { ...sampling, signal: session.signal, onProgress: (fraction) => progress.update(Math.floor(fraction * total)) };

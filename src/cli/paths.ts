@@ -1,6 +1,7 @@
 // Paths, checked before anything is loaded and before anything is written.
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { refuseForeignFormat } from '../checkpoint/safetensors.js';
 import { UsageError } from '../errors.js';
 import { acquireLock, guarded, isTemporary } from '../files.js';
 import type { OutputFlags } from './options.js';
@@ -36,8 +37,8 @@ const MODEL_FILES = ['model.json', '.commit.json'];
 
 function expectOneOf(flag: string, path: string, files: readonly string[]): void {
   expectExisting(flag, path);
-  // A file of another framework is refused with advice where it is opened.
-  if (files.some((file) => existsSync(join(path, file))) || !statSync(path).isDirectory()) return;
+  if (files.some((file) => existsSync(join(path, file)))) return;
+  if (!statSync(path).isDirectory()) refuseForeignFormat(path);
   throw new UsageError('E_NOT_A_MODEL', `${flag} ${path}: expected a model directory with model.json, found none. Give the directory that training wrote.`);
 }
 

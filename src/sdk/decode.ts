@@ -50,7 +50,8 @@ export async function decodeTokens(options: DecodeTokensOptions): Promise<{ out:
           if (options.signal?.aborted) throw new AbortedError('E_ABORTED', `decode: stopped after ${done} of ${total} pictures, which are in ${out}.`);
           const samples = reader.readBatch(name, Array.from({ length: Math.min(BATCH, size - first) }, (_, i) => first + i));
           rows.push(...(await writeBatch(join(out, name), samples, codec, reader.classes)));
-          options.onProgress?.((done += samples.length), total);
+          done += samples.length;
+          options.onProgress?.(done, total);
         }
         if (rows.length > 0) writeFileAtomic(join(out, name, 'metadata.jsonl'), rows.join(''));
       }

@@ -28,7 +28,8 @@ export type PicturesCard = z.infer<typeof cardSchema>;
 /** Writes the card of a folder of pictures, its last file. */
 export function writePicturesCard(directory: string, made: Omit<PicturesCard, 'format' | 'version' | 'fingerprint'>): void {
   const card = { format: 'tesserae-pictures' as const, version: '1.0' as const, ...made };
-  writeFileAtomic(join(directory, PICTURES_CARD), formatJson({ ...card, fingerprint: sha256(canonicalJson(card)) }));
+  const complete = cardSchema.parse({ ...card, fingerprint: sha256(canonicalJson(card)) });
+  writeFileAtomic(join(directory, PICTURES_CARD), formatJson(complete));
 }
 
 export function hasPicturesCard(directory: string): boolean {

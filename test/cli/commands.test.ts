@@ -1,0 +1,190 @@
+// The four jobs and everything around them, from the command line.
+import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { linesOf, run, sha256Of, succeed, temporaryFolder, writeInputs, writeModels } from './support.js';
+
+const folder = temporaryFolder();
+const world = folder.path;
+const at = (name: string): string => join(world, name);
+
+beforeAll(async () => {
+  await writeInputs(world);
+  await writeModels(world);
+}, 120_000);
+afterAll(folder.remove);
+
+/** The one JSON object a command prints; what it shows on stderr is for people. */
+async function json(args: string[]): Promise<Record<string, unknown>> {
+  const { stdout } = await succeed(world, [...args, '--json']);
+  expect(linesOf(stdout)).toHaveLength(1);
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+const HASH = expect.stringMatching(/^[0-9a-f]{64}$/);
+const NUMBER = expect.any(Number);
+
+describe('train, tokenize, train, generate', () => {
+  it('leave models with cards, metrics, checkpoints and reports', () => {
+    for (const model of ['codec', 'prior']) {
+      const names = readdirSync(at(model));
+      expect(names).toEqual(expect.arrayContaining(['model.json', 'model.safetensors', 'metrics.jsonl', 'checkpoints', 'report.html']));
+      expect(readdirSync(join(at(model), 'checkpoints'))).toHaveLength(2);
+    }
+    expect(existsSync(at('prior/tokenizer.json'))).toBe(true);
+  });
+
+  it('draw one picture or a labeled grid into a .png, and files into a directory', async () => {
+    expect(await json(['generate', 'a small red circle', '--prior', 'prior', '--out', 'one.png'])).toMatchObject({ pictures: 1, files: ['one.png'] });
+    expect(await sharp(at('one.png')).metadata()).toMatchObject({ width: 16, height: 16 });
+    await succeed(world, ['generate', 'a small red circle', 'a large blue square', '--prior', 'prior', '--out', 'grid.png', '-n', '2', '--cfg', '2', '--top-k', '8', '--top-p', '0.9', '--temperature', '0.8']);
+    expect((await sharp(at('grid.png')).metadata()).width).toBe(2 + 2 * (16 + 2));
+    expect(await json(['generate', 'a small red circle', '--prior', 'prior', '--out', 'many', '-n', '3'])).toMatchObject({ files: ['many/00000.png', 'many/00001.png', 'many/00002.png'] });
+    expect(await json(['inspect', 'many'])).toMatchObject({ kind: 'pictures', fingerprint: HASH, made: { command: 'generate', pictures: 3, prompts: ['a small red circle'], sampling: { n: 3, seed: 0 } } });
+  });
+
+  it('draw the same for the same seed, whatever the batch, and something else for another', async () => {
+    const draw = async (out: string, ...more: string[]): Promise<string> => {
+      await succeed(world, ['generate', 'a large green triangle', '--prior', 'prior', '--out', out, '-n', '4', ...more]);
+      return sha256Of(at(out));
+    };
+    const first = await draw('s0.png');
+    expect(await draw('s1.png', '--batch-size', '3')).toBe(first);
+    expect(await draw('s2.png', '--seed', '1')).not.toBe(first);
+  });
+
+  it('continue the picture they are primed with', async () => {
+    const draw = ['generate', 'a small red circle', '--prior', 'prior', '--temperature', '0'];
+    await succeed(world, [...draw, '--out', 'unprimed.png']);
+    await succeed(world, [...draw, '--out', 'primed.png', '--prime', 'data/shape-00000.png', '--prime-rows', '3']);
+    expect(sha256Of(at('primed.png'))).not.toBe(sha256Of(at('unprimed.png')));
+  });
+
+  it('refuse a prompt for a prior that listens to nothing, and draw without one', async () => {
+    await succeed(world, ['train', 'prior', '--tokens', 'tokens', '--out', 'deaf', '--config', 'prior.json', '--steps', '2', '--conditioning', 'none']);
+    const refused = await run(world, ['generate', 'a cat', '--prior', 'deaf', '--out', 'deaf.png']);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringMatching(/^E_PROMPT prompt "a cat": expected none for deaf/) });
+    await succeed(world, ['generate', '--prior', 'deaf', '--out', 'deaf.png']);
+  });
+
+  it('write shards that do not depend on the number of workers', async () => {
+    await succeed(world, ['tokenize', '--data', 'data', '--codec', 'codec', '--out', 'tokens-2', '--workers', '2']);
+    const parts = readdirSync(at('tokens')).filter((name) => name.startsWith('part-'));
+    expect(parts).toHaveLength(2);
+    for (const file of [...parts, 'manifest.json']) expect(sha256Of(at(`tokens-2/${file}`))).toBe(sha256Of(at(`tokens/${file}`)));
+  });
+});
+
+describe('eval', () => {
+  it('prints the measures of a codec on held-out pictures', async () => {
+    const evaluation = await json(['eval', 'codec', '--codec', 'codec', '--data', 'data']);
+    expect(evaluation).toMatchObject({ samples: NUMBER, nmse: NUMBER, psnr: NUMBER, ssim: NUMBER, bitsPerPixel: (16 * 4) / 256, maps: [{ name: 'codes', shape: [4, 4], vocabSize: 16, used: NUMBER, usage: NUMBER, entropyRatio: NUMBER, perplexity: NUMBER }] });
+    const { metrics } = JSON.parse(readFileSync(at('codec/model.json'), 'utf8')) as { metrics: { nmse: number } };
+    expect(evaluation.nmse).toBeCloseTo(metrics.nmse, 6);
+    expect(await json(['eval', 'codec', '--codec', 'codec', '--data', 'data', '--split', 'all'])).toMatchObject({ samples: 60 });
+  });
+
+  it('prints the cross-entropy of a prior in nats and bits', async () => {
+    const { natsPerCode, bitsPerCode, accuracy } = (await json(['eval', 'prior', '--prior', 'prior', '--tokens', 'tokens'])) as Record<string, number>;
+    expect(bitsPerCode).toBeCloseTo(natsPerCode! / Math.LN2, 10);
+    expect(accuracy).toBeGreaterThanOrEqual(0);
+    expect(accuracy).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('decode, export, repair', () => {
+  it('turns tokens back into a dataset with the captions', async () => {
+    expect(await json(['decode', '--tokens', 'tokens', '--out', 'decoded'])).toMatchObject({ pictures: 60 });
+    expect(await json(['inspect', 'decoded'])).toMatchObject({ kind: 'pictures', made: { command: 'decode', pictures: 60 } });
+    const { samples, captions } = (await json(['inspect', 'decoded/train'])) as { samples: Record<string, number>; captions: { samples: number } };
+    expect(samples.train! + samples.test!).toBe(captions.samples);
+    expect(await json(['decode', '--tokens', 'tokens', '--codec', 'codec', '--split', 'test', '--limit', '2', '--out', 'decoded-2'])).toMatchObject({ pictures: 2 });
+  });
+
+  it('writes ONNX files with a card, which inspect verifies', async () => {
+    await json(['export', 'codec', '--out', 'onnx']);
+    expect(await json(['inspect', 'onnx'])).toMatchObject({ kind: 'export', model: { kind: 'codec', name: 'vqvae' }, functions: [{ name: 'encoder' }, { name: 'decoder' }] });
+  });
+
+  it('saves the intact records of damaged tokens', async () => {
+    const { recovered } = (await json(['repair', 'tokens', '--out', 'repaired'])) as { recovered: Record<string, number> };
+    expect(recovered.train! + recovered.test!).toBe(60);
+    await succeed(world, ['decode', '--tokens', 'repaired', '--out', 'decoded-repaired', '--limit', '1']);
+  });
+});
+
+describe('inspect', () => {
+  it.each([
+    ['data', 'dataset'],
+    ['codec', 'codec'],
+    ['prior', 'prior'],
+    ['tokens', 'tokens'],
+    ['tokens/manifest.json', 'tokens'],
+    ['data/shape-00000.png', 'picture'],
+  ])('knows %s as %s', async (path, kind) => {
+    expect(await json(['inspect', path])).toMatchObject({ kind, fingerprint: HASH });
+  });
+
+  it('tells people the same in lines, first of all what it is', async () => {
+    const { stdout } = await succeed(world, ['inspect', 'tokens']);
+    expect(stdout).toMatch(/^tokens [0-9a-f]{12} {2}tokens\n {2}samples +\d+ train, \d+ test\n/);
+  });
+
+  it('names the damage in tokens, and exits 4', async () => {
+    cpSync(at('tokens'), at('damaged'), { recursive: true });
+    const part = readFileSync(at('damaged/part-00000.msgpack'));
+    part[2000]! ^= 1;
+    writeFileSync(at('damaged/part-00000.msgpack'), part);
+    const { code, stdout, stderr } = await run(world, ['inspect', 'damaged', '--json']);
+    expect(code).toBe(4);
+    expect(JSON.parse(stdout)).toMatchObject({ kind: 'tokens', fingerprint: HASH, health: { ok: false, problem: expect.stringContaining('part-00000.msgpack#') } });
+    expect(linesOf(stderr)).toEqual([expect.stringMatching(/^E_SHARD_RECORD damaged.part-00000\.msgpack#\d+@\d+/)]);
+  });
+});
+
+describe('the surroundings', () => {
+  it('print help with the presets and an example on stdout', async () => {
+    const { stdout, stderr } = await succeed(world, ['train', 'codec', '--help']);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/Presets:\n {2}default +Color pictures/);
+    expect(stdout).toMatch(/Example:\n {2}tesserae train codec --data/);
+    const all = await succeed(world, ['--help']);
+    for (const command of ['demo', 'train', 'eval', 'tokenize', 'generate', 'decode', 'inspect', 'export', 'doctor']) expect(all.stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+  });
+
+  it('print the version', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    expect((await succeed(world, ['--version'])).stdout).toBe(`${version}\n`);
+  });
+
+  it('keep progress off stdout', async () => {
+    const { stdout, stderr } = await succeed(world, ['train', 'codec', '--data', 'data', '--out', 'quiet', '--config', 'codec.json', '--steps', '2', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ kind: 'codec', fingerprint: HASH, metrics: { nmse: NUMBER } });
+    expect(stderr).toMatch(/train codec +100% +2\/2 steps/);
+  });
+
+  it('end quietly when the reader of stdout leaves', async () => {
+    const { code, stderr } = await run(world, ['--help'], { shell: (command) => `set -o pipefail; ${command} | head -n 1 > /dev/null` });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    // The reader is gone before the first byte: the write itself fails.
+    const gone = await run(world, ['inspect', 'codec'], { shell: (command) => `set -o pipefail; ${command} | true` });
+    expect({ code: gone.code, stderr: gone.stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  it('train on the engine and the threads asked for', async () => {
+    const args = ['train', 'codec', '--data', 'data', '--config', 'codec.json', '--steps', '2', '--json', '--threads', '1'];
+    const native = await json([...args, '--out', 'native']);
+    const reference = await json([...args, '--out', 'reference', '--engine', 'reference']);
+    const nmse = (result: Record<string, unknown>): number => (result.metrics as { nmse: number }).nmse;
+    // Two steps in float32 by different orders of summation.
+    expect(nmse(reference)).toBeCloseTo(nmse(native), 2);
+    expect(reference.fingerprint).not.toBe(native.fingerprint);
+  });
+});
+
+it('doctor says what works and how fast', async () => {
+  const found = await json(['doctor']);
+  expect(found).toMatchObject({ kind: 'doctor', ok: true, node: process.versions.node, engines: { onnxruntime: { ok: true }, reference: { ok: true } }, pictures: { ok: true } });
+  for (const value of Object.values(found.speed as Record<string, number>)) expect(value).toBeGreaterThan(0);
+});

@@ -1,0 +1,167 @@
+// Runs that are stopped: by kill -9, by signals, by a full disk, by another process. What was committed survives, and
+// --resume ends with the bytes of a run that nothing disturbed.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CODEC_SETTINGS, linesOf, run, sha256Of, start, succeed, temporaryFolder, until, writeInputs, writeTokens } from './support.js';
+
+const folder = temporaryFolder();
+const world = folder.path;
+const at = (...names: string[]): string => join(world, ...names);
+
+beforeAll(async () => {
+  await writeInputs(world);
+  // Steps enough to be stopped among them.
+  writeFileSync(at('long.json'), JSON.stringify({ ...CODEC_SETTINGS, training: { ...CODEC_SETTINGS.training, steps: 150, checkpointEvery: 10 } }));
+  await writeTokens(world);
+}, 120_000);
+afterAll(folder.remove);
+
+const trainCodec = (out: string): string[] => ['train', 'codec', '--data', 'data', '--out', out, '--config', 'long.json'];
+const trainPrior = (out: string): string[] => ['train', 'prior', '--tokens', 'tokens', '--out', out, '--config', 'prior.json', '--steps', '80'];
+const tokenize = (out: string): string[] => ['tokenize', '--data', 'data', '--codec', 'codec', '--out', out];
+
+const checkpoints = (out: string): string[] => (existsSync(at(out, 'checkpoints')) ? readdirSync(at(out, 'checkpoints')).filter((name) => /^step-\d+$/.test(name)) : []);
+
+/** sha256 of what a run is for; not of metrics.jsonl, whose means of ten steps begin anew at a resumption. */
+function resultOf(out: string): Record<string, string> {
+  const names = ['model.json', 'model.safetensors', 'tokenizer.json', 'manifest.json', ...readdirSync(at(out)).filter((name) => name.startsWith('part-'))];
+  return Object.fromEntries(names.filter((name) => existsSync(at(out, name))).map((name) => [name, sha256Of(at(out, name))]));
+}
+
+/** Kills the run each time a condition holds, then resumes it; at last lets it end. @returns how often it was still running. */
+async function killAndResume(args: string[], moments: readonly (() => Promise<void>)[]): Promise<number> {
+  let killed = 0;
+  for (const moment of moments) {
+    const { child, finished } = start(world, killed > 0 ? [...args, '--resume'] : args);
+    await Promise.race([moment(), finished]);
+    child.kill('SIGKILL');
+    if ((await finished).signal === 'SIGKILL') killed++;
+  }
+  await succeed(world, [...args, '--resume']);
+  return killed;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('after kill -9, --resume ends with the bytes of an undisturbed run:', () => {
+  it('train codec', async () => {
+    await succeed(world, trainCodec('codec-whole'));
+    const moments = [0, 7, 13].map((ms, i) => async () => {
+      const before = checkpoints('codec-killed').join();
+      await until(() => checkpoints('codec-killed').length > 0 && checkpoints('codec-killed').join() !== (i === 0 ? '' : before), 'a checkpoint');
+      await pause(ms);
+    });
+    expect(await killAndResume(trainCodec('codec-killed'), moments)).toBeGreaterThan(0);
+    expect(resultOf('codec-killed')).toEqual(resultOf('codec-whole'));
+    expect(Object.keys(resultOf('codec-whole'))).toEqual(['model.json', 'model.safetensors']);
+  });
+
+  it('train prior', async () => {
+    await succeed(world, trainPrior('prior-whole'));
+    const moments = [3, 11].map((ms) => async () => {
+      const before = checkpoints('prior-killed').join();
+      await until(() => checkpoints('prior-killed').join() !== before, 'a checkpoint');
+      await pause(ms);
+    });
+    expect(await killAndResume(trainPrior('prior-killed'), moments)).toBeGreaterThan(0);
+    expect(resultOf('prior-killed')).toEqual(resultOf('prior-whole'));
+  });
+
+  it('tokenize', async () => {
+    const appears = (pattern: RegExp) => () => until(() => existsSync(at('tokens-killed')) && readdirSync(at('tokens-killed')).some((name) => pattern.test(name)), String(pattern));
+    await killAndResume(tokenize('tokens-killed'), [appears(/^\.tesserae\.lock$/), appears(/^codec$/), appears(/^part-00000\.msgpack/)]);
+    expect(resultOf('tokens-killed')).toEqual(resultOf('tokens'));
+    expect(readdirSync(at('tokens-killed')).filter((name) => name.includes('.tmp-') || name.includes('lock'))).toEqual([]);
+  });
+});
+
+describe('a signal', () => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s finishes the step, saves and exits %i', async (signal, expected) => {
+    const out = `codec-${signal}`;
+    const { child, finished } = start(world, trainCodec(out));
+    await until(() => existsSync(at(out, 'metrics.jsonl')), 'the first ten steps');
+    child.kill(signal);
+    const { code, stdout, stderr } = await finished;
+    expect({ code, stdout }).toEqual({ code: expected, stdout: '' });
+    expect(linesOf(stderr)).toEqual([expect.stringMatching(/^Stopping after this step/), expect.stringMatching(/^E_ABORTED training: stopped after step (\d+) of 150, which is saved\. Continue with --resume\.$/)]);
+    const step = Number(/after step (\d+)/.exec(linesOf(stderr)[1]!)![1]);
+    expect(checkpoints(out).map((name) => Number(name.slice(5)))).toContain(step);
+    if (signal === 'SIGTERM') return;
+    const unfinished = await succeed(world, ['inspect', out, '--json']);
+    expect(JSON.parse(unfinished.stdout)).toMatchObject({ kind: 'run', fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/), model: 'vqvae', step, steps: 150 });
+    await succeed(world, [...trainCodec(out), '--resume']);
+    expect(resultOf(out)).toEqual(resultOf('codec-whole'));
+  });
+
+  it('after a signal ends the run at once', async () => {
+    const { child, finished } = start(world, trainCodec('codec-twice'));
+    await until(() => existsSync(at('codec-twice', 'metrics.jsonl')), 'the first ten steps');
+    // Had the first one been waited for, the exit code would be its own.
+    child.kill('SIGINT');
+    child.kill('SIGTERM');
+    const { code, stderr } = await finished;
+    expect([130, 143]).toContain(code);
+    expect(stderr).not.toContain('E_ABORTED');
+    expect(existsSync(at('codec-twice', '.tesserae.lock'))).toBe(false);
+  });
+});
+
+describe('two processes and one output', () => {
+  it('let one win and the other exit 6, and a dead one’s lock is reclaimed', async () => {
+    const first = start(world, trainCodec('shared'));
+    await until(() => existsSync(at('shared', '.tesserae.lock')), 'the lock');
+    const second = await run(world, trainCodec('shared'));
+    expect(second).toMatchObject({ code: 6, stdout: '' });
+    expect(linesOf(second.stderr)).toEqual([expect.stringMatching(new RegExp(`^E_LOCKED shared: expected to be free, process ${first.child.pid} is writing there`))]);
+    first.child.kill('SIGKILL');
+    await first.finished;
+    expect(existsSync(at('shared', '.tesserae.lock'))).toBe(true);
+    await succeed(world, [...trainCodec('shared'), '--resume']);
+    expect(resultOf('shared')).toEqual(resultOf('codec-whole'));
+  });
+});
+
+describe('a full disk', () => {
+  it('exits 5 with one line, keeps what was there, and a rerun completes', async () => {
+    // No file may grow beyond 4 KiB: the weights do not fit, metrics and locks do.
+    const limited = await run(world, trainCodec('full'), { shell: (command) => `ulimit -f 4; exec ${command}` });
+    expect(limited).toMatchObject({ code: 5, stdout: '' });
+    expect(linesOf(limited.stderr)).toEqual([expect.stringMatching(/^E_(IO|DISK_FULL) full.checkpoints/)]);
+    await succeed(world, [...trainCodec('full'), '--resume']);
+    expect(resultOf('full')).toEqual(resultOf('codec-whole'));
+  });
+
+  it.skipIf(!canMount())('of 64 KiB stops tokenizing with exit 5 and leaves finished tokens intact', async () => {
+    mkdirSync(at('disk'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', at('disk')]);
+    try {
+      writeFileSync(at('disk', 'ballast'), new Uint8Array(40 * 1024));
+      const { code, stderr } = await run(world, tokenize('disk/tokens'));
+      expect(code).toBe(5);
+      expect(linesOf(stderr)).toEqual([expect.stringMatching(/^E_DISK_FULL disk.tokens.*no space left.*Free some space/)]);
+      expect(readFileSync(at('disk', 'ballast'))).toHaveLength(40 * 1024);
+    } finally {
+      execFileSync('umount', [at('disk')]);
+    }
+  });
+});
+
+/** Only root may mount a small disk, and not in every container. */
+function canMount(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  const probe = temporaryFolder();
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', probe.path], { stdio: 'ignore' });
+    execFileSync('umount', [probe.path]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    probe.remove();
+  }
+}
