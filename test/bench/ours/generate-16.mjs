@@ -1,0 +1,3 @@
+import { generationContestant } from './generation.mjs';
+
+export const contestant = () => generationContestant(16);

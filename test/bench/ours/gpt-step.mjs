@@ -1,0 +1,3 @@
+import { gptStep, stepContestant } from './steps.mjs';
+
+export const contestant = () => stepContestant(gptStep());

@@ -1,0 +1,69 @@
+// Our training steps as contestants: the project's own models with the sizes, batches and optimizers of the peers.
+import { compile, randomKey, tf } from '../../../dist/src/engine/index.js';
+import { ADAMW_DEFAULTS, adamW, adamWHyper, adamWSlots, gradients } from '../../../dist/src/nn/optimizer.js';
+import { createParams } from '../../../dist/src/nn/params.js';
+import { fillUniform, streamId } from '../../../dist/src/rng.js';
+import { gptLoss, GptConfigSchema, specs } from '../../../dist/priors/gpt.js';
+import { stateSpecs, trainableSpecs, VqVaeConfigSchema, vqVaeLoss } from '../../../dist/tokenizers/vqvae.js';
+
+const uniform = (count, stream) => fillUniform({ seed: 1, stream: streamId(stream), step: 0 }, new Float32Array(count));
+
+/** Sonnet's CIFAR-10 VQ-VAE: hidden 128, 2 residual layers of 32, K = 512, D = 64, EMA codebook, Adam 3e-4. */
+export function vqvaeStep(batch = 32, size = 32) {
+  const config = VqVaeConfigSchema.parse({ height: size, width: size });
+  const trainable = createParams(trainableSpecs(config), 0);
+  const params = { ...trainable, ...createParams(stateSpecs(config), 0) };
+  const slots = adamWSlots(trainable);
+  const images = tf.tensor4d(uniform(batch * size * size * 3, 'images').map((u) => 2 * u - 1), [batch, size, size, 3]);
+  const step = (images, hyper, key) => {
+    const { result, grads } = gradients(trainable, () => vqVaeLoss(params, images, key, 1 / 3, config));
+    adamW(trainable, slots, grads, hyper, ADAMW_DEFAULTS);
+    return { loss: result.loss };
+  };
+  return { name: 'vqvae_step', step, args: [images, adamWHyper(100, 3e-4, ADAMW_DEFAULTS), randomKey(0, 1)] };
+}
+
+const GPT_ADAMW = { ...ADAMW_DEFAULTS, beta2: 0.96, weightDecay: 0.045, clip: 1 };
+
+/** GPT with 4 layers, d = 256, 8 heads over 256 positions, vocabulary 1024, AdamW clipped at norm 1. */
+export function gptStep(batch = 8, length = 256, vocabSize = 1024) {
+  const config = GptConfigSchema.parse({ codes: { shape: [length], vocabSize }, nLayer: 4, nHead: 8, nEmbd: 256 });
+  const params = createParams(specs(config), 0);
+  const slots = adamWSlots(params);
+  const codes = tf.tensor2d(Int32Array.from(uniform(batch * length, 'codes'), (u) => Math.floor(u * vocabSize)), [batch, length], 'int32');
+  const step = (codes, condition, hyper, key) => {
+    const { result, grads } = gradients(params, () => gptLoss(params, { codes, condition }, key, config));
+    adamW(params, slots, grads, hyper, GPT_ADAMW);
+    return { loss: result.loss };
+  };
+  return { name: 'gpt_step', step, args: [codes, tf.fill([batch, 1], vocabSize, 'int32'), adamWHyper(100, 3e-4, GPT_ADAMW), randomKey(0, 1)] };
+}
+
+/** A compiled step as `peer.mjs` describes contestants. */
+export async function stepContestant({ name, step, args }, threads = 2) {
+  const compiled = compile(step, { name, threads });
+  const once = async () => {
+    const { loss } = await compiled(...args);
+    const value = loss.dataSync()[0];
+    loss.dispose();
+    return value;
+  };
+  let loss = 0;
+  for (let i = 0; i < 3; i++) loss = await once();
+  return {
+    name: 'Tesserae',
+    work: 1,
+    unit: 'step',
+    details: { threads, loss },
+    run: async (blocks) => {
+      const times = [];
+      for (let i = 0; i < blocks; i++) {
+        const start = performance.now();
+        await once();
+        times.push(performance.now() - start);
+      }
+      return times;
+    },
+    close: () => compiled.dispose(),
+  };
+}

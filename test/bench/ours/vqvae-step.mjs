@@ -1,0 +1,3 @@
+import { stepContestant, vqvaeStep } from './steps.mjs';
+
+export const contestant = () => stepContestant(vqvaeStep());
