@@ -63,7 +63,8 @@ function decoderSpecs(c: VqVaeConfig): ParamSpecs {
     {},
     convSpecs('conv', 3, c.quantizer.codeDim, c.hidden),
     residualStackSpecs('residual', c.residualLayers, c.hidden, c.residualHidden),
-    ...widths.map((width, i) => convTransposeSpecs(`up.${i}`, 4, 2, width, widths[i + 1] ?? c.channels)),
+    // The first pictures are faint: an error to learn from, not one to recover from.
+    ...widths.map((width, i) => convTransposeSpecs(`up.${i}`, 4, 2, width, widths[i + 1] ?? c.channels, i === widths.length - 1 ? 0.1 : 1)),
   ) as ParamSpecs;
 }
 
@@ -112,7 +113,7 @@ export interface VqVaeLosses {
  */
 export function vqVaeLoss(p: Params, images: tf.Tensor4D, key: RandomKey, dataVariance: number, c: VqVaeConfig): VqVaeLosses {
   const batch = quantizeForTraining(p, encoderForward(p, images, c), c.quantizer);
-  const reconstruction = decoderForward(p, batch.codes, c);
+  const reconstruction = decoderForward(p, batch.straight, c);
   const nmse = tf.div(tf.mean(tf.squaredDifference(reconstruction, images)), dataVariance) as tf.Scalar;
   updateCodebook(p, batch, key, c.quantizer);
   return { loss: tf.add(nmse, batch.loss), nmse };

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { ShapeError } from '../../src/errors.js';
 import { randomUniform, stopGradient, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
+import { ZEROS } from '../../src/nn/params.js';
 import type { Params, ParamSpecs } from '../../src/nn/params.js';
 
 export const EmaVqConfigSchema = z.strictObject({
@@ -18,18 +19,19 @@ export const EmaVqConfigSchema = z.strictObject({
   emaDecay: z.number().min(0).max(1).default(0.99),
   /** A code used less than this fraction of an even share is restarted; 0 never restarts. */
   restartBelow: z.number().min(0).max(1).default(0.05),
-  /** Price of one nat of code length in units of squared latent distance; above 0 the codes cost fewer bits and are less exact. */
+  /** Price of one nat of code length, in units of the mean squared distance between latents and codes; above 0 the codes cost fewer bits and are less exact. */
   entropyPrice: z.number().min(0).default(0),
 });
 
 export type EmaVqConfig = z.infer<typeof EmaVqConfigSchema>;
 
-/** Running statistics, not trained by gradient: codebook [K, D], count [K] (mean uses a batch), sum [K, D]. */
+/** Running statistics, not trained by gradient: codebook [K, D], count [K] (mean uses a batch), sum [K, D], squared distance of latents to their codes [1]. */
 export function emaVqSpecs({ codebookSize: K, codeDim: D }: EmaVqConfig): ParamSpecs {
   return {
     'quantizer.codebook': { shape: [K, D], init: { kind: 'normal', std: 1 / Math.sqrt(D) } },
     'quantizer.emaCount': { shape: [K], init: { kind: 'constant', value: 1 } },
     'quantizer.emaSum': { shape: [K, D], init: { kind: 'normal', std: 1 / Math.sqrt(D) } },
+    'quantizer.emaDistance': { shape: [1], init: ZEROS },
   };
 }
 
@@ -64,9 +66,9 @@ export function straightThrough<T extends tf.Tensor>(latents: T, codes: tf.Tenso
 /** What coding with each code costs under the running use of the codes. float32 [K]. */
 export function codePrice(p: Params, config: EmaVqConfig): tf.Tensor1D | undefined {
   if (config.entropyPrice === 0) return undefined;
-  const count = p['quantizer.emaCount']!;
-  const smoothed = tf.add(count, 1e-2);
-  return tf.mul(tf.log(tf.div(smoothed, tf.sum(smoothed))), -config.entropyPrice);
+  const smoothed = tf.add(p['quantizer.emaCount']!, 1e-2);
+  const nats = tf.neg(tf.log(tf.div(smoothed, tf.sum(smoothed))));
+  return tf.mul(nats, tf.mul(p['quantizer.emaDistance']!, config.entropyPrice));
 }
 
 /** float32 [B, H, W, D] -> int32 [B, H, W]. */
@@ -83,7 +85,9 @@ export function lookup(p: Params, ids: tf.Tensor): tf.Tensor4D {
 
 export interface QuantizedBatch {
   /** float32 [B, H, W, D]: codes in the forward pass, the latents' gradient in the backward pass. */
-  codes: tf.Tensor4D;
+  straight: tf.Tensor4D;
+  /** float32 [N, D]: the codes, detached. */
+  codes: tf.Tensor2D;
   /** int32 [N]. */
   ids: tf.Tensor1D;
   /** float32 [N, D], detached. */
@@ -97,16 +101,16 @@ export function quantizeForTraining(p: Params, latents: tf.Tensor4D, config: Ema
   const flat = tf.reshape(latents, [-1, config.codeDim]) as tf.Tensor2D; // [N, D]
   const detached = stopGradient(flat);
   const ids = nearestCode(detached, p['quantizer.codebook'] as unknown as tf.Tensor2D, codePrice(p, config));
-  const codes = stopGradient(tf.gather(p['quantizer.codebook']!, ids));
+  const codes = stopGradient(tf.gather(p['quantizer.codebook']!, ids)) as tf.Tensor2D;
   const loss = tf.mul(config.commitment, tf.mean(tf.squaredDifference(flat, codes))) as tf.Scalar;
-  return { codes: tf.reshape(straightThrough(flat, codes), latents.shape), ids, latents: detached, loss };
+  return { straight: tf.reshape(straightThrough(flat, codes), latents.shape), codes, ids, latents: detached, loss };
 }
 
 /**
  * Moves the codebook towards the mean of the latents assigned to each code; restarts codes that died on random latents
  * of this batch. Assigns the quantizer's variables.
  */
-export function updateCodebook(p: Params, batch: Pick<QuantizedBatch, 'ids' | 'latents'>, key: RandomKey, config: EmaVqConfig): void {
+export function updateCodebook(p: Params, batch: QuantizedBatch, key: RandomKey, config: EmaVqConfig): void {
   const { codebookSize: K, emaDecay, restartBelow } = config;
   const rows = batch.latents.shape[0];
   const average = (old: tf.Tensor, now: tf.Tensor): tf.Tensor => tf.add(tf.mul(old, emaDecay), tf.mul(now, 1 - emaDecay));
@@ -123,6 +127,8 @@ export function updateCodebook(p: Params, batch: Pick<QuantizedBatch, 'ids' | 'l
     count = tf.where(dead, tf.fill([K], evenShare), count);
     sum = tf.where(tf.reshape(dead, [K, 1]), tf.mul(fresh, evenShare), sum);
   }
+  const distance = tf.mean(tf.sum(tf.squaredDifference(batch.latents, batch.codes), -1), 0, true); // [1]
+  p['quantizer.emaDistance']!.assign(average(p['quantizer.emaDistance']!, distance) as tf.Tensor1D);
   p['quantizer.emaCount']!.assign(count as tf.Tensor1D);
   p['quantizer.emaSum']!.assign(sum as tf.Tensor2D);
   // Laplace smoothing keeps a code with a vanishing count finite.

@@ -36,13 +36,13 @@ describe('training', () => {
   it('passes the gradient straight through to the latents', () => {
     const p = createParams(emaVqSpecs(CONFIG), 0);
     const weights = tf.randomNormal(latents.shape, 0, 1, 'float32', 6);
-    const gradient = tf.grad((x) => tf.sum(tf.mul(quantizeForTraining(p, x as tf.Tensor4D, CONFIG).codes, weights)))(latents);
+    const gradient = tf.grad((x) => tf.sum(tf.mul(quantizeForTraining(p, x as tf.Tensor4D, CONFIG).straight, weights)))(latents);
     expect(gradient.dataSync()).toEqual(weights.dataSync());
   });
 
   it('pulls latents towards their codes with the commitment loss', () => {
     const p = createParams(emaVqSpecs(CONFIG), 0);
-    const { codes } = quantizeForTraining(p, latents, CONFIG);
+    const { straight: codes } = quantizeForTraining(p, latents, CONFIG);
     const gradient = tf.grad((x) => quantizeForTraining(p, x as tf.Tensor4D, CONFIG).loss)(latents);
     const expected = tf.mul(tf.sub(latents, codes), (2 * CONFIG.commitment) / latents.size);
     // One float32 rounding more in the eager path.
@@ -73,6 +73,18 @@ describe('training', () => {
     const codebook = p['quantizer.codebook']!.arraySync() as number[][];
     const restarted = codebook.filter((code) => rows.has(code.map((v) => v.toFixed(3)).join()));
     expect(restarted.length).toBeGreaterThanOrEqual(7);
+  });
+
+  it('codes in fewer nats at a higher price', () => {
+    const entropyAt = (entropyPrice: number): number => {
+      const config = { ...CONFIG, restartBelow: 0, emaDecay: 0.5, entropyPrice };
+      const p = createParams(emaVqSpecs(config), 0);
+      for (let step = 0; step < 20; step++) updateCodebook(p, quantizeForTraining(p, latents, config), randomKey(0, step), config);
+      const ids = quantizeForTraining(p, latents, config).ids.arraySync();
+      const shares = [...new Set(ids)].map((id) => ids.filter((other) => other === id).length / ids.length);
+      return -shares.reduce((sum, share) => sum + share * Math.log(share), 0);
+    };
+    expect(entropyAt(1)).toBeLessThan(0.8 * entropyAt(0));
   });
 
   it('starts from latents of the data', () => {
