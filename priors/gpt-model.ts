@@ -56,7 +56,7 @@ class GptModel implements PriorModel {
     this.scorer = compile((codes: tf.Tensor2D, condition: tf.Tensor2D) => scoreBatch(params, { codes, condition }, config), { name: 'gpt_score', freeze: true });
     this.prefiller = compile((condition: tf.Tensor2D) => prefill(params, condition, config), { name: 'gpt_prefill', freeze: true });
     this.stepper = compile(
-      (ids: tf.Tensor1D, position: tf.Tensor1D, mask: tf.Tensor1D, keys: tf.Tensor, values: tf.Tensor) => decodeStep(params, ids, position, mask, { keys, values }, config),
+      (ids: tf.Tensor1D, position: tf.Tensor1D, mask: tf.Tensor1D, keys: tf.Tensor[], values: tf.Tensor[]) => decodeStep(params, ids, position, mask, { keys, values }, config),
       { name: 'gpt_step', freeze: true },
     );
   }
@@ -90,7 +90,7 @@ function rowMeans(values: tf.Tensor1D, rows: number): Float32Array {
 
 type Produced = { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor };
 type Prefill = Compiled<[tf.Tensor2D], Produced>;
-type Step = Compiled<[tf.Tensor1D, tf.Tensor1D, tf.Tensor1D, tf.Tensor, tf.Tensor], Produced>;
+type Step = Compiled<[tf.Tensor1D, tf.Tensor1D, tf.Tensor1D, tf.Tensor[], tf.Tensor[]], Produced>;
 
 /** Cache sizes graphs are compiled for: attention costs what the cache can hold, so it grows in steps. */
 const CAPACITIES = [32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048];
@@ -124,14 +124,16 @@ class GptDecoder implements Decoder {
   async step(codes: Int32Array): Promise<Float32Array> {
     this.reserve(this.position + 1);
     const { nLayer, nHead, nEmbd } = this.config;
-    const shape = [nLayer, this.rows, nHead, this.capacity, nEmbd / nHead];
+    const shape = [this.rows, nHead, this.capacity, nEmbd / nHead];
+    const layers = (cache: Float32Array): tf.Tensor[] =>
+      Array.from({ length: nLayer }, (_, i) => tf.tensor(cache.subarray((i * cache.length) / nLayer, ((i + 1) * cache.length) / nLayer), shape));
     const inputs = [
       tf.tensor1d(codes, 'int32'),
       tf.tensor1d([this.position], 'int32'),
       tf.tensor1d(this.mask),
-      tf.tensor(this.keys, shape),
-      tf.tensor(this.values, shape),
-    ] as [tf.Tensor1D, tf.Tensor1D, tf.Tensor1D, tf.Tensor, tf.Tensor];
+      layers(this.keys),
+      layers(this.values),
+    ] as [tf.Tensor1D, tf.Tensor1D, tf.Tensor1D, tf.Tensor[], tf.Tensor[]];
     const produced = await this.stepOnce(...inputs);
     tf.dispose(inputs);
     return this.absorb(produced, 1);
@@ -198,7 +200,7 @@ export const gpt: PriorFamily<GptConfig> = {
         dynamicBatch: false,
       },
       step: {
-        fn: (ids, position, mask, keys, values) => Object.values(decodeStep(p, ids as tf.Tensor1D, position as tf.Tensor1D, mask as tf.Tensor1D, { keys: keys!, values: values! }, c)),
+        fn: (ids, position, mask, keys, values) => Object.values(decodeStep(p, ids as tf.Tensor1D, position as tf.Tensor1D, mask as tf.Tensor1D, { keys: tf.unstack(keys!), values: tf.unstack(values!) }, c)),
         inputs: [
           { name: 'ids', shape: [1], dtype: 'int32' },
           { name: 'position', shape: [1], dtype: 'int32' },

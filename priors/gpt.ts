@@ -150,10 +150,10 @@ export function gptLoss(p: Params, batch: PriorBatch, _key: RandomKey, c: GptCon
   return { loss: tf.add(tf.mul(natsPerCode, c.codeLossWeight / total), tf.mul(text, c.textLossWeight / total)), natsPerCode };
 }
 
-/** Keys and values of the positions read so far: float32 [nLayer, B, H, capacity, E / H] each. */
+/** Keys and values of the positions read so far: for each layer float32 [B, H, capacity, E / H]. */
 export interface Cache {
-  keys: tf.Tensor;
-  values: tf.Tensor;
+  keys: tf.Tensor[];
+  values: tf.Tensor[];
 }
 
 /**
@@ -167,7 +167,6 @@ export interface Cache {
  */
 export function decodeStep(p: Params, ids: tf.Tensor1D, position: tf.Tensor1D, mask: tf.Tensor1D, cache: Cache, c: GptConfig): { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
   const batch = ids.shape[0];
-  const past = { keys: tf.unstack(cache.keys), values: tf.unstack(cache.values) };
   const fresh = { keys: [] as tf.Tensor[], values: [] as tf.Tensor[] };
   const capacity = mask.shape[0];
   let x = tf.add(tf.gather(p['wte.weight']!, tf.reshape(ids, [batch, 1])), tf.gather(p['wpe.weight']!, position)) as tf.Tensor3D; // [B, 1, E]
@@ -175,10 +174,10 @@ export function decodeStep(p: Params, ids: tf.Tensor1D, position: tf.Tensor1D, m
     const normed = layerNorm(p, `h.${i}.ln_1`, x);
     const [query, key, value] = splitHeads(linear(p, `h.${i}.attn.c_attn`, normed) as tf.Tensor3D, c.nHead); // [B, H, 1, D]
     const scaled = tf.mul(query, 1 / Math.sqrt(c.nEmbd / c.nHead));
-    const old = tf.add(tf.matMul(scaled, past.keys[i]!, false, true), mask); // [B, H, 1, capacity]
+    const old = tf.add(tf.matMul(scaled, cache.keys[i]!, false, true), mask); // [B, H, 1, capacity]
     const own = tf.sum(tf.mul(scaled, key), -1, true); // [B, H, 1, 1]
     const weights = tf.softmax(tf.concat([old, own], -1));
-    const fromPast = tf.matMul(tf.slice(weights, [0, 0, 0, 0], [-1, -1, -1, capacity]), past.values[i]!);
+    const fromPast = tf.matMul(tf.slice(weights, [0, 0, 0, 0], [-1, -1, -1, capacity]), cache.values[i]!);
     const fromOwn = tf.mul(tf.slice(weights, [0, 0, 0, capacity], [-1, -1, -1, 1]), value);
     x = tf.add(x, linear(p, `h.${i}.attn.c_proj`, mergeHeads(tf.add(fromPast, fromOwn))));
     x = tf.add(x, mlp(p, `h.${i}.mlp`, layerNorm(p, `h.${i}.ln_2`, x)));
