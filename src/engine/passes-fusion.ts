@@ -43,6 +43,17 @@ const gemmAddend: Rule = (g, { op, domain, inputs, output, single }) => {
   return undefined;
 };
 
+/** bias - A @ B: one Gemm. Distances to codes are of this form. */
+const gemmSubtrahend: Rule = (g, { op, domain, inputs, output, single }) => {
+  if (op !== 'Sub' || domain !== '' || output.dtype !== 'float32') return undefined;
+  const [bias, x] = inputs as [Value, Value];
+  const found = sameShape(x.shape, output.shape) && isChannelVector(bias, x.shape) ? openGemm(x, single) : undefined;
+  if (!found || found.product.shape[1] !== x.shape.at(-1) || found.gemm.attributes.alpha !== undefined) return undefined;
+  const { gemm, product } = found;
+  const inputsWithBias = [gemm.inputs[0]!, gemm.inputs[1]!, g.reshape(bias, [product.shape[1]!])];
+  return g.reshape(g.op('Gemm', inputsWithBias, product, { ...gemm.attributes, alpha: { float: -1 } }), output.shape);
+};
+
 /** Rows of one slab of a wide product: a slab of the result then stays in a core's cache while its columns are summed. */
 const SLAB_ROWS = 128;
 /** Columns and rows from which a product is taken apart into slabs. */
@@ -50,7 +61,7 @@ const WIDE = 1024;
 
 /** A tall product with a wide result, as a batch of slabs against the same matrix: a third faster. */
 const wideProduct: Rule = (g, { op, domain, inputs, attributes, output }) => {
-  if (op !== 'Gemm' || domain !== '' || attributes.transA || output.dtype !== 'float32') return undefined;
+  if (op !== 'Gemm' || domain !== '' || attributes.transA || attributes.alpha !== undefined || output.dtype !== 'float32') return undefined;
   const [a, b, c] = inputs as [Value, Value, Value | undefined];
   const [rows, columns] = output.shape as [number, number];
   const depth = a.shape[1]!;
@@ -121,4 +132,4 @@ const roundTrip: Rule = (_, { op, domain, inputs }) => (op === 'ReorderInput' &&
 /** After everything that looks for Gemm. */
 export const SPLITTING: readonly Rule[] = [wideProduct];
 
-export const FUSION: readonly Rule[] = [gemmAddend, rectifiedGemm, convBias, convRectifier, roundTrip];
+export const FUSION: readonly Rule[] = [gemmAddend, gemmSubtrahend, rectifiedGemm, convBias, convRectifier, roundTrip];

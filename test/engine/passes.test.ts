@@ -54,6 +54,11 @@ describe('optimize', () => {
     expect(withResidual).toContain('Gemm(%x, %y, %');
   });
 
+  it('subtracts a product from a bias within it', () => {
+    const text = optimized((g, x, y) => g.sub(g.input('bias', 'float32', [4]), g.matMul(x, y, false, true)));
+    expect(text).toMatch(/Gemm\(%x, %y, %\w+\) \{transA=0, transB=1, alpha=-1f\}/);
+  });
+
   it('does not take a bias into a product that others read', () => {
     const text = optimized((g, x, y) => {
       const product = g.matMul(x, y, false, true);

@@ -13,10 +13,19 @@ export const toNhwc = (g: Lower, x: Value): Value => g.transpose(x, [0, 2, 3, 1]
 /** x [B, H, W, Ci] * filter [kh, kw, Ci, Co] -> [B, H', W', Co]. */
 function conv2d(g: Lower, x: Value, filter: Value, c: ConvGeometry): Value {
   if (isPointwise(c)) return pointwise(g, x, g.reshape(filter, [c.inChannels, c.outChannels]), c.outChannels);
-  if (g.target.nchwcBlock > 0) return isDense(c) && isBlockable(g, c) ? convByBlocks(g, x, filter, c) : convByPatches(g, x, filter, c);
+  if (g.target.nchwcBlock > 0) return prefersBlocks(g, c) ? convByBlocks(g, x, filter, c) : convByPatches(g, x, filter, c);
   const shape = [c.batch, c.outChannels, c.outHeight, c.outWidth];
   const y = g.op('Conv', [toNchw(g, x), g.transpose(filter, [3, 2, 0, 1])], { dtype: 'float32', shape }, convAttributes(c));
   return toNhwc(g, y);
+}
+
+/** Patches beyond this many elements (128 MB) are not worth the memory they hold until the gradient. */
+const MOST_PATCH_ELEMENTS = 1 << 25;
+
+/** Strided convolutions gain from the patches that their filter gradient needs anyway; dense ones do not. */
+function prefersBlocks(g: Lower, c: ConvGeometry): boolean {
+  const patchElements = c.batch * c.outHeight * c.outWidth * c.kernel[0] * c.kernel[1] * c.inChannels;
+  return isBlockable(g, c) && (isDense(c) || patchElements > MOST_PATCH_ELEMENTS);
 }
 
 /** A 1x1 convolution is one matrix product over the flattened grid. */
