@@ -3,7 +3,7 @@ import { sameShape, sizeOf } from '../shape.js';
 import type { Value } from './graph.js';
 import { broadcastShapes } from './lowering.js';
 import type { Lower } from './lowering.js';
-import type { Rule } from './passes.js';
+import type { Rule } from './passes-rewrite.js';
 
 const BROADCASTING = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Max', 'Min', 'Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'And', 'Or', 'Where']);
 

@@ -4,7 +4,7 @@ import type { Node, Value } from './graph.js';
 import { fromBlocked, NCHWC, weave, woven } from './kernels/conv/blocked.js';
 import type { Lower } from './lowering.js';
 import { madeBy } from './passes-algebra.js';
-import type { Rule, Site } from './passes.js';
+import type { Rule, Site } from './passes-rewrite.js';
 
 type Single = Site['single'];
 

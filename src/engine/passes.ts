@@ -1,73 +1,13 @@
 // Graph to graph: rewrites that make a traced graph cheaper to run and leave its results as they are (up to rounding).
-// Each rule sees one node whose inputs are rewritten already and may offer a value in its place.
-import { reachable } from './graph.js';
-import type { Attribute, Value } from './graph.js';
+import type { Value } from './graph.js';
 import type { Lower } from './lowering.js';
 import { ALGEBRA } from './passes-algebra.js';
 import { FUSION, SPLITTING } from './passes-fusion.js';
-
-/** A node about to be rebuilt. */
-export interface Site {
-  readonly op: string;
-  readonly domain: string;
-  readonly inputs: (Value | null)[];
-  readonly attributes: Record<string, Attribute>;
-  /** What it computes: shape and dtype of the result. */
-  readonly output: Value;
-  /** True when nothing but this node reads the value, so that its producer may be taken apart. */
-  single(value: Value): boolean;
-}
-
-export type Rule = (g: Lower, site: Site) => Value | undefined;
+import { rewrite } from './passes-rewrite.js';
 
 /** Rewrites what `outputs` compute. The values returned take their places, in order. */
 export function optimize(g: Lower, outputs: readonly Value[]): Value[] {
   let current = [...outputs];
   for (const rules of [ALGEBRA, ALGEBRA, FUSION, FUSION, SPLITTING]) current = rewrite(g, current, rules);
   return current;
-}
-
-/** One sweep in topological order; the first rule that answers wins. */
-export function rewrite(g: Lower, outputs: readonly Value[], rules: readonly Rule[]): Value[] {
-  const nodes = reachable(outputs);
-  const readers = countReaders(outputs);
-  const fresh = new Map<Value, Value>();
-  const uses = new Map<Value, number>();
-  const single = (value: Value): boolean => (uses.get(value) ?? 1) === 1;
-  for (const node of nodes) {
-    const inputs = node.inputs.map((value) => (value && fresh.get(value)) ?? value);
-    const unchanged = inputs.every((value, i) => value === node.inputs[i]);
-    const results = node.outputs.length > 1 ? rebuildAll() : [rebuildOne()];
-    node.outputs.forEach((output, i) => {
-      const result = results[i]!;
-      fresh.set(output, result);
-      uses.set(result, (uses.get(result) ?? 0) + (readers.get(output) ?? 0));
-    });
-
-    function rebuildOne(): Value {
-      const output = node.outputs[0]!;
-      const site: Site = { op: node.op, domain: node.domain, inputs, attributes: node.attributes, output, single };
-      for (const rule of rules) {
-        const better = rule(g, site);
-        if (better) return better;
-      }
-      return unchanged ? output : g.op(node.op, inputs, output, node.attributes, node.domain);
-    }
-
-    function rebuildAll(): Value[] {
-      return unchanged ? node.outputs : g.multi(node.op, inputs, node.outputs, node.attributes, node.domain);
-    }
-  }
-  return outputs.map((value) => fresh.get(value) ?? value);
-}
-
-/** How many nodes and outputs read each value. */
-function countReaders(outputs: readonly Value[]): Map<Value, number> {
-  const readers = new Map<Value, number>();
-  const count = (value: Value | null): void => {
-    if (value) readers.set(value, (readers.get(value) ?? 0) + 1);
-  };
-  for (const node of reachable(outputs)) node.inputs.forEach(count);
-  outputs.forEach(count);
-  return readers;
 }
