@@ -46,7 +46,7 @@ describe('the README', () => {
     const directory = mkdtempSync(join(tmpdir(), 'tesserae-readme-'));
     const [settings] = blocks('json');
     writeFileSync(join(directory, 'settings.json'), settings!);
-    expect(() => expectSettings('codec', { config: join(directory, 'settings.json') })).not.toThrow();
+    await expectSettings('codec', { config: join(directory, 'settings.json') });
     const { codec, config } = JSON.parse(settings!) as { codec: string; config: unknown };
     expect(() => codecFamily(codec).parseConfig(config)).not.toThrow();
     rmSync(directory, { recursive: true });

@@ -29,7 +29,7 @@ function isWithin(value: number, { min, above, max, below, whole }: Range): bool
 
 function rangeText({ min, above, max, below, whole }: Range): string {
   const limits = [
-    min !== undefined && `at least ${min}`,
+    min !== undefined && `of at least ${min}`,
     above !== undefined && `above ${above}`,
     max !== undefined && `at most ${max}`,
     below !== undefined && `below ${below}`,

@@ -1,6 +1,8 @@
 // Presets and config files, checked before anything is loaded.
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
-import { codecPreset, presetNames, priorPreset } from '../sdk/presets.js';
+import { packageFolder } from '../sdk/version.js';
 import { expectFile } from './paths.js';
 
 interface SettingsFlags {
@@ -9,8 +11,9 @@ interface SettingsFlags {
 }
 
 /** @throws {UsageError} E_NOT_FOUND, E_PRESET, E_CONFIG. */
-export function expectSettings(kind: 'codec' | 'prior', { preset, config }: SettingsFlags): void {
+export async function expectSettings(kind: 'codec' | 'prior', { preset, config }: SettingsFlags): Promise<void> {
   if (config !== undefined) expectFile('--config', config);
+  const { codecPreset, priorPreset } = await import('../sdk/presets.js');
   try {
     void (kind === 'codec' ? codecPreset({ preset, config }) : priorPreset({ preset, config }));
   } catch (error) {
@@ -20,10 +23,11 @@ export function expectSettings(kind: 'codec' | 'prior', { preset, config }: Sett
   }
 }
 
-/** The presets of a kind, for a help text. */
+/** The presets of a kind, for a help text: read without the checks, which would be loaded by every command. */
 export function presetsText(kind: 'codec' | 'prior'): string {
-  const names = presetNames(kind);
-  const width = Math.max(...names.map((name) => name.length));
-  const purpose = (preset: string): string => (kind === 'codec' ? codecPreset({ preset }) : priorPreset({ preset })).purpose ?? '';
-  return `\nPresets:\n${names.map((name) => `  ${name.padEnd(width)}  ${purpose(name)}`.trimEnd()).join('\n')}\n`;
+  const folder = join(packageFolder(), 'presets', kind);
+  const files = readdirSync(folder).sort();
+  const width = Math.max(...files.map((file) => file.length - '.json'.length));
+  const purposeOf = (file: string): string => (JSON.parse(readFileSync(join(folder, file), 'utf8')) as { purpose?: string }).purpose ?? '';
+  return `\nPresets:\n${files.map((file) => `  ${file.replace('.json', '').padEnd(width)}  ${purposeOf(file)}`.trimEnd()).join('\n')}\n`;
 }

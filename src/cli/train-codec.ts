@@ -29,7 +29,7 @@ export function trainCodecCommand(session: Session): Command {
 async function trainCodec(session: Session, flags: Flags): Promise<void> {
   expectExisting('--data', flags.data);
   expectOutputDirectory(flags, { '--data': flags.data });
-  expectSettings('codec', flags);
+  await expectSettings('codec', flags);
   const { batch, skipBad, ...options } = flags;
   await session.startEngine();
   const sdk = await import('../sdk/train.js');

@@ -32,7 +32,7 @@ async function trainPrior(session: Session, flags: Flags): Promise<void> {
   expectTokens('--tokens', flags.tokens);
   if (flags.tokenizer !== undefined) expectFile('--tokenizer', flags.tokenizer);
   expectOutputDirectory(flags, { '--tokens': flags.tokens });
-  expectSettings('prior', flags);
+  await expectSettings('prior', flags);
   const { batch, ...options } = flags;
   await session.startEngine();
   const sdk = await import('../sdk/train.js');

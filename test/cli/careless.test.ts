@@ -50,7 +50,7 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
   ['a missing flag', ['train', 'codec', '--data', 'data'], /required option '--out <PATH>' not specified/],
   ['a flag without its value', [...trainCodec, '--steps'], /option '--steps <N>' argument missing/],
   ['a stray argument', [...trainCodec, 'data'], /too many arguments/],
-  ['negative steps', [...trainCodec, '--steps', '-5'], /^E_OPTION --steps: expected a whole number at least 1, received "-5"\.$/],
+  ['negative steps', [...trainCodec, '--steps', '-5'], /^E_OPTION --steps: expected a whole number of at least 1, received "-5"\.$/],
   ['half a sample', [...trainCodec, '--batch', '1.5'], /^E_OPTION --batch: .* received "1\.5"/],
   ['a learning rate in words', [...trainPrior, '--learning-rate', 'fast'], /^E_OPTION --learning-rate: expected a number above 0, received "fast"/],
   ['a negative seed', [...trainPrior, '--seed', '-1'], /^E_OPTION --seed: /],

@@ -174,7 +174,7 @@ describe('the surroundings', () => {
   });
 
   it('train on the engine and the threads asked for', async () => {
-    const args = ['train', 'codec', '--data', 'data', '--config', 'codec.json', '--steps', '2', '--json', '--threads', '1'];
+    const args = ['train', 'codec', '--data', 'data', '--config', 'codec.json', '--steps', '2', '--limit', '16', '--threads', '1'];
     const native = (await json([...args, '--out', 'native'])) as { fingerprint: string; metrics: { nmse: number } };
     const reference = (await json([...args, '--out', 'reference', '--engine', 'reference'])) as typeof native;
     // Two steps in float32 by different orders of summation.

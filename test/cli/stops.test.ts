@@ -48,7 +48,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 describe('after kill -9, --resume ends with the bytes of an undisturbed run:', () => {
   it('train codec', async () => {
     await succeed(world, trainCodec('codec-whole'));
-    const moments = [0, 7, 13].map((ms, i) => async () => {
+    const moments = [0, 9].map((ms, i) => async () => {
       const before = checkpoints('codec-killed').join();
       await until(() => checkpoints('codec-killed').length > 0 && checkpoints('codec-killed').join() !== (i === 0 ? '' : before), 'a checkpoint');
       await pause(ms);
@@ -60,7 +60,7 @@ describe('after kill -9, --resume ends with the bytes of an undisturbed run:', (
 
   it('train prior', async () => {
     await succeed(world, trainPrior('prior-whole'));
-    const moments = [3, 11].map((ms) => async () => {
+    const moments = [5].map((ms) => async () => {
       const before = checkpoints('prior-killed').join();
       await until(() => checkpoints('prior-killed').join() !== before, 'a checkpoint');
       await pause(ms);
