@@ -101,6 +101,12 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
         ['prompts', listText(found.made.prompts)],
         ['sampling', metricsText(found.made.sampling ?? {})],
       ];
+    case 'demo':
+      return [
+        ['prompts', `${found.obeyed} of ${found.prompts} obeyed`],
+        ['seconds', metricsText(found.seconds)],
+        ['inside', 'data, codec, tokens, prior: inspect each'],
+      ];
     case 'picture':
       return [['format', `${found.format}, ${found.width}x${found.height}, ${found.channels === 1 ? 'gray' : 'color'}`]];
   }

@@ -1,6 +1,7 @@
 // What is this? Every directory Tesserae writes, and every dataset it reads, told by its content.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
 import { loadModel } from '../checkpoint/model.js';
 import { decodeSample, openDataset } from '../data/open.js';
 import { CorruptError, UsageError } from '../errors.js';
@@ -8,6 +9,7 @@ import { canonicalJson, nodeFiles, readFile, readJson, sha256 } from '../files.j
 import type { Conditioning, Dataset, Split, TokenMapSpec } from '../interfaces/index.js';
 import { decodeImage } from '../media/image.js';
 import { pictureFormat } from '../media/sniff.js';
+import { parseConfig } from '../nn/config.js';
 import { CodebookMeter } from '../metrics/codebook.js';
 import { readMetrics } from '../report/metrics-file.js';
 import type { MetricsRecord } from '../report/metrics-file.js';
@@ -108,7 +110,16 @@ export interface PicturesInspection extends Common {
   made: Omit<PicturesCard, 'format' | 'version' | 'fingerprint'>;
 }
 
-export type Inspection = PicturesInspection | ModelInspection | TokensInspection | DatasetInspection | RunInspection | ExportInspection | PictureInspection;
+export interface DemoInspection extends Common {
+  kind: 'demo';
+  /** sha256 over its result. */
+  fingerprint: string;
+  prompts: number;
+  obeyed: number;
+  seconds: Record<string, number>;
+}
+
+export type Inspection = DemoInspection | PicturesInspection | ModelInspection | TokensInspection | DatasetInspection | RunInspection | ExportInspection | PictureInspection;
 
 /** Files that stand for the directory they are in. */
 const PARTS_OF = /^(model\.json|model\.safetensors|manifest\.json|metrics\.jsonl|card\.json|pictures\.json|part-\d{5}\.msgpack)$/;
@@ -126,6 +137,7 @@ export async function inspect(path: string): Promise<Inspection> {
   if (isTokens(path, names)) return inspectTokens(path, names);
   if (isExport(path)) return inspectExport(path);
   if (hasPicturesCard(path)) return inspectPictures(path);
+  if (names.includes('demo.json')) return inspectDemo(path);
   if (names.includes('checkpoints') || names.includes('metrics.jsonl')) return inspectRun(path, names);
   return inspectDataset(path);
 }
@@ -216,6 +228,14 @@ function inspectPictures(path: string): PicturesInspection {
   const { format: _format, version: _version, fingerprint, ...made } = readPicturesCard(path);
   return { kind: 'pictures', fingerprint, path, made };
 }
+
+function inspectDemo(path: string): DemoInspection {
+  const result = readJson(join(path, 'demo.json'));
+  const { prompts, obeyed, seconds } = parseConfig(join(path, 'demo.json'), demoSchema, result);
+  return { kind: 'demo', fingerprint: sha256(canonicalJson(result)), path, prompts, obeyed, seconds };
+}
+
+const demoSchema = z.object({ prompts: z.int(), obeyed: z.int(), seconds: z.record(z.string(), z.number()) });
 
 const tensorText = ({ name, shape }: { name: string; shape: readonly (number | string)[] }): string => `${name} [${shape.join(', ')}]`;
 

@@ -188,3 +188,10 @@ it('doctor says what works and how fast', async () => {
   expect(found).toMatchObject({ kind: 'doctor', ok: true, node: process.versions.node, engines: { onnxruntime: { ok: true }, reference: { ok: true } }, pictures: { ok: true } });
   for (const value of Object.values(found.speed as Record<string, number>)) expect(value).toBeGreaterThan(0);
 });
+
+it('demo tells the whole story and leaves a picture', async () => {
+  const result = await json(['demo', '--out', 'demo', '--count', '100', '--codec-steps', '2', '--prior-steps', '2', '--prompts', '2']);
+  expect(result).toMatchObject({ kind: 'demo', prompts: 2, obeyed: NUMBER, codec: { nmse: NUMBER }, prior: { natsPerCode: NUMBER } });
+  expect(existsSync(at(result.picture as string))).toBe(true);
+  expect(await json(['inspect', 'demo'])).toMatchObject({ kind: 'demo', fingerprint: HASH, prompts: 2 });
+});
