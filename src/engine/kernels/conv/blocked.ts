@@ -31,18 +31,12 @@ function blockedConv(g: Lower, x: Value, weights: Value, shape: readonly number[
   return g.op('Conv', [x, weights], { dtype: 'float32', shape }, attributes, NCHWC);
 }
 
-/** Filters [.., in, out] for `count` convolutions, blocked: [count, out / b, in / b, taps, b of in, b of out]. */
-function blockWeights(g: Lower, filters: Value, count: number, taps: number, inChannels: number, outChannels: number): Value {
-  const b = g.target.nchwcBlock;
-  const split = g.reshape(filters, [count, taps, inChannels / b, b, outChannels / b, b]);
-  return g.transpose(split, [0, 4, 2, 1, 3, 5]);
-}
-
 /** x [B, H, W, Ci] * filter [kh, kw, Ci, Co] -> [B, H', W', Co]. */
 export function convByBlocks(g: Lower, x: Value, filter: Value, c: ConvGeometry): Value {
   const [kh, kw] = c.kernel;
-  const blocked = blockWeights(g, filter, 1, kh * kw, c.inChannels, c.outChannels);
-  const weights = g.reshape(blocked, [c.outChannels, c.inChannels, kh, kw]);
+  const b = g.target.nchwcBlock;
+  const split = g.reshape(filter, [kh, kw, c.inChannels / b, b, c.outChannels / b, b]);
+  const weights = g.reshape(g.transpose(split, [4, 2, 0, 1, 3, 5]), [c.outChannels, c.inChannels, kh, kw]);
   return fromBlocked(g, blockedConv(g, toBlocked(g, x), weights, [c.batch, c.outChannels, c.outHeight, c.outWidth], convAttributes(c)));
 }
 
@@ -103,9 +97,9 @@ function phaseWeights(g: Lower, filter: Value, phases: Phase[], c: ConvGeometry)
   const order = Int32Array.from(phases.flatMap(({ taps }) => taps));
   const all = g.reshape(filter, [c.kernel[0] * c.kernel[1], c.inChannels, c.outChannels]);
   const sorted = order.length === 1 ? all : g.gather(all, g.constant('int32', [order.length], order), 0);
-  // Two transposes that move whole rows beat one that moves single numbers.
-  const swapped = g.transpose(sorted, [0, 2, 1]);
-  const blocked = blockWeights(g, swapped, phases.length, phases[0]!.taps.length, c.outChannels, c.inChannels);
+  const b = g.target.nchwcBlock;
+  const split = g.reshape(sorted, [phases.length, phases[0]!.taps.length, c.inChannels / b, b, c.outChannels / b, b]);
+  const blocked = g.transpose(split, [0, 2, 4, 1, 5, 3]);
   return phases.map((_, i) => g.slice(blocked, [i, 0, 0, 0, 0, 0], blocked.shape.with(0, 1)));
 }
 
