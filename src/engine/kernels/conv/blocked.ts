@@ -115,10 +115,11 @@ export function weave(g: Lower, parts: Value[], shape: readonly number[]): Value
   return g.reshape(g.concat(rows, 1), shape);
 }
 
+const behind = (x: Value | null | undefined, op: string): Value['node'] => (x?.node?.op === op ? x.node : undefined);
+
 /** The parts of a value made by {@link weave}, as they were given. */
 export function woven(value: Value): Value[] | undefined {
-  const behind = (x: Value | undefined, op: string): Value['node'] => (x?.node?.op === op ? x.node : undefined);
-  const rows = behind(behind(value, 'Reshape')?.inputs[0] ?? undefined, 'Concat')?.inputs;
-  const parts = rows?.flatMap((row) => behind(behind(row!, 'Reshape')?.inputs[0] ?? undefined, 'Concat')?.inputs ?? []).map((part) => behind(part!, 'Reshape')?.inputs[0]);
+  const rows = behind(behind(value, 'Reshape')?.inputs[0], 'Concat')?.inputs;
+  const parts = rows?.flatMap((row) => behind(behind(row!, 'Reshape')?.inputs[0], 'Concat')?.inputs ?? []).map((part) => behind(part!, 'Reshape')?.inputs[0]);
   return parts && parts.length > 0 && parts.every((part) => part?.node?.op === 'ReorderOutput') ? (parts as Value[]) : undefined;
 }
