@@ -19,8 +19,8 @@ export const EmaVqConfigSchema = z.strictObject({
   emaDecay: z.number().min(0).max(1).default(0.99),
   /** A code used less than this fraction of an even share is restarted; 0 never restarts. */
   restartBelow: z.number().min(0).max(1).default(0.05),
-  /** Price of one nat of code length, in units of the mean squared distance between latents and codes; above 0 the codes cost fewer bits and are less exact. */
-  entropyPrice: z.number().min(0).default(0),
+  /** Price of one nat of code length, in units of the mean squared distance between latents and codes; above 0 the codes cost fewer bits and are less exact, near 1 few are left. */
+  entropyPrice: z.number().min(0).max(1).default(0),
 });
 
 export type EmaVqConfig = z.infer<typeof EmaVqConfigSchema>;
