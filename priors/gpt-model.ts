@@ -165,7 +165,7 @@ class GptDecoder implements Decoder {
     const grow = (old: Float32Array): Float32Array<ArrayBuffer> => {
       const grown = new Float32Array(blocks * capacity * size);
       const filled = this.position * size;
-      for (let block = 0; block < blocks && filled > 0; block++) {
+      for (let block = 0; block < blocks; block++) {
         grown.set(old.subarray(block * this.capacity * size, block * this.capacity * size + filled), block * capacity * size);
       }
       return grown;
