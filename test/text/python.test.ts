@@ -10,9 +10,10 @@ import { trainBpe } from '../../src/text/bpe.js';
 import { ODD_TEXTS, plainCaptions } from './captions.js';
 
 const python = process.env['TESSERAE_PYTHON'] ?? 'python3';
-const has = (module: string): boolean => spawnSync(python, ['-c', `import ${module}`]).status === 0;
-const hasTokenizers = has('tokenizers');
 const directory = mkdtempSync(join(tmpdir(), 'tesserae-text-'));
+// Python looks for modules where it runs, and this repository has a folder `tokenizers` of its own.
+const has = (module: string): boolean => spawnSync(python, ['-c', `import ${module}`], { cwd: directory }).status === 0;
+const hasTokenizers = has('tokenizers');
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const fuzz = fc.sample(fc.string({ unit: 'grapheme', maxLength: 60 }), { seed: 1, numRuns: 500 });
@@ -20,7 +21,7 @@ const texts = [...ODD_TEXTS, ...plainCaptions(50, 2), ...fuzz, ...fuzz.map((text
 const captions = [...plainCaptions(500), ...ODD_TEXTS, ...ODD_TEXTS, ...fuzz.slice(0, 200)];
 
 function run(script: string, input: object): unknown {
-  const result = spawnSync(python, ['-c', script], { input: JSON.stringify(input), encoding: 'utf8', maxBuffer: 2 ** 28 });
+  const result = spawnSync(python, ['-c', script], { cwd: directory, input: JSON.stringify(input), encoding: 'utf8', maxBuffer: 2 ** 28 });
   if (result.status !== 0) throw new Error(result.stderr);
   return JSON.parse(result.stdout);
 }
