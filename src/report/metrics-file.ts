@@ -41,12 +41,12 @@ export function appendMetrics(path: string, record: MetricsRecord): void {
 }
 
 /**
- * Drops every record after a step: a run that resumes from a checkpoint measures these steps again, and its file is then
- * that of an uninterrupted run. A missing file stays missing.
+ * Drops every record after a step, and those marked `final`: a run that resumes from a checkpoint measures these again,
+ * and its file is then that of an uninterrupted run. A missing file stays missing.
  */
 export function truncateMetrics(path: string, lastStep: number): void {
   if (nodeFiles.status(path) === undefined) return;
-  const kept = readMetrics(path).filter((record) => record.step <= lastStep);
+  const kept = readMetrics(path).filter(({ step, final }) => step <= lastStep && final === undefined);
   writeFileAtomic(path, kept.map((record) => `${JSON.stringify(record)}\n`).join(''));
 }
 

@@ -65,8 +65,7 @@ export async function runLoop<T>(trainee: Trainee, settings: LoopSettings, optio
   const lock = openOutput(options.out, { resume: options.resume, force: options.force, owned: RUN_FILES });
   try {
     const store = new CheckpointStore(join(options.out, 'checkpoints'));
-    const start = await startOf(trainee, store, options);
-    await train(trainee, settings, options, store, start);
+    await train(trainee, settings, options, store, await startOf(trainee, store, options));
     const metrics = await trainee.evaluate(true);
     appendMetrics(join(options.out, 'metrics.jsonl'), { step: settings.steps, split: 'test', final: 1, ...metrics });
     return await finish(metrics);
@@ -75,21 +74,29 @@ export async function runLoop<T>(trainee: Trainee, settings: LoopSettings, optio
   }
 }
 
-/** Restores the newest checkpoint, or begins; returns the number of steps done. */
-async function startOf(trainee: Trainee, store: CheckpointStore, options: LoopOptions): Promise<number> {
+/** Where training goes on. */
+interface Start {
+  /** Steps done. */
+  step: number;
+  /** Measured since the last line of metrics.jsonl. */
+  recent: Averages;
+}
+
+/** Restores the newest checkpoint, or begins. */
+async function startOf(trainee: Trainee, store: CheckpointStore, options: LoopOptions): Promise<Start> {
   const metrics = join(options.out, 'metrics.jsonl');
   const latest = options.resume ? store.latest((step, error) => options.onNote?.(`checkpoint of step ${step} is damaged and was passed over: ${error.message}`)) : undefined;
   if (!latest) {
     truncateMetrics(metrics, -1);
     await trainee.begin();
-    return 0;
+    return { step: 0, recent: new Averages() };
   }
-  const { identity, ...state } = latest.state;
+  const { identity, recent, ...state } = latest.state;
   refuseOtherRun(latest.path, identity as Record<string, unknown>, trainee.identity);
   trainee.restore(latest.model, latest.optimizer, state);
   truncateMetrics(metrics, latest.step);
   options.onResume?.(latest.step);
-  return latest.step;
+  return { step: latest.step, recent: new Averages(recent as Sums) };
 }
 
 /** Names what differs between the run on disk and the run asked for. */
@@ -108,13 +115,12 @@ function differencesOf(before: unknown, now: unknown, path: string): string[] {
   return [...names].flatMap((name) => differencesOf(before[name], now[name], path ? `${path}.${name}` : name));
 }
 
-async function train(trainee: Trainee, settings: LoopSettings, options: LoopOptions, store: CheckpointStore, start: number): Promise<void> {
+async function train(trainee: Trainee, settings: LoopSettings, options: LoopOptions, store: CheckpointStore, { step: start, recent }: Start): Promise<void> {
   const file = join(options.out, 'metrics.jsonl');
-  const recent = new Averages();
   let saved = start;
   const save = (step: number): void => {
     const { model, optimizer, state } = trainee.content();
-    store.save(step, { model, optimizer, state: { ...state, identity: trainee.identity } });
+    store.save(step, { model, optimizer, state: { ...state, identity: trainee.identity, recent: recent.state } });
     saved = step;
   };
   for (let step = start + 1; step <= settings.steps; step++) {
@@ -140,19 +146,35 @@ async function train(trainee: Trainee, settings: LoopSettings, options: LoopOpti
   }
 }
 
+interface Sums {
+  count: number;
+  /** In the order of the names in metrics.jsonl. */
+  sums: [name: string, sum: number][];
+}
+
 /** Means of measurements since the last look. */
 class Averages {
-  private sums: Record<string, number> = {};
-  private count = 0;
+  private sums: Map<string, number>;
+  private count: number;
+
+  constructor({ count, sums }: Sums = { count: 0, sums: [] }) {
+    this.sums = new Map(sums);
+    this.count = count;
+  }
+
+  /** JSON that the constructor takes back. */
+  get state(): Sums {
+    return { count: this.count, sums: [...this.sums] };
+  }
 
   add(measured: Measured): void {
-    for (const [name, value] of Object.entries(measured)) this.sums[name] = (this.sums[name] ?? 0) + value;
+    for (const [name, value] of Object.entries(measured)) this.sums.set(name, (this.sums.get(name) ?? 0) + value);
     this.count++;
   }
 
   take(): Record<string, number> {
-    const means = Object.fromEntries(Object.entries(this.sums).map(([name, sum]) => [name, sum / this.count]));
-    this.sums = {};
+    const means = Object.fromEntries([...this.sums].map(([name, sum]) => [name, sum / this.count]));
+    this.sums = new Map();
     this.count = 0;
     return means;
   }

@@ -24,9 +24,9 @@ const tokenize = (out: string): string[] => ['tokenize', '--data', 'data', '--co
 
 const checkpoints = (out: string): string[] => (existsSync(at(out, 'checkpoints')) ? readdirSync(at(out, 'checkpoints')).filter((name) => /^step-\d+$/.test(name)) : []);
 
-/** sha256 of what a run is for; not of metrics.jsonl, whose means of ten steps begin anew at a resumption. */
+/** sha256 of what a run is for. */
 function resultOf(out: string): Record<string, string> {
-  const names = ['model.json', 'model.safetensors', 'tokenizer.json', 'manifest.json', ...readdirSync(at(out)).filter((name) => name.startsWith('part-'))];
+  const names = ['model.json', 'model.safetensors', 'metrics.jsonl', 'tokenizer.json', 'manifest.json', ...readdirSync(at(out)).filter((name) => name.startsWith('part-'))];
   return Object.fromEntries(names.filter((name) => existsSync(at(out, name))).map((name) => [name, sha256Of(at(out, name))]));
 }
 
@@ -55,7 +55,7 @@ describe('after kill -9, --resume ends with the bytes of an undisturbed run:', (
     });
     expect(await killAndResume(trainCodec('codec-killed'), moments)).toBeGreaterThan(0);
     expect(resultOf('codec-killed')).toEqual(resultOf('codec-whole'));
-    expect(Object.keys(resultOf('codec-whole'))).toEqual(['model.json', 'model.safetensors']);
+    expect(Object.keys(resultOf('codec-whole'))).toEqual(['model.json', 'model.safetensors', 'metrics.jsonl']);
   });
 
   it('train prior', async () => {

@@ -1,0 +1,108 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { codecFamily } from '../../src/registry.js';
+import { readMetrics } from '../../src/report/metrics-file.js';
+import { trainCodec } from '../../src/train/codec.js';
+import { CodecTrainingSchema } from '../../src/train/config.js';
+import type { LoopOptions } from '../../src/train/loop.js';
+import { temporaryDirectory, tinyDataset, TINY_CODEC } from '../support/tiny.js';
+import { newestCheckpoint, resultOf, stoppingAt, trainWithStops } from './support.js';
+
+const family = codecFamily('vqvae');
+const config = family.parseConfig(TINY_CODEC);
+const dataset = tinyDataset();
+const TRAINING = { steps: 25, batchSize: 4, learningRate: 1e-3, warmupSteps: 2, evalEvery: 7, evalSamples: 4, checkpointEvery: 6, augment: { flip: true, crop: 1 } };
+
+interface Changes {
+  training?: Record<string, unknown>;
+  seed?: number;
+  count?: number;
+}
+
+const trainer =
+  ({ training, seed = 1, count }: Changes = {}) =>
+  (options: LoopOptions) =>
+    trainCodec({ ...options, family, config, training: CodecTrainingSchema.parse({ ...TRAINING, ...training }), dataset: count === undefined ? dataset : tinyDataset(count), seed });
+
+const train = trainer();
+
+describe('training a codec', () => {
+  it('logs means of ten steps, evaluations between, and the whole held-out split at the end', async () => {
+    const out = temporaryDirectory();
+    const losses: number[] = [];
+    const { metrics } = await train({ out, onStep: (_, __, { loss }) => losses.push(loss) });
+    const records = readMetrics(join(out, 'metrics.jsonl'));
+    expect(records.map(({ step, split, final }) => [step, split, final])).toEqual([
+      [7, 'test', undefined],
+      [10, undefined, undefined],
+      [14, 'test', undefined],
+      [20, undefined, undefined],
+      [21, 'test', undefined],
+      [25, undefined, undefined],
+      [25, 'test', 1],
+    ]);
+    const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+    expect(records.filter(({ split }) => split === undefined).map(({ loss }) => loss)).toEqual([mean(losses.slice(0, 10)), mean(losses.slice(10, 20)), mean(losses.slice(20))]);
+    expect(records.at(-1)!.nmse).toBe(metrics!['nmse']);
+  });
+
+  it('ends with the same bytes, metrics included, wherever it was stopped and resumed', async () => {
+    const [whole, stopped] = [temporaryDirectory(), temporaryDirectory()];
+    await train({ out: whole });
+    const reports = await trainWithStops(train, stopped, [1, 7, 13, 20, 24]);
+    expect(reports).toEqual([1, 7, 13, 20, 24].map((step) => expect.objectContaining({ code: 'E_ABORTED', message: expect.stringContaining(`after step ${step} of 25, which is saved`) })));
+    expect(resultOf(stopped)).toEqual(resultOf(whole));
+  });
+
+  it('ends with the same bytes when a finished run is resumed', async () => {
+    const out = temporaryDirectory();
+    await train({ out });
+    const before = resultOf(out);
+    await train({ out, resume: true });
+    expect(resultOf(out)).toEqual(before);
+  });
+
+  it('goes on from an older checkpoint when the newest is damaged, with the same bytes', async () => {
+    const [whole, out] = [temporaryDirectory(), temporaryDirectory()];
+    await train({ out: whole });
+    await train(stoppingAt(15, { out })).catch(() => undefined);
+    const path = join(out, 'checkpoints', 'step-15', 'state.json');
+    writeFileSync(path, readFileSync(path, 'utf8').replace('{', '['));
+    const notes: string[] = [];
+    const resumed: number[] = [];
+    await train({ out, resume: true, onNote: (text) => notes.push(text), onResume: (step) => resumed.push(step) });
+    expect(notes).toEqual([expect.stringContaining('checkpoint of step 15 is damaged')]);
+    expect(resumed).toEqual([12]);
+    expect(resultOf(out)).toEqual(resultOf(whole));
+  });
+
+  it('stops on a loss that is not finite, names the batch and keeps the last checkpoint', async () => {
+    const out = temporaryDirectory();
+    const error = await trainer({ training: { learningRate: 1e30, warmupSteps: 0, checkpointEvery: 1 } })({ out }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'DivergedError', code: 'E_DIVERGED', exitCode: 8, message: expect.stringMatching(/training step 2: .* for the batch picture-\d+, .*checkpoint of step 1 is intact/) });
+    expect(newestCheckpoint(out)).toBe(1);
+    expect(existsSync(join(out, 'model.json'))).toBe(false);
+    expect(existsSync(join(out, '.tesserae.lock'))).toBe(false);
+  });
+
+  it.each<[string, Changes, RegExp]>([
+    ['seed', { seed: 2 }, /seed 1, not 2\. Resume/],
+    ['number of steps', { training: { steps: 30 } }, /training\.steps 25, not 30\. Resume/],
+    ['dataset', { count: 41 }, /dataset "[0-9a-f]{64}", not "[0-9a-f]{64}"\. Resume/],
+    ['learning rate and batch', { training: { learningRate: 2e-3, batchSize: 8 } }, /training\.batchSize 4, not 8; training\.learningRate 0\.001, not 0\.002\. Resume/],
+  ])('refuses to resume with another %s and leaves the run as it was', async (_, changes, difference) => {
+    const out = temporaryDirectory();
+    await train(stoppingAt(3, { out })).catch(() => undefined);
+    await expect(trainer(changes)({ out, resume: true })).rejects.toMatchObject({ code: 'E_RESUME_MISMATCH', exitCode: 2, message: expect.stringMatching(difference) });
+    expect(newestCheckpoint(out)).toBe(3);
+  });
+
+  it('refuses a folder that holds another run, unless forced', async () => {
+    const out = temporaryDirectory();
+    await train(stoppingAt(3, { out })).catch(() => undefined);
+    await expect(train({ out })).rejects.toMatchObject({ code: 'E_OUTPUT_EXISTS', exitCode: 2 });
+    await train(stoppingAt(2, { out, force: true })).catch(() => undefined);
+    expect(newestCheckpoint(out)).toBe(2);
+  });
+});
