@@ -46,6 +46,11 @@ export function useHostBackend(): MathBackendCPU {
   return hostBackend();
 }
 
+/** True while some backend of TF.js holds the tensor's data. */
+export function isAlive({ dataId }: tf.TensorInfo): boolean {
+  return (tf.engine().state as unknown as { tensorInfo: WeakMap<object, unknown> }).tensorInfo.has(dataId);
+}
+
 /**
  * The typed array behind a cpu tensor, not a copy. A variable's array may be overwritten by a later compiled call:
  * take a `slice()` to keep it, or `dataSync()`, whose arrays are left alone.
@@ -54,8 +59,7 @@ export function useHostBackend(): MathBackendCPU {
  */
 export function hostValues(tensor: tf.TensorInfo): HostArray {
   const backend = useHostBackend();
-  const known = backend.data.has(tensor.dataId) || (tf.engine().state as unknown as { tensorInfo: WeakMap<object, unknown> }).tensorInfo.has(tensor.dataId);
-  if (!known) {
+  if (!backend.data.has(tensor.dataId) && !isAlive(tensor)) {
     throw new EngineError(
       'E_ENGINE_DISPOSED',
       `compiled function: expected a live tensor, received a disposed ${tensor.dtype} [${tensor.shape.join(', ')}]. Dispose arguments and captured tensors only when the call's promise has settled.`,

@@ -6,7 +6,7 @@ import { LOWERINGS } from './kernels/index.js';
 import { REMEDIES } from './kernels/refusals.js';
 import { Lower } from './lowering.js';
 import type { Lowering, Target } from './lowering.js';
-import { hostBackend, tf, useHostBackend } from './tf.js';
+import { hostBackend, isAlive, tf, useHostBackend } from './tf.js';
 
 const BACKEND = 'tesserae-trace';
 
@@ -59,7 +59,11 @@ export class Trace {
     return tf.engine().makeTensorFromTensorInfo(this.hold(placeholder));
   }
 
-  /** The value a tensor stands for; tensors from outside become inputs of the graph. */
+  /**
+   * The value a tensor stands for; tensors from outside become inputs of the graph.
+   *
+   * @throws {EngineError} E_TRACE_DISPOSED when its data are gone.
+   */
   valueOf(tensor: tf.TensorInfo): Value {
     // An assignment in the trace leaves the variable's data alone, so it comes first.
     if (tensor instanceof tf.Variable && (this.variables.get(tensor)?.written || !this.held.has(tensor.dataId))) return this.readVariable(tensor);
@@ -67,6 +71,7 @@ export class Trace {
     if (held) return this.shaped(held.value, tensor);
     let capture = this.captures.get(tensor.dataId);
     if (!capture) {
+      if (!isAlive(tensor)) throw disposedError(this.name, `${tensor.dtype} [${tensor.shape.join(', ')}]`);
       capture = { tensor, value: this.builder.input(`capture${this.captures.size}`, dtypeOf(this.name, tensor.dtype), tensor.shape) };
       this.captures.set(tensor.dataId, capture);
     }
@@ -292,8 +297,13 @@ function enterTrace(trace: Trace): () => void {
   };
 }
 
-/** A kernel that even the cpu backend lacks is reported by TF.js without the function's name. */
+function disposedError(name: string, what: string, cause?: unknown): EngineError {
+  return new EngineError('E_TRACE_DISPOSED', `${name}: expected a live tensor, received a disposed ${what}. Dispose of nothing that is used later: within a compiled function intermediate results take no memory.`, { cause });
+}
+
+/** What TF.js itself reports without the function's name: kernels that even the cpu backend lacks, methods of disposed tensors. */
 function explain(name: string, error: unknown): Error {
+  if (messageOf(error) === 'Tensor is disposed.') return disposedError(name, 'one', error);
   const missing = /Kernel '(\w+)' not registered/.exec(messageOf(error));
   if (!missing) return error as Error;
   return new EngineError('E_ENGINE_OP', `${name}: the engine cannot lower the TF.js kernel ${missing[1]}. Rewrite it in other ops.`, { cause: error });

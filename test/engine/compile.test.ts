@@ -268,6 +268,28 @@ describe('errors', () => {
     expect((await failureOf(compile(body, { name: 'peek' })(tf.ones([2])))).message).toMatch(message);
   });
 
+  const disposed = (x: tf.Tensor): tf.Tensor => (x.dispose(), x);
+  const outside = disposed(tf.ones([2]));
+  it.each<[string, (x: tf.Tensor) => tf.Tensor, string]>([
+    ['an intermediate result, used later', (x) => tf.mul(disposed(tf.add(x, 1)), 2), 'float32 [2]'],
+    ['an intermediate result, whose method is called', (x) => disposed(tf.add(x, 1)).clone(), 'one'],
+    ['an intermediate result that is returned', (x) => disposed(tf.add(x, 1)), 'float32 [2]'],
+    ['a tensor from outside', (x) => tf.mul(x, outside), 'float32 [2]'],
+  ])('refuse a disposed tensor: %s', async (_, body, what) => {
+    const error = await failureOf(compile(body, { name: 'careless' })(tf.ones([2])));
+    expect([error.code, error.detail]).toEqual(['E_TRACE_DISPOSED', expect.stringContaining(`careless: expected a live tensor, received a disposed ${what}.`)]);
+  });
+
+  it('take a tensor of which a clone lives on', async () => {
+    const f = compile((x: tf.Tensor) => {
+      const sum = tf.add(x, 1);
+      const clone = sum.clone();
+      sum.dispose();
+      return tf.mul(clone, 2);
+    });
+    expect(numbers(await f(tf.ones([2])))).toEqual([4, 4]);
+  });
+
   it('refuse an asynchronous function', async () => {
     const f = compile((async (x: tf.Tensor) => x) as never, { name: 'later' });
     expect((await failureOf((f as unknown as (x: tf.Tensor) => Promise<unknown>)(tf.ones([2])))).code).toBe('E_TRACE_ASYNC');
