@@ -60,12 +60,22 @@ export const nodeFiles: FileSystem = {
   remove: (path) => fs.rmSync(path, { recursive: true, force: true }),
   list: (path) => fs.readdirSync(path).sort(),
   status(path) {
-    const found = fs.lstatSync(path, { throwIfNoEntry: false });
+    const found = lstat(path);
     if (found === undefined) return undefined;
     const kind = found.isFile() ? 'file' : found.isDirectory() ? 'directory' : found.isSymbolicLink() ? 'link' : 'other';
     return { kind, size: found.size, modifiedMs: found.mtimeMs };
   },
 };
+
+/** Below a file there is nothing; Node says so by an error, on some systems. */
+function lstat(path: string): fs.Stats | undefined {
+  try {
+    return fs.lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Refusals of the operating system

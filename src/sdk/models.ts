@@ -34,8 +34,7 @@ export async function loadCodec(directory: string): Promise<LoadedCodec> {
 
 /** The files of a codec; a directory that carries a codec stands for it. */
 export function loadCodecFiles(directory: string): StoredModel {
-  const carried = join(directory, CODEC_FOLDER);
-  return loadModel(nodeFiles.status(join(carried, 'model.json')) ? carried : directory, { kind: 'codec' });
+  return loadModel(carriesCodec(directory) ? join(directory, CODEC_FOLDER) : directory, { kind: 'codec' });
 }
 
 export function openCodec({ card, tensors }: Pick<StoredModel, 'card' | 'tensors'>): LoadedCodec {
@@ -51,8 +50,12 @@ export function carryCodec(directory: string, { card, tensors }: StoredModel): v
 
 /** The codec a directory carries, if it does. */
 export function carriedCodec(directory: string): StoredModel | undefined {
-  const path = join(directory, CODEC_FOLDER);
-  return nodeFiles.status(join(path, 'model.json')) ? loadModel(path, { kind: 'codec' }) : undefined;
+  return carriesCodec(directory) ? loadModel(join(directory, CODEC_FOLDER), { kind: 'codec' }) : undefined;
+}
+
+/** False for a file too, of which loadModel knows what to say. */
+function carriesCodec(directory: string): boolean {
+  return nodeFiles.status(join(directory, CODEC_FOLDER, 'model.json')) !== undefined;
 }
 
 /**
