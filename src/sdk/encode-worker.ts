@@ -1,23 +1,31 @@
 // The body of a worker thread of `tokenize`: receives batches of encoded files, answers with tokens.
 import { parentPort, workerData } from 'node:worker_threads';
-import { setDefaultThreads } from '../engine/index.js';
-import { TesseraeError } from '../errors.js';
+import { setDefaultThreads, useEngine } from '../engine/index.js';
 import type { RawSample } from '../interfaces/index.js';
+import type { Answer, WorkerSettings } from './encoder-pool.js';
 import { decodeBatch, encodeBatch } from './encoder.js';
 import { loadCodec } from './models.js';
+import type { LoadedCodec } from './models.js';
+import { packError } from './thread-errors.js';
 
-const { codec: directory, threads } = workerData as { codec: string; threads: number };
-setDefaultThreads(threads);
-const codec = await loadCodec(directory);
+const { codec: directory, threads, engine } = workerData as WorkerSettings;
 
-parentPort!.on('message', ({ id, batch }: { id: number; batch: RawSample[] }) => {
-  const answer = async (): Promise<object> => {
-    const encoded = await encodeBatch(codec, batch, await decodeBatch(batch));
-    // Errors lose their class between threads: code and detail travel instead.
-    return { id, encoded: encoded.map((one) => ('error' in one ? { key: one.key, code: one.error.code, detail: one.error.detail } : one)) };
-  };
-  answer().then(
-    (message) => parentPort!.postMessage(message),
-    (error: unknown) => parentPort!.postMessage({ id, failure: error instanceof TesseraeError ? error.message : String((error as Error).stack ?? error) }),
-  );
-});
+async function start(): Promise<void> {
+  setDefaultThreads(threads);
+  await useEngine(engine);
+  const codec = await loadCodec(directory);
+  parentPort!.on('message', ({ id, batch }: { id: number; batch: RawSample[] }) => {
+    answer(codec, id, batch).then(send, (error: unknown) => send({ id, failure: packError(error) }));
+  });
+}
+
+async function answer(codec: LoadedCodec, id: number, batch: readonly RawSample[]): Promise<Answer> {
+  const encoded = await encodeBatch(codec, batch, await decodeBatch(batch));
+  return { id, encoded: encoded.map((one) => ('error' in one ? { key: one.key, error: packError(one.error) } : one)) };
+}
+
+function send(message: Answer): void {
+  parentPort!.postMessage(message);
+}
+
+start().catch((error: unknown) => send({ failure: packError(error) }));

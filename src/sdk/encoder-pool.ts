@@ -1,11 +1,15 @@
 // Where batches are encoded: in this thread, decoding ahead, or in worker threads side by side.
 import { Worker } from 'node:worker_threads';
-import { defaultThreads } from '../engine/index.js';
-import { EngineError, InputError } from '../errors.js';
-import type { RawSample } from '../interfaces/index.js';
+import { defaultThreads, engineInUse } from '../engine/index.js';
+import type { EngineName } from '../engine/index.js';
+import { EngineError, messageOf } from '../errors.js';
+import type { InputError } from '../errors.js';
+import type { RawSample, Tokens } from '../interfaces/index.js';
 import { decodeBatch, encodeBatch } from './encoder.js';
 import type { Encoded } from './encoder.js';
 import { loadCodec } from './models.js';
+import { unpackError } from './thread-errors.js';
+import type { PackedError } from './thread-errors.js';
 
 export interface EncoderPool {
   /** Batches that may be under way at once. */
@@ -43,7 +47,18 @@ class LocalEncoder implements EncoderPool {
   }
 }
 
-type Answer = { id: number; failure?: string; encoded?: ({ key: string; code: string; detail: string } | Encoded)[] };
+/** What a worker is started with. */
+export interface WorkerSettings {
+  codec: string;
+  threads: number;
+  engine: EngineName;
+}
+
+/** What a worker says: the tokens of a batch, why a batch failed, or why the worker cannot work at all. */
+export type Answer =
+  | { id: number; encoded: ({ key: string; error: PackedError } | { key: string; tokens: Tokens })[] }
+  | { id: number; failure: PackedError }
+  | { id?: undefined; failure: PackedError };
 
 interface Pending {
   resolve: (encoded: Encoded[]) => void;
@@ -56,18 +71,22 @@ class ThreadPool implements EncoderPool {
   private readonly workers: Worker[];
   private readonly pending = new Map<number, Pending>();
   private next = 0;
+  /** Why no more batches are taken. */
+  private failure: Error | undefined;
 
   constructor(codec: string, count: number) {
     this.depth = 2 * count;
-    const threads = Math.max(1, Math.floor(defaultThreads() / count));
-    this.workers = Array.from({ length: count }, () => new Worker(new URL('./encode-worker.js', import.meta.url), { workerData: { codec, threads } }));
+    const settings: WorkerSettings = { codec, threads: Math.max(1, Math.floor(defaultThreads() / count)), engine: engineInUse() };
+    this.workers = Array.from({ length: count }, () => new Worker(new URL('./encode-worker.js', import.meta.url), { workerData: settings }));
     for (const worker of this.workers) {
       worker.on('message', (answer: Answer) => this.settle(answer));
-      worker.on('error', (error) => this.failAll(error as Error));
+      worker.on('error', (error) => this.failAll(new EngineError('E_WORKER', `tokenize: a worker failed: ${messageOf(error)}.`, { cause: error })));
+      worker.on('exit', (code) => this.failAll(new EngineError('E_WORKER', `tokenize: a worker ended with code ${code} before its work did.`)));
     }
   }
 
   encode(batch: readonly RawSample[]): Promise<Encoded[]> {
+    if (this.failure) return Promise.reject(this.failure);
     const id = this.next++;
     return new Promise((resolve, reject) => {
       this.pending.set(id, { resolve, reject });
@@ -76,18 +95,23 @@ class ThreadPool implements EncoderPool {
   }
 
   async close(): Promise<void> {
+    this.failAll(new EngineError('E_WORKER', 'tokenize: the workers were closed before their work was done.'));
     await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 
-  private settle({ id, failure, encoded }: Answer): void {
-    const { resolve, reject } = this.pending.get(id)!;
-    this.pending.delete(id);
-    if (encoded) resolve(encoded.map((one) => ('code' in one ? { key: one.key, error: new InputError(one.code, one.detail) } : one)));
-    else reject(new EngineError('E_WORKER', `tokenize: a worker failed: ${failure}`));
+  private settle(answer: Answer): void {
+    if (answer.id === undefined) return this.failAll(unpackError(answer.failure));
+    const waiting = this.pending.get(answer.id);
+    this.pending.delete(answer.id);
+    if ('failure' in answer) waiting?.reject(unpackError(answer.failure));
+    // Bad samples are InputErrors: encodeBatch throws everything else.
+    else waiting?.resolve(answer.encoded.map((one) => ('error' in one ? { key: one.key, error: unpackError(one.error) as InputError } : one)));
   }
 
+  /** The first failure is the one that is told. */
   private failAll(error: Error): void {
-    for (const { reject } of this.pending.values()) reject(error);
+    this.failure ??= error;
+    for (const { reject } of this.pending.values()) reject(this.failure);
     this.pending.clear();
   }
 }

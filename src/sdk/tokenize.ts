@@ -43,6 +43,8 @@ const BATCH = 64;
 
 const REJECTS = 'rejects.jsonl';
 
+const SPLITS = ['train', 'test'] as const;
+
 interface Reject {
   split: Split;
   index: number;
@@ -97,7 +99,7 @@ class Tokenizing {
   async run(): Promise<TokenizeResult> {
     const pool = await openEncoderPool(this.options.codec, this.options.workers ?? 0);
     try {
-      for (const split of ['train', 'test'] as const) await this.split(split, pool);
+      for (const split of SPLITS) await this.split(split, pool);
     } finally {
       await pool.close();
     }
@@ -157,6 +159,8 @@ class Tokenizing {
   }
 
   private saveRejects(): void {
+    // A resumed run may meet the last rejects of one split after those of the next.
+    this.rejects.sort((a, b) => SPLITS.indexOf(a.split) - SPLITS.indexOf(b.split) || a.index - b.index);
     writeFileAtomic(join(this.options.out, REJECTS), this.rejects.map((reject) => `${JSON.stringify(reject)}\n`).join(''));
   }
 
