@@ -3,6 +3,9 @@ import { InputError } from '../errors.js';
 import { decodeSample } from '../data/open.js';
 import type { Image, RawSample, Tokenizer, Tokens } from '../interfaces/index.js';
 
+/** Samples encoded together. Fixed, so that ids do not depend on how the work is shared out. */
+export const BATCH = 64;
+
 /** A sample's tokens, or why it has none. */
 export type Encoded = { key: string; tokens: Tokens } | { key: string; error: InputError };
 
@@ -23,7 +26,9 @@ export async function decodeBatch(batch: readonly RawSample[]): Promise<({ image
 /** Encodes what decoded. Tokens depend on the batch's samples alone, not on who encodes it. */
 export async function encodeBatch(codec: Tokenizer, batch: readonly RawSample[], decoded: Awaited<ReturnType<typeof decodeBatch>>): Promise<Encoded[]> {
   const images = decoded.flatMap((one) => ('image' in one ? [one.image] : []));
-  const tokens = images.length > 0 ? await codec.encode(images) : [];
+  // Short batches are filled up: a graph for another size would take longer to build than the copies take to encode.
+  const filled = images.length > 0 ? Array.from({ length: BATCH }, (_, i) => images[Math.min(i, images.length - 1)]!) : [];
+  const tokens = await codec.encode(filled);
   let next = 0;
   return decoded.map((one, i) => ('image' in one ? { key: batch[i]!.key, tokens: tokens[next++]! } : { key: batch[i]!.key, error: one.error }));
 }

@@ -9,6 +9,7 @@ import { ShardWriter } from '../shards/writer.js';
 import type { ShardManifest } from '../shards/format.js';
 import { openEncoderPool } from './encoder-pool.js';
 import type { EncoderPool } from './encoder-pool.js';
+import { BATCH } from './encoder.js';
 import type { Encoded } from './encoder.js';
 import { carryCodec, CODEC_FOLDER, loadCodecFiles } from './models.js';
 
@@ -37,9 +38,6 @@ export interface TokenizeResult {
   out: string;
   manifest: ShardManifest;
 }
-
-/** Samples encoded together. Fixed, so that ids do not depend on how the work is shared out. */
-const BATCH = 64;
 
 const REJECTS = 'rejects.jsonl';
 
