@@ -4,6 +4,7 @@ import { createParams, exportParams } from '../../../dist/src/nn/params.js';
 import { gpt } from '../../../dist/priors/gpt-model.js';
 import { GptConfigSchema, specs } from '../../../dist/priors/gpt.js';
 import { generateCodes } from '../../../dist/src/sample/generate.js';
+import { timed } from './timed.mjs';
 
 const PROMPT = 64;
 const NEW = 256;
@@ -32,15 +33,7 @@ export async function generationContestant(batch, threads = 2) {
     work: batch * NEW,
     unit: 'tokens',
     details: { threads, parameters },
-    run: async (blocks) => {
-      const times = [];
-      for (let i = 0; i < blocks; i++) {
-        const start = performance.now();
-        await once();
-        times.push(performance.now() - start);
-      }
-      return times;
-    },
+    run: timed(once),
     close: () => model.dispose(),
   };
 }

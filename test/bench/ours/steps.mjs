@@ -5,6 +5,7 @@ import { createParams } from '../../../dist/src/nn/params.js';
 import { fillUniform, streamId } from '../../../dist/src/rng.js';
 import { gptLoss, GptConfigSchema, specs } from '../../../dist/priors/gpt.js';
 import { stateSpecs, trainableSpecs, VqVaeConfigSchema, vqVaeLoss } from '../../../dist/tokenizers/vqvae.js';
+import { timed } from './timed.mjs';
 
 const uniform = (count, stream) => fillUniform({ seed: 1, stream: streamId(stream), step: 0 }, new Float32Array(count));
 
@@ -55,15 +56,7 @@ export async function stepContestant({ name, step, args }, threads = 2) {
     work: 1,
     unit: 'step',
     details: { threads, loss },
-    run: async (blocks) => {
-      const times = [];
-      for (let i = 0; i < blocks; i++) {
-        const start = performance.now();
-        await once();
-        times.push(performance.now() - start);
-      }
-      return times;
-    },
+    run: timed(once),
     close: () => compiled.dispose(),
   };
 }

@@ -7,6 +7,7 @@ import { setDefaultThreads } from '../../../dist/src/engine/index.js';
 import { createParams, disposeParams, exportParams } from '../../../dist/src/nn/params.js';
 import { codecFamily } from '../../../dist/src/registry.js';
 import { tokenize } from '../../../dist/src/sdk/tokenize.js';
+import { timed } from './timed.mjs';
 
 const DATA = process.env.TESSERAE_DATA ?? '../shared/data';
 const PICTURES = 3233;
@@ -28,15 +29,7 @@ export async function contestant() {
     name: `Tesserae, ${workers} workers`,
     work: PICTURES,
     unit: 'images',
-    run: async (blocks) => {
-      const times = [];
-      for (let i = 0; i < blocks; i++) {
-        const start = performance.now();
-        await once();
-        times.push(performance.now() - start);
-      }
-      return times;
-    },
+    run: timed(once),
     close: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
