@@ -93,6 +93,7 @@ class Quantizer(nn.Module):
             self.register_buffer("codebook", codebook)
             self.register_buffer("emaCount", torch.ones(c.codebook_size))
             self.register_buffer("emaSum", codebook.clone())
+            self.register_buffer("emaDistance", torch.zeros(1))
         else:
             self.codebook = nn.Parameter(codebook)
 
@@ -101,7 +102,7 @@ class Quantizer(nn.Module):
         offset = self.codebook.square().sum(1)
         if self.c.entropy_price > 0:
             smoothed = self.emaCount + 1e-2
-            offset = offset - self.c.entropy_price * torch.log(smoothed / smoothed.sum())
+            offset = offset - self.c.entropy_price * self.emaDistance * torch.log(smoothed / smoothed.sum())
         return torch.addmm(offset, z, self.codebook.t(), alpha=-2)
 
     def nearest(self, z):
