@@ -601,21 +601,20 @@ export function acquireLock(directory: string): OutputLock {
   };
 }
 
+/** The lock appears with its content or not at all: a link to a finished file fails where the name is taken. */
 function createLock(path: string): boolean {
-  let fd: number;
+  const holder: LockHolder = { pid: process.pid, start: startOf(process.pid), host: hostname() };
+  const temporary = temporaryName(path);
+  fs.writeFileSync(temporary, formatJson(holder));
   try {
-    fd = fs.openSync(path, 'wx');
+    fs.linkSync(temporary, path);
+    return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
-  }
-  try {
-    const holder: LockHolder = { pid: process.pid, start: startOf(process.pid), host: hostname() };
-    fs.writeSync(fd, formatJson(holder));
   } finally {
-    fs.closeSync(fd);
+    fs.rmSync(temporary, { force: true });
   }
-  return true;
 }
 
 /** Replaces a stale lock. The guard file lets one process at a time look and replace, so two cannot both win. */
@@ -646,6 +645,7 @@ function isLive(path: string): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
+  if (isZombie(holder.pid)) return false;
   return holder.start === 0 || holder.start === startOf(holder.pid);
 }
 
@@ -663,13 +663,23 @@ function readHolder(path: string): LockHolder | undefined {
   }
 }
 
-/** Field 22 of /proc/<pid>/stat, counted after the parenthesized command name; 0 where there is no /proc. */
+/** Field 22 of /proc/<pid>/stat; 0 where there is no /proc. */
 function startOf(pid: number): number {
+  return Number(statOf(pid)[19] ?? 0);
+}
+
+/** Killed, but not yet collected by its parent: it answers signals and does nothing. */
+function isZombie(pid: number): boolean {
+  return statOf(pid)[0] === 'Z';
+}
+
+/** The fields of /proc/<pid>/stat from the third on, counted after the parenthesized command name; none where there is no /proc. */
+function statOf(pid: number): string[] {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
-    return 0;
+    return [];
   }
 }
 
