@@ -70,6 +70,7 @@ class ThreadPool implements EncoderPool {
   readonly depth: number;
   private readonly workers: Worker[];
   private readonly pending = new Map<number, Pending>();
+  private readonly underWay = new Set<Promise<Encoded[]>>();
   private next = 0;
   /** Why no more batches are taken. */
   private failure: Error | undefined;
@@ -88,13 +89,19 @@ class ThreadPool implements EncoderPool {
   encode(batch: readonly RawSample[]): Promise<Encoded[]> {
     if (this.failure) return Promise.reject(this.failure);
     const id = this.next++;
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<Encoded[]>((resolve, reject) => {
       this.pending.set(id, { resolve, reject });
       this.workers[id % this.workers.length]!.postMessage({ id, batch });
     });
+    this.underWay.add(answer);
+    const done = (): boolean => this.underWay.delete(answer);
+    answer.then(done, done);
+    return answer;
   }
 
   async close(): Promise<void> {
+    // A thread that is stopped inside native code takes the process with it.
+    await Promise.allSettled(this.underWay);
     this.failAll(new EngineError('E_WORKER', 'tokenize: the workers were closed before their work was done.'));
     await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
