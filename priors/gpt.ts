@@ -7,6 +7,7 @@ import type { PriorBatch } from '../src/nn/family.js';
 import { ONES, ZEROS } from '../src/nn/params.js';
 import type { Init, Params, ParamSpecs } from '../src/nn/params.js';
 import { causalAttention, layerNorm, linear, mergeHeads, splitHeads } from '../src/nn/transformer.js';
+import { sizeOf } from '../src/shape.js';
 
 export const GptConfigSchema = z
   .strictObject({
@@ -32,7 +33,7 @@ export const GptConfigSchema = z
 export type GptConfig = z.infer<typeof GptConfigSchema>;
 
 /** Number of codes of a sample, N. */
-export const codeCount = (c: GptConfig): number => c.codes.shape.reduce((n, dim) => n * dim, 1);
+export const codeCount = (c: GptConfig): number => sizeOf(c.codes.shape);
 
 /** Tokens before the first code, P: a start token, a class, or a start token and a padded caption. */
 export const prefixLength = (c: GptConfig): number => 1 + (c.text?.length ?? 0);

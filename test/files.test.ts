@@ -27,7 +27,7 @@ import {
   writeFileAtomic,
   writeFilesAtomic,
 } from '../src/files.js';
-import { FaultyFiles, SURVIVALS } from './support/faulty-files.js';
+import { FaultyFiles, SURVIVALS, failsWithIoError } from './support/faulty-files.js';
 
 let directory: string;
 
@@ -369,20 +369,9 @@ function forEachStop(make: () => FaultyFiles, action: (files: FaultyFiles) => vo
     for (let stopAt = 1; stopAt <= calls + 1; stopAt++) {
       const files = make();
       files.faults = { stopAt };
-      expect(throws(() => action(files))).toBe(stopAt <= calls);
+      expect(failsWithIoError(() => action(files))).toBe(stopAt <= calls);
       files.reboot(survival);
       check(files, stopAt > calls);
     }
-  }
-}
-
-/** Whether `action` throws an {@link IoError}; anything else passes through. */
-function throws(action: () => void): boolean {
-  try {
-    action();
-    return false;
-  } catch (error) {
-    if (error instanceof IoError) return true;
-    throw error;
   }
 }

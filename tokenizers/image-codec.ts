@@ -7,7 +7,7 @@ import { fromFloat32, imageTo, toFloat32 } from '../src/media/image.js';
 import type { ImageInput } from '../src/nn/family.js';
 import { disposeParams } from '../src/nn/params.js';
 import type { Params } from '../src/nn/params.js';
-import { sameShape } from '../src/shape.js';
+import { sameShape, sizeOf } from '../src/shape.js';
 
 export interface ImageCodecParts {
   name: string;
@@ -93,7 +93,7 @@ export class ImageCodec implements Tokenizer<Image> {
 
   private tokensOf({ width, height, channels }: Image, ids: Int32Array[], row: number): Tokens {
     const maps = this.parts.maps.map(({ name, shape, vocabSize }, i) => {
-      const size = shape.reduce((n, dim) => n * dim, 1);
+      const size = sizeOf(shape);
       return { name, shape: [...shape], vocabSize, ids: toIds(ids[i]!.subarray(row * size, (row + 1) * size), vocabSize) };
     });
     return { codec: this.fingerprint, media: { kind: 'image', width, height, channels }, maps };
@@ -105,7 +105,7 @@ export class ImageCodec implements Tokenizer<Image> {
     for (const [start, rows] of batches(tokens.length)) {
       const count = Math.min(rows, tokens.length - start);
       const maps = this.parts.maps.map(({ shape }, i) => {
-        const size = shape.reduce((n, dim) => n * dim, 1);
+        const size = sizeOf(shape);
         const ids = new Int32Array(rows * size);
         for (let row = 0; row < count; row++) ids.set(tokens[start + row]!.maps[i]!.ids, row * size);
         return tf.tensor(ids, [rows, ...shape], 'int32');

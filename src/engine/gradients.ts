@@ -1,6 +1,7 @@
 // Gradients of TF.js kernels, written in TF.js ops. tfjs-core as Node loads it registers none of its own. Ours save
 // what makes the compiled backward pass cheap (outputs rather than inputs where either will do), and give integer
 // inputs zero gradients, so that lookups by computed ids need no detours.
+import { sizeOf } from '../shape.js';
 import { zeros } from './gradient-rule.js';
 import type { Attributes, Grads, Rule } from './gradient-rule.js';
 import { SPATIAL } from './spatial-gradients.js';
@@ -240,7 +241,7 @@ function stridedSliceGradient(dy: tf.Tensor, x: tf.Tensor, attributes: Attribute
   const size = tf.slice_util.computeOutShape(begin, end, strides);
   return size.reduce((part, count, axis) => {
     const stride = Math.abs(strides[axis]!);
-    const [before, after] = [part.shape.slice(0, axis), part.shape.slice(axis + 1)].map((dims) => dims.reduce((n, dim) => n * dim, 1)) as [number, number];
+    const [before, after] = [part.shape.slice(0, axis), part.shape.slice(axis + 1)].map(sizeOf) as [number, number];
     const forward = strides[axis]! < 0 ? tf.reverse(part, axis) : part;
     const first = strides[axis]! < 0 ? begin[axis]! - (count - 1) * stride : begin[axis]!;
     const spaced = tf.reshape(tf.pad(tf.reshape(forward, [before, count, 1, after]), [[0, 0], [0, 0], [0, stride - 1], [0, 0]]), [before, count * stride, after]);

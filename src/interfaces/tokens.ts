@@ -42,3 +42,15 @@ export interface TokenSample {
 export function toIds(ids: ArrayLike<number>, vocabSize: number): Uint16Array | Uint32Array {
   return vocabSize <= 65536 ? Uint16Array.from(ids) : Uint32Array.from(ids);
 }
+
+/** The codes of all maps of all samples in a row, as a prior reads them: int32 [samples * N]. */
+export function flatCodes(samples: readonly { tokens: Tokens }[]): Int32Array {
+  const maps = samples.flatMap(({ tokens }) => tokens.maps);
+  const codes = new Int32Array(maps.reduce((n, { ids }) => n + ids.length, 0));
+  let at = 0;
+  for (const { ids } of maps) {
+    codes.set(ids, at);
+    at += ids.length;
+  }
+  return codes;
+}

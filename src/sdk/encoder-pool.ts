@@ -8,6 +8,7 @@ import type { RawSample, Tokens } from '../interfaces/index.js';
 import { decodeBatch, encodeBatch } from './encoder.js';
 import type { Encoded } from './encoder.js';
 import { loadCodec } from './models.js';
+import type { LoadedCodec } from './models.js';
 import { unpackError } from './thread-errors.js';
 import type { PackedError } from './thread-errors.js';
 
@@ -20,7 +21,7 @@ export interface EncoderPool {
 
 /** Opens `workers` threads, or none for 0 and 1. */
 export async function openEncoderPool(codec: string, workers: number): Promise<EncoderPool> {
-  return workers > 1 ? new ThreadPool(codec, workers) : new LocalEncoder(codec, await loadCodec(codec));
+  return workers > 1 ? new ThreadPool(codec, workers) : new LocalEncoder(await loadCodec(codec));
 }
 
 /** Encodes one batch after another; the pictures of the next are decoded meanwhile. */
@@ -28,10 +29,7 @@ class LocalEncoder implements EncoderPool {
   readonly depth = 3;
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    readonly directory: string,
-    private readonly codec: Awaited<ReturnType<typeof loadCodec>>,
-  ) {}
+  constructor(private readonly codec: LoadedCodec) {}
 
   encode(batch: readonly RawSample[]): Promise<Encoded[]> {
     const decoded = decodeBatch(batch);

@@ -7,11 +7,10 @@ import type { Dataset } from '../interfaces/index.js';
 import { disposeParams, importParams } from '../nn/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
-import { loadTokenizer } from '../text/tokenizer.js';
 import { ConditionSource } from '../train/conditions.js';
 import { evaluateCodec, evaluatePrior } from '../train/evaluate.js';
 import type { CodecEvaluation, EvaluationOptions, PriorEvaluation, Splits } from '../train/evaluate.js';
-import { loadCodecFiles } from './models.js';
+import { loadCodecFiles, storedTokenizer } from './models.js';
 
 export type { CodecEvaluation, PriorEvaluation };
 
@@ -52,8 +51,7 @@ export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<Pr
   const config = family.parseConfig(card.config);
   if (!card.codec) throw new CorruptError('E_MODEL_CARD', `${options.prior}: expected the fingerprint of its codec in the card, found none.`);
   const tokens = await ShardReader.open(options.tokens, { codec: card.codec.fingerprint });
-  const json = extras['tokenizer.json'];
-  const text = json ? loadTokenizer(new TextDecoder().decode(json)) : undefined;
+  const text = storedTokenizer(extras);
   const params = importParams(options.prior, family.trainable(config), tensors);
   try {
     return await evaluatePrior(family, config, params, tokens, options.split ?? 'test', ConditionSource.of(family, config, text), options);

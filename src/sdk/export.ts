@@ -12,7 +12,7 @@ import { disposeParams, importParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { sizeOf } from '../shape.js';
-import { loadTokenizer } from '../text/tokenizer.js';
+import { storedTokenizer } from './models.js';
 
 const CARD = 'card.json';
 
@@ -120,8 +120,7 @@ function described(directory: string, stored: StoredModel): Described {
 function conditionsOf({ card, extras }: StoredModel): ExportCard['conditions'] {
   const family = priorFamily(card.name);
   const config = family.parseConfig(card.config);
-  const json = extras['tokenizer.json'];
-  const text = json ? loadTokenizer(new TextDecoder().decode(json)) : undefined;
+  const text = storedTokenizer(extras);
   const ids = (prompt: string | null): number[] => [...family.condition(config, prompt, text)];
   const prompt = family.conditioning(config) === 'label' ? family.classes(config)?.[0] : text && 'a';
   return { none: ids(null), ...(prompt === undefined ? {} : { example: { prompt, ids: ids(prompt) } }) };

@@ -5,11 +5,12 @@ import type { ModelCard, StoredModel } from '../checkpoint/model.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { CorruptError } from '../errors.js';
 import { nodeFiles } from '../files.js';
-import { toIds } from '../interfaces/index.js';
+import { flatCodes, toIds } from '../interfaces/index.js';
 import type { Conditioning, Prior, Prompt, SamplingOptions, TokenMapSpec, TokenSample, Tokenizer, Tokens } from '../interfaces/index.js';
 import type { PriorFamily, PriorModel } from '../nn/family.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { generateCodes } from '../sample/generate.js';
+import { sizeOf } from '../shape.js';
 import { loadTokenizer } from '../text/tokenizer.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import { ConditionSource } from '../train/conditions.js';
@@ -65,8 +66,12 @@ function carriesCodec(directory: string): boolean {
  */
 export async function loadPrior(directory: string): Promise<LoadedPrior> {
   const { card, tensors, extras } = loadModel(directory, { kind: 'prior' });
-  const tokenizer = extras['tokenizer.json'];
-  return new LoadedPrior(card, tensors, tokenizer ? loadTokenizer(new TextDecoder().decode(tokenizer)) : undefined);
+  return new LoadedPrior(card, tensors, storedTokenizer(extras));
+}
+
+/** The text tokenizer a prior was stored with, for priors that read text. */
+export function storedTokenizer({ 'tokenizer.json': json }: StoredModel['extras']): TextTokenizer | undefined {
+  return json ? loadTokenizer(new TextDecoder().decode(json)) : undefined;
 }
 
 /** A prior with the card of its model directory. */
@@ -104,7 +109,7 @@ export class LoadedPrior implements Prior {
     for (let first = 0; first < samples.length; first += 32) {
       const batch = samples.slice(first, first + 32);
       for (const { tokens } of batch) this.assertCodec(tokens.codec);
-      const codes = Int32Array.from(batch.flatMap(({ tokens }) => tokens.maps.flatMap(({ ids }) => [...ids])));
+      const codes = flatCodes(batch);
       const conditions = Int32Array.from(batch.flatMap((sample) => [...this.conditions.of(sample)]));
       nats.set((await this.model.score(codes, conditions, batch.length)).nats, first);
     }
@@ -115,7 +120,7 @@ export class LoadedPrior implements Prior {
     const n = options.n ?? 1;
     const [map] = this.maps as [TokenMapSpec];
     const conditions = prompts.flatMap((prompt) => Array.from({ length: n }, () => this.conditions.prompt(prompt)));
-    const codeCount = map.shape.reduce((size, dim) => size * dim, 1);
+    const codeCount = sizeOf(map.shape);
     const task = { model: this.model, conditions, unconditional: this.conditions.prompt(null), codeCount, vocabSize: map.vocabSize };
     const codes = await generateCodes(task, options);
     const [height, width] = map.shape as [number, number];

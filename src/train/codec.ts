@@ -5,7 +5,7 @@ import type { ModelCard } from '../checkpoint/model.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { PixelCache, evalBatches, trainBatches } from '../data/batches.js';
 import type { BadSample, Batch } from '../data/batches.js';
-import { compile, hostValues, randomKey, tf } from '../engine/index.js';
+import { compile, randomKey, tf } from '../engine/index.js';
 import type { TesseraeError } from '../errors.js';
 import type { Dataset } from '../interfaces/index.js';
 import { Moments } from '../metrics/error.js';
@@ -15,9 +15,11 @@ import type { AdamWConfig } from '../nn/optimizer.js';
 import { createParams, disposeParams, exportParams, restoreParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
 import { cosineSchedule } from '../nn/schedule.js';
+import { adamWConfig } from './config.js';
 import type { CodecTraining } from './config.js';
 import { evaluateCodec } from './evaluate.js';
-import { runLoop } from './loop.js';
+import type { CodecEvaluation } from './evaluate.js';
+import { runLoop, scalar } from './loop.js';
 import type { LoopOptions, Measured, Trainee } from './loop.js';
 import { writeCodecReport } from './report.js';
 
@@ -44,8 +46,7 @@ export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
   const trainee = new CodecTrainee(run);
   try {
     return await runLoop(trainee, run.training, run, async () => {
-      const evaluation = await evaluateCodec(run.family, run.config, trainee.params, run.dataset, 'test', { signal: run.signal, onBad: run.onBad });
-      const { counts, examples, ...metrics } = evaluation;
+      const { counts, examples, ...metrics } = trainee.evaluation!;
       const card = saveModel(
         run.out,
         {
@@ -71,6 +72,8 @@ class CodecTrainee<C> implements Trainee {
   /** Trainable weights and the quantizer's state together. */
   readonly params: Params;
   dataVariance = 1;
+  /** The latest one. */
+  evaluation: CodecEvaluation | undefined;
   private readonly trainable: Params;
   private readonly slots: Params;
   private readonly adam: AdamWConfig;
@@ -84,7 +87,7 @@ class CodecTrainee<C> implements Trainee {
     this.trainable = createParams(family.trainable(config), seed);
     this.params = { ...this.trainable, ...createParams(family.state(config), seed) };
     this.slots = adamWSlots(this.trainable);
-    this.adam = { beta1: training.beta1, beta2: training.beta2, epsilon: 1e-8, weightDecay: training.weightDecay, clip: training.clip };
+    this.adam = adamWConfig(training);
   }
 
   async begin(): Promise<void> {
@@ -112,8 +115,10 @@ class CodecTrainee<C> implements Trainee {
   }
 
   async evaluate(final: boolean): Promise<Record<string, number>> {
-    const { family, config, dataset, training, onBad } = this.run;
-    const { nmse, psnr, ssim, maps } = await evaluateCodec(family, config, this.params, dataset, 'test', { limit: final ? undefined : training.evalSamples, onBad });
+    const { family, config, dataset, training, onBad, signal } = this.run;
+    const extent = final ? { signal } : { limit: training.evalSamples };
+    this.evaluation = await evaluateCodec(family, config, this.params, dataset, 'test', { ...extent, onBad, cache: this.cache });
+    const { nmse, psnr, ssim, maps } = this.evaluation;
     return { nmse, psnr, ssim, usage: maps[0]!.usage, perplexity: maps[0]!.perplexity };
   }
 
@@ -174,5 +179,3 @@ async function firstOf<T>(items: AsyncGenerator<T>): Promise<T> {
   await items.return(undefined);
   return value as T;
 }
-
-const scalar = (tensor: tf.Tensor): number => hostValues(tensor)[0]!;

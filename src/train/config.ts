@@ -1,5 +1,7 @@
 // How long and how fast to train. Every number has a default that works; presets set what matters.
 import { z } from 'zod';
+import { ADAMW_DEFAULTS } from '../nn/optimizer.js';
+import type { AdamWConfig } from '../nn/optimizer.js';
 
 const common = {
   /** Optimizer steps. */
@@ -56,3 +58,8 @@ export const PriorTrainingSchema = z.strictObject({
 
 export type CodecTraining = z.infer<typeof CodecTrainingSchema>;
 export type PriorTraining = z.infer<typeof PriorTrainingSchema>;
+
+/** The optimizer's part of the settings. */
+export function adamWConfig({ beta1, beta2, weightDecay, clip }: CodecTraining | PriorTraining): AdamWConfig {
+  return { ...ADAMW_DEFAULTS, beta1, beta2, weightDecay, clip };
+}

@@ -1,9 +1,10 @@
 // Measures models over a whole split.
 import { evalBatches } from '../data/batches.js';
-import type { BadSample } from '../data/batches.js';
+import type { BadSample, PixelCache } from '../data/batches.js';
 import { compile, hostValues, tf } from '../engine/index.js';
 import { InputError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
+import { flatCodes } from '../interfaces/index.js';
 import type { Dataset, Split } from '../interfaces/index.js';
 import { CodebookMeter, empiricalBitsPerPixel, nominalBitsPerPixel } from '../metrics/codebook.js';
 import type { CodebookUse } from '../metrics/codebook.js';
@@ -37,6 +38,8 @@ export interface EvaluationOptions {
   signal?: AbortSignal;
   onProgress?: (done: number, total: number) => void;
   onBad?: (error: TesseraeError, sample: BadSample) => void;
+  /** Decoded pictures kept between evaluations. */
+  cache?: PixelCache;
 }
 
 const EVALUATION_BATCH = 64;
@@ -64,7 +67,7 @@ export async function evaluateCodec<C>(family: CodecFamily<C>, config: C, params
   let examples: CodecEvaluation['examples'] | undefined;
   let done = 0;
   for (const one of splitsOf(split)) {
-    const batches = evalBatches(dataset, one, { batchSize: rows, size: { width, height }, channels, background, resize, pad: true, limit: options.limit, signal: options.signal, onBad: options.onBad });
+    const batches = evalBatches(dataset, one, { batchSize: rows, size: { width, height }, channels, background, resize, pad: true, limit: options.limit, signal: options.signal, onBad: options.onBad, cache: options.cache });
     for await (const { pixels, count } of batches) {
       const images = tf.tensor4d(pixels, [rows, height, width, channels]);
       const result = await reconstruct(images);
@@ -125,7 +128,7 @@ export async function evaluatePrior<C>(
       // The last batch is filled up with repeats, which are not counted.
       const samples = tokens.readBatch(one, Array.from({ length: rows }, (_, i) => Math.min(first + i, limited(one) - 1)));
       codesPerSample = samples[0]!.tokens.maps.reduce((n, map) => n + map.ids.length, 0);
-      const codes = tf.tensor2d(Int32Array.from(samples.flatMap(({ tokens: { maps } }) => maps.flatMap(({ ids }) => [...ids]))), [rows, codesPerSample], 'int32');
+      const codes = tf.tensor2d(flatCodes(samples), [rows, codesPerSample], 'int32');
       const condition = tf.tensor2d(Int32Array.from(samples.flatMap((sample) => [...conditions.of(sample)])), [rows, length], 'int32');
       const result = await score(codes, condition);
       nats += sum(result.nats, count * codesPerSample);

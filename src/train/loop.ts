@@ -3,9 +3,14 @@ import { join } from 'node:path';
 import { CheckpointStore } from '../checkpoint/store.js';
 import type { CheckpointContent } from '../checkpoint/store.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
+import { hostValues } from '../engine/index.js';
+import type { tf } from '../engine/index.js';
 import { AbortedError, CorruptError, DivergedError, UsageError } from '../errors.js';
 import { canonicalJson, openOutput } from '../files.js';
 import { appendMetrics, truncateMetrics } from '../report/metrics-file.js';
+
+/** The value of a scalar a compiled step returned. */
+export const scalar = (tensor: tf.Tensor): number => hostValues(tensor)[0]!;
 
 /** What one step measured; `loss` decides whether training goes on. */
 export type Measured = { loss: number; [name: string]: number };

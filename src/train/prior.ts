@@ -2,7 +2,8 @@
 import { saveModel } from '../checkpoint/model.js';
 import type { Extras, ModelCard } from '../checkpoint/model.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
-import { compile, hostValues, randomKey, tf } from '../engine/index.js';
+import { compile, randomKey, tf } from '../engine/index.js';
+import { flatCodes } from '../interfaces/index.js';
 import type { Image, TokenSample } from '../interfaces/index.js';
 import type { PriorFamily, TextEncoder } from '../nn/family.js';
 import { adamW, adamWHyper, adamWSlots, averageWeights, gradients } from '../nn/optimizer.js';
@@ -13,9 +14,10 @@ import { cosineSchedule } from '../nn/schedule.js';
 import { Rng } from '../rng.js';
 import type { ShardReader } from '../shards/reader.js';
 import { ConditionSource } from './conditions.js';
+import { adamWConfig } from './config.js';
 import type { PriorTraining } from './config.js';
 import { evaluatePrior } from './evaluate.js';
-import { runLoop } from './loop.js';
+import { runLoop, scalar } from './loop.js';
 import type { LoopOptions, Measured, Trainee } from './loop.js';
 import { writePriorReport } from './report.js';
 
@@ -84,7 +86,7 @@ class PriorTrainee<C> implements Trainee {
     this.params = createParams(family.trainable(config), seed);
     this.average = training.averageDecay > 0 ? createParams(family.trainable(config), seed) : undefined;
     this.slots = adamWSlots(this.params);
-    this.adam = { beta1: training.beta1, beta2: training.beta2, epsilon: 1e-8, weightDecay: training.weightDecay, clip: training.clip };
+    this.adam = adamWConfig(training);
     this.conditions = ConditionSource.of(family, config, run.text);
   }
 
@@ -167,23 +169,15 @@ class PriorTrainee<C> implements Trainee {
     const { family, config, training, seed } = this.run;
     const rng = new Rng(seed, 'prior.condition', step);
     const length = family.conditionLength(config);
-    const count = samples[0]!.tokens.maps.reduce((n, { ids }) => n + ids.length, 0);
-    const codes = new Int32Array(samples.length * count);
+    const codes = flatCodes(samples);
     const conditions = new Int32Array(samples.length * length);
     samples.forEach((sample, row) => {
-      let at = row * count;
-      for (const { ids } of sample.tokens.maps) {
-        codes.set(ids, at);
-        at += ids.length;
-      }
       const dropped = rng.uniform() < training.captionDropout;
       const condition = this.conditions.of(sample, (n) => rng.int(n));
       conditions.set(dropped ? this.conditions.prompt(null) : condition, row * length);
     });
-    return [tf.tensor2d(codes, [samples.length, count], 'int32'), tf.tensor2d(conditions, [samples.length, length], 'int32')];
+    return [tf.tensor2d(codes, [samples.length, codes.length / samples.length], 'int32'), tf.tensor2d(conditions, [samples.length, length], 'int32')];
   }
 }
 
 const renamed = (tensors: NamedTensors, rename: (name: string) => string): NamedTensors => Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [rename(name), tensor]));
-
-const scalar = (tensor: tf.Tensor): number => hostValues(tensor)[0]!;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CheckpointStore } from '../../src/checkpoint/store.js';
 import type { CheckpointContent } from '../../src/checkpoint/store.js';
 import { IoError, TesseraeError } from '../../src/errors.js';
-import { FaultyFiles, SURVIVALS } from '../support/faulty-files.js';
+import { FaultyFiles, SURVIVALS, failsWithIoError } from '../support/faulty-files.js';
 
 function contentOf(value: number): CheckpointContent {
   return {
@@ -122,7 +122,7 @@ test('a full disk or a failing call keeps what was committed, and the next save 
     const store = open(files);
     store.save(1, contentOf(1));
     files.faults = fault;
-    if (fails(() => store.save(2, contentOf(2)))) failures++;
+    if (failsWithIoError(() => store.save(2, contentOf(2)))) failures++;
     files.faults = {};
     expect([1, 2]).toContain(valueOf(store));
     store.save(3, contentOf(3));
@@ -140,14 +140,3 @@ test('misuse is refused', () => {
   expect(() => store.load(7)).toThrow(expect.objectContaining({ code: 'E_NOT_FOUND' }));
   expect(files.list('/d/checkpoints')).toEqual([]);
 });
-
-/** Whether `action` throws an {@link IoError}; anything else passes through. */
-function fails(action: () => void): boolean {
-  try {
-    action();
-    return false;
-  } catch (error) {
-    if (error instanceof IoError) return true;
-    throw error;
-  }
-}

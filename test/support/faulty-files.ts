@@ -1,5 +1,6 @@
 // A file system in memory that forgets what was not flushed, fills up, writes short and stops at any call.
 import { basename, dirname } from 'node:path';
+import { IoError } from '../../src/errors.js';
 import type { FileStatus, FileSystem } from '../../src/files.js';
 
 interface FileNode {
@@ -216,6 +217,17 @@ export class FaultyFiles implements FileSystem {
     }
     node.durable = new Map(node.entries);
     for (const child of node.entries.values()) this.sync(child);
+  }
+}
+
+/** Whether `action` throws an {@link IoError}; anything else passes through. */
+export function failsWithIoError(action: () => void): boolean {
+  try {
+    action();
+    return false;
+  } catch (error) {
+    if (error instanceof IoError) return true;
+    throw error;
   }
 }
 
