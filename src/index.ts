@@ -25,7 +25,7 @@ export { presetNames } from './sdk/presets.js';
 export { loadCodec, loadPrior } from './sdk/models.js';
 export type { LoadedCodec, LoadedPrior } from './sdk/models.js';
 export { registerCodec, registerPrior } from './registry.js';
-export type { CodecFamily, ExportedFunction, ImageInput, PriorFamily, PriorModel } from './nn/family.js';
+export type { CodecFamily, ExportedFunction, PriorFamily, PriorModel } from './nn/family.js';
 export { readModelCard, saveModel } from './checkpoint/model.js';
 export type { ModelCard, NewModelCard } from './checkpoint/model.js';
 export { useEngine } from './engine/index.js';

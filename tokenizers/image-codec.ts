@@ -1,10 +1,9 @@
 // Turns a codec's two traced functions into a Tokenizer of pictures: batches, resizing, tokens in and out.
 import { CorruptError, ShapeError } from '../src/errors.js';
 import { compile, hostValues, tf } from '../src/engine/index.js';
-import { toIds } from '../src/interfaces/index.js';
-import type { Image, TokenMapSpec, Tokenizer, Tokens } from '../src/interfaces/index.js';
-import { fromFloat32, imageTo, toFloat32 } from '../src/media/image.js';
-import type { ImageInput } from '../src/nn/family.js';
+import type { Image, ImageInput, TokenMapSpec, Tokenizer, Tokens } from '../src/interfaces/index.js';
+import { fromFloat32 } from '../src/media/image.js';
+import { batches, encodePictures } from '../src/media/picture-tokens.js';
 import { disposeParams } from '../src/nn/params.js';
 import type { Params } from '../src/nn/params.js';
 import { sameShape, sizeOf } from '../src/shape.js';
@@ -21,9 +20,6 @@ export interface ImageCodecParts {
   /** int32 [B, ..shape] for each map -> float32 [B, H, W, C]. */
   decode: (p: Params, maps: tf.Tensor[]) => tf.Tensor4D;
 }
-
-/** Pictures computed together. Larger inputs are cut into batches of this size, so memory stays bounded. */
-const MAX_BATCH = 64;
 
 /** A codec over pictures. Weights are embedded in its graphs: they are taken to be final. */
 export class ImageCodec implements Tokenizer<Image> {
@@ -58,45 +54,20 @@ export class ImageCodec implements Tokenizer<Image> {
     return this.decodeAll(tokens as readonly Tokens[]);
   }
 
-  /**
-   * Pixels to ids without the wrapping of {@link encode}, for loops that have pixels in a codec's own format.
-   *
-   * @param pixels float32 [B, H, W, C] in [-1, 1], B at most the batch the caller wants compiled.
-   * @returns int32 [B * grid] for each map.
-   */
-  async encodePixels(pixels: Float32Array, batch: number): Promise<Int32Array[]> {
-    const { height, width, channels } = this.parts.input;
-    const images = tf.tensor4d(pixels, [batch, height, width, channels]);
-    const ids = await this.encoder(images);
-    images.dispose();
-    return ids.map((map) => take(map) as Int32Array);
-  }
-
   dispose(): void {
     void this.encoder.dispose();
     void this.decoder.dispose();
     disposeParams(this.parts.params);
   }
 
-  private async encodeAll(images: readonly Image[]): Promise<Tokens[]> {
-    const { height, width, channels, background, resize } = this.parts.input;
-    const fitted = await Promise.all(images.map((image) => imageTo(image, { channels, size: { width, height }, background, resize })));
-    const tokens: Tokens[] = [];
-    for (const [start, rows] of batches(images.length)) {
-      const pixels = new Float32Array(rows * height * width * channels);
-      toFloat32(fitted.slice(start, start + rows), pixels);
-      const ids = await this.encodePixels(pixels, rows);
-      for (let row = 0; row < Math.min(rows, images.length - start); row++) tokens.push(this.tokensOf(images[start + row]!, ids, row));
-    }
-    return tokens;
-  }
-
-  private tokensOf({ width, height, channels }: Image, ids: Int32Array[], row: number): Tokens {
-    const maps = this.parts.maps.map(({ name, shape, vocabSize }, i) => {
-      const size = sizeOf(shape);
-      return { name, shape: [...shape], vocabSize, ids: toIds(ids[i]!.subarray(row * size, (row + 1) * size), vocabSize) };
+  private encodeAll(images: readonly Image[]): Promise<Tokens[]> {
+    const { height, width, channels } = this.parts.input;
+    return encodePictures(this.parts, images, async (pixels, rows) => {
+      const batch = tf.tensor4d(pixels, [rows, height, width, channels]);
+      const ids = await this.encoder(batch);
+      batch.dispose();
+      return ids.map((map) => take(map) as Int32Array);
     });
-    return { codec: this.fingerprint, media: { kind: 'image', width, height, channels }, maps };
   }
 
   private async decodeAll(tokens: readonly Tokens[]): Promise<Image[]> {
@@ -128,15 +99,6 @@ export class ImageCodec implements Tokenizer<Image> {
       const bad = map.ids.findIndex((id) => id >= vocabSize);
       if (bad >= 0) throw new ShapeError('E_TOKENS_RANGE', `decode(${name}): expected ids below ${vocabSize}, received ${map.ids[bad]} at ${bad}.`);
     });
-  }
-}
-
-/** Batches [start, rows] that cover `count` samples. Sizes are powers of two, so that few graphs are compiled; the last is padded. */
-function* batches(count: number): Generator<[number, number]> {
-  for (let start = 0; start < count; ) {
-    const rows = Math.min(MAX_BATCH, 2 ** Math.ceil(Math.log2(count - start)));
-    yield [start, rows];
-    start += rows;
   }
 }
 

@@ -24,7 +24,7 @@ export function tokenizeCommand(session: Session): Command {
     .requiredOption('--data <PATH>', 'folder of pictures, .tar, or MNIST-style IDX')
     .requiredOption('--codec <DIR>', 'model directory of the codec');
   addOutputOptions(command, 'directory of the shards');
-  command.addOption(numberOption('--workers <N>', 'threads that decode and encode side by side; the bytes written do not depend on it', { min: 0, max: 256, whole: true }));
+  command.addOption(numberOption('--workers <N>', 'threads that decode and encode side by side (default: one for each core, 8 at most); the bytes written do not depend on it', { min: 0, max: 256, whole: true }));
   command.option('--skip-bad', 'leave out pictures that do not decode, list them in rejects.jsonl, and exit 7');
   return addDataOptions(command)
     .addOption(jsonOption())

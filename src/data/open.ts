@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { InputError } from '../errors.js';
 import type { Dataset, RawSample, Sample } from '../interfaces/dataset.js';
-import { decodeImage, imageTo, type DecodeOptions } from '../media/image.js';
+import { decodeWithOriginal, imageTo, type Decoded, type DecodeOptions } from '../media/image.js';
 import { describeBytes } from '../media/sniff.js';
 import { readError } from './files.js';
 import { openFolder } from './folder.js';
@@ -83,15 +83,21 @@ function kindError(path: string, found: string): InputError {
   );
 }
 
+/** A sample, and what its picture was before it was brought to another size. */
+export type DecodedSample = Sample & Pick<Decoded, 'original'>;
+
 /**
  * Decodes what a dataset read.
  *
  * @throws {InputError} E_IMAGE_... naming the sample's source.
  */
-export async function decodeSample(raw: RawSample, options: DecodeOptions = {}): Promise<Sample> {
-  const image = raw.pixels
-    ? await imageTo({ kind: 'image', ...raw.pixels, pixels: raw.bytes }, options)
-    : await decodeImage(raw.bytes, raw.source, options);
+export async function decodeSample(raw: RawSample, options: DecodeOptions = {}): Promise<DecodedSample> {
+  const { image, original } = await decoded(raw, options);
   const { key, captions, label } = raw;
-  return label === undefined ? { key, image, captions } : { key, image, captions, label };
+  return label === undefined ? { key, image, original, captions } : { key, image, original, captions, label };
+}
+
+async function decoded({ bytes, pixels, source }: RawSample, options: DecodeOptions): Promise<Decoded> {
+  if (!pixels) return decodeWithOriginal(bytes, source, options);
+  return { image: await imageTo({ kind: 'image', ...pixels, pixels: bytes }, options), original: { kind: 'image', ...pixels } };
 }

@@ -5,11 +5,13 @@ import type { OpenExtent, Sample, Sizes } from './dynamic.js';
 import { reachable } from './graph.js';
 import type { Graph, Value } from './graph.js';
 import { PORTABLE } from './lowering.js';
+import type { Target } from './lowering.js';
 import { encodeModel } from './onnx.js';
 import type { DynamicAxes } from './onnx.js';
 import { traceCall } from './specialization.js';
 import type { TracedFunction } from './specialization.js';
 import type { Structure } from './structure.js';
+import { nativeTarget } from './target.js';
 import { tf } from './tf.js';
 
 /** What an argument will be: a tensor's dtype and shape without its values. A tensor serves as well. */
@@ -32,6 +34,8 @@ export interface ExportOptions {
   dynamicAxes?: DynamicAxes;
   /** Stored in the file for its reader. */
   documentation?: string;
+  /** `onnx` is what any runtime loads (default); `native` is faster, and only for the ONNX Runtime at hand: see {@link openModel}. */
+  target?: 'onnx' | 'native';
 }
 
 /**
@@ -51,7 +55,8 @@ export async function exportOnnx<A extends readonly Structure[]>(fn: (...args: A
   const specs = specsOf(signature);
   const inputNames = namesFor('input', specs.length, options.inputNames);
   const plan = planOf(specs, inputNames, options.dynamicAxes ?? {});
-  const trace = (sizes: Sizes): Promise<Exported> => traceAt(name, fn as never, signature, inputNames, plan, sizes, options.outputNames);
+  const target = options.target === 'native' ? await nativeTarget() : PORTABLE;
+  const trace = (sizes: Sizes): Promise<Exported> => traceAt(name, fn as never, signature, inputNames, plan, sizes, target, options.outputNames);
   if (plan.names.length === 0) {
     const { graph } = await trace([]);
     return encodeModel(graph, { documentation: options.documentation });
@@ -113,7 +118,7 @@ async function exportDynamic(plan: Plan, [low, high, check]: readonly [number, n
   return encodeModel(graph, { dynamicAxes, documentation: options.documentation });
 }
 
-async function traceAt(name: string, fn: never, signature: readonly Signature[], inputNames: string[], plan: Plan, sizes: Sizes, outputNames?: readonly string[]): Promise<Exported> {
+async function traceAt(name: string, fn: never, signature: readonly Signature[], inputNames: string[], plan: Plan, sizes: Sizes, target: Target, outputNames?: readonly string[]): Promise<Exported> {
   let next = 0;
   const made: tf.Tensor[] = [];
   const args = mapSpecs(signature, ({ dtype, shape }) => {
@@ -127,7 +132,7 @@ async function traceAt(name: string, fn: never, signature: readonly Signature[],
     return tensor;
   }) as Structure[];
   try {
-    const traced = await traceCall(name, fn, args, PORTABLE, true);
+    const traced = await traceCall(name, fn, args, target, true);
     requirePure(name, traced);
     return named(traced, inputNames, namesFor('output', traced.graph.outputs.length, outputNames));
   } finally {

@@ -1,4 +1,4 @@
-export type { Audio, Image, Media, MediaInfo } from './media.js';
+export type { Audio, Image, ImageInput, Media, MediaInfo } from './media.js';
 export type { TokenMap, TokenMapSpec, TokenSample, Tokens } from './tokens.js';
 export { flatCodes, toIds } from './tokens.js';
 export type { Dataset, RawSample, Sample, Split } from './dataset.js';

@@ -15,6 +15,16 @@ export interface Image {
   pixels: Uint8Array;
 }
 
+/** How a codec wants its pictures. */
+export interface ImageInput {
+  height: number;
+  width: number;
+  channels: 1 | 3;
+  /** sRGB, 0..255: what shows through transparent pixels, and the padding of `contain`. */
+  background: [number, number, number];
+  resize: 'cover' | 'contain' | 'fill';
+}
+
 /** Decoded sound: float32 [samples, channels] in [-1, 1] at `sampleRate` Hz. */
 export interface Audio {
   kind: 'audio';

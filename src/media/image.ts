@@ -1,9 +1,13 @@
 // Pictures in and out: encoded bytes -> Image -> float32 batches, and back. Decoding, and resizing of large pictures, is
-// sharp's (libvips); this module decides what is let in and says in one line why something is not.
+// sharp's (libvips), but for plain small PNGs; this module decides what is let in and says in one line why something is not.
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
+
 import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
 
 import { InputError, ShapeError, UsageError, messageOf } from '../errors.js';
 import type { Image } from '../interfaces/media.js';
+import { sizeOf } from '../shape.js';
+import { decodePlainPng, type Samples } from './png.js';
 import { resample, type Color, type Kernel, type ResizeMode } from './resample.js';
 import { checkPicture, pngSize, type PictureFormat } from './sniff.js';
 
@@ -11,10 +15,13 @@ export type { Color, Kernel, ResizeMode } from './resample.js';
 
 // libvips links loaders for dozens of formats; only these three may ever see a byte of a dataset.
 const SVG_LOADER = 'VipsForeignLoadSvgBuffer';
-sharp.block({ operation: ['VipsForeignLoad'] });
-sharp.unblock({
-  operation: ['VipsForeignLoadPngBuffer', 'VipsForeignLoadJpegBuffer', 'VipsForeignLoadWebpBuffer'],
-});
+const LOADERS = 'tesserae.loaders';
+// The block holds for the process. A thread that blocked again would take the three from the others for a moment.
+if (getEnvironmentData(LOADERS) === undefined) {
+  sharp.block({ operation: ['VipsForeignLoad'] });
+  sharp.unblock({ operation: ['VipsForeignLoadPngBuffer', 'VipsForeignLoadJpegBuffer', 'VipsForeignLoadWebpBuffer'] });
+  setEnvironmentData(LOADERS, 'blocked');
+}
 // Every picture is decoded once and in no order: libvips' operation cache would only hold memory.
 sharp.cache(false);
 
@@ -49,6 +56,12 @@ export const MAX_PIXELS = 2 ** 26;
 
 export const WHITE: Color = [255, 255, 255];
 
+/** A decoded picture, and what it was before it was brought to the size asked for. */
+export interface Decoded {
+  image: Image;
+  original: { kind: 'image'; width: number; height: number; channels: 1 | 3 };
+}
+
 /**
  * Decodes a PNG, JPEG or WebP: upright by EXIF, 8 bits a channel, sRGB, alpha flattened on the background.
  *
@@ -59,27 +72,45 @@ export const WHITE: Color = [255, 255, 255];
  * @throws {UsageError} E_IMAGE_OPTIONS.
  */
 export async function decodeImage(bytes: Uint8Array, source: string, options: DecodeOptions = {}): Promise<Image> {
-  const { channels = 3, background = WHITE, size, resize, kernel, maxPixels = MAX_PIXELS } = options;
+  return (await decodeWithOriginal(bytes, source, options)).image;
+}
+
+/** As {@link decodeImage}, telling the picture's own size as well. */
+export async function decodeWithOriginal(bytes: Uint8Array, source: string, options: DecodeOptions = {}): Promise<Decoded> {
+  const { background = WHITE, size, maxPixels = MAX_PIXELS } = options;
   checkOptions(size, background);
   const format = checkPicture(bytes, source);
-  const open = (): Sharp => sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
-  const decode = async (): Promise<Image> => {
-    if (!size || !(await isLarge(open, bytes, format))) return rawImage(open(), background);
-    return rawImage(open().flatten({ background: cssColor(background) }).resize(resizing({ ...size, resize, kernel, background })), background);
-  };
-  const image = await decode().catch((error: unknown) => {
+  const plain = format === 'png' ? decodePlainPng(bytes, Math.min(maxPixels, LARGE)) : undefined;
+  if (plain) return fitted(opaque(plain, background), options);
+  return decodeByLibvips(bytes, format, options).catch((error: unknown) => {
     throw decodeError(error, source, maxPixels);
   });
-  return imageTo(image, { channels, size, resize, kernel, background });
 }
 
 /** Above this many pixels libvips resizes, reading no more of a JPEG or WebP than the result needs. */
 const LARGE = 512 * 512;
 
-async function isLarge(open: () => Sharp, bytes: Uint8Array, format: PictureFormat): Promise<boolean> {
+async function decodeByLibvips(bytes: Uint8Array, format: PictureFormat, options: DecodeOptions): Promise<Decoded> {
+  const { background = WHITE, size, resize, kernel, maxPixels = MAX_PIXELS } = options;
+  const open = (): Sharp => sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
+  const own = size && (await sizeIfLarge(open, bytes, format));
+  if (!own) return fitted(await rawImage(open(), background), options);
+  const image = await rawImage(open().flatten({ background: cssColor(background) }).resize(resizing({ ...size, resize, kernel, background })), background);
+  return { image: withChannels(image, options.channels ?? 3), original: { kind: 'image', ...own, channels: image.channels } };
+}
+
+/** Upright width and height of a picture that libvips had better resize. */
+async function sizeIfLarge(open: () => Sharp, bytes: Uint8Array, format: PictureFormat): Promise<{ width: number; height: number } | undefined> {
   // Asking libvips takes a tenth of the time a small PNG needs in all.
-  const { width, height } = format === 'png' ? pngSize(bytes) : await open().metadata();
-  return width * height > LARGE;
+  if (format === 'png' && sizeOf(Object.values(pngSize(bytes))) <= LARGE) return undefined;
+  const { width, height } = (await open().metadata()).autoOrient;
+  return width * height > LARGE ? { width, height } : undefined;
+}
+
+/** Brings a decoded picture to the wanted size and channels. */
+async function fitted(image: Image, options: DecodeOptions): Promise<Decoded> {
+  const { width, height, channels } = image;
+  return { image: await imageTo(image, options), original: { kind: 'image', width, height, channels } };
 }
 
 /**
@@ -215,13 +246,17 @@ function resizing(options: ResizeOptions): SharpResize {
   return { width, height, fit: resize, kernel, background: cssColor(background) };
 }
 
-/** Runs a pipeline to sRGB pixels of 8 bits. libvips keeps gray pictures gray; alpha is flattened here. */
+/** Runs a pipeline to sRGB pixels of 8 bits. */
 async function rawImage(picture: Sharp, background: Color): Promise<Image> {
   const { data, info } = await picture.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
   const { width, height, channels } = info;
-  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (channels === 1 || channels === 3) return { kind: 'image', width, height, channels, pixels };
-  return { kind: 'image', width, height, channels: 3, pixels: flatten(pixels, channels - 1, background) };
+  return opaque({ width, height, channels, values: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }, background);
+}
+
+/** RGB, without alpha. */
+function opaque({ width, height, channels, values }: Samples, background: Color): Image {
+  if (channels === 1 || channels === 3) return withChannels({ kind: 'image', width, height, channels, pixels: values }, 3);
+  return { kind: 'image', width, height, channels: 3, pixels: flatten(values, channels - 1, background) };
 }
 
 /**

@@ -2,17 +2,8 @@
 // the registry finds it by name.
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import type { RandomKey, tf } from '../engine/index.js';
-import type { Conditioning, Prompt, TokenMapSpec, Tokenizer } from '../interfaces/index.js';
+import type { Conditioning, ImageInput, Prompt, TokenMapSpec, Tokenizer } from '../interfaces/index.js';
 import type { Params, ParamSpecs } from './params.js';
-
-/** How a codec wants its pictures. */
-export interface ImageInput {
-  height: number;
-  width: number;
-  channels: 1 | 3;
-  background: [number, number, number];
-  resize: 'cover' | 'contain' | 'fill';
-}
 
 /** A function to be written as an ONNX file. */
 export interface ExportedFunction {

@@ -1,31 +1,42 @@
-// The body of a worker thread of `tokenize`: receives batches of encoded files, answers with tokens.
-import { parentPort, workerData } from 'node:worker_threads';
-import { setDefaultThreads, useEngine } from '../engine/index.js';
+// The body of a worker thread of `tokenize`: receives a codec's encoder, then batches of encoded files, and answers with
+// tokens. Loads neither TF.js nor any codec: a thread must begin quickly to be worth its while.
+import { parentPort } from 'node:worker_threads';
+import { openModel } from '../engine/model.js';
 import type { RawSample } from '../interfaces/index.js';
-import type { Answer, WorkerSettings } from './encoder-pool.js';
+import { encodePictures } from '../media/picture-tokens.js';
+import type { Answer, EncoderModel, Message } from './encoder-pool.js';
 import { decodeBatch, encodeBatch } from './encoder.js';
-import { loadCodec } from './models.js';
-import type { LoadedCodec } from './models.js';
+import type { Encoded } from './encoder.js';
 import { packError } from './thread-errors.js';
 
-const { codec: directory, threads, engine } = workerData as WorkerSettings;
+const port = parentPort!;
 
-async function start(): Promise<void> {
-  setDefaultThreads(threads);
-  await useEngine(engine);
-  const codec = await loadCodec(directory);
-  parentPort!.on('message', ({ id, batch }: { id: number; batch: RawSample[] }) => {
-    answer(codec, id, batch).then(send, (error: unknown) => send({ id, failure: packError(error) }));
-  });
+type Encode = (batch: readonly RawSample[]) => Promise<Encoded[]>;
+
+let encoder: Promise<Encode>;
+
+port.on('message', (message: Message) => {
+  if ('model' in message) {
+    encoder = open(message);
+    // Each batch tells of it.
+    encoder.catch(() => undefined);
+  } else if ('batch' in message) void answer(message.id, message.batch).then((reply) => port.postMessage(reply));
+  else port.close();
+});
+
+async function open({ model, threads, ...codec }: EncoderModel): Promise<Encode> {
+  const { height, width, channels } = codec.input;
+  const graph = await openModel(model, codec.maps.map(({ name }) => name), { threads });
+  const run = async (data: Float32Array, rows: number): Promise<Int32Array[]> =>
+    (await graph.run({ pixels: { dtype: 'float32', shape: [rows, height, width, channels], data } })) as Int32Array[];
+  return async (batch) => encodeBatch(await decodeBatch(codec.input, batch), (images) => encodePictures(codec, images, run));
 }
 
-async function answer(codec: LoadedCodec, id: number, batch: readonly RawSample[]): Promise<Answer> {
-  const encoded = await encodeBatch(codec, batch, await decodeBatch(batch));
-  return { id, encoded: encoded.map((one) => ('error' in one ? { key: one.key, error: packError(one.error) } : one)) };
+async function answer(id: number, batch: readonly RawSample[]): Promise<Answer> {
+  try {
+    const encoded = await (await encoder)(batch);
+    return { id, encoded: encoded.map((one) => ('error' in one ? { key: one.key, error: packError(one.error) } : one)) };
+  } catch (error) {
+    return { id, failure: packError(error) };
+  }
 }
-
-function send(message: Answer): void {
-  parentPort!.postMessage(message);
-}
-
-start().catch((error: unknown) => send({ failure: packError(error) }));

@@ -1,13 +1,18 @@
 // Where batches are encoded: in this thread, decoding ahead, or in worker threads side by side.
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { defaultThreads, engineInUse } from '../engine/index.js';
-import type { EngineName } from '../engine/index.js';
+import type { StoredModel } from '../checkpoint/model.js';
+import { defaultThreads, engineInUse, exportOnnx } from '../engine/index.js';
 import { EngineError, messageOf } from '../errors.js';
 import type { InputError } from '../errors.js';
 import type { RawSample, Tokens } from '../interfaces/index.js';
+import { MAX_ROWS } from '../media/picture-tokens.js';
+import type { PictureCodec } from '../media/picture-tokens.js';
+import { disposeParams, importParams } from '../nn/params.js';
+import { codecFamily } from '../registry.js';
 import { decodeBatch, encodeBatch } from './encoder.js';
 import type { Encoded } from './encoder.js';
-import { loadCodec } from './models.js';
+import { openCodec } from './models.js';
 import type { LoadedCodec } from './models.js';
 import { unpackError } from './thread-errors.js';
 import type { PackedError } from './thread-errors.js';
@@ -16,12 +21,17 @@ export interface EncoderPool {
   /** Batches that may be under way at once. */
   readonly depth: number;
   encode(batch: readonly RawSample[]): Promise<Encoded[]>;
+  /** To be called when no batch is under way. */
   close(): Promise<void>;
 }
 
-/** Opens `workers` threads, or none for 0 and 1. */
-export async function openEncoderPool(codec: string, workers: number): Promise<EncoderPool> {
-  return workers > 1 ? new ThreadPool(codec, workers) : new LocalEncoder(await loadCodec(codec));
+/**
+ * Opens `workers` threads, or none for 0 and 1. Threads compute with ONNX Runtime; another engine works in this thread.
+ *
+ * @throws {CorruptError} for weights that do not fit the codec's config.
+ */
+export function openEncoderPool(stored: StoredModel, workers: number): EncoderPool {
+  return workers > 1 && engineInUse() === 'onnxruntime' ? new ThreadPool(stored, workers) : new LocalEncoder(openCodec(stored));
 }
 
 /** Encodes one batch after another; the pictures of the next are decoded meanwhile. */
@@ -32,80 +42,91 @@ class LocalEncoder implements EncoderPool {
   constructor(private readonly codec: LoadedCodec) {}
 
   encode(batch: readonly RawSample[]): Promise<Encoded[]> {
-    const decoded = decodeBatch(batch);
+    const decoded = decodeBatch(this.codec.input, batch);
     decoded.catch(() => undefined);
-    const result = this.last.then(async () => encodeBatch(this.codec, batch, await decoded));
+    const result = this.last.then(async () => encodeBatch(await decoded, (images) => this.codec.encode(images)));
     this.last = result.catch(() => undefined);
     return result;
   }
 
   async close(): Promise<void> {
-    await this.last;
     this.codec.dispose();
   }
 }
 
-/** What a worker is started with. */
-export interface WorkerSettings {
-  codec: string;
+/** A codec's encoder as plain data: what a worker gets to work with. */
+export interface EncoderModel extends PictureCodec {
+  /** For the ONNX Runtime at hand: `pixels` float32 [{@link MAX_ROWS}, H, W, C] to the ids of each map, by its name. */
+  model: Uint8Array;
   threads: number;
-  engine: EngineName;
 }
 
-/** What a worker says: the tokens of a batch, why a batch failed, or why the worker cannot work at all. */
+/** What a worker is sent: first the encoder, then batches, last the wish to end. */
+export type Message = EncoderModel | { id: number; batch: readonly RawSample[] } | { end: true };
+
+/** What a worker says: the tokens of a batch, or why it failed. */
 export type Answer =
   | { id: number; encoded: ({ key: string; error: PackedError } | { key: string; tokens: Tokens })[] }
-  | { id: number; failure: PackedError }
-  | { id?: undefined; failure: PackedError };
+  | { id: number; failure: PackedError };
 
 interface Pending {
   resolve: (encoded: Encoded[]) => void;
   reject: (error: Error) => void;
 }
 
+/** The id of a thread that has ended. */
+const ENDED = -1;
+
 /** Threads that share the cores between them. */
 class ThreadPool implements EncoderPool {
   readonly depth: number;
   private readonly workers: Worker[];
   private readonly pending = new Map<number, Pending>();
-  private readonly underWay = new Set<Promise<Encoded[]>>();
+  private readonly ready: Promise<void>;
   private next = 0;
   /** Why no more batches are taken. */
   private failure: Error | undefined;
 
-  constructor(codec: string, count: number) {
+  constructor(stored: StoredModel, count: number) {
     this.depth = 2 * count;
-    const settings: WorkerSettings = { codec, threads: Math.max(1, Math.floor(defaultThreads() / count)), engine: engineInUse() };
-    this.workers = Array.from({ length: count }, () => new Worker(new URL('./encode-worker.js', import.meta.url), { workerData: settings }));
+    this.workers = Array.from({ length: count }, () => new Worker(new URL('./encode-worker.js', import.meta.url)));
     for (const worker of this.workers) {
       worker.on('message', (answer: Answer) => this.settle(answer));
       worker.on('error', (error) => this.failAll(new EngineError('E_WORKER', `tokenize: a worker failed: ${messageOf(error)}.`, { cause: error })));
       worker.on('exit', (code) => this.failAll(new EngineError('E_WORKER', `tokenize: a worker ended with code ${code} before its work did.`)));
     }
+    // The workers load meanwhile.
+    this.ready = encoderModel(stored, Math.max(1, Math.floor(defaultThreads() / count))).then((model) => {
+      for (const worker of this.workers) this.send(worker, model);
+    });
+    this.ready.catch((error: Error) => this.failAll(error));
   }
 
   encode(batch: readonly RawSample[]): Promise<Encoded[]> {
     if (this.failure) return Promise.reject(this.failure);
     const id = this.next++;
-    const answer = new Promise<Encoded[]>((resolve, reject) => {
-      this.pending.set(id, { resolve, reject });
-      this.workers[id % this.workers.length]!.postMessage({ id, batch });
-    });
-    this.underWay.add(answer);
-    const done = (): boolean => this.underWay.delete(answer);
-    answer.then(done, done);
+    const answer = new Promise<Encoded[]>((resolve, reject) => this.pending.set(id, { resolve, reject }));
+    void this.ready.then(() => this.send(this.workers[id % this.workers.length]!, { id, batch }), () => undefined);
     return answer;
   }
 
+  /** The workers end by themselves: a thread that is stopped inside native code takes the process with it. */
   async close(): Promise<void> {
-    // A thread that is stopped inside native code takes the process with it.
-    await Promise.allSettled(this.underWay);
     this.failAll(new EngineError('E_WORKER', 'tokenize: the workers were closed before their work was done.'));
-    await Promise.all(this.workers.map((worker) => worker.terminate()));
+    await Promise.all(
+      this.workers.map(async (worker) => {
+        if (worker.threadId === ENDED) return;
+        this.send(worker, { end: true });
+        await once(worker, 'exit');
+      }),
+    );
+  }
+
+  private send(worker: Worker, message: Message): void {
+    worker.postMessage(message);
   }
 
   private settle(answer: Answer): void {
-    if (answer.id === undefined) return this.failAll(unpackError(answer.failure));
     const waiting = this.pending.get(answer.id);
     this.pending.delete(answer.id);
     if ('failure' in answer) waiting?.reject(unpackError(answer.failure));
@@ -118,5 +139,21 @@ class ThreadPool implements EncoderPool {
     this.failure ??= error;
     for (const { reject } of this.pending.values()) reject(this.failure);
     this.pending.clear();
+  }
+}
+
+async function encoderModel({ card, tensors }: StoredModel, threads: number): Promise<EncoderModel> {
+  const family = codecFamily(card.name);
+  const config = family.parseConfig(card.config);
+  const params = importParams(card.name, { ...family.trainable(config), ...family.state(config) }, tensors);
+  try {
+    const input = family.input(config);
+    const maps = family.maps(config);
+    const { fn } = family.exports(params, config).encoder!;
+    const pixels = { dtype: 'float32' as const, shape: [MAX_ROWS, input.height, input.width, input.channels] };
+    const model = await exportOnnx(fn, [pixels], { target: 'native', inputNames: ['pixels'], outputNames: maps.map(({ name }) => name) });
+    return { fingerprint: card.fingerprint, input, maps, model, threads };
+  } finally {
+    disposeParams(params);
   }
 }

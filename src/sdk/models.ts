@@ -6,7 +6,7 @@ import type { NamedTensors } from '../checkpoint/tensors.js';
 import { CorruptError } from '../errors.js';
 import { nodeFiles } from '../files.js';
 import { flatCodes, toIds } from '../interfaces/index.js';
-import type { Conditioning, Prior, Prompt, SamplingOptions, TokenMapSpec, TokenSample, Tokenizer, Tokens } from '../interfaces/index.js';
+import type { Conditioning, ImageInput, Prior, Prompt, SamplingOptions, TokenMapSpec, TokenSample, Tokenizer, Tokens } from '../interfaces/index.js';
 import type { PriorFamily, PriorModel } from '../nn/family.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { generateCodes } from '../sample/generate.js';
@@ -18,6 +18,8 @@ import { ConditionSource } from '../train/conditions.js';
 /** A codec with the card of its model directory. */
 export interface LoadedCodec extends Tokenizer {
   readonly card: ModelCard;
+  /** How it sees pictures: `encode` brings others to this. */
+  readonly input: ImageInput;
 }
 
 /** A copy of the codec travels with tokens and priors under this name, so that they can be decoded on their own. */
@@ -40,7 +42,8 @@ export function loadCodecFiles(directory: string): StoredModel {
 
 export function openCodec({ card, tensors }: Pick<StoredModel, 'card' | 'tensors'>): LoadedCodec {
   const family = codecFamily(card.name);
-  return Object.assign(family.open(family.parseConfig(card.config), tensors, card.fingerprint), { card });
+  const config = family.parseConfig(card.config);
+  return Object.assign(family.open(config, tensors, card.fingerprint), { card, input: family.input(config) });
 }
 
 /** Puts a copy of a codec into a directory. */

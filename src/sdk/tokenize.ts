@@ -1,7 +1,9 @@
 // Media on disk to token shards.
 import { join } from 'node:path';
+import type { StoredModel } from '../checkpoint/model.js';
 import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
+import { defaultThreads } from '../engine/index.js';
 import { AbortedError, InputError } from '../errors.js';
 import { nodeFiles, readFile, writeFileAtomic } from '../files.js';
 import type { Dataset, Split } from '../interfaces/index.js';
@@ -20,7 +22,7 @@ export interface TokenizeOptions extends DatasetOptions {
   codec: string;
   /** Directory of the token dataset. */
   out: string;
-  /** Threads that decode and encode side by side; 0 or 1 works in this thread. The bytes written do not depend on it. Default 0. */
+  /** Threads that decode and encode side by side; 0 or 1 works in this thread. The bytes written do not depend on it. Default: one for each core, 8 at most. */
   workers?: number;
   resume?: boolean;
   force?: boolean;
@@ -58,25 +60,37 @@ interface Reject {
  */
 export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult> {
   const stored = loadCodecFiles(options.codec);
-  const dataset = typeof options.data === 'string' ? await openDataset(options.data, options) : options.data;
+  // Workers load while the dataset is indexed.
+  const pool = openEncoderPool(stored, options.workers ?? Math.min(8, defaultThreads()));
   try {
-    const card = {
-      codec: { fingerprint: stored.card.fingerprint, name: stored.card.name, config: stored.card.config },
-      maps: stored.card.maps!,
-      classes: dataset.classes,
-      source: typeof options.data === 'string' ? options.data : dataset.source,
-      dataset: dataset.fingerprint,
-    };
-    const writer = await ShardWriter.open(options.out, card, { resume: options.resume, force: options.force, owned: [CODEC_FOLDER, REJECTS] });
+    if (typeof options.data !== 'string') return await tokenizeDataset(options.data, stored, pool, options);
+    const dataset = await openDataset(options.data, options);
     try {
-      carryCodec(options.out, stored);
-      return await new Tokenizing(dataset, writer, options).run();
-    } catch (error) {
-      await writer.abort();
-      throw error;
+      return await tokenizeDataset(dataset, stored, pool, options);
+    } finally {
+      await dataset.close();
     }
   } finally {
-    if (typeof options.data === 'string') await dataset.close();
+    await pool.close();
+  }
+}
+
+async function tokenizeDataset(dataset: Dataset, stored: StoredModel, pool: EncoderPool, options: TokenizeOptions): Promise<TokenizeResult> {
+  const { fingerprint, name, config, maps } = stored.card;
+  const card = {
+    codec: { fingerprint, name, config },
+    maps: maps!,
+    classes: dataset.classes,
+    source: typeof options.data === 'string' ? options.data : dataset.source,
+    dataset: dataset.fingerprint,
+  };
+  const writer = await ShardWriter.open(options.out, card, { resume: options.resume, force: options.force, owned: [CODEC_FOLDER, REJECTS] });
+  try {
+    carryCodec(options.out, stored);
+    return await new Tokenizing(dataset, pool, writer, options).run();
+  } catch (error) {
+    await writer.abort();
+    throw error;
   }
 }
 
@@ -87,6 +101,7 @@ class Tokenizing {
 
   constructor(
     private readonly dataset: Dataset,
+    private readonly pool: EncoderPool,
     private readonly writer: ShardWriter,
     private readonly options: TokenizeOptions,
   ) {
@@ -95,19 +110,14 @@ class Tokenizing {
   }
 
   async run(): Promise<TokenizeResult> {
-    const pool = await openEncoderPool(this.options.codec, this.options.workers ?? 0);
-    try {
-      for (const split of SPLITS) await this.split(split, pool);
-    } finally {
-      await pool.close();
-    }
+    for (const split of SPLITS) await this.split(split);
     if (this.rejects.length > 0) this.saveRejects();
     const samples = { ...this.writer.done };
     return { samples, rejected: this.rejects.length, out: this.options.out, manifest: await this.writer.close() };
   }
 
   /** Encodes a split from where an interrupted run stopped; batches are under way together and written in order. */
-  private async split(split: Split, pool: EncoderPool): Promise<void> {
+  private async split(split: Split): Promise<void> {
     const size = this.dataset.size(split);
     const start = this.resumeAt(split);
     this.seen += start;
@@ -115,22 +125,26 @@ class Tokenizing {
     // Batches begin at multiples of their size, so that a resumed run forms the same ones.
     let next = start - (start % BATCH);
     const schedule = (): void => {
-      for (; queue.length < pool.depth && next < size; next += BATCH) {
-        const job = this.encode(split, next, Math.min(BATCH, size - next), pool);
+      for (; queue.length < this.pool.depth && next < size; next += BATCH) {
+        const job = this.encode(split, next, Math.min(BATCH, size - next));
         job.catch(() => undefined);
         queue.push(job);
       }
     };
-    for (schedule(); queue.length > 0; schedule()) {
-      const { first, encoded } = await queue.shift()!;
-      await this.write(split, first, encoded, start);
-      if (this.options.signal?.aborted) throw new AbortedError('E_ABORTED', `tokenize: stopped after ${this.seen} of ${this.total} samples; whole parts are kept. Continue with --resume.`);
+    try {
+      for (schedule(); queue.length > 0; schedule()) {
+        const { first, encoded } = await queue.shift()!;
+        await this.write(split, first, encoded, start);
+        if (this.options.signal?.aborted) throw new AbortedError('E_ABORTED', `tokenize: stopped after ${this.seen} of ${this.total} samples; whole parts are kept. Continue with --resume.`);
+      }
+    } finally {
+      await Promise.allSettled(queue);
     }
   }
 
-  private async encode(split: Split, first: number, count: number, pool: EncoderPool): Promise<{ first: number; encoded: Encoded[] }> {
+  private async encode(split: Split, first: number, count: number): Promise<{ first: number; encoded: Encoded[] }> {
     const batch = await Promise.all(Array.from({ length: count }, (_, i) => this.dataset.read(split, first + i)));
-    return { first, encoded: await pool.encode(batch) };
+    return { first, encoded: await this.pool.encode(batch) };
   }
 
   private async write(split: Split, first: number, encoded: readonly Encoded[], start: number): Promise<void> {

@@ -140,7 +140,7 @@ describe('openDataset on a folder', () => {
     expect(dataset.size('test')).toBe(0);
     const raw = await dataset.read('train', 0);
     expect(raw.source).toBe(join(folder, 'a.png'));
-    expect(await decodeSample(raw)).toEqual({ key: 'a', captions: [], image });
+    expect(await decodeSample(raw)).toEqual({ key: 'a', captions: [], image, original: { kind: 'image', width: 7, height: 5, channels: 3 } });
     expect(await codeOf(dataset.read('train', 1))).toBe('E_DATA_INDEX');
   });
 

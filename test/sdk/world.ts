@@ -28,7 +28,7 @@ export async function makeWorld({ count = 40, keyOf = (i: number): string => `sh
   writeFileSync(at('codec.json'), JSON.stringify(CODEC));
   writeFileSync(at('prior.json'), JSON.stringify(PRIOR));
   await trainCodec({ data: dataset, out: at('codec'), config: at('codec.json') });
-  await tokenize({ data: dataset, codec: at('codec'), out: at('tokens') });
+  await tokenize({ data: dataset, codec: at('codec'), out: at('tokens'), workers: 0 });
   await trainPrior({ tokens: at('tokens'), out: at('prior'), config: at('prior.json') });
   return { path, at, dataset, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
