@@ -6,7 +6,9 @@ export type { TrainCodecOptions, TrainOptions, TrainPriorOptions } from './sdk/t
 export { tokenize } from './sdk/tokenize.js';
 export type { TokenizeOptions, TokenizeResult } from './sdk/tokenize.js';
 export { generate, writeImages } from './sdk/generate.js';
-export type { Generated, GenerateOptions } from './sdk/generate.js';
+export type { Generated, GenerateOptions, WriteImagesOptions } from './sdk/generate.js';
+export { nearestNeighbors } from './sdk/neighbors.js';
+export type { Neighbor, NeighborOptions } from './sdk/neighbors.js';
 export { primeCodes } from './sdk/prime.js';
 export type { PrimeOptions } from './sdk/prime.js';
 export { decodeTokens } from './sdk/decode.js';

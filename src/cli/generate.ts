@@ -1,10 +1,12 @@
 import { existsSync, statSync } from 'node:fs';
 import { Command } from 'commander';
 import { UsageError } from '../errors.js';
-import type { Prompt, SamplingOptions } from '../interfaces/index.js';
+import type { Image, Prompt, SamplingOptions } from '../interfaces/index.js';
 import { addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
-import { expectFile, expectModel, expectOtherPath, expectOutputDirectory, expectPrior } from './paths.js';
+import { expectExisting, expectFile, expectModel, expectOtherPath, expectOutputDirectory, expectPrior } from './paths.js';
+import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
+import type { Neighbor } from '../sdk/neighbors.js';
 
 interface Flags {
   prior: string;
@@ -20,6 +22,7 @@ interface Flags {
   batchSize?: number;
   prime?: string;
   primeRows?: number;
+  neighbors?: string;
   json?: boolean;
 }
 
@@ -27,6 +30,7 @@ const EXAMPLE = `
 Examples:
   tesserae generate "a red bird" --prior runs/prior --out birds.png -n 16
   tesserae generate "a red bird" "a blue bird" --prior runs/prior --out birds/ --cfg 3 --top-p 0.95 --seed 7
+  tesserae generate "a red bird" --prior runs/prior --out birds.png -n 8 --neighbors photos/
   tesserae generate "a red bird" --prior runs/prior --prime half.png --prime-rows 8 --out rest.png`;
 
 export function generateCommand(session: Session): Command {
@@ -45,6 +49,7 @@ export function generateCommand(session: Session): Command {
     .addOption(seedOption())
     .option('--prime <FILE>', 'a picture whose top rows the samples continue')
     .addOption(numberOption('--prime-rows <R>', 'rows of codes taken from it (default: the upper half)', { min: 1, whole: true }))
+    .option('--neighbors <PATH>', 'a dataset: beside each picture, its nearest in the training split, which tells new from learned by heart')
     .addOption(numberOption('--batch-size <N>', 'pictures computed together', { min: 1, max: 4096, whole: true }))
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
@@ -57,17 +62,35 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
   const prompts: Prompt[] = texts.length > 0 ? texts : [null];
   await session.startEngine();
   const sdk = await import('../sdk/generate.js');
-  const { out, prior, codec, force, prime, primeRows, json: _json, ...sampling } = flags;
+  const { out, prior, codec, force, prime, primeRows, neighbors, json: _json, ...sampling } = flags;
   const total = prompts.length * flags.n;
   const progress = session.progress({ label: 'generate', total, unit: 'pictures' });
   const options: SamplingOptions = { ...sampling, signal: session.signal, onProgress: (fraction) => progress.update(Math.floor(fraction * total)) };
   if (prime !== undefined) options.prime = await (await import('../sdk/prime.js')).primeCodes({ codec: codec ?? prior, picture: prime, rows: primeRows });
   const { images, tokens, prompts: labels } = await sdk.generate({ prior, codec, prompts, sampling: options });
   progress.finish();
-  const files = await sdk.writeImages(out, images, { labels: texts.length > 0 ? labels : undefined, force });
+  const near = neighbors === undefined ? undefined : await findNeighbors(session, images, neighbors);
+  const files = near
+    ? await sdk.writeImages(out, near.flatMap(({ image }, i) => [images[i]!, image]), {
+        force,
+        labels: near.flatMap(({ key, caption }, i) => [labels[i]!, `near: ${caption || key}`]),
+        columns: 2 * Math.ceil(Math.sqrt(images.length / 2)),
+        names: near.flatMap((_, i) => [numbered(i), `${numbered(i)}-nearest`]),
+      })
+    : await sdk.writeImages(out, images, { force, labels: texts.length > 0 ? labels : undefined });
   if (!isPng(out)) await describe(out, { pictures: images.length, codec: tokens[0]!.codec, prior, prompts: texts, sampling: { ...sampling, ...(prime === undefined ? {} : { prime }) } });
-  session.result({ kind: 'pictures', out, files, pictures: images.length, prompts: labels }, [`${images.length} ${images.length === 1 ? 'picture' : 'pictures'} in ${out}`]);
+  session.result({ kind: 'pictures', out, files, pictures: images.length, prompts: labels, neighbors: near?.map(({ key, caption, mse }) => ({ key, caption, mse })) }, [`${images.length} ${images.length === 1 ? 'picture' : 'pictures'} in ${out}`]);
 }
+
+async function findNeighbors(session: Session, images: readonly Image[], data: string): Promise<Neighbor[]> {
+  const { nearestNeighbors } = await import('../sdk/neighbors.js');
+  const { onProgress, finish } = countedProgress(session, 'compare', 'pictures');
+  const found = await nearestNeighbors(images, data, { signal: session.signal, onProgress });
+  finish();
+  return found;
+}
+
+const numbered = (i: number): string => String(i).padStart(5, '0');
 
 const isPng = (path: string): boolean => /\.png$/i.test(path);
 
@@ -77,12 +100,13 @@ async function describe(out: string, { prior, ...made }: { pictures: number; cod
   writePicturesCard(out, { command: 'generate', ...made, prior: readModelCard(prior).fingerprint });
 }
 
-function check({ prior, codec, out, force, prime, primeRows }: Flags): void {
+function check({ prior, codec, out, force, prime, primeRows, neighbors }: Flags): void {
   expectPrior('--prior', prior);
   if (codec !== undefined) expectModel('--codec', codec);
   if (prime !== undefined) expectFile('--prime', prime);
   if (primeRows !== undefined && prime === undefined) throw new UsageError('E_OPTION', '--prime-rows: expected --prime with it, received it alone.');
-  const sources = { '--prior': prior, '--codec': codec, '--prime': prime };
+  if (neighbors !== undefined) expectExisting('--neighbors', neighbors);
+  const sources = { '--prior': prior, '--codec': codec, '--prime': prime, '--neighbors': neighbors };
   if (!isPng(out)) return expectOutputDirectory({ out, force }, sources, { resumes: false });
   expectOtherPath(out, sources);
   if (!existsSync(out)) return;

@@ -45,21 +45,32 @@ export async function generate({ prior: directory, codec: codecDirectory, prompt
   }
 }
 
+export interface WriteImagesOptions {
+  /** Write over what is there. */
+  force?: boolean;
+  /** Of a grid, as `imageGrid` takes them. */
+  labels?: readonly string[];
+  scale?: number;
+  columns?: number;
+  /** Of the files in a directory, without `.png`. Default: numbers from 00000 on. */
+  names?: readonly string[];
+}
+
 /**
  * Writes pictures: to a `.png`, one alone or several as a grid; to a directory, one file each.
  *
  * @returns the paths written.
  * @throws {UsageError} E_OUTPUT_EXISTS unless `force`.
  */
-export async function writeImages(out: string, images: readonly Image[], options: { labels?: readonly string[]; force?: boolean; scale?: number } = {}): Promise<string[]> {
+export async function writeImages(out: string, images: readonly Image[], options: WriteImagesOptions = {}): Promise<string[]> {
   if (/\.png$/i.test(out)) {
     refuseExisting(out, options.force);
-    const picture = images.length === 1 ? images[0]! : imageGrid(images, { labels: options.labels, scale: options.scale });
+    const picture = images.length === 1 ? images[0]! : imageGrid(images, { labels: options.labels, scale: options.scale, columns: options.columns });
     writeFileAtomic(out, await encodePng(picture));
     return [out];
   }
   createDirectory(out);
-  const paths = images.map((_, i) => join(out, `${String(i).padStart(5, '0')}.png`));
+  const paths = images.map((_, i) => join(out, `${options.names?.[i] ?? String(i).padStart(5, '0')}.png`));
   for (const path of paths) refuseExisting(path, options.force);
   for (const [i, path] of paths.entries()) writeFileAtomic(path, await encodePng(images[i]!));
   return paths;

@@ -44,6 +44,13 @@ describe('train, tokenize, train, generate', () => {
     expect(await json(['inspect', 'many'])).toMatchObject({ kind: 'pictures', fingerprint: HASH, made: { command: 'generate', pictures: 3, prompts: ['a small red circle'], sampling: { n: 3, seed: 0 } } });
   });
 
+  it('show beside each picture its nearest in a dataset', async () => {
+    const made = await json(['generate', 'a small red circle', '--prior', 'prior', '--out', 'near', '-n', '2', '--neighbors', 'data']);
+    expect(made).toMatchObject({ pictures: 2, files: ['near/00000.png', 'near/00000-nearest.png', 'near/00001.png', 'near/00001-nearest.png'], neighbors: [{ key: expect.any(String), caption: expect.any(String), mse: NUMBER }, { mse: NUMBER }] });
+    await succeed(world, ['generate', 'a small red circle', '--prior', 'prior', '--out', 'near.png', '-n', '2', '--neighbors', 'data']);
+    expect((await sharp(at('near.png')).metadata()).width).toBe(2 + 2 * (16 + 2));
+  });
+
   it('draw the same for the same seed, whatever the batch, and something else for another', async () => {
     const drawings: string[] = [];
     for (const [i, more] of [[], ['--batch-size', '3'], ['--seed', '1']].entries()) {
