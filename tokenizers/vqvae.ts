@@ -2,15 +2,14 @@
 // van den Oord, Vinyals and Kavukcuoglu, "Neural Discrete Representation Learning", arXiv:1711.00937.
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
-import type { RandomKey } from '../src/engine/index.js';
 import { conv, convSpecs, convTranspose, convTransposeSpecs, residualStack, residualStackSpecs } from '../src/nn/conv.js';
 import type { TokenMapSpec } from '../src/interfaces/index.js';
 import { parseConfig } from '../src/nn/config.js';
-import type { CodecFamily } from '../src/nn/family.js';
+import type { CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
 import { importParams, prefixed } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
 import { ImageCodec } from './image-codec.js';
-import { EmaVqConfigSchema, emaVqSpecs, lookup, quantize, quantizeForTraining, startCodebook, updateCodebook } from './quantizers/ema-vq.js';
+import { Quantizer, QuantizerConfigSchema } from './quantizers/index.js';
 
 export const VqVaeConfigSchema = z
   .strictObject({
@@ -30,11 +29,13 @@ export const VqVaeConfigSchema = z
     /** Residual blocks in encoder and decoder each, and their inner channels. */
     residualLayers: z.int().min(0).max(16).default(2),
     residualHidden: z.int().min(4).max(512).default(32),
-    quantizer: EmaVqConfigSchema.prefault({}),
+    quantizer: QuantizerConfigSchema,
   })
   .refine((c) => c.height % c.downsample === 0 && c.width % c.downsample === 0, { message: 'height and width must be multiples of downsample' });
 
 export type VqVaeConfig = z.infer<typeof VqVaeConfigSchema>;
+
+const quantizerOf = (c: VqVaeConfig): Quantizer => new Quantizer(c.quantizer);
 
 /** Rows and columns of the code grid. */
 export const gridOf = ({ height, width, downsample }: VqVaeConfig): [number, number] => [height / downsample, width / downsample];
@@ -53,7 +54,7 @@ function encoderSpecs(c: VqVaeConfig): ParamSpecs {
     convSpecs('conv', 3, c.hidden, c.hidden),
     residualStackSpecs('residual', c.residualLayers, c.hidden, c.residualHidden),
     // Latents of about unit variance let the codebook and the commitment loss start in balance.
-    convSpecs('project', 1, c.hidden, c.quantizer.codeDim, 0.6),
+    convSpecs('project', 1, c.hidden, quantizerOf(c).width, 0.6),
   ) as ParamSpecs;
 }
 
@@ -61,7 +62,7 @@ function decoderSpecs(c: VqVaeConfig): ParamSpecs {
   const widths = strideChannels(c).toReversed();
   return Object.assign(
     {},
-    convSpecs('conv', 3, c.quantizer.codeDim, c.hidden),
+    convSpecs('conv', 3, quantizerOf(c).width, c.hidden),
     residualStackSpecs('residual', c.residualLayers, c.hidden, c.residualHidden),
     // The first pictures are faint: an error to learn from, not one to recover from.
     ...widths.map((width, i) => convTransposeSpecs(`up.${i}`, 4, 2, width, widths[i + 1] ?? c.channels, i === widths.length - 1 ? 0.1 : 1)),
@@ -69,10 +70,10 @@ function decoderSpecs(c: VqVaeConfig): ParamSpecs {
 }
 
 /** Weights trained by gradient. */
-export const trainableSpecs = (c: VqVaeConfig): ParamSpecs => ({ ...prefixed('encoder', encoderSpecs(c)), ...prefixed('decoder', decoderSpecs(c)) });
+export const trainableSpecs = (c: VqVaeConfig): ParamSpecs => ({ ...prefixed('encoder', encoderSpecs(c)), ...quantizerOf(c).trainable(), ...prefixed('decoder', decoderSpecs(c)) });
 
-/** Codebook and its running statistics, updated by the quantizer itself. */
-export const stateSpecs = (c: VqVaeConfig): ParamSpecs => emaVqSpecs(c.quantizer);
+/** What the quantizer updates itself: codebooks, running statistics. */
+export const stateSpecs = (c: VqVaeConfig): ParamSpecs => quantizerOf(c).state();
 
 /** float32 [B, H, W, C] in [-1, 1] -> latents float32 [B, H / f, W / f, D]. */
 export function encoderForward(p: Params, x: tf.Tensor4D, c: VqVaeConfig): tf.Tensor4D {
@@ -92,36 +93,23 @@ export function decoderForward(p: Params, codes: tf.Tensor4D, c: VqVaeConfig): t
   return x;
 }
 
-/** float32 [B, H, W, C] -> int32 [B, h, w]. */
-export const encodeIds = (p: Params, x: tf.Tensor4D, c: VqVaeConfig): tf.Tensor3D => quantize(p, encoderForward(p, x, c), c.quantizer);
+/** float32 [B, H, W, C] -> int32 [B, h, w], with a fourth axis for quantizers that give several ids a position. */
+export const encodeIds = (p: Params, x: tf.Tensor4D, c: VqVaeConfig): tf.Tensor => quantizerOf(c).encode(p, encoderForward(p, x, c));
 
-/** int32 [B, h, w] -> float32 [B, H, W, C]. */
-export const decodeIds = (p: Params, ids: tf.Tensor3D, c: VqVaeConfig): tf.Tensor4D => decoderForward(p, lookup(p, ids), c);
+/** Ids as {@link encodeIds} gives them -> float32 [B, H, W, C]. */
+export const decodeIds = (p: Params, ids: tf.Tensor, c: VqVaeConfig): tf.Tensor4D => decoderForward(p, quantizerOf(c).decode(p, ids), c);
 
-export interface VqVaeLosses {
-  /** What is minimised: reconstruction / variance + commitment. Scalar. */
-  loss: tf.Scalar;
-  /** Mean squared error over the variance of the data. Scalar. */
-  nmse: tf.Scalar;
-}
-
-/**
- * The training objective on one batch. Updates the codebook as a side effect on the quantizer's variables.
- *
- * @param images       float32 [B, H, W, C] in [-1, 1].
- * @param dataVariance variance of the pixels of the training set: makes the loss comparable between datasets.
- */
-export function vqVaeLoss(p: Params, images: tf.Tensor4D, key: RandomKey, dataVariance: number, c: VqVaeConfig): VqVaeLosses {
-  const batch = quantizeForTraining(p, encoderForward(p, images, c), c.quantizer);
-  const reconstruction = decoderForward(p, batch.straight, c);
+/** The training objective: error / variance of the data + what the quantizer adds. Assigns the quantizer's state. */
+export function vqVaeLoss(p: Params, { images, dataVariance, ...moment }: CodecBatch, c: VqVaeConfig): CodecLosses {
+  const quantized = quantizerOf(c).train(p, encoderForward(p, images, c), moment);
+  const reconstruction = decoderForward(p, quantized.codes, c);
   const nmse = tf.div(tf.mean(tf.squaredDifference(reconstruction, images)), dataVariance) as tf.Scalar;
-  updateCodebook(p, batch, key, c.quantizer);
-  return { loss: tf.add(nmse, batch.loss), nmse };
+  return { loss: tf.add(nmse, quantized.loss), nmse, reconstruction };
 }
 
 const paramSpecs = (c: VqVaeConfig): ParamSpecs => ({ ...trainableSpecs(c), ...stateSpecs(c) });
 
-const mapSpecs = (c: VqVaeConfig): TokenMapSpec[] => [{ name: 'codes', shape: gridOf(c), vocabSize: c.quantizer.codebookSize }];
+const mapSpecs = (c: VqVaeConfig): TokenMapSpec[] => [quantizerOf(c).map('codes', gridOf(c))];
 
 /** The VQ-VAE as the registry knows it. */
 export const vqVae: CodecFamily<VqVaeConfig> = {
@@ -133,8 +121,7 @@ export const vqVae: CodecFamily<VqVaeConfig> = {
   trainable: trainableSpecs,
   state: stateSpecs,
   initialize: (p, images, key, c) => {
-    const latents = tf.reshape(encoderForward(p, images, c), [-1, c.quantizer.codeDim]) as tf.Tensor2D;
-    startCodebook(p, latents, key, c.quantizer);
+    quantizerOf(c).initialize(p, encoderForward(p, images, c), key);
   },
   loss: vqVaeLoss,
   reconstruct: (p, images, c) => {
@@ -149,8 +136,13 @@ export const vqVae: CodecFamily<VqVaeConfig> = {
       maps: mapSpecs(c),
       params: importParams('vqvae', paramSpecs(c), tensors),
       encode: (p, images) => [encodeIds(p, images, c)],
-      decode: (p, [ids]) => decodeIds(p, ids as tf.Tensor3D, c),
+      decode: (p, [ids]) => decodeIds(p, ids!, c),
     }),
+  latents: {
+    shape: (c) => [...gridOf(c), quantizerOf(c).width],
+    encode: encoderForward,
+    decode: (p, latents, c) => decodeIds(p, quantizerOf(c).encode(p, latents as tf.Tensor4D), c),
+  },
   exports: (p, c) => ({
     encoder: {
       fn: (images) => encodeIds(p, images as tf.Tensor4D, c),
@@ -159,8 +151,8 @@ export const vqVae: CodecFamily<VqVaeConfig> = {
       dynamicBatch: true,
     },
     decoder: {
-      fn: (ids) => decodeIds(p, ids as tf.Tensor3D, c),
-      inputs: [{ name: 'codes', shape: [1, ...gridOf(c)], dtype: 'int32' }],
+      fn: (ids) => decodeIds(p, ids!, c),
+      inputs: [{ name: 'codes', shape: [1, ...mapSpecs(c)[0]!.shape], dtype: 'int32' }],
       outputs: ['images'],
       dynamicBatch: true,
     },

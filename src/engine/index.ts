@@ -8,6 +8,7 @@ export type { ExportOptions, Signature, TensorSpec } from './export.js';
 export { printGraph } from './graph.js';
 export type { Graph } from './graph.js';
 export type { CompileOptions, Compiled } from './compile.js';
+export { mapTensors, tensorsOf } from './structure.js';
 export type { Structure } from './structure.js';
 export { ENGINES, engineInUse, useEngine } from './engines.js';
 export type { EngineName } from './engines.js';

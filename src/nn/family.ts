@@ -4,6 +4,7 @@ import type { NamedTensors } from '../checkpoint/tensors.js';
 import type { RandomKey, tf } from '../engine/index.js';
 import type { Conditioning, ImageInput, Prompt, TokenMapSpec, Tokenizer } from '../interfaces/index.js';
 import type { Params, ParamSpecs } from './params.js';
+import type { TrainingMoment } from './quantizer.js';
 
 /** A function to be written as an ONNX file. */
 export interface ExportedFunction {
@@ -14,12 +15,43 @@ export interface ExportedFunction {
   dynamicBatch: boolean;
 }
 
+/** A batch for training a codec. */
+export interface CodecBatch extends TrainingMoment {
+  /** float32 [B, H, W, C] in [-1, 1]. */
+  images: tf.Tensor4D;
+  /** Variance of the pixels of the training set: makes losses comparable between datasets. */
+  dataVariance: number;
+}
+
+/** Scalars of a batch, and what they were computed from. */
+export interface CodecLosses {
+  /** What is minimised. */
+  loss: tf.Scalar;
+  /** Mean squared error over the variance of the data. */
+  nmse: tf.Scalar;
+  /** float32 [B, H, W, C]: for losses added from outside. */
+  reconstruction: tf.Tensor4D;
+  /** Parts of the loss to be logged, by name. */
+  terms?: Record<string, tf.Scalar>;
+}
+
+/** The continuous space between a codec's encoder and decoder. */
+export interface LatentSpace<C> {
+  /** Of one picture's latents: [h, w, D], or [D]. */
+  shape(config: C): number[];
+  /** float32 [B, H, W, C] -> [B, ..shape]; means, where latents are random. */
+  encode(p: Params, images: tf.Tensor4D, config: C): tf.Tensor;
+  /** float32 [B, ..shape] -> [B, H, W, C]; quantized on the way, where there are codes. */
+  decode(p: Params, latents: tf.Tensor, config: C): tf.Tensor4D;
+}
+
 export interface CodecFamily<C = unknown> {
   readonly name: string;
   readonly kind: 'image';
   /** @throws {UsageError} E_CONFIG naming the field. */
   parseConfig(json: unknown): C;
   input(config: C): ImageInput;
+  /** Empty for a codec without codes. */
   maps(config: C): TokenMapSpec[];
   /** Weights trained by gradient. */
   trainable(config: C): ParamSpecs;
@@ -27,13 +59,16 @@ export interface CodecFamily<C = unknown> {
   state(config: C): ParamSpecs;
   /** Assigns the state from a first batch of data. */
   initialize(p: Params, images: tf.Tensor4D, key: RandomKey, config: C): void;
-  /** Scalars of one training batch; `loss` is minimised, `nmse` reported. Assigns the state. */
-  loss(p: Params, images: tf.Tensor4D, key: RandomKey, dataVariance: number, config: C): { loss: tf.Scalar; nmse: tf.Scalar };
+  /** The objective on one training batch. Assigns the state. */
+  loss(p: Params, batch: CodecBatch, config: C): CodecLosses;
   /** Ids of each map, int32 [B, ..shape], and the pictures they decode to, float32 [B, H, W, C] not clipped. */
   reconstruct(p: Params, images: tf.Tensor4D, config: C): { maps: tf.Tensor[]; images: tf.Tensor4D };
   /** A codec ready to use, which owns the weights it is given. */
   open(config: C, tensors: NamedTensors, fingerprint: string): Tokenizer;
   exports(p: Params, config: C): Record<string, ExportedFunction>;
+  latents?: LatentSpace<C>;
+  /** Further measures of held-out pictures, each float32 [B], averaged by name, e.g. bits per dimension. */
+  measures?(p: Params, images: tf.Tensor4D, key: RandomKey, config: C): Record<string, tf.Tensor1D>;
 }
 
 /** A batch for a prior. Rows are samples. */

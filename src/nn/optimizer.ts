@@ -1,5 +1,6 @@
 // AdamW (Loshchilov and Hutter, arXiv:1711.05101) with global-norm clipping, as a function to be compiled with the step.
-import { tf } from '../engine/index.js';
+import { mapTensors, tensorsOf, tf } from '../engine/index.js';
+import type { Structure } from '../engine/index.js';
 import { createParams, ZEROS } from './params.js';
 import type { Params } from './params.js';
 
@@ -70,11 +71,11 @@ export function gradients<T extends { loss: tf.Scalar }>(params: Params, fn: () 
   const { grads } = tf.variableGrads(() => {
     kept = fn();
     // TF.js disposes all but the loss when the forward pass ends.
-    for (const tensor of Object.values(kept)) tf.keep(tensor as tf.Tensor);
+    for (const tensor of tensorsOf(kept as Structure)) tf.keep(tensor);
     return kept.loss;
   }, Object.values(params));
-  const result = Object.fromEntries(Object.entries(kept!).map(([name, tensor]) => [name, tf.clone(tensor as tf.Tensor)])) as T;
-  tf.dispose(kept as unknown as tf.TensorContainer);
+  const result = mapTensors(kept as Structure, (tensor) => tf.clone(tensor)) as unknown as T;
+  tf.dispose(tensorsOf(kept as Structure));
   return { result, grads: Object.fromEntries(Object.entries(params).map(([name, variable]) => [name, grads[variable.name]!])) };
 }
 

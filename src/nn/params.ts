@@ -112,6 +112,12 @@ export function disposeParams(params: Params): void {
   for (const variable of Object.values(params)) variable.dispose();
 }
 
+/** The parameters under a prefix, by the rest of their names. The variables are the same. */
+export function scoped(prefix: string, params: Params): Params {
+  const inside = Object.entries(params).filter(([name]) => name.startsWith(`${prefix}.`));
+  return Object.fromEntries(inside.map(([name, variable]) => [name.slice(prefix.length + 1), variable]));
+}
+
 /** The specs with every name prefixed. */
 export function prefixed(prefix: string, specs: ParamSpecs): ParamSpecs {
   return Object.fromEntries(Object.entries(specs).map(([name, spec]) => [`${prefix}.${name}`, spec]));

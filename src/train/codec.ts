@@ -106,11 +106,12 @@ class CodecTrainee<C> implements Trainee {
     const batch = (await this.batches.next()).value as Batch;
     const { training, seed } = this.run;
     const rate = cosineSchedule(step, training.steps, training);
-    const inputs = [this.imagesOf(batch), adamWHyper(step, rate, this.adam), randomKey(seed, step)] as const;
+    const inputs = [this.imagesOf(batch), adamWHyper(step, rate, this.adam), randomKey(seed, step), tf.scalar((step - 1) / training.steps)] as const;
     this.compiled ??= this.compileStep();
     const outputs = await this.compiled(...inputs);
-    const measured = { loss: scalar(outputs.loss), nmse: scalar(outputs.nmse), gradientNorm: scalar(outputs.norm) };
-    tf.dispose([...inputs, outputs.loss, outputs.nmse, outputs.norm]);
+    const terms = Object.fromEntries(Object.entries(outputs.terms).map(([name, value]) => [name, scalar(value)]));
+    const measured = { loss: scalar(outputs.loss), nmse: scalar(outputs.nmse), ...terms, gradientNorm: scalar(outputs.norm) };
+    tf.dispose([...inputs, outputs]);
     return { measured, describe: () => batch.keys.join(', ') };
   }
 
@@ -142,9 +143,10 @@ class CodecTrainee<C> implements Trainee {
   private compileStep() {
     const { family, config } = this.run;
     return compile(
-      (images: tf.Tensor4D, hyper: tf.Tensor1D, key: tf.Tensor1D) => {
-        const { result, grads } = gradients(this.trainable, () => family.loss(this.params, images, key, this.dataVariance, config));
-        return { loss: result.loss, nmse: result.nmse, norm: adamW(this.trainable, this.slots, grads, hyper, this.adam) };
+      (images: tf.Tensor4D, hyper: tf.Tensor1D, key: tf.Tensor1D, progress: tf.Scalar) => {
+        const batch = { images, key, progress, dataVariance: this.dataVariance };
+        const { result, grads } = gradients(this.trainable, () => family.loss(this.params, batch, config));
+        return { loss: result.loss, nmse: result.nmse, terms: result.terms ?? {}, norm: adamW(this.trainable, this.slots, grads, hyper, this.adam) };
       },
       { name: `${family.name}_train` },
     );

@@ -104,7 +104,7 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
       const trainable = Object.fromEntries(Object.keys(family.trainable(config)).map((key) => [key, params[key]!]));
       const images = tf.randomUniform([4, height, width, channels], -1, 1, 'float32', 3) as tf.Tensor4D;
       const key = tf.tensor1d([0, 1], 'int32');
-      const { value, grads } = tf.variableGrads(() => family.loss(params, images, key, 1, config).loss, Object.values(trainable));
+      const { value, grads } = tf.variableGrads(() => family.loss(params, { images, key, progress: tf.scalar(0.5), dataVariance: 1 }, config).loss, Object.values(trainable));
       expect(Number.isFinite(value.dataSync()[0]!)).toBe(true);
       for (const [label, variable] of Object.entries(trainable)) expect.soft(tf.max(tf.abs(grads[variable.name]!)).dataSync()[0], label).toBeGreaterThan(0);
       disposeParams(params);

@@ -17,7 +17,7 @@ export function vqvaeStep(batch = 32, size = 32) {
   const slots = adamWSlots(trainable);
   const images = tf.tensor4d(uniform(batch * size * size * 3, 'images').map((u) => 2 * u - 1), [batch, size, size, 3]);
   const step = (images, hyper, key) => {
-    const { result, grads } = gradients(trainable, () => vqVaeLoss(params, images, key, 1 / 3, config));
+    const { result, grads } = gradients(trainable, () => vqVaeLoss(params, { images, key, progress: 0, dataVariance: 1 / 3 }, config));
     adamW(trainable, slots, grads, hyper, ADAMW_DEFAULTS);
     return { loss: result.loss };
   };

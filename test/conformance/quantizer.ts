@@ -1,0 +1,175 @@
+// What every quantizer must do, whatever its codes are.
+import { describe, expect, it } from 'vitest';
+import { compile, hostValues, randomKey, tf } from '../../src/engine/index.js';
+import { createParams, disposeParams, exportParams, importParams } from '../../src/nn/params.js';
+import type { Params } from '../../src/nn/params.js';
+import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { quantizerFamily } from '../../tokenizers/quantizers/index.js';
+import { maxDifference } from '../support/tiny.js';
+
+const ROWS = 96;
+
+export interface QuantizerCase {
+  /** The codes of a position that is nearest in the quantizer's own sense, by brute force over all of them: int32 [N, depth]. Left out for quantizers whose ids are not a nearest choice. */
+  bruteForce?: (p: Params, latents: number[][]) => number[][];
+  /** True when training draws random numbers for the codes themselves, so that they may differ from those of `encode`. */
+  random?: boolean;
+}
+
+/** @param json a config that is quick to compute. */
+export function quantizerConformance(json: Record<string, unknown> & { name: string }, { bruteForce, random = false }: QuantizerCase = {}): void {
+  describe(`${json.name} conforms: ${JSON.stringify(json)}`, () => {
+    const family: QuantizerFamily = quantizerFamily(json.name);
+    const config = family.parseConfig(json);
+    const width = family.width(config);
+    const depth = family.depth(config);
+    const vocabSize = family.vocabSize(config);
+    const specs = { ...family.trainable(config), ...family.state(config) };
+    const latents = (seed = 5, rows = ROWS) => tf.randomNormal([rows, width], 0, 1, 'float32', seed) as tf.Tensor2D;
+    const moment = (step = 1) => ({ key: randomKey(0, step), progress: tf.scalar(0.5) });
+
+    /** Started on data, as a codec starts it. */
+    function fresh(): Params {
+      const p = createParams(specs, 1);
+      family.initialize?.(p, latents(), randomKey(0, 0), config);
+      return p;
+    }
+
+    it('gives ids of the promised shape and range, and codes of the promised width', () => {
+      const p = fresh();
+      const ids = family.encode(p, latents(), config);
+      expect({ dtype: ids.dtype, shape: ids.shape }).toEqual({ dtype: 'int32', shape: [ROWS, depth] });
+      expect(Math.min(...ids.dataSync())).toBeGreaterThanOrEqual(0);
+      expect(Math.max(...ids.dataSync())).toBeLessThan(vocabSize);
+      expect(new Set(ids.dataSync()).size).toBeGreaterThan(1);
+      expect(family.decode(p, ids, config).shape).toEqual([ROWS, width]);
+      disposeParams(p);
+    });
+
+    it.runIf(bruteForce)('chooses what brute force chooses', () => {
+      const p = fresh();
+      const z = latents();
+      expect(family.encode(p, z, config).arraySync()).toEqual(bruteForce!(p, z.arraySync()));
+      disposeParams(p);
+    });
+
+    it('decodes the lowest and the highest id', () => {
+      const p = fresh();
+      for (const id of [0, vocabSize - 1]) {
+        const codes = family.decode(p, tf.fill([2, depth], id, 'int32') as tf.Tensor2D, config);
+        expect(codes.shape).toEqual([2, width]);
+        expect([...codes.dataSync()].every(Number.isFinite)).toBe(true);
+      }
+      disposeParams(p);
+    });
+
+    it('gives the codes of its ids, when coded again too', () => {
+      const p = fresh();
+      const z = latents();
+      const ids = family.encode(p, z, config);
+      const again = family.encode(p, z, config);
+      expect(again.dataSync()).toEqual(ids.dataSync());
+      disposeParams(p);
+    });
+
+    it.skipIf(random)('trains on the codes it decodes to', () => {
+      const p = fresh();
+      const z = latents();
+      const before = family.decode(p, family.encode(p, z, config), config);
+      const batch = family.train(p, z, moment(), config);
+      expect(maxDifference(batch.codes, before)).toBeLessThan(1e-5);
+      disposeParams(p);
+    });
+
+    it('computes compiled what it computes eagerly, training included', async () => {
+      const z = latents();
+      const run = async (engine: 'onnxruntime' | 'reference') => {
+        const p = fresh();
+        const step = compile(
+          (x: tf.Tensor2D, key: tf.Tensor1D, progress: tf.Scalar) => {
+            const batch = family.train(p, x, { key, progress }, config);
+            return { codes: batch.codes, ids: batch.ids, loss: batch.loss };
+          },
+          { engine },
+        );
+        const { key, progress } = moment();
+        const out = await step(z, key, progress);
+        const ids = await compile((x: tf.Tensor2D) => family.encode(p, x, config), { engine })(z);
+        return { out, ids, state: exportParams(p) };
+      };
+      const [native, reference] = [await run('onnxruntime'), await run('reference')];
+      expect(hostValues(native.out.ids)).toEqual(hostValues(reference.out.ids));
+      expect(hostValues(native.ids)).toEqual(hostValues(reference.ids));
+      expect(maxDifference(native.out.codes, reference.out.codes)).toBeLessThan(1e-4);
+      expect(maxDifference(native.out.loss, reference.out.loss)).toBeLessThan(1e-4);
+      for (const [name, { data }] of Object.entries(native.state)) {
+        const other = reference.state[name]!.data as Float32Array;
+        expect(Math.max(...(data as Float32Array).map((value, i) => Math.abs(value - other[i]!))), name).toBeLessThan(1e-3);
+      }
+    });
+
+    it('passes a finite gradient to the latents and to every weight', () => {
+      const p = fresh();
+      const trainable = Object.keys(family.trainable(config)).map((name) => p[name]!);
+      const weights = tf.randomNormal([ROWS, width], 0, 1, 'float32', 6);
+      const z = tf.variable(latents());
+      const { grads } = tf.variableGrads(() => {
+        const batch = family.train(p, z as unknown as tf.Tensor2D, moment(), config);
+        return tf.add(tf.sum(tf.mul(batch.codes, weights)), batch.loss) as tf.Scalar;
+      }, [z, ...trainable]);
+      for (const variable of [z, ...trainable]) {
+        const values = grads[variable.name]!.dataSync();
+        expect([...values].every(Number.isFinite)).toBe(true);
+        expect(Math.max(...values.map(Math.abs))).toBeGreaterThan(0);
+      }
+      z.dispose();
+      disposeParams(p);
+    });
+
+    it('has the gradient of its loss, by finite differences through the surrogate', () => {
+      const p = fresh();
+      const rows = 6;
+      const z = latents(9, rows);
+      const { key, progress } = moment();
+      // The choice of codes is held fixed by steps too small to change it; the state is put back after each look.
+      const saved = exportParams(p);
+      const lossAt = (x: tf.Tensor2D): number => {
+        const value = family.train(p, x, { key, progress }, config).loss.dataSync()[0]!;
+        for (const [name, { data, shape }] of Object.entries(saved)) p[name]!.assign(tf.tensor(data as Float32Array, shape));
+        return value;
+      };
+      const gradient = tf.grad((x) => family.train(p, x as tf.Tensor2D, { key, progress }, config).loss)(z).dataSync();
+      for (const [name, { data, shape }] of Object.entries(saved)) p[name]!.assign(tf.tensor(data as Float32Array, shape));
+      const values = z.dataSync();
+      const h = 1e-2;
+      const scale = Math.max(1e-3, ...gradient.map(Math.abs));
+      let misses = 0;
+      for (let i = 0; i < values.length; i++) {
+        const at = (delta: number): number => lossAt(tf.tensor2d(values.map((v, j) => (j === i ? v + delta : v)), [rows, width]));
+        if (Math.abs((at(h) - at(-h)) / (2 * h) - gradient[i]!) > 0.05 * scale) misses++;
+      }
+      // A step across the border between two codes differs by right.
+      expect(misses).toBeLessThanOrEqual(values.length * 0.1);
+      disposeParams(p);
+    });
+
+    it('gives the same ids after saving and loading', () => {
+      const p = fresh();
+      family.train(p, latents(), moment(), config);
+      const loaded = importParams('test', specs, exportParams(p));
+      expect(family.encode(loaded, latents(7), config).dataSync()).toEqual(family.encode(p, latents(7), config).dataSync());
+      disposeParams(p);
+      disposeParams(loaded);
+    });
+
+    it('names a field it does not know', () => {
+      expect(() => family.parseConfig({ ...json, nonsense: 1 })).toThrow(/E_CONFIG.*nonsense/);
+    });
+  });
+}
+
+/** Brute force over a codebook [K, D] in float64: the nearest row, the first of equals. */
+export function nearestRow(codebook: number[][], row: number[]): number {
+  const distance = (code: number[]): number => code.reduce((sum, value, d) => sum + (value - row[d]!) ** 2, 0);
+  return codebook.reduce((best, code, k) => (distance(code) < distance(codebook[best]!) ? k : best), 0);
+}
