@@ -53,12 +53,13 @@ describe('the EMA quantizer', () => {
   });
 
   it('codes in fewer nats at a higher price', () => {
+    const many = tf.randomNormal([512, 3], 0, 1, 'float32', 8) as tf.Tensor2D;
     const entropyAt = (entropyPrice: number): number => {
-      const config = { ...CONFIG, restartBelow: 0, emaDecay: 0.5, entropyPrice };
+      const config = { ...CONFIG, codebookSize: 32, restartBelow: 0, emaDecay: 0.5, entropyPrice };
       const p = fresh(config);
-      emaVq.initialize!(p, latents, randomKey(0, 0), config);
-      for (let step = 0; step < 60; step++) emaVq.train(p, latents, moment(step), config);
-      const ids = emaVq.encode(p, latents, config).arraySync().flat();
+      emaVq.initialize!(p, many, randomKey(0, 0), config);
+      for (let step = 0; step < 100; step++) emaVq.train(p, many, moment(step), config);
+      const ids = emaVq.encode(p, many, config).arraySync().flat();
       const shares = [...new Set(ids)].map((id) => ids.filter((other) => other === id).length / ids.length);
       return -shares.reduce((sum, share) => sum + share * Math.log(share), 0);
     };
