@@ -1,7 +1,7 @@
 // A decoder-only transformer over [condition | codes]: GPT-2 (Radford et al., 2019) used as in DALL-E (Ramesh et al.,
 // arXiv:2102.12092). Parameters carry the names and layouts of Hugging Face's GPT-2.
 import { z } from 'zod';
-import { crossEntropy, gelu, tf } from '../src/engine/index.js';
+import { crossEntropy, gelu, randomUniform, tf } from '../src/engine/index.js';
 import type { RandomKey } from '../src/engine/index.js';
 import type { PriorBatch } from '../src/nn/family.js';
 import { ONES, ZEROS } from '../src/nn/params.js';
@@ -22,6 +22,8 @@ export const GptConfigSchema = z
     nLayer: z.int().min(1).max(64).default(4),
     nHead: z.int().min(1).max(64).default(8),
     nEmbd: z.int().min(8).max(4096).default(256),
+    /** Share of the values left out at random in training: of embeddings and of what each layer adds. */
+    dropout: z.number().min(0).lt(1).default(0),
     /** Relative weights of predicting the codes and predicting the caption. */
     codeLossWeight: z.number().min(0).default(7),
     textLossWeight: z.number().min(0).default(1),
@@ -95,15 +97,27 @@ function attention(p: Params, name: string, x: tf.Tensor3D, c: GptConfig): { out
 
 const mlp = (p: Params, name: string, x: tf.Tensor): tf.Tensor => linear(p, `${name}.c_proj`, gelu(linear(p, `${name}.c_fc`, x)));
 
-/** The trunk. int32 [B, T] -> hidden float32 [B, T, E], with each layer's keys and values. */
-export function forward(p: Params, ids: tf.Tensor2D, c: GptConfig): { hidden: tf.Tensor3D; keys: tf.Tensor4D[]; values: tf.Tensor4D[] } {
-  let x = embed(p, ids, 0);
+/** Leaves values out at random and scales the rest up; nothing without a key. The name tells the draws of a step apart. */
+type Drop = (x: tf.Tensor3D, name: string) => tf.Tensor3D;
+
+function dropping({ dropout }: GptConfig, key: RandomKey | undefined): Drop {
+  if (dropout === 0 || !key) return (x) => x;
+  return (x, name) => {
+    const kept = tf.cast(tf.greaterEqual(randomUniform(key, x.shape, `gpt.dropout.${name}`), dropout), 'float32');
+    return tf.mul(x, tf.mul(kept, 1 / (1 - dropout)));
+  };
+}
+
+/** The trunk. int32 [B, T] -> hidden float32 [B, T, E], with each layer's keys and values. The key is for dropout, in training. */
+export function forward(p: Params, ids: tf.Tensor2D, c: GptConfig, key?: RandomKey): { hidden: tf.Tensor3D; keys: tf.Tensor4D[]; values: tf.Tensor4D[] } {
+  const drop = dropping(c, key);
+  let x = drop(embed(p, ids, 0), 'embedding');
   const keys: tf.Tensor4D[] = [];
   const values: tf.Tensor4D[] = [];
   for (let i = 0; i < c.nLayer; i++) {
     const attended = attention(p, `h.${i}.attn`, layerNorm(p, `h.${i}.ln_1`, x) as tf.Tensor3D, c);
-    x = tf.add(x, attended.out);
-    x = tf.add(x, mlp(p, `h.${i}.mlp`, layerNorm(p, `h.${i}.ln_2`, x)));
+    x = tf.add(x, drop(attended.out, `${i}.attention`));
+    x = tf.add(x, drop(mlp(p, `h.${i}.mlp`, layerNorm(p, `h.${i}.ln_2`, x)) as tf.Tensor3D, `${i}.mlp`));
     keys.push(attended.keys);
     values.push(attended.values);
   }
@@ -117,12 +131,12 @@ export function logits(p: Params, hidden: tf.Tensor2D, begin: number, size: numb
 }
 
 /** Cross-entropy of every code. codes int32 [B, N], condition int32 [B, P] -> nats float32 [B * N], with logits [B * N, K] and the trunk's output. */
-export function codeNats(p: Params, { codes, condition }: PriorBatch, c: GptConfig): { nats: tf.Tensor1D; logits: tf.Tensor2D; hidden: tf.Tensor3D } {
+export function codeNats(p: Params, { codes, condition }: PriorBatch, c: GptConfig, key?: RandomKey): { nats: tf.Tensor1D; logits: tf.Tensor2D; hidden: tf.Tensor3D } {
   const [batch, count] = codes.shape;
   const prefix = prefixLength(c);
   // The last code is only predicted, never read.
   const ids = tf.concat([condition, tf.slice(codes, [0, 0], [batch, count - 1])], 1); // [B, P + N - 1]
-  const { hidden } = forward(p, ids, c);
+  const { hidden } = forward(p, ids, c, key);
   const ofCodes = tf.reshape(tf.slice(hidden, [0, prefix - 1, 0], [batch, count, -1]), [batch * count, c.nEmbd]) as tf.Tensor2D;
   const scores = logits(p, ofCodes, 0, c.codes.vocabSize);
   return { nats: crossEntropy(scores, tf.reshape(codes, [-1]) as tf.Tensor1D), logits: scores, hidden };
@@ -142,8 +156,8 @@ function textNats(p: Params, condition: tf.Tensor2D, hidden: tf.Tensor3D, c: Gpt
 }
 
 /** The training objective: code and text losses in the proportion of their weights. */
-export function gptLoss(p: Params, batch: PriorBatch, _key: RandomKey, c: GptConfig): { loss: tf.Scalar; natsPerCode: tf.Scalar } {
-  const { nats, hidden } = codeNats(p, batch, c);
+export function gptLoss(p: Params, batch: PriorBatch, key: RandomKey, c: GptConfig): { loss: tf.Scalar; natsPerCode: tf.Scalar } {
+  const { nats, hidden } = codeNats(p, batch, c, key);
   const natsPerCode = tf.mean(nats) as tf.Scalar;
   if (c.conditioning !== 'text' || c.textLossWeight === 0) return { loss: natsPerCode, natsPerCode };
   const total = c.codeLossWeight + c.textLossWeight;

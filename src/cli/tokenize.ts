@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { addDataOptions, addOutputOptions, jsonOption, numberOption } from './options.js';
+import { addDataOptions, addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
 import type { DataFlags, OutputFlags } from './options.js';
 import { expectExisting, expectModel, expectOutputDirectory } from './paths.js';
 import { countedProgress } from './progress.js';
@@ -11,12 +11,17 @@ interface Flags extends OutputFlags, DataFlags {
   data: string;
   codec: string;
   workers?: number;
+  variants: number;
+  flip?: boolean;
+  crop?: number;
+  seed: number;
   skipBad?: boolean;
 }
 
 const EXAMPLE = `
-Example:
-  tesserae tokenize --data photos/ --codec runs/codec --out runs/tokens`;
+Examples:
+  tesserae tokenize --data photos/ --codec runs/codec --out runs/tokens
+  tesserae tokenize --data icons/ --codec runs/codec --out runs/tokens --variants 8 --flip --crop 2`;
 
 export function tokenizeCommand(session: Session): Command {
   const command = new Command('tokenize')
@@ -25,6 +30,11 @@ export function tokenizeCommand(session: Session): Command {
     .requiredOption('--codec <DIR>', 'model directory of the codec');
   addOutputOptions(command, 'directory of the shards');
   command.addOption(numberOption('--workers <N>', 'threads that decode and encode side by side (default: one for each core, 8 at most); the bytes written do not depend on it', { min: 0, max: 256, whole: true }));
+  command
+    .addOption(numberOption('--variants <N>', 'augmented variants of each training picture, the unchanged one first; needs --flip or --crop', { min: 1, max: 1000, whole: true }).default(1))
+    .option('--flip', 'mirror every second variant; not where left and right matter, as in lettering')
+    .addOption(numberOption('--crop <P>', 'shift variants by up to P of the codec\'s pixels each way', { min: 1, max: 1024, whole: true }))
+    .addOption(seedOption());
   command.option('--skip-bad', 'leave out pictures that do not decode, list them in rejects.jsonl, and exit 7');
   return addDataOptions(command)
     .addOption(jsonOption())

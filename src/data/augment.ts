@@ -1,3 +1,4 @@
+import type { Variation } from '../interfaces/dataset.js';
 import type { Image } from '../interfaces/media.js';
 import { Rng } from '../rng.js';
 
@@ -23,11 +24,12 @@ export function augment(image: Image, options: AugmentOptions, key: AugmentKey):
   const reach = options.crop ?? 0;
   const dx = rng.int(2 * reach + 1) - reach;
   const dy = rng.int(2 * reach + 1) - reach;
-  return mirrored || dx !== 0 || dy !== 0 ? gather(image, mirrored, dx, dy) : image;
+  return vary(image, { mirrored, dx, dy });
 }
 
 /** Takes every pixel from (x + dx, y + dy), clamped to the picture, mirrored first. */
-function gather(image: Image, mirrored: boolean, dx: number, dy: number): Image {
+export function vary(image: Image, { mirrored, dx, dy }: Variation): Image {
+  if (!mirrored && dx === 0 && dy === 0) return image;
   const { width, height, channels, pixels } = image;
   const out = new Uint8Array(pixels.length);
   const columns = Int32Array.from({ length: width }, (_, x) => {

@@ -6,6 +6,7 @@ import { InputError } from '../errors.js';
 import type { Dataset, RawSample, Sample } from '../interfaces/dataset.js';
 import { decodeWithOriginal, imageTo, type Decoded, type DecodeOptions } from '../media/image.js';
 import { describeBytes } from '../media/sniff.js';
+import { vary } from './augment.js';
 import { readError } from './files.js';
 import { openFolder } from './folder.js';
 import { isIdxFolder, looksLikeIdx, openIdx } from './idx.js';
@@ -92,8 +93,9 @@ export type DecodedSample = Sample & Pick<Decoded, 'original'>;
  * @throws {InputError} E_IMAGE_... naming the sample's source.
  */
 export async function decodeSample(raw: RawSample, options: DecodeOptions = {}): Promise<DecodedSample> {
-  const { image, original } = await decoded(raw, options);
+  const { image: plain, original } = await decoded(raw, options);
   const { key, captions, label } = raw;
+  const image = raw.variation ? vary(plain, raw.variation) : plain;
   return label === undefined ? { key, image, original, captions } : { key, image, original, captions, label };
 }
 

@@ -22,6 +22,16 @@ export interface RawSample {
   pixels?: { width: number; height: number; channels: 1 | 3 };
   captions: string[];
   label?: number;
+  /** How the picture is varied once it is decoded and brought to size. */
+  variation?: Variation;
+}
+
+/** A change that leaves a picture what it is: mirrored left to right, then shifted, the border's pixels repeated. */
+export interface Variation {
+  mirrored: boolean;
+  /** Pixels that the view moves right and down. */
+  dx: number;
+  dy: number;
 }
 
 /**

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { StoredModel } from '../checkpoint/model.js';
 import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
+import { withVariants } from '../data/variants.js';
 import { defaultThreads } from '../engine/index.js';
 import { AbortedError, InputError } from '../errors.js';
 import { nodeFiles, readFile, writeFileAtomic } from '../files.js';
@@ -24,6 +25,14 @@ export interface TokenizeOptions extends DatasetOptions {
   out: string;
   /** Threads that decode and encode side by side; 0 or 1 works in this thread. The bytes written do not depend on it. Default: one for each core, 8 at most. */
   workers?: number;
+  /** Augmented variants of each training sample, the unchanged picture first; with `flip` or `crop`. Default 1. */
+  variants?: number;
+  /** Mirror every second variant left to right; not where left and right matter, as in lettering. */
+  flip?: boolean;
+  /** Shift variants by up to this many pixels of the codec each way. */
+  crop?: number;
+  /** Of the shifts. Default 0. */
+  seed?: number;
   resume?: boolean;
   force?: boolean;
   /** Leave out samples that cannot be decoded and list them in `rejects.jsonl`; without it the first one stops the job. */
@@ -63,10 +72,12 @@ export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult
   // Workers load while the dataset is indexed.
   const pool = openEncoderPool(stored, options.workers ?? Math.min(8, defaultThreads()));
   try {
-    if (typeof options.data !== 'string') return await tokenizeDataset(options.data, stored, pool, options);
+    const { variants: count = 1, flip, crop, seed = 0 } = options;
+    const varied = (dataset: Dataset): Dataset => withVariants(dataset, { count, flip, crop, seed });
+    if (typeof options.data !== 'string') return await tokenizeDataset(varied(options.data), stored, pool, options);
     const dataset = await openDataset(options.data, options);
     try {
-      return await tokenizeDataset(dataset, stored, pool, options);
+      return await tokenizeDataset(varied(dataset), stored, pool, options);
     } finally {
       await dataset.close();
     }
