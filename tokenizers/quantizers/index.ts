@@ -1,49 +1,22 @@
-// Quantizers by name, and a quantizer at work in a codec: over grids of latents, under a name of its own.
-import { z } from 'zod';
+// The quantizers there are, and a quantizer at work in a codec: over grids of latents, under a name of its own.
 import type { RandomKey, tf as TF } from '../../src/engine/index.js';
 import { tf } from '../../src/engine/index.js';
-import { TesseraeError, UsageError } from '../../src/errors.js';
 import type { TokenMapSpec } from '../../src/interfaces/index.js';
 import { prefixed, scoped } from '../../src/nn/params.js';
 import type { Params, ParamSpecs } from '../../src/nn/params.js';
 import type { QuantizerFamily, TrainingMoment } from '../../src/nn/quantizer.js';
 import { emaVq } from './ema-vq.js';
+import { fsq } from './fsq.js';
+import { lfq } from './lfq.js';
+import { quantizerFamily, registerQuantizer } from './registry.js';
+import type { QuantizerConfig } from './registry.js';
 
-const families = new Map<string, QuantizerFamily>();
-
-/** @throws {UsageError} E_REGISTERED when the name is taken. */
-export function registerQuantizer<C>(family: QuantizerFamily<C>): void {
-  if (families.has(family.name)) throw new UsageError('E_REGISTERED', `register quantizer: expected a new name, received "${family.name}", which is taken.`);
-  families.set(family.name, family as QuantizerFamily);
-}
-
-/** @throws {UsageError} E_UNKNOWN_MODEL listing the names there are. */
-export function quantizerFamily(name: string): QuantizerFamily {
-  const family = families.get(name);
-  if (!family) throw new UsageError('E_UNKNOWN_MODEL', `quantizer "${name}": expected one of ${[...families.keys()].join(', ')}. Register others before use.`);
-  return family;
-}
-
-export const quantizerNames = (): string[] => [...families.keys()];
+export { QuantizerConfigSchema, quantizerFamily, quantizerNames, registerQuantizer } from './registry.js';
+export type { QuantizerConfig } from './registry.js';
 
 registerQuantizer(emaVq);
-
-/** The part of a codec's config that names its quantizer and sets it up. */
-export type QuantizerConfig = { name: string } & Record<string, unknown>;
-
-/** Parses with the quantizer's own schema; the EMA quantizer where none is named. */
-export const QuantizerConfigSchema = z
-  .looseObject({ name: z.string().default('ema-vq') })
-  .transform((json, context): QuantizerConfig => {
-    try {
-      return quantizerFamily(json.name).parseConfig(json) as QuantizerConfig;
-    } catch (error) {
-      if (!(error instanceof TesseraeError)) throw error;
-      context.addIssue({ code: 'custom', message: error.detail });
-      return z.NEVER;
-    }
-  })
-  .prefault({});
+registerQuantizer(fsq);
+registerQuantizer(lfq);
 
 /** A quantizer over the grids of a codec. Its parameters are those of the codec's that begin with `scope`. */
 export class Quantizer {
