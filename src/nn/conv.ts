@@ -1,5 +1,6 @@
 // Convolutions over [B, H, W, C] with "same" padding. Kernels are stored [kh, kw, in, out], as TensorFlow stores them.
 import { tf } from '../engine/index.js';
+import { groupNorm, groupNormSpecs } from './norm.js';
 import { heUniform, ZEROS } from './params.js';
 import type { Params, ParamSpecs } from './params.js';
 
@@ -34,20 +35,44 @@ export function convTranspose(p: Params, name: string, x: tf.Tensor4D, stride: n
   return tf.add(tf.conv2dTranspose(x, weight, shape, stride, 'same'), p[`${name}.bias`]!);
 }
 
-/** A stack of pre-activation residual blocks (3x3 to `inner` channels, 1x1 back), closed by a ReLU, as in VQ-VAE. */
-export function residualStackSpecs(name: string, layers: number, channels: number, inner: number): ParamSpecs {
-  return Object.assign({}, ...Array.from({ length: layers }, (_, i) => ({
+/** How the blocks of a stack are made. */
+export interface BlockStyle {
+  activation: 'relu' | 'silu';
+  /** Group normalisation before each activation, or none. */
+  norm: 'none' | 'group';
+}
+
+const PLAIN: BlockStyle = { activation: 'relu', norm: 'none' };
+
+/** float32 [..] -> [..]. SiLU: Elfwing, Uchibe and Doya, arXiv:1702.03118. */
+export function activate<T extends tf.Tensor>(x: T, activation: BlockStyle['activation']): T {
+  return activation === 'relu' ? tf.relu(x) : tf.mul(x, tf.sigmoid(x));
+}
+
+const normSpecs = (name: string, channels: number, { norm }: BlockStyle): ParamSpecs => (norm === 'group' ? groupNormSpecs(name, channels) : {});
+
+/** float32 [B, H, W, C] -> [B, H, W, C]: normalisation, where there is one, and activation. */
+function opening(p: Params, name: string, x: tf.Tensor4D, { activation, norm }: BlockStyle): tf.Tensor4D {
+  return activate(norm === 'group' ? groupNorm(p, name, x) : x, activation);
+}
+
+/** A stack of pre-activation residual blocks (3x3 to `inner` channels, 1x1 back), closed by an activation, as in VQ-VAE. */
+export function residualStackSpecs(name: string, layers: number, channels: number, inner: number, style = PLAIN): ParamSpecs {
+  const blocks = Array.from({ length: layers }, (_, i) => ({
+    ...normSpecs(`${name}.${i}.norm3`, channels, style),
     ...convSpecs(`${name}.${i}.conv3`, 3, channels, inner),
+    ...normSpecs(`${name}.${i}.norm1`, inner, style),
     // A block starts close to the identity.
     ...convSpecs(`${name}.${i}.conv1`, 1, inner, channels, 0.3),
-  }))) as ParamSpecs;
+  }));
+  return Object.assign({}, ...blocks, normSpecs(`${name}.norm`, channels, style)) as ParamSpecs;
 }
 
 /** float32 [B, H, W, C] -> [B, H, W, C]. */
-export function residualStack(p: Params, name: string, layers: number, x: tf.Tensor4D): tf.Tensor4D {
+export function residualStack(p: Params, name: string, layers: number, x: tf.Tensor4D, style = PLAIN): tf.Tensor4D {
   for (let i = 0; i < layers; i++) {
-    const inner = tf.relu(conv(p, `${name}.${i}.conv3`, tf.relu(x)));
-    x = tf.add(x, conv(p, `${name}.${i}.conv1`, inner));
+    const inner = conv(p, `${name}.${i}.conv3`, opening(p, `${name}.${i}.norm3`, x, style));
+    x = tf.add(x, conv(p, `${name}.${i}.conv1`, opening(p, `${name}.${i}.norm1`, inner, style)));
   }
-  return tf.relu(x);
+  return opening(p, `${name}.norm`, x, style);
 }
