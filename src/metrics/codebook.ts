@@ -3,18 +3,13 @@ import { ShapeError, UsageError } from '../errors.js';
 import type { TokenMapSpec } from '../interfaces/tokens.js';
 import { sizeOf } from '../shape.js';
 
-export interface CodebookUse {
-  name: string;
-  shape: number[];
-  /** Codes there are: K. */
-  vocabSize: number;
-  /** Ids counted. */
-  codes: number;
+/** How the ids of a set spread over the codes there are. */
+export interface CodeSpread {
   /** Codes that occur at least once. */
   used: number;
-  /** used / K. */
+  /** used / the codes there are. */
   usage: number;
-  /** Nats per code, of the codes' frequencies over the set. */
+  /** Nats per id, of the codes' frequencies over the set. */
   entropy: number;
   /** entropy / ln K: 1 when all codes are equally frequent. For K = 1 it is 1. */
   entropyRatio: number;
@@ -22,27 +17,52 @@ export interface CodebookUse {
   perplexity: number;
 }
 
+/**
+ * Use of the codes of one token map.
+ *
+ * A map of several ids a position, [h, w, depth], has a codebook for each: `depths` tells of them one by one, `used` is
+ * their sum, of depth * K, and `entropy` their mean.
+ */
+export interface CodebookUse extends CodeSpread {
+  name: string;
+  shape: number[];
+  /** Codes of a codebook: K. */
+  vocabSize: number;
+  /** Ids counted. */
+  codes: number;
+  depths?: CodeSpread[];
+}
+
+/** Ids of one position of a map: the third axis of [h, w, depth], 1 without it. */
+export const depthOf = ({ shape }: Pick<TokenMapSpec, 'shape'>): number => (shape.length === 3 ? shape[2]! : 1);
+
 /** Counts the codes of one token map over a set. */
 export class CodebookMeter {
-  /** float64 [K], how often each code occurs. */
+  /** float64 [depth, K], how often each code occurs at each depth. */
   readonly counts: Float64Array;
+  private readonly depth: number;
   private codes = 0;
 
   constructor(private readonly map: TokenMapSpec) {
-    this.counts = new Float64Array(map.vocabSize);
+    this.depth = depthOf(map);
+    this.counts = new Float64Array(this.depth * map.vocabSize);
   }
 
-  /** @throws {ShapeError} E_METRIC_ID for an id outside [0, K); nothing is counted then. */
+  /**
+   * @param ids of whole positions, the depth running fastest.
+   * @throws {ShapeError} E_METRIC_ID for an id outside [0, K), E_METRIC_SIZE for a part of a position; nothing is counted then.
+   */
   add(ids: ArrayLike<number>): void {
+    const { vocabSize } = this.map;
+    if (ids.length % this.depth !== 0) {
+      throw new ShapeError('E_METRIC_SIZE', `CodebookMeter.add(${this.map.name}): expected ${this.depth} ids for each position, received ${ids.length} in all.`);
+    }
     for (let i = 0; i < ids.length; i++) {
-      if (this.counts[ids[i]!] === undefined) {
-        throw new ShapeError(
-          'E_METRIC_ID',
-          `CodebookMeter.add(${this.map.name}): expected ids in [0, ${this.map.vocabSize}), received ${ids[i]} at index ${i}.`,
-        );
+      if (!(Number.isInteger(ids[i]) && ids[i]! >= 0 && ids[i]! < vocabSize)) {
+        throw new ShapeError('E_METRIC_ID', `CodebookMeter.add(${this.map.name}): expected ids in [0, ${vocabSize}), received ${ids[i]} at index ${i}.`);
       }
     }
-    for (let i = 0; i < ids.length; i++) this.counts[ids[i]!]! += 1;
+    for (let i = 0; i < ids.length; i++) this.counts[(i % this.depth) * vocabSize + ids[i]!]! += 1;
     this.codes += ids.length;
   }
 
@@ -52,20 +72,26 @@ export class CodebookMeter {
       throw new UsageError('E_METRIC_EMPTY', `CodebookMeter.result(${this.map.name}): expected at least one id, received none.`);
     }
     const { name, shape, vocabSize } = this.map;
-    const used = this.counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
-    const entropy = entropyOf(this.counts);
-    return {
-      name,
-      shape: [...shape],
-      vocabSize,
-      codes: this.codes,
-      used,
-      usage: used / vocabSize,
-      entropy,
-      entropyRatio: vocabSize === 1 ? 1 : entropy / Math.log(vocabSize),
-      perplexity: Math.exp(entropy),
-    };
+    const depths = codebooksOf(this.counts, vocabSize).map(spreadOf);
+    const used = depths.reduce((sum, one) => sum + one.used, 0);
+    const entropy = depths.reduce((sum, one) => sum + one.entropy, 0) / this.depth;
+    const whole = { name, shape: [...shape], vocabSize, codes: this.codes, ...spread(used, this.depth * vocabSize, entropy, vocabSize) };
+    return this.depth > 1 ? { ...whole, depths } : whole;
   }
+}
+
+/** The counts [depth, K] of a meter, one array a codebook. */
+export function codebooksOf(counts: Float64Array, vocabSize: number): Float64Array[] {
+  return Array.from({ length: counts.length / vocabSize }, (_, i) => counts.subarray(i * vocabSize, (i + 1) * vocabSize));
+}
+
+function spreadOf(counts: Float64Array): CodeSpread {
+  const used = counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
+  return spread(used, counts.length, entropyOf(counts), counts.length);
+}
+
+function spread(used: number, codes: number, entropy: number, vocabSize: number): CodeSpread {
+  return { used, usage: used / codes, entropy, entropyRatio: vocabSize === 1 ? 1 : entropy / Math.log(vocabSize), perplexity: Math.exp(entropy) };
 }
 
 /** Entropy in nats of the distribution with these relative frequencies; 0 when all of them are 0. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CodebookMeter, empiricalBitsPerPixel, entropyOf, nominalBitsPerPixel } from '../../src/metrics/codebook.js';
+import { CodebookMeter, codebooksOf, empiricalBitsPerPixel, entropyOf, nominalBitsPerPixel } from '../../src/metrics/codebook.js';
 
 const codes = { name: 'codes', shape: [2, 2], vocabSize: 8 };
 
@@ -41,6 +41,32 @@ describe('CodebookMeter', () => {
     for (const id of [8, -1, 1.5]) expect(() => meter.add([0, id])).toThrow(/E_METRIC_ID CodebookMeter\.add\(codes\): .* at index 1/);
     expect(meter.counts[0]).toBe(0);
     expect(() => meter.result()).toThrow(/E_METRIC_EMPTY/);
+  });
+});
+
+describe('CodebookMeter of a map with several ids a position', () => {
+  const map = { name: 'codes', shape: [1, 2, 2], vocabSize: 4 };
+
+  it('tells of each depth by itself: one codebook may be spread while the other has collapsed', () => {
+    const meter = new CodebookMeter(map);
+    meter.add([0, 3, 1, 3]);
+    meter.add([2, 3, 3, 3]);
+    const spread = { used: 4, usage: 1, entropy: expect.closeTo(Math.log(4), 12) as number, entropyRatio: expect.closeTo(1, 12) as number, perplexity: expect.closeTo(4, 10) as number };
+    const collapsed = { used: 1, usage: 0.25, entropy: 0, entropyRatio: 0, perplexity: 1 };
+    expect(meter.result()).toEqual({ ...map, codes: 8, used: 5, usage: 5 / 8, entropy: expect.closeTo(Math.log(4) / 2, 12) as number, entropyRatio: expect.closeTo(0.5, 12) as number, perplexity: expect.closeTo(2, 10) as number, depths: [spread, collapsed] });
+    expect(codebooksOf(meter.counts, 4).map((counts) => [...counts])).toEqual([[1, 1, 1, 1], [0, 0, 0, 4]]);
+  });
+
+  it('counts bits by the frequencies at each depth, as a coder that knows the depth would', () => {
+    const meter = new CodebookMeter(map);
+    meter.add([0, 3, 1, 3, 2, 3, 3, 3]);
+    // 2 positions of log2(4) bits at the first depth and 0 at the second, on 4 pixels
+    expect(empiricalBitsPerPixel([meter.result()], { width: 2, height: 2 })).toBeCloseTo(1, 12);
+    expect(nominalBitsPerPixel([map], { width: 2, height: 2 })).toBe(2);
+  });
+
+  it('refuses a part of a position', () => {
+    expect(() => new CodebookMeter(map).add([0, 1, 2])).toThrow(/E_METRIC_SIZE CodebookMeter\.add\(codes\): expected 2 ids for each position, received 3/);
   });
 });
 
