@@ -1,0 +1,86 @@
+// Finite scalar quantization: each latent dimension is bounded and rounded to one of a few levels; the codes are the
+// points of that grid, and nothing is learned or can collapse (Mentzer et al., arXiv:2309.15505).
+import { z } from 'zod';
+import { tf } from '../../src/engine/index.js';
+import { parseConfig } from '../../src/nn/config.js';
+import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { asColumn, fromColumn, straightThrough } from './nearest.js';
+import { projectInward, projectionSpecs, projectOutward, startProjection } from './projection.js';
+
+/** Most codes: ids are exact in float32 and fit the shards. */
+const MOST_CODES = 2 ** 22;
+
+const product = (levels: readonly number[]): number => levels.reduce((codes, count) => codes * count, 1);
+
+export const FsqConfigSchema = z
+  .strictObject({
+    name: z.literal('fsq').default('fsq'),
+    /**
+     * Levels of each dimension; their product is the number of codes. Known to work: [8, 6, 5] for 240 codes, [8, 5, 5, 5] for
+     * 1,000, [7, 5, 5, 5, 5] for 4,375, [8, 8, 8, 6, 5] for 15,360, [8, 8, 8, 5, 5, 5] for 64,000. Five levels or more use the
+     * latents best.
+     */
+    levels: z.array(z.int().min(3, 'expected 3 levels or more; quantizer lfq has 2').max(1024)).min(1).max(16).default([8, 5, 5, 5]),
+    /** Channels of the codec, projected to as many as there are levels and back; one channel a dimension when left out. */
+    width: z.int().min(1).max(1024).optional(),
+  })
+  .refine(({ levels }) => product(levels) <= MOST_CODES, { path: ['levels'], message: `expected a product of at most ${MOST_CODES}` });
+
+export type FsqConfig = z.infer<typeof FsqConfigSchema>;
+
+/** Step of each digit of an id, the first dimension fastest. */
+const radices = (levels: readonly number[]): number[] => levels.map((_, i) => product(levels.slice(0, i)));
+
+/** Levels at or below zero, less one: what is added to a grid point to count from zero. */
+const zeroDigits = (levels: readonly number[]): number[] => levels.map((count) => Math.floor(count / 2));
+
+/**
+ * Bounds latents so that rounding gives as many integers as there are levels: the tanh spans all of them, shifted by half
+ * a step for even numbers, and zero stays zero.
+ *
+ * @param latents float32 [N, D], unbounded.
+ * @returns float32 [N, D], each dimension within half a step of its levels.
+ * Source: Mentzer et al., arXiv:2309.15505, section 3.1 and appendix A.1.
+ */
+export function bound(latents: tf.Tensor2D, levels: readonly number[]): tf.Tensor2D {
+  // A little less than half a step beyond the outer levels: saturated latents round to them, not past them.
+  const reach = levels.map((count) => ((count - 1) * (1 - 1e-3)) / 2);
+  const offset = levels.map((count) => (count % 2 === 0 ? 0.5 : 0));
+  const shift = offset.map((value, i) => Math.atanh(value / reach[i]!));
+  return tf.sub(tf.mul(tf.tanh(tf.add(latents, shift)), reach), offset);
+}
+
+/** Grid points, integers about zero, as codes in [-1, 1]. float32 [N, D] -> [N, D]. */
+const normalize = (points: tf.Tensor, levels: readonly number[]): tf.Tensor2D => tf.div(points, zeroDigits(levels));
+
+/** float32 grid points [N, D] -> int32 [N, 1]. */
+function idsOf(points: tf.Tensor2D, levels: readonly number[]): tf.Tensor2D {
+  const digits = tf.add(points, zeroDigits(levels));
+  return asColumn(tf.cast(tf.sum(tf.mul(digits, radices(levels)), 1), 'int32') as tf.Tensor1D);
+}
+
+/** int32 [N, 1] -> float32 grid points [N, D]. */
+function pointsOf(ids: tf.Tensor2D, levels: readonly number[]): tf.Tensor2D {
+  const digits = levels.map((count, i) => tf.mod(tf.floorDiv(fromColumn(ids), tf.scalar(radices(levels)[i]!, 'int32')), tf.scalar(count, 'int32')));
+  return tf.sub(tf.cast(tf.stack(digits, 1), 'float32'), zeroDigits(levels)) as tf.Tensor2D;
+}
+
+/** The finite scalar quantizer as codecs know it. Its loss is zero: no code can die and no codebook follows the latents. */
+export const fsq: QuantizerFamily<FsqConfig> = {
+  name: 'fsq',
+  parseConfig: (json) => parseConfig('quantizer fsq', FsqConfigSchema, json),
+  width: ({ width, levels }) => width ?? levels.length,
+  depth: () => 1,
+  vocabSize: ({ levels }) => product(levels),
+  trainable: ({ width, levels }) => projectionSpecs(width, levels.length),
+  state: () => ({}),
+  initialize: (p, latents, _, { width }) => startProjection(p, width, latents),
+  train: (p, latents, _, { width, levels }) => {
+    const bounded = bound(projectInward(p, width, latents), levels);
+    const points = tf.round(bounded);
+    const codes = normalize(straightThrough(bounded, points), levels);
+    return { codes: projectOutward(p, width, codes), ids: idsOf(points, levels), loss: tf.scalar(0) };
+  },
+  encode: (p, latents, { width, levels }) => idsOf(tf.round(bound(projectInward(p, width, latents), levels)), levels),
+  decode: (p, ids, { width, levels }) => projectOutward(p, width, normalize(pointsOf(ids, levels), levels)),
+};

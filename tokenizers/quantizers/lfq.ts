@@ -1,0 +1,120 @@
+// Lookup-free quantization: the id of a position is the signs of its latents, one bit a dimension. An entropy loss makes
+// each position sure of its code and all codes together evenly used (Yu et al., arXiv:2310.05737).
+import { z } from 'zod';
+import { stopGradient, tf } from '../../src/engine/index.js';
+import { parseConfig } from '../../src/nn/config.js';
+import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { asColumn, fromColumn, straightThrough } from './nearest.js';
+import { projectInward, projectionSpecs, projectOutward, startProjection } from './projection.js';
+
+export const LfqConfigSchema = z.strictObject({
+  name: z.literal('lfq').default('lfq'),
+  /** Bits of an id: 2^bits codes. */
+  bits: z.int().min(1).max(16).default(10),
+  /** Channels of the codec, projected to `bits` and back; one channel a bit when left out. */
+  width: z.int().min(1).max(1024).optional(),
+  /** Weight of the loss that holds latents near -1 and 1. */
+  commitment: z.number().min(0).default(0.25),
+  /** Weight of the entropy loss, which is in nats a bit. */
+  entropyWeight: z.number().min(0).default(0.1),
+  /** Weight of even use of the codes against sureness of each position: gamma. */
+  diversity: z.number().min(0).default(1),
+  /** Squared distance between latents and codes that changes the odds of a code by e, for the entropy loss. */
+  temperature: z.number().min(0.01).max(100).default(1),
+  /**
+   * Bits whose joint use is evened out: all when as many as `bits`, each alone at 1. A batch tells the use of 2^jointBits codes
+   * only if it holds many more positions than that.
+   */
+  jointBits: z.int().min(1).max(16).default(8),
+});
+
+export type LfqConfig = z.infer<typeof LfqConfigSchema>;
+
+/** -1 or 1; zero counts as -1. float32 [N, bits] -> the same. */
+const signs = (latents: tf.Tensor2D): tf.Tensor2D => tf.sub(tf.mul(tf.cast(tf.greater(latents, 0), 'float32'), 2), 1);
+
+const powersOfTwo = (bits: number): number[] => Array.from({ length: bits }, (_, i) => 2 ** i);
+
+/** float32 [N, bits] -> int32 [N, 1], the first dimension the lowest bit. */
+function idsOf(latents: tf.Tensor2D, bits: number): tf.Tensor2D {
+  const set = tf.cast(tf.greater(latents, 0), 'float32');
+  return asColumn(tf.cast(tf.sum(tf.mul(set, powersOfTwo(bits)), 1), 'int32') as tf.Tensor1D);
+}
+
+/** int32 [N, 1] -> float32 [N, bits] of -1 and 1. */
+function codesOf(ids: tf.Tensor2D, bits: number): tf.Tensor2D {
+  const set = powersOfTwo(bits).map((power) => tf.mod(tf.floorDiv(fromColumn(ids), tf.scalar(power, 'int32')), tf.scalar(2, 'int32')));
+  return tf.sub(tf.mul(tf.cast(tf.stack(set, 1), 'float32'), 2), 1) as tf.Tensor2D;
+}
+
+/** Entropy in nats of a distribution along its last axis. */
+const entropy = (p: tf.Tensor): tf.Tensor => tf.neg(tf.sum(tf.mul(p, tf.log(tf.add(p, 1e-9))), -1));
+
+/** Probabilities of the codes of a few bits: softmax of minus the squared distance over the temperature. float32 [N, bits] -> [N, 2^bits]. */
+function softCodes(latents: tf.Tensor2D, temperature: number): tf.Tensor2D {
+  const bits = latents.shape[1];
+  const codebook = tf.tensor2d(Array.from({ length: 2 ** bits }, (_, id) => powersOfTwo(bits).map((power) => (Math.floor(id / power) % 2) * 2 - 1)));
+  // All codes are equally long, so |z - c|^2 is -2 z.c but for what cancels in the softmax.
+  return tf.softmax(tf.mul(tf.matMul(latents, codebook, false, true), 2 / temperature));
+}
+
+/**
+ * Mean use of the codes of some bits over a batch. The bits of one position are independent given its latents, so the mean
+ * over positions is one product of the codes of half the bits with those of the other half: [N, 2^bits] is never made.
+ *
+ * @param latents float32 [N, bits].
+ * @returns float32 [2^bits].
+ */
+function meanUse(latents: tf.Tensor2D, temperature: number): tf.Tensor1D {
+  const [rows, bits] = latents.shape;
+  if (bits === 1) return tf.mean(softCodes(latents, temperature), 0);
+  const low = Math.floor(bits / 2);
+  const [lower, upper] = [tf.slice(latents, [0, 0], [rows, low]), tf.slice(latents, [0, low], [rows, bits - low])].map((half) => softCodes(half, temperature));
+  return tf.reshape(tf.div(tf.matMul(upper!, lower!, true, false), rows), [-1]);
+}
+
+/** Columns of groups of at most `jointBits`, of sizes as even as can be: [start, size]. */
+function bitGroups(bits: number, jointBits: number): [number, number][] {
+  const groups = Math.ceil(bits / jointBits);
+  const border = (i: number): number => Math.floor((i * bits) / groups);
+  return Array.from({ length: groups }, (_, i) => [border(i), border(i + 1) - border(i)]);
+}
+
+/**
+ * How unsure positions are of their code, less `diversity` times how evenly the batch uses the codes.
+ *
+ * @param latents float32 [N, bits].
+ * @returns scalar, nats a bit.
+ *
+ * The first entropy is exact, as bits are independent given the latents. The second is exact within groups of `jointBits`
+ * and summed over them, which takes groups for independent. Memory: N * 2^(jointBits / 2) + 2^jointBits floats.
+ * Source: Yu et al., arXiv:2310.05737, equation 5; groups: Zhao et al., arXiv:2406.07548, section 3.2.
+ */
+export function entropyLoss(latents: tf.Tensor2D, { bits, temperature, diversity, jointBits }: LfqConfig): tf.Scalar {
+  const [rows] = latents.shape;
+  const bit = tf.sigmoid(tf.mul(latents, 4 / temperature)); // odds of 1 against -1
+  const unsure = tf.mean(tf.sum(entropy(tf.stack([bit, tf.sub(1, bit)], 2)), 1));
+  const uses = bitGroups(bits, jointBits).map(([start, size]) => entropy(meanUse(tf.slice(latents, [0, start], [rows, size]), temperature)));
+  return tf.div(tf.sub(unsure, tf.mul(tf.addN(uses), diversity)), bits) as tf.Scalar;
+}
+
+/** The lookup-free quantizer as codecs know it. */
+export const lfq: QuantizerFamily<LfqConfig> = {
+  name: 'lfq',
+  parseConfig: (json) => parseConfig('quantizer lfq', LfqConfigSchema, json),
+  width: ({ width, bits }) => width ?? bits,
+  depth: () => 1,
+  vocabSize: ({ bits }) => 2 ** bits,
+  trainable: ({ width, bits }) => projectionSpecs(width, bits),
+  state: () => ({}),
+  initialize: (p, latents, _, { width }) => startProjection(p, width, latents),
+  train: (p, latents, _, config) => {
+    const inward = projectInward(p, config.width, latents);
+    const codes = signs(stopGradient(inward));
+    const committed = tf.mul(tf.mean(tf.squaredDifference(inward, codes)), config.commitment);
+    const loss = tf.add(committed, tf.mul(entropyLoss(inward, config), config.entropyWeight)) as tf.Scalar;
+    return { codes: projectOutward(p, config.width, straightThrough(inward, codes)), ids: idsOf(inward, config.bits), loss };
+  },
+  encode: (p, latents, { width, bits }) => idsOf(projectInward(p, width, latents), bits),
+  decode: (p, ids, { width, bits }) => projectOutward(p, width, codesOf(ids, bits)),
+};
