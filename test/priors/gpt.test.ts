@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { codeCount, GptConfigSchema, prefixLength, specs, vocabulary } from '../../priors/gpt.js';
+import { codeCount, codeNats, GptConfigSchema, gptLoss, prefixLength, specs, vocabulary } from '../../priors/gpt.js';
+import { randomKey, tf } from '../../src/engine/index.js';
+import { createParams } from '../../src/nn/params.js';
 import { gpt } from '../../priors/gpt-model.js';
 import { priorConformance } from '../conformance/prior.js';
 import { TINY_PRIOR } from '../support/tiny.js';
@@ -7,6 +9,7 @@ import { TINY_PRIOR } from '../support/tiny.js';
 const CODES = { name: 'codes', shape: [3, 4], vocabSize: 11 };
 
 priorConformance('gpt', { ...TINY_PRIOR, codes: CODES });
+priorConformance('gpt', { ...TINY_PRIOR, codes: CODES, dropout: 0.2 });
 
 describe('the vocabulary', () => {
   const config = GptConfigSchema.parse({ ...TINY_PRIOR, codes: CODES, conditioning: 'text', text: { length: 5, vocabSize: 20 } });
@@ -54,5 +57,25 @@ describe('the config', () => {
     [{ nLayers: 2 }, /nLayers/],
   ])('refuses %j', (change, message) => {
     expect(() => gpt.parseConfig({ ...TINY_PRIOR, codes: CODES, ...change })).toThrow(message);
+  });
+});
+
+describe('dropout', () => {
+  const config = GptConfigSchema.parse({ ...TINY_PRIOR, codes: CODES, dropout: 0.4 });
+  const params = createParams(specs(config), 0);
+  const batch = { codes: tf.tensor2d([[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1]], [1, 12], 'int32'), condition: tf.tensor2d([[11]], [1, 1], 'int32') };
+  // Fresh weights say the same for every input; a larger table makes what is left out show.
+  params['wte.weight']!.assign(tf.randomNormal(params['wte.weight']!.shape as [number, number], 0, 1, 'float32', 1));
+  const lossAt = (step: number, c = config): number => gptLoss(params, batch, randomKey(0, step), c).loss.dataSync()[0]!;
+
+  it('leaves out other values at every step, the same ones for the same key', () => {
+    expect(lossAt(1)).toBe(lossAt(1));
+    expect(new Set([1, 2, 3, 4, 5].map((step) => lossAt(step))).size).toBe(5);
+  });
+
+  it('is for training alone', () => {
+    const plain = GptConfigSchema.parse({ ...TINY_PRIOR, codes: CODES });
+    expect(codeNats(params, batch, config).nats.dataSync()).toEqual(codeNats(params, batch, plain).nats.dataSync());
+    expect(lossAt(1, plain)).toBe(lossAt(2, plain));
   });
 });
