@@ -7,6 +7,7 @@ import type { Params, ParamSpecs } from '../../src/nn/params.js';
 import type { QuantizerFamily, TrainingMoment } from '../../src/nn/quantizer.js';
 import { emaVq } from './ema-vq.js';
 import { fsq } from './fsq.js';
+import { gumbel } from './gumbel.js';
 import { lfq } from './lfq.js';
 import { quantizerFamily, registerQuantizer } from './registry.js';
 import type { QuantizerConfig } from './registry.js';
@@ -17,6 +18,7 @@ export type { QuantizerConfig } from './registry.js';
 registerQuantizer(emaVq);
 registerQuantizer(fsq);
 registerQuantizer(lfq);
+registerQuantizer(gumbel);
 
 /** A quantizer over the grids of a codec. Its parameters are those of the codec's that begin with `scope`. */
 export class Quantizer {

@@ -1,0 +1,122 @@
+// Gumbel-softmax codes: latents give logits over the codes, training draws from them through a relaxation that sharpens as
+// it goes on, coding takes the likeliest (Jang et al., arXiv:1611.01144; Maddison et al., arXiv:1611.00712; as in the
+// dVAE of Ramesh et al., arXiv:2102.12092).
+import { z } from 'zod';
+import { randomUniform, stopGradient, tf } from '../../src/engine/index.js';
+import type { RandomKey } from '../../src/engine/index.js';
+import { parseConfig } from '../../src/nn/config.js';
+import { ZEROS } from '../../src/nn/params.js';
+import type { Params, ParamSpecs } from '../../src/nn/params.js';
+import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { linear } from '../../src/nn/transformer.js';
+import { asColumn, fromColumn } from './nearest.js';
+
+const TemperatureSchema = z.strictObject({
+  /** Softmax temperature at the first step. */
+  start: z.number().min(0.01).max(100).default(1),
+  /** And from `until` on: near 0 the relaxed codes are nearly those of the codebook, and gradients large and noisy. */
+  end: z.number().min(0.01).max(100).default(1 / 16),
+  /** Half a cosine from start to end, or the same factor every step. */
+  schedule: z.enum(['cosine', 'exponential']).default('cosine'),
+  /** Part of the training after which the temperature stays. */
+  until: z.number().min(0.001).max(1).default(0.8),
+});
+
+export const GumbelConfigSchema = z.strictObject({
+  name: z.literal('gumbel').default('gumbel'),
+  /** Number of codes, K. Training holds several float32 [N, K] for N positions of a batch. */
+  codebookSize: z.int().min(2).max(16384).default(512),
+  /** Width of a code and of the latents, which the quantizer projects to logits. */
+  codeDim: z.int().min(1).max(1024).default(64),
+  temperature: TemperatureSchema.prefault({}),
+  /** Trains the decoder on the codes drawn instead of their relaxed mixture; the gradient of the logits is that of the mixture. */
+  hard: z.boolean().default(false),
+  /**
+   * Weight of the divergence of the codes of a position from even odds, in nats a position. 0 by default: it pays for unsure
+   * codes, so small models under it learn to ignore the latents; the evidence bound proper has positions / (pixels * channels)
+   * times the scale of the reconstruction loss.
+   */
+  klWeight: z.number().min(0).default(0),
+  /** Part of the training in which that weight grows from 0, along half a cosine; 0 has it whole from the start. */
+  klWarmup: z.number().min(0).max(1).default(0.2),
+});
+
+export type GumbelConfig = z.infer<typeof GumbelConfigSchema>;
+
+/** `logits` [D, K] and the codebook [K, D]. */
+function trainableSpecs({ codebookSize: K, codeDim: D }: GumbelConfig): ParamSpecs {
+  return {
+    'logits.weight': { shape: [D, K], init: { kind: 'normal', std: 1 / Math.sqrt(D) } },
+    'logits.bias': { shape: [K], init: ZEROS },
+    codebook: { shape: [K, D], init: { kind: 'normal', std: 1 } },
+  };
+}
+
+const logitsOf = (p: Params, latents: tf.Tensor2D): tf.Tensor2D => linear(p, 'logits', latents) as tf.Tensor2D;
+
+const codebookOf = (p: Params): tf.Tensor2D => p.codebook as unknown as tf.Tensor2D;
+
+/** From 0 to 1 along half a cosine while `progress` goes from 0 to `until`, 1 from there on. */
+const ramp = (progress: tf.Scalar, until: number): tf.Scalar => tf.mul(tf.sub(1, tf.cos(tf.mul(tf.minimum(tf.div(progress, until), 1), Math.PI))), 0.5);
+
+/** The softmax temperature at a moment of training. float32 []. */
+export function temperatureAt(progress: tf.Scalar, { start, end, schedule, until }: GumbelConfig['temperature']): tf.Scalar {
+  if (schedule === 'cosine') return tf.add(start, tf.mul(ramp(progress, until), end - start));
+  const done = tf.minimum(tf.div(progress, until), 1);
+  return tf.mul(tf.exp(tf.mul(done, Math.log(end / start))), start);
+}
+
+/** The weight of the divergence at a moment of training. float32 []. */
+export function klWeightAt(progress: tf.Scalar, { klWeight, klWarmup }: GumbelConfig): tf.Scalar {
+  return klWarmup === 0 ? tf.scalar(klWeight) : tf.mul(ramp(progress, klWarmup), klWeight);
+}
+
+/** Draws such that argmax(logits + noise) is a draw from softmax(logits). float32 of `shape`. */
+const gumbelNoise = (key: RandomKey, shape: number[]): tf.Tensor => tf.neg(tf.log(tf.neg(tf.log(randomUniform(key, shape, 'quantizer.gumbel')))));
+
+/**
+ * Divergence of the codes' distribution from even odds, averaged over positions.
+ *
+ * @param logits float32 [N, K].
+ * @returns scalar in [0, log K], nats a position.
+ */
+export function divergenceFromUniform(logits: tf.Tensor2D): tf.Scalar {
+  const logProbabilities = tf.sub(logits, tf.logSumExp(logits, 1, true));
+  const negativeEntropy = tf.sum(tf.mul(tf.exp(logProbabilities), logProbabilities), 1); // [N]
+  return tf.add(tf.mean(negativeEntropy), Math.log(logits.shape[1]));
+}
+
+/**
+ * Codes of relaxed draws.
+ *
+ * @param weights float32 [N, K], rows sum to 1.
+ * @param ids int32 [N]: the codes drawn.
+ * @returns float32 [N, D]: the mixture of the codebook's rows, or under `hard` the rows drawn, whose gradient reaches the
+ * weights as that of the mixture.
+ */
+function codesOfDraw(p: Params, weights: tf.Tensor2D, ids: tf.Tensor1D, { hard }: GumbelConfig): tf.Tensor2D {
+  if (!hard) return tf.matMul(weights, codebookOf(p));
+  const mixture = tf.matMul(weights, stopGradient(codebookOf(p)));
+  return tf.add(tf.gather(codebookOf(p), ids), tf.sub(mixture, stopGradient(mixture)));
+}
+
+/** The Gumbel-softmax quantizer as codecs know it. Its ids in training are those drawn. */
+export const gumbel: QuantizerFamily<GumbelConfig> = {
+  name: 'gumbel',
+  parseConfig: (json) => parseConfig('quantizer gumbel', GumbelConfigSchema, json),
+  width: ({ codeDim }) => codeDim,
+  depth: () => 1,
+  vocabSize: ({ codebookSize }) => codebookSize,
+  trainable: trainableSpecs,
+  state: () => ({}),
+  train: (p, latents, { key, progress }, config) => {
+    const logits = logitsOf(p, latents);
+    const noisy = tf.add(logits, gumbelNoise(key, logits.shape)) as tf.Tensor2D;
+    const ids = tf.argMax(noisy, 1) as tf.Tensor1D;
+    const weights = tf.softmax(tf.div(noisy, temperatureAt(progress, config.temperature))) as tf.Tensor2D;
+    const loss = config.klWeight === 0 ? tf.scalar(0) : (tf.mul(divergenceFromUniform(logits), klWeightAt(progress, config)) as tf.Scalar);
+    return { codes: codesOfDraw(p, weights, ids, config), ids: asColumn(ids), loss };
+  },
+  encode: (p, latents) => asColumn(tf.argMax(logitsOf(p, latents), 1)),
+  decode: (p, ids) => tf.gather(codebookOf(p), fromColumn(ids)),
+};
