@@ -5,16 +5,17 @@ import type { ModelCard } from '../checkpoint/model.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { PixelCache, evalBatches, trainBatches } from '../data/batches.js';
 import type { BadSample, Batch } from '../data/batches.js';
-import { compile, randomKey, tf } from '../engine/index.js';
+import { compile, randomKey, tensorsOf, tf } from '../engine/index.js';
 import type { TesseraeError } from '../errors.js';
 import type { Dataset } from '../interfaces/index.js';
 import { Moments } from '../metrics/error.js';
-import type { CodecFamily } from '../nn/family.js';
+import type { CodecBatch, CodecFamily, CodecLosses } from '../nn/family.js';
 import { adamW, adamWHyper, adamWSlots, gradients } from '../nn/optimizer.js';
 import type { AdamWConfig } from '../nn/optimizer.js';
 import { createParams, disposeParams, exportParams, restoreParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
 import { cosineSchedule } from '../nn/schedule.js';
+import { Adversary } from './adversary.js';
 import { adamWConfig } from './config.js';
 import type { CodecTraining } from './config.js';
 import { evaluateCodec } from './evaluate.js';
@@ -77,6 +78,7 @@ class CodecTrainee<C> implements Trainee {
   private readonly trainable: Params;
   private readonly slots: Params;
   private readonly adam: AdamWConfig;
+  private readonly adversary: Adversary | undefined;
   private readonly cache = new PixelCache();
   private batches: AsyncGenerator<Batch> | undefined;
   private compiled: ReturnType<CodecTrainee<C>['compileStep']> | undefined;
@@ -88,6 +90,7 @@ class CodecTrainee<C> implements Trainee {
     this.params = { ...this.trainable, ...createParams(family.state(config), seed) };
     this.slots = adamWSlots(this.trainable);
     this.adam = adamWConfig(training);
+    this.adversary = training.adversarial && new Adversary(family.input(config).channels, training.adversarial, seed);
   }
 
   async begin(): Promise<void> {
@@ -106,12 +109,13 @@ class CodecTrainee<C> implements Trainee {
     const batch = (await this.batches.next()).value as Batch;
     const { training, seed } = this.run;
     const rate = cosineSchedule(step, training.steps, training);
-    const inputs = [this.imagesOf(batch), adamWHyper(step, rate, this.adam), randomKey(seed, step), tf.scalar((step - 1) / training.steps)] as const;
+    const rival = this.adversary?.hyper(step, training.steps, rate / training.learningRate) ?? null;
+    const inputs = [this.imagesOf(batch), adamWHyper(step, rate, this.adam), randomKey(seed, step), tf.scalar((step - 1) / training.steps), rival] as const;
     this.compiled ??= this.compileStep();
     const outputs = await this.compiled(...inputs);
     const terms = Object.fromEntries(Object.entries(outputs.terms).map(([name, value]) => [name, scalar(value)]));
     const measured = { loss: scalar(outputs.loss), nmse: scalar(outputs.nmse), ...terms, gradientNorm: scalar(outputs.norm) };
-    tf.dispose([...inputs, outputs]);
+    tf.dispose(tensorsOf([...inputs, outputs]));
     return { measured, describe: () => batch.keys.join(', ') };
   }
 
@@ -124,12 +128,12 @@ class CodecTrainee<C> implements Trainee {
   }
 
   content(): { model: NamedTensors; optimizer: NamedTensors; state: Record<string, unknown> } {
-    return { model: exportParams(this.params), optimizer: exportParams(this.slots), state: { dataVariance: this.dataVariance } };
+    return { model: exportParams(this.params), optimizer: exportParams(this.optimizerState), state: { dataVariance: this.dataVariance } };
   }
 
   restore(model: NamedTensors, optimizer: NamedTensors, state: Record<string, unknown>): void {
     restoreParams('checkpoint model', this.params, model);
-    restoreParams('checkpoint optimizer', this.slots, optimizer);
+    restoreParams('checkpoint optimizer', this.optimizerState, optimizer);
     this.dataVariance = state.dataVariance as number;
   }
 
@@ -138,18 +142,35 @@ class CodecTrainee<C> implements Trainee {
     void this.compiled?.dispose();
     disposeParams(this.params);
     disposeParams(this.slots);
+    this.adversary?.dispose();
+  }
+
+  private get optimizerState(): Params {
+    return { ...this.slots, ...this.adversary?.saved };
   }
 
   private compileStep() {
-    const { family, config } = this.run;
     return compile(
-      (images: tf.Tensor4D, hyper: tf.Tensor1D, key: tf.Tensor1D, progress: tf.Scalar) => {
+      (images: tf.Tensor4D, hyper: tf.Tensor1D, key: tf.Tensor1D, progress: tf.Scalar, rival: tf.Tensor1D | null) => {
         const batch = { images, key, progress, dataVariance: this.dataVariance };
-        const { result, grads } = gradients(this.trainable, () => family.loss(this.params, batch, config));
-        return { loss: result.loss, nmse: result.nmse, terms: result.terms ?? {}, norm: adamW(this.trainable, this.slots, grads, hyper, this.adam) };
+        const { result, grads } = gradients(this.trainable, () => this.objective(batch, rival !== null));
+        const norm = adamW(this.trainable, this.slots, grads, hyper, this.adam);
+        const terms = { ...result.terms, ...(rival && this.adversary!.update(images, result.reconstruction, rival)) };
+        return { loss: result.loss, nmse: result.nmse, terms, norm };
       },
-      { name: `${family.name}_train` },
+      { name: `${this.run.family.name}_train` },
     );
+  }
+
+  /** The codec's own loss and what is added to it. */
+  private objective(batch: CodecBatch, contested: boolean): CodecLosses {
+    const { family, config } = this.run;
+    const losses = family.loss(this.params, batch, config);
+    if (!contested) return losses;
+    const { loss, reconstruction } = losses;
+    const name = family.lastLayer?.(config);
+    const { term, terms } = this.adversary!.objective(loss, reconstruction, name === undefined ? reconstruction : this.trainable[name]!);
+    return { ...losses, loss: tf.add(loss, term), terms: { ...losses.terms, ...terms } };
   }
 
   private imagesOf(batch: Batch): tf.Tensor4D {

@@ -1,5 +1,6 @@
 // How long and how fast to train. Every number has a default that works; presets set what matters.
 import { z } from 'zod';
+import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../nn/feature-scaling.js';
 import { ADAMW_DEFAULTS } from '../nn/optimizer.js';
 import type { AdamWConfig } from '../nn/optimizer.js';
 
@@ -25,6 +26,29 @@ const common = {
   checkpointEvery: z.int().min(1).default(500),
 };
 
+/** An opponent that learns to tell the codec's pictures from real ones (Esser et al., arXiv:2012.09841). */
+const AdversarialSchema = z.strictObject({
+  /** Pull of the opponent, relative to that of the other losses at the codec's last layer. */
+  weight: z.number().positive().default(0.8),
+  /** Fraction of the training that is done when it joins. */
+  startFraction: z.number().min(0).lt(1).default(0.25),
+  /** Channels of its first layer. */
+  channels: z.int().min(8).max(256).default(64),
+  /** Halvings of the resolution: 2 judge patches of 34 pixels, 3 of 70. */
+  layers: z.int().min(1).max(5).default(2),
+  /** Its peak learning rate; it follows the codec's schedule. */
+  learningRate: z.number().positive().default(2e-4),
+  /** Largest factor that evens the two pulls out. */
+  maxWeight: z.number().positive().default(1e4),
+});
+
+/** Distance of features, by a network the user names (Zhang et al., arXiv:1801.03924). */
+const PerceptualSchema = z.strictObject({
+  weight: z.number().positive().default(1),
+  /** What the network expects of its pixels. */
+  scaling: z.enum(FEATURE_SCALINGS).default(DEFAULT_SCALING),
+});
+
 export const CodecTrainingSchema = z.strictObject({
   ...common,
   steps: common.steps.default(5000),
@@ -40,6 +64,10 @@ export const CodecTrainingSchema = z.strictObject({
       crop: z.int().min(0).default(0),
     })
     .prefault({}),
+  /** Left out: no opponent. */
+  adversarial: AdversarialSchema.optional(),
+  /** Left out: no features. Without a network it has no effect. */
+  perceptual: PerceptualSchema.optional(),
 });
 
 export const PriorTrainingSchema = z.strictObject({
@@ -57,6 +85,7 @@ export const PriorTrainingSchema = z.strictObject({
 });
 
 export type CodecTraining = z.infer<typeof CodecTrainingSchema>;
+export type AdversarialTraining = z.infer<typeof AdversarialSchema>;
 export type PriorTraining = z.infer<typeof PriorTrainingSchema>;
 
 /** The optimizer's part of the settings. */

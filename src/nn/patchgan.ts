@@ -1,0 +1,59 @@
+// The adversary of a picture codec: a convolutional network that judges overlapping patches, real or made, and the
+// losses of both sides. Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
+// arXiv:1611.07004, section 3.2.2; hinge losses and adaptive weight as in Esser et al., arXiv:2012.09841, section 3.1.
+import { stopGradient, tf } from '../engine/index.js';
+import { conv, convSpecs } from './conv.js';
+import { groupNorm, groupNormSpecs } from './norm.js';
+import type { Params, ParamSpecs } from './params.js';
+
+export interface PatchGanConfig {
+  /** Channels of the first layer; each of the next two doubles them. */
+  channels: number;
+  /** Halvings of the resolution: 2 judge patches of 34 pixels, 3 of 70. */
+  layers: number;
+}
+
+const LEAK = 0.2;
+
+/** Channels after each layer but the last: one more than there are halvings, as the stride stops before the depth. */
+const widthsOf = ({ channels, layers }: PatchGanConfig): number[] => Array.from({ length: layers + 1 }, (_, i) => channels * 2 ** Math.min(i, 3));
+
+export function patchGanSpecs(inChannels: number, config: PatchGanConfig): ParamSpecs {
+  const widths = widthsOf(config);
+  const layers = widths.map((width, i) => ({
+    ...convSpecs(`layers.${i}`, 4, widths[i - 1] ?? inChannels, width),
+    ...(i > 0 && groupNormSpecs(`norms.${i}`, width)),
+  }));
+  // A first verdict near zero: within the margin of the hinge.
+  return Object.assign({}, ...layers, convSpecs('verdict', 4, widths.at(-1)!, 1, 0.1)) as ParamSpecs;
+}
+
+/** Pictures float32 [B, H, W, C] -> verdicts [B, H / 2^layers, W / 2^layers, 1], positive for real. */
+export function patchGan(p: Params, images: tf.Tensor4D, config: PatchGanConfig): tf.Tensor4D {
+  let x = images;
+  for (let i = 0; i <= config.layers; i++) {
+    x = conv(p, `layers.${i}`, x, i < config.layers ? 2 : 1);
+    x = tf.leakyRelu(i > 0 ? groupNorm(p, `norms.${i}`, x) : x, LEAK);
+  }
+  return conv(p, 'verdict', x);
+}
+
+/** What the codec minimizes: the verdict on its pictures, turned around. A scalar. */
+export const generatorLoss = (made: tf.Tensor): tf.Scalar => tf.neg(tf.mean(made));
+
+/** What the adversary minimizes half the sum of: verdicts on real pictures short of 1, on made ones above -1. Scalars. */
+export function discriminatorLosses(real: tf.Tensor, made: tf.Tensor): { real: tf.Scalar; made: tf.Scalar } {
+  return { real: tf.mean(tf.relu(tf.sub(1, real))), made: tf.mean(tf.relu(tf.add(1, made))) };
+}
+
+/**
+ * The weight at which both losses pull equally hard: the ratio of the norms of their gradients at one place.
+ *
+ * @returns a scalar in [0, largest], without gradient.
+ */
+export function adaptiveWeight(ofLoss: tf.Tensor, ofAdversary: tf.Tensor, largest: number): tf.Scalar {
+  const ratio = tf.div(norm(ofLoss), tf.add(norm(ofAdversary), 1e-4));
+  return stopGradient(tf.minimum(ratio, largest)) as tf.Scalar;
+}
+
+const norm = (x: tf.Tensor): tf.Tensor => tf.sqrt(tf.sum(tf.square(x)));

@@ -1,0 +1,81 @@
+// The opponent of a codec in training: its weights, its optimizer, and what it has to say to the codec. It is saved
+// with the optimizer and is no part of the model.
+import { stopGradient, tf } from '../engine/index.js';
+import { adamW, adamWHyper, adamWSlots, gradients } from '../nn/optimizer.js';
+import type { AdamWConfig } from '../nn/optimizer.js';
+import { ADAMW_DEFAULTS } from '../nn/optimizer.js';
+import { createParams, disposeParams, prefixed, scoped } from '../nn/params.js';
+import type { Params } from '../nn/params.js';
+import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan, patchGanSpecs } from '../nn/patchgan.js';
+import type { AdversarialTraining } from './config.js';
+
+/** Short memories, as the opponent of both sides changes: Esser et al., arXiv:2012.09841. */
+const ADAM: AdamWConfig = { ...ADAMW_DEFAULTS, beta1: 0.5, beta2: 0.9 };
+
+export class Adversary {
+  /** Weights and moments: all that a resumed run needs, by the names it is saved under. */
+  readonly saved: Params;
+  private readonly weights: Params;
+  private readonly slots: Params;
+
+  /** @param channels of the pictures. */
+  constructor(
+    channels: number,
+    private readonly config: AdversarialTraining,
+    seed: number,
+  ) {
+    this.weights = createParams(prefixed('discriminator', patchGanSpecs(channels, config)), seed);
+    this.slots = adamWSlots(this.weights);
+    this.saved = { ...this.weights, ...this.slots };
+  }
+
+  /**
+   * The optimizer's inputs at a step, counted from 1; null while the adversary has not joined.
+   *
+   * @param rateShare what the codec's schedule leaves of its peak learning rate.
+   */
+  hyper(step: number, steps: number, rateShare: number): tf.Tensor1D | null {
+    const idle = Math.floor(this.config.startFraction * steps);
+    return step > idle ? adamWHyper(step - idle, this.config.learningRate * rateShare, ADAM) : null;
+  }
+
+  /**
+   * What the codec adds to its loss. To be called where `loss` was computed, under the same gradient.
+   *
+   * @param loss of the codec so far, a scalar.
+   * @param reconstruction float32 [B, H, W, C], of the same forward pass.
+   * @param last the weights that both gradients are weighed at.
+   */
+  objective(loss: tf.Scalar, reconstruction: tf.Tensor4D, last: tf.Tensor): { term: tf.Scalar; terms: Record<string, tf.Scalar> } {
+    const { value, grad } = tf.valueAndGrad((made: tf.Tensor4D) => generatorLoss(this.judge(made)))(stopGradient(reconstruction));
+    const adversarial = stopGradient(value) as tf.Scalar;
+    // A plane with the gradient of the loss: going through the adversary again, at another weight, would cost as much as the first time.
+    const plane = tf.sum(tf.mul(reconstruction, stopGradient(grad)));
+    const lambda = adaptiveWeight(gradientAt(loss, last), gradientAt(plane, last), this.config.maxWeight);
+    const tangent = tf.add(plane, stopGradient(tf.sub(adversarial, plane)));
+    return { term: tf.mul(tf.mul(lambda, this.config.weight), tangent), terms: { adversarial, lambda } };
+  }
+
+  /** Learns to tell the codec's pictures from real ones. Assigns the adversary's weights. */
+  update(images: tf.Tensor4D, reconstruction: tf.Tensor4D, hyper: tf.Tensor1D): Record<string, tf.Scalar> {
+    const { result, grads } = gradients(this.weights, () => {
+      const { real, made } = discriminatorLosses(this.judge(images), this.judge(reconstruction));
+      return { loss: tf.mul(tf.add(real, made), 0.5) as tf.Scalar, real, made };
+    });
+    adamW(this.weights, this.slots, grads, hyper, ADAM);
+    return { discriminatorReal: result.real, discriminatorMade: result.made };
+  }
+
+  dispose(): void {
+    disposeParams(this.saved);
+  }
+
+  private judge(images: tf.Tensor4D): tf.Tensor4D {
+    return patchGan(scoped('discriminator', this.weights), images, this.config);
+  }
+}
+
+/** The gradient of a scalar that is computed already, with the tape still running. */
+function gradientAt(y: tf.Tensor, x: tf.Tensor): tf.Tensor {
+  return tf.engine().gradients(() => y, [x]).grads[0]!;
+}
