@@ -1,12 +1,16 @@
-// Turns a codec's two traced functions into a Tokenizer of pictures: batches, resizing, tokens in and out.
-import { CorruptError, ShapeError } from '../src/errors.js';
+// Turns a codec's two traced functions into a Tokenizer of pictures: batches, resizing or tiles, tokens in and out.
+import { CorruptError, InputError, ShapeError, UsageError } from '../src/errors.js';
 import { compile, hostValues, tf } from '../src/engine/index.js';
-import type { Image, ImageInput, TokenMapSpec, Tokenizer, Tokens } from '../src/interfaces/index.js';
-import { fromFloat32 } from '../src/media/image.js';
-import { batches, encodePictures } from '../src/media/picture-tokens.js';
+import type { Image, ImageInput, MediaInfo, TokenMapSpec, Tokenizer, Tokens } from '../src/interfaces/index.js';
+import { toIds } from '../src/interfaces/index.js';
+import { fromFloat32, toFloat32, withChannels } from '../src/media/image.js';
+import { batches, encodePictures, MAX_ROWS } from '../src/media/picture-tokens.js';
+import { windowOf } from '../src/media/window.js';
 import { disposeParams } from '../src/nn/params.js';
 import type { Params } from '../src/nn/params.js';
 import { sameShape, sizeOf } from '../src/shape.js';
+import { copyBlock, innerBlock, TILE, tilesOf, tilingOf, windowBlock } from './tiles.js';
+import type { Grid, Tile, Tiling } from './tiles.js';
 
 export interface ImageCodecParts {
   name: string;
@@ -19,7 +23,18 @@ export interface ImageCodecParts {
   encode: (p: Params, images: tf.Tensor4D) => tf.Tensor[];
   /** int32 [B, ..shape] for each map -> float32 [B, H, W, C]. */
   decode: (p: Params, maps: tf.Tensor[]) => tf.Tensor4D;
+  /** For codecs whose pictures keep their size; see `AnySize`. */
+  anySize?: {
+    multiple: number;
+    maps: (height: number, width: number) => TokenMapSpec[];
+    reach: number | undefined;
+  };
+  /** Side of the tiles that larger pictures are cut into, in pixels. Default {@link TILE}. */
+  tile?: number;
 }
+
+/** Pixels up to which a codec that cannot work in tiles takes a picture in one pass. */
+const ONE_PASS = 1024 * 1024;
 
 /** A codec over pictures. Weights are embedded in its graphs: they are taken to be final. */
 export class ImageCodec implements Tokenizer<Image> {
@@ -29,15 +44,18 @@ export class ImageCodec implements Tokenizer<Image> {
   private readonly encoder;
   private readonly decoder;
 
+  /** @throws {UsageError} E_CONFIG for `resize: 'none'` with a codec that takes one size only. */
   constructor(private readonly parts: ImageCodecParts) {
     this.name = parts.name;
     this.fingerprint = parts.fingerprint;
+    if (parts.input.resize === 'none' && !parts.anySize) throw new UsageError('E_CONFIG', `${parts.name}: expected resize cover, contain or fill, received none. This codec takes pictures of one size.`);
     this.encoder = compile((images: tf.Tensor4D) => parts.encode(parts.params, images), { name: `${parts.name}_encode`, freeze: true });
     this.decoder = compile((maps: tf.Tensor[]) => parts.decode(parts.params, maps), { name: `${parts.name}_decode`, freeze: true });
   }
 
-  maps(): TokenMapSpec[] {
-    return this.parts.maps.map((map) => ({ ...map, shape: [...map.shape] }));
+  maps(media?: MediaInfo): TokenMapSpec[] {
+    const ofSize = media?.kind === 'image' && this.anySize ? this.anySize.maps(...this.padded(media)) : this.parts.maps;
+    return ofSize.map((map) => ({ ...map, shape: [...map.shape] }));
   }
 
   encode(media: Image): Promise<Tokens>;
@@ -60,18 +78,50 @@ export class ImageCodec implements Tokenizer<Image> {
     disposeParams(this.parts.params);
   }
 
+  /** What makes any size possible, unless pictures are resized. */
+  private get anySize(): ImageCodecParts['anySize'] {
+    return this.parts.input.resize === 'none' ? this.parts.anySize : undefined;
+  }
+
   private encodeAll(images: readonly Image[]): Promise<Tokens[]> {
+    if (this.anySize) return this.encodeTiles(images);
     const { height, width, channels } = this.parts.input;
-    return encodePictures(this.parts, images, async (pixels, rows) => {
-      const batch = tf.tensor4d(pixels, [rows, height, width, channels]);
-      const ids = await this.encoder(batch);
-      batch.dispose();
-      return ids.map((map) => take(map) as Int32Array);
-    });
+    return encodePictures(this.parts, images, (pixels, rows) => this.runEncoder(pixels, [rows, height, width, channels]));
+  }
+
+  private async runEncoder(pixels: Float32Array, shape: [number, number, number, number]): Promise<Int32Array[]> {
+    const batch = tf.tensor4d(pixels, shape);
+    const ids = await this.encoder(batch);
+    batch.dispose();
+    return ids.map((map) => take(map) as Int32Array);
+  }
+
+  /** Encodes pictures at their own sizes, tile by tile: memory grows with the tile, not with the picture. */
+  private async encodeTiles(images: readonly Image[]): Promise<Tokens[]> {
+    const { channels } = this.parts.input;
+    const sizes = images.map((image) => this.padded(image));
+    const ids = sizes.map((size) => this.anySize!.maps(...size).map((map) => ({ ...map, values: new Int32Array(sizeOf(map.shape)) })));
+    for (const { height, width, jobs, rows } of this.jobs(sizes)) {
+      const windows = jobs.map(({ item, tile }) => withChannels(windowOf(images[item]!, { left: tile.columns.start, top: tile.rows.start, width, height }), channels));
+      const encoded = await this.runEncoder(toFloat32(windows, new Float32Array(rows * height * width * channels)), [rows, height, width, channels]);
+      this.anySize!.maps(height, width).forEach(({ shape }, m) => {
+        jobs.forEach(({ item, tile }, row) => {
+          const whole = ids[item]![m]!;
+          const part = encoded[m]!.subarray(row * sizeOf(shape), (row + 1) * sizeOf(shape));
+          copyBlock(gridOf(part, shape), gridOf(whole.values, whole.shape), innerBlock(tile, height / shape[0]!));
+        });
+      });
+    }
+    return images.map(({ width, height, channels }, i) => ({
+      codec: this.fingerprint,
+      media: { kind: 'image', width, height, channels },
+      maps: ids[i]!.map(({ name, shape, vocabSize, values }) => ({ name, shape, vocabSize, ids: toIds(values, vocabSize) })),
+    }));
   }
 
   private async decodeAll(tokens: readonly Tokens[]): Promise<Image[]> {
-    for (const one of tokens) this.check(one);
+    const sizes = tokens.map((one) => this.check(one));
+    if (this.anySize) return this.decodeTiles(tokens, sizes);
     const images: Image[] = [];
     for (const [start, rows] of batches(tokens.length)) {
       const count = Math.min(rows, tokens.length - start);
@@ -79,27 +129,121 @@ export class ImageCodec implements Tokenizer<Image> {
         const size = sizeOf(shape);
         const ids = new Int32Array(rows * size);
         for (let row = 0; row < count; row++) ids.set(tokens[start + row]!.maps[i]!.ids, row * size);
-        return tf.tensor(ids, [rows, ...shape], 'int32');
+        return { ids, shape: [rows, ...shape] };
       });
-      const decoded = await this.decoder(maps);
-      for (const map of maps) map.dispose();
-      const { shape } = decoded;
-      images.push(...fromFloat32(take(decoded) as Float32Array, shape).slice(0, count));
+      images.push(...(await this.runDecoder(maps)).slice(0, count));
     }
     return images;
   }
 
-  private check(tokens: Tokens): void {
+  private async runDecoder(maps: { ids: Int32Array; shape: number[] }[]): Promise<Image[]> {
+    const inputs = maps.map(({ ids, shape }) => tf.tensor(ids, shape, 'int32'));
+    const decoded = await this.decoder(inputs);
+    tf.dispose(inputs);
+    const { shape } = decoded;
+    return fromFloat32(take(decoded) as Float32Array, shape);
+  }
+
+  private async decodeTiles(tokens: readonly Tokens[], sizes: readonly Size[]): Promise<Image[]> {
+    const { channels } = this.parts.input;
+    const images = tokens.map(({ media }, i) => blank(this.trueSize(media, sizes[i]!), channels));
+    for (const { height, width, jobs, rows } of this.jobs(sizes)) {
+      const maps = this.anySize!.maps(height, width).map(({ shape }, m) => {
+        const ids = new Int32Array(rows * sizeOf(shape));
+        jobs.forEach(({ item, tile }, row) => {
+          const whole = tokens[item]!.maps[m]!;
+          copyBlock(gridOf(whole.ids, whole.shape), gridOf(ids.subarray(row * sizeOf(shape)), shape), windowBlock(tile, height / shape[0]!));
+        });
+        return { ids, shape: [rows, ...shape] };
+      });
+      const decoded = await this.runDecoder(maps);
+      jobs.forEach(({ item, tile }, row) => {
+        const image = images[item]!;
+        const from = { values: decoded[row]!.pixels, width, depth: channels };
+        copyBlock(from, { values: image.pixels, width: image.width, depth: channels }, innerBlock(tile, 1, image.height, image.width));
+      });
+    }
+    return images;
+  }
+
+  /** Batches of tiles of one size. */
+  private *jobs(sizes: readonly Size[]): Generator<{ height: number; width: number; rows: number; jobs: Job[] }> {
+    const bySize = new Map<string, Job[]>();
+    sizes.forEach(([height, width], item) => {
+      for (const tile of tilesOf(height, width, this.tiling(height, width))) {
+        const key = `${tile.rows.length}x${tile.columns.length}`;
+        bySize.set(key, [...(bySize.get(key) ?? []), { item, tile }]);
+      }
+    });
+    for (const jobs of bySize.values()) {
+      const { rows, columns } = jobs[0]!.tile;
+      const [height, width] = [rows.length, columns.length];
+      const fitting = Math.max(1, Math.min(MAX_ROWS, 2 ** Math.floor(Math.log2((TILE * TILE) / (height * width)))));
+      for (const [start, count] of batches(jobs.length, fitting)) yield { height, width, rows: count, jobs: jobs.slice(start, start + count) };
+    }
+  }
+
+  /** @throws {InputError} E_IMAGE_TOO_LARGE for a large picture and a codec that sees pictures as a whole. */
+  private tiling(height: number, width: number): Tiling {
+    const { multiple, reach } = this.anySize!;
+    if (reach !== undefined) return tilingOf(this.parts.tile ?? TILE, reach, multiple);
+    if (height * width <= ONE_PASS) return { tile: Math.max(height, width), reach: 0 };
+    throw new InputError('E_IMAGE_TOO_LARGE', `${this.name}: expected at most ${ONE_PASS} pixels, received ${width} x ${height}. Attention and group norm see a picture as a whole: it cannot be cut into tiles. Shrink it first.`);
+  }
+
+  /** Height and width of a picture after padding. */
+  private padded({ height, width }: { height: number; width: number }): Size {
+    const { multiple } = this.anySize!;
+    return [Math.ceil(height / multiple) * multiple, Math.ceil(width / multiple) * multiple];
+  }
+
+  /** Height and width of the decoded picture: those of the media, unless codes are of another size, as a prior's are. */
+  private trueSize(media: MediaInfo, padded: Size): Size {
+    return media.kind === 'image' && sameShape(this.padded(media), padded) ? [media.height, media.width] : padded;
+  }
+
+  /** @returns height and width of the picture the maps are for. */
+  private check(tokens: Tokens): Size {
     if (tokens.codec !== this.fingerprint) {
       throw new CorruptError('E_CODEC_MISMATCH', `decode: expected tokens of codec ${this.fingerprint.slice(0, 12)}, received tokens of ${tokens.codec.slice(0, 12)}. Decode with the codec that made them.`);
     }
-    this.parts.maps.forEach(({ name, shape, vocabSize }, i) => {
+    const size = this.sizeOf(tokens);
+    const specs = this.anySize?.maps(...size) ?? this.parts.maps;
+    specs.forEach(({ name, shape, vocabSize }, i) => {
       const map = tokens.maps[i];
       if (!map || !sameShape(map.shape, shape)) throw new ShapeError('E_TOKENS_SHAPE', `decode(${name}): expected a map [${shape.join(', ')}], received ${map ? `[${map.shape.join(', ')}]` : 'none'}.`);
       const bad = map.ids.findIndex((id) => id >= vocabSize);
       if (bad >= 0) throw new ShapeError('E_TOKENS_RANGE', `decode(${name}): expected ids below ${vocabSize}, received ${map.ids[bad]} at ${bad}.`);
     });
+    return size;
   }
+
+  /** Height and width that the first map is for. */
+  private sizeOf({ maps: [first] }: Tokens): Size {
+    const { height, width } = this.parts.input;
+    const [rows, columns] = first?.shape ?? [];
+    if (!this.anySize || !rows || !columns) return [height, width];
+    const { multiple, maps } = this.anySize;
+    const [ofRows, ofColumns] = maps(multiple, multiple)[0]!.shape as [number, number];
+    return [(rows * multiple) / ofRows, (columns * multiple) / ofColumns];
+  }
+}
+
+type Size = [height: number, width: number];
+
+/** A tile of one of several pictures. */
+interface Job {
+  item: number;
+  tile: Tile;
+}
+
+/** Values [h, w(, n)] as a grid of cells. */
+function gridOf<T extends Int32Array | Uint16Array | Uint32Array>(values: T, [, width, ...depth]: readonly number[]): Grid<T> {
+  return { values, width: width!, depth: sizeOf(depth) };
+}
+
+function blank([height, width]: Size, channels: 1 | 3): Image {
+  return { kind: 'image', width, height, channels, pixels: new Uint8Array(height * width * channels) };
 }
 
 /** The values of a tensor, which is disposed. */

@@ -116,6 +116,9 @@ export function decoderSpecs(n: Network, inChannels: number, outChannels: number
   ) as ParamSpecs;
 }
 
+/** Name of the decoder's kernel that makes the pictures, within its scope. */
+export const outputLayer = (n: Network): string => (n.stem > 0 ? 'stem.weight' : `up.${stridesOf(n).length - 1}.weight`);
+
 /** At the resolution of the codes. */
 function middleSpecs(n: Network, inChannels: number): ParamSpecs {
   return {

@@ -5,15 +5,23 @@ import type { tf } from '../src/engine/index.js';
 import type { TokenMapSpec } from '../src/interfaces/index.js';
 import { parseConfig } from '../src/nn/config.js';
 import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/nn/losses.js';
-import type { CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
+import type { AnySize, CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
 import { importParams, prefixed } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
 import { ImageCodec } from './image-codec.js';
-import { decoder, decoderSpecs, encoder, encoderSpecs, networkFields, pictureFields, refuseBadNetwork, withReconstruction } from './networks.js';
+import { decoder, decoderSpecs, encoder, encoderSpecs, networkFields, outputLayer, pictureFields, refuseBadNetwork, withReconstruction } from './networks.js';
 import { Quantizer, QuantizerConfigSchema } from './quantizers/index.js';
+import { networkReach } from './tiles.js';
 
 export const VqVaeConfigSchema = z
-  .strictObject({ ...pictureFields, ...networkFields, quantizer: QuantizerConfigSchema, reconstruction: ReconstructionConfigSchema })
+  .strictObject({
+    ...pictureFields,
+    /** How a picture of another shape is fitted: cut, padded with the background, or stretched; or `none`, which codes each at its own size and trains on pieces of height x width. */
+    resize: z.enum(['cover', 'contain', 'fill', 'none']).default('contain'),
+    ...networkFields,
+    quantizer: QuantizerConfigSchema,
+    reconstruction: ReconstructionConfigSchema,
+  })
   .superRefine(refuseBadNetwork);
 
 export type VqVaeConfig = z.infer<typeof VqVaeConfigSchema>;
@@ -60,6 +68,12 @@ const paramSpecs = (c: VqVaeConfig): ParamSpecs => ({ ...trainableSpecs(c), ...s
 
 const mapSpecs = (c: VqVaeConfig): TokenMapSpec[] => [quantizerOf(c).map('codes', gridOf(c))];
 
+const anySize: AnySize<VqVaeConfig> = {
+  multiple: ({ downsample }) => downsample,
+  maps: (c, height, width) => mapSpecs({ ...c, height, width }),
+  reach: networkReach,
+};
+
 /** The VQ-VAE as the registry knows it. */
 export const vqVae: CodecFamily<VqVaeConfig> = {
   name: 'vqvae',
@@ -77,7 +91,8 @@ export const vqVae: CodecFamily<VqVaeConfig> = {
     const ids = encodeIds(p, images, c);
     return { maps: [ids], images: decodeIds(p, ids, c) };
   },
-  open: (c, tensors, fingerprint) =>
+  anySize,
+  open: (c, tensors, fingerprint, options) =>
     new ImageCodec({
       name: 'vqvae',
       fingerprint,
@@ -86,12 +101,15 @@ export const vqVae: CodecFamily<VqVaeConfig> = {
       params: importParams('vqvae', paramSpecs(c), tensors),
       encode: (p, images) => [encodeIds(p, images, c)],
       decode: (p, [ids]) => decodeIds(p, ids!, c),
+      anySize: { multiple: c.downsample, maps: (height, width) => anySize.maps(c, height, width), reach: anySize.reach(c) },
+      ...options,
     }),
   latents: {
     shape: (c) => [...gridOf(c), quantizerOf(c).width],
     encode: encoderForward,
     decode: (p, latents, c) => decodeIds(p, quantizerOf(c).encode(p, latents as tf.Tensor4D), c),
   },
+  lastLayer: (c) => `decoder.${outputLayer(c)}`,
   exports: (p, c) => ({
     encoder: {
       fn: (images) => encodeIds(p, images as tf.Tensor4D, c),

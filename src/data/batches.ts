@@ -2,9 +2,10 @@
 // uninterrupted one would have read; decoding runs ahead of the consumer on libuv's threads while it computes.
 import { AbortedError, InputError, UsageError, type TesseraeError } from '../errors.js';
 import type { Dataset, Split } from '../interfaces/dataset.js';
+import type { Image, ImageInput } from '../interfaces/media.js';
 import { pixelsToFloat32, type DecodeOptions } from '../media/image.js';
 import { permutation } from '../rng.js';
-import { augment, type AugmentOptions } from './augment.js';
+import { augment, centerCrop, randomCrop, type AugmentKey, type AugmentOptions } from './augment.js';
 import { mapLimit, PARALLEL } from './concurrency.js';
 import { decodeSample } from './open.js';
 
@@ -31,10 +32,15 @@ export interface BadSample {
   index: number;
 }
 
-export interface BatchOptions extends Omit<DecodeOptions, 'size'> {
+export interface BatchOptions extends Omit<DecodeOptions, 'size' | 'resize'> {
   batchSize: number;
   /** Size of every picture of the batch. */
   size: { width: number; height: number };
+  /**
+   * How others are brought to it. Default `cover`. With `none` a piece of that size is cut out: anywhere for training,
+   * by seed and epoch, and out of the middle for evaluation.
+   */
+  resize?: ImageInput['resize'];
   /** Batches prepared ahead. Default 2. */
   prefetch?: number;
   /**
@@ -71,7 +77,7 @@ export const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
  * evicting would throw out exactly what is needed next.
  */
 export class PixelCache {
-  private readonly pixels = new Map<string, Uint8Array>();
+  private readonly images = new Map<string, Image>();
   private used = 0;
 
   constructor(readonly maxBytes: number = DEFAULT_CACHE_BYTES) {}
@@ -80,14 +86,15 @@ export class PixelCache {
     return this.used;
   }
 
-  get(key: string): Uint8Array | undefined {
-    return this.pixels.get(key);
+  get(key: string): Image | undefined {
+    return this.images.get(key);
   }
 
-  add(key: string, pixels: Uint8Array): void {
-    if (this.used + pixels.length > this.maxBytes || this.pixels.has(key)) return;
+  add(key: string, image: Image): void {
+    const { pixels } = image;
+    if (this.used + pixels.length > this.maxBytes || this.images.has(key)) return;
     // A view into a larger buffer would keep all of it alive.
-    this.pixels.set(key, pixels.byteLength < pixels.buffer.byteLength ? Uint8Array.from(pixels) : pixels);
+    this.images.set(key, pixels.byteLength < pixels.buffer.byteLength ? { ...image, pixels: Uint8Array.from(pixels) } : image);
     this.used += pixels.length;
   }
 }
@@ -157,7 +164,7 @@ class EpochOrder {
   }
 }
 
-/** One decoded sample. */
+/** One decoded sample, of the size of the batch. */
 interface Row {
   index: number;
   key: string;
@@ -182,11 +189,11 @@ class Loader {
     this.cachePrefix = JSON.stringify([dataset.fingerprint, split, size.width, size.height, channels, background, resize, kernel, maxPixels]);
   }
 
-  /** The sample, or undefined when it is bad and `onBad` was told. */
-  async load(index: number): Promise<Row | undefined> {
+  /** The sample, augmented by a key; undefined when it is bad and `onBad` was told. */
+  async load(index: number, key?: AugmentKey): Promise<Row | undefined> {
     if (this.bad.has(index)) return undefined;
     try {
-      return { index, ...this.dataset.describe(this.split, index), pixels: await this.pixels(index) };
+      return { index, ...this.dataset.describe(this.split, index), pixels: this.framed(await this.image(index), key).pixels };
     } catch (error) {
       this.report(error, index);
       return undefined;
@@ -197,8 +204,8 @@ class Loader {
   async loadOrNext(index: number, epoch: number, seed: number): Promise<Row> {
     const size = this.dataset.size(this.split);
     for (let tried = 0; tried < size; tried++) {
-      const row = await this.load((index + tried) % size);
-      if (row) return this.augmented(row, { seed, epoch, index });
+      const row = await this.load((index + tried) % size, { seed, epoch, index });
+      if (row) return row;
     }
     throw new InputError('E_DATA_ALL_BAD', `${this.dataset.source}: expected a usable sample in ${this.split}, found ${size} bad ones.`);
   }
@@ -220,19 +227,22 @@ class Loader {
     };
   }
 
-  private augmented(row: Row, key: { seed: number; epoch: number; index: number }): Row {
-    const { augment: how, size, channels = 3 } = this.options;
-    if (!how) return row;
-    return { ...row, pixels: augment({ kind: 'image', ...size, channels, pixels: row.pixels }, how, key).pixels };
+  /** The picture at the size of the batch, augmented where a key is given. */
+  private framed(image: Image, key: AugmentKey | undefined): Image {
+    const { augment: how, resize, size } = this.options;
+    if (!key) return resize === 'none' ? centerCrop(image, size) : image;
+    const cut = resize === 'none' ? randomCrop(image, size, key) : image;
+    return how ? augment(cut, how, key) : cut;
   }
 
-  private async pixels(index: number): Promise<Uint8Array> {
+  private async image(index: number): Promise<Image> {
     const key = `${this.cachePrefix}${index}`;
     const known = this.cache.get(key);
     if (known) return known;
-    const { image } = await decodeSample(await this.dataset.read(this.split, index), this.options);
-    this.cache.add(key, image.pixels);
-    return image.pixels;
+    const { resize, size, ...options } = this.options;
+    const { image } = await decodeSample(await this.dataset.read(this.split, index), resize === 'none' ? options : { ...options, size, resize });
+    this.cache.add(key, image);
+    return image;
   }
 
   /** Bad input is reported or thrown; anything else is a bug or a broken disk and always thrown. */

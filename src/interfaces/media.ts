@@ -17,12 +17,18 @@ export interface Image {
 
 /** How a codec wants its pictures. */
 export interface ImageInput {
+  /** Size of the pictures, in pixels; with `resize: 'none'`, of the crops it is trained and evaluated on. */
   height: number;
   width: number;
   channels: 1 | 3;
   /** sRGB, 0..255: what shows through transparent pixels, and the padding of `contain`. */
   background: [number, number, number];
-  resize: 'cover' | 'contain' | 'fill';
+  /**
+   * What becomes of a picture of another size: its overhang is cut off, it is padded with the background, or stretched;
+   * or, with `none`, it keeps its size. Then its last pixels are repeated to the right and below, up to a multiple of the
+   * codec's downsampling; tokens keep the true size, and decoding cuts back to it.
+   */
+  resize: 'cover' | 'contain' | 'fill' | 'none';
 }
 
 /** Decoded sound: float32 [samples, channels] in [-1, 1] at `sampleRate` Hz. */

@@ -10,10 +10,10 @@ export interface Tokenizer<M extends Media = Media> {
   readonly fingerprint: string;
   /** The maps `encode` returns for media of the given size (default: the size the codec was configured for). */
   maps(media?: MediaInfo): TokenMapSpec[];
-  /** Media to tokens. A batch is computed together; sizes the codec was not configured for are resized first. */
+  /** Media to tokens. A batch is computed together; sizes the codec was not configured for are resized first, unless it takes any. */
   encode(media: M): Promise<Tokens>;
   encode(media: readonly M[]): Promise<Tokens[]>;
-  /** Tokens to media of the codec's own size. @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec. */
+  /** Tokens to media of the codec's own size, or of their true size where the codec takes any. @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec. */
   decode(tokens: Tokens): Promise<M>;
   decode(tokens: readonly Tokens[]): Promise<M[]>;
   /** Frees compiled graphs and weights. */

@@ -3,6 +3,7 @@ import { toIds } from '../interfaces/index.js';
 import type { Image, ImageInput, TokenMapSpec, Tokens } from '../interfaces/index.js';
 import { sizeOf } from '../shape.js';
 import { imageTo, toFloat32 } from './image.js';
+import type { DecodeOptions } from './image.js';
 
 /** What tells how a codec turns pictures into tokens; plain data. */
 export interface PictureCodec {
@@ -14,14 +15,19 @@ export interface PictureCodec {
 /** Pictures computed together: more do not fit the processor's caches, and larger inputs are cut, so memory stays bounded. */
 export const MAX_ROWS = 16;
 
+/** How a picture file is decoded to what a codec sees. */
+export function decodingFor({ width, height, channels, background, resize }: ImageInput): DecodeOptions {
+  return { channels, background, ...(resize === 'none' ? {} : { size: { width, height }, resize }) };
+}
+
 /**
- * Encodes pictures of any size.
+ * Encodes pictures, resized to the codec's own size.
  *
  * @param run float32 [rows, H, W, C] in [-1, 1] -> int32 [rows * size] for each map; rows are a power of two.
  */
 export async function encodePictures({ fingerprint, input, maps }: PictureCodec, images: readonly Image[], run: (pixels: Float32Array, rows: number) => Promise<Int32Array[]>): Promise<Tokens[]> {
-  const { height, width, channels, background, resize } = input;
-  const fitted = await Promise.all(images.map((image) => imageTo(image, { channels, size: { width, height }, background, resize })));
+  const { height, width, channels } = input;
+  const fitted = await Promise.all(images.map((image) => imageTo(image, decodingFor(input))));
   const tokens: Tokens[] = [];
   for (const [start, rows] of batches(images.length)) {
     const pixels = new Float32Array(rows * height * width * channels);
@@ -40,9 +46,9 @@ function rowOf({ name, shape, vocabSize }: TokenMapSpec, ids: Int32Array, row: n
 }
 
 /** Batches [start, rows] that cover `count` samples. Sizes are powers of two, so that few graphs are compiled; the last is padded. */
-export function* batches(count: number): Generator<[start: number, rows: number]> {
+export function* batches(count: number, most = MAX_ROWS): Generator<[start: number, rows: number]> {
   for (let start = 0; start < count; ) {
-    const rows = Math.min(MAX_ROWS, 2 ** Math.ceil(Math.log2(count - start)));
+    const rows = Math.min(most, 2 ** Math.ceil(Math.log2(count - start)));
     yield [start, rows];
     start += rows;
   }

@@ -45,6 +45,26 @@ export interface LatentSpace<C> {
   decode(p: Params, latents: tf.Tensor, config: C): tf.Tensor4D;
 }
 
+/** How a codec meets pictures of any size. Its networks follow the shape of what they get. */
+export interface AnySize<C> {
+  /** Pixels that heights and widths are padded to multiples of. */
+  multiple(config: C): number;
+  /** Maps of a picture of this padded size. */
+  maps(config: C, height: number, width: number): TokenMapSpec[];
+  /**
+   * Pixels a code or a decoded pixel depends on, counted from the border of its own cell of {@link multiple} pixels; the
+   * larger of encoder and decoder. Undefined when everything depends on everything, as with attention or group norm:
+   * such codecs see large pictures in one pass, never in tiles.
+   */
+  reach(config: C): number | undefined;
+}
+
+/** How a codec is opened. */
+export interface OpenOptions {
+  /** Side of the tiles that larger pictures of any size are cut into, in pixels. Default 256. */
+  tile?: number;
+}
+
 export interface CodecFamily<C = unknown> {
   readonly name: string;
   readonly kind: 'image';
@@ -64,9 +84,13 @@ export interface CodecFamily<C = unknown> {
   /** Ids of each map, int32 [B, ..shape], and the pictures they decode to, float32 [B, H, W, C] not clipped. */
   reconstruct(p: Params, images: tf.Tensor4D, config: C): { maps: tf.Tensor[]; images: tf.Tensor4D };
   /** A codec ready to use, which owns the weights it is given. */
-  open(config: C, tensors: NamedTensors, fingerprint: string): Tokenizer;
+  open(config: C, tensors: NamedTensors, fingerprint: string, options?: OpenOptions): Tokenizer;
   exports(p: Params, config: C): Record<string, ExportedFunction>;
   latents?: LatentSpace<C>;
+  /** For families that take `resize: 'none'`. */
+  anySize?: AnySize<C>;
+  /** The trainable kernel that makes the pictures: where losses added from outside are weighed against the codec's own. */
+  lastLayer?(config: C): string;
   /** Further measures of held-out pictures, each float32 [B], averaged by name, e.g. bits per dimension. */
   measures?(p: Params, images: tf.Tensor4D, key: RandomKey, config: C): Record<string, tf.Tensor1D>;
 }

@@ -5,12 +5,12 @@ import type { StoredModel } from '../checkpoint/model.js';
 import { defaultThreads, engineInUse, exportOnnx } from '../engine/index.js';
 import { EngineError, messageOf } from '../errors.js';
 import type { InputError } from '../errors.js';
-import type { RawSample, Tokens } from '../interfaces/index.js';
+import type { Image, RawSample, Tokens } from '../interfaces/index.js';
 import { MAX_ROWS } from '../media/picture-tokens.js';
 import type { PictureCodec } from '../media/picture-tokens.js';
 import { disposeParams, importParams } from '../nn/params.js';
 import { codecFamily } from '../registry.js';
-import { decodeBatch, encodeBatch } from './encoder.js';
+import { decodeBatch, encodeBatch, encodeSingly } from './encoder.js';
 import type { Encoded } from './encoder.js';
 import { openCodec } from './models.js';
 import type { LoadedCodec } from './models.js';
@@ -27,11 +27,18 @@ export interface EncoderPool {
 
 /**
  * Opens `workers` threads, or none for 0 and 1. Threads compute with ONNX Runtime; another engine works in this thread.
+ * So do codecs that take pictures of any size: threads have a graph for one size only.
  *
  * @throws {CorruptError} for weights that do not fit the codec's config.
  */
 export function openEncoderPool(stored: StoredModel, workers: number): EncoderPool {
-  return workers > 1 && engineInUse() === 'onnxruntime' ? new ThreadPool(stored, workers) : new LocalEncoder(openCodec(stored));
+  return workers > 1 && engineInUse() === 'onnxruntime' && !takesAnySize(stored) ? new ThreadPool(stored, workers) : new LocalEncoder(openCodec(stored));
+}
+
+/** Whether a codec's pictures keep their size. */
+export function takesAnySize({ card }: Pick<StoredModel, 'card'>): boolean {
+  const family = codecFamily(card.name);
+  return family.input(family.parseConfig(card.config)).resize === 'none';
 }
 
 /** Encodes one batch after another; the pictures of the next are decoded meanwhile. */
@@ -42,9 +49,11 @@ class LocalEncoder implements EncoderPool {
   constructor(private readonly codec: LoadedCodec) {}
 
   encode(batch: readonly RawSample[]): Promise<Encoded[]> {
-    const decoded = decodeBatch(this.codec.input, batch);
-    decoded.catch(() => undefined);
-    const result = this.last.then(async () => encodeBatch(await decoded, (images) => this.codec.encode(images)));
+    const { input } = this.codec;
+    const encode = (images: readonly Image[]): Promise<Tokens[]> => this.codec.encode(images);
+    const decoded = input.resize === 'none' ? undefined : decodeBatch(input, batch);
+    decoded?.catch(() => undefined);
+    const result = this.last.then(async () => (decoded ? encodeBatch(await decoded, encode) : encodeSingly(input, batch, encode)));
     this.last = result.catch(() => undefined);
     return result;
   }

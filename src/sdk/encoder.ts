@@ -3,6 +3,7 @@ import { InputError } from '../errors.js';
 import { decodeSample } from '../data/open.js';
 import type { DecodedSample } from '../data/open.js';
 import type { Image, ImageInput, RawSample, Tokens } from '../interfaces/index.js';
+import { decodingFor } from '../media/picture-tokens.js';
 
 /** Samples encoded together. Fixed, so that ids do not depend on how the work is shared out. */
 export const BATCH = 64;
@@ -16,11 +17,11 @@ interface Bad {
 export type Encoded = { key: string; tokens: Tokens } | Bad;
 
 /** Decodes each sample to what the codec sees. Only unusable input is reported; anything else is thrown. */
-export async function decodeBatch({ width, height, channels, background, resize }: ImageInput, batch: readonly RawSample[]): Promise<(DecodedSample | Bad)[]> {
+export async function decodeBatch(input: ImageInput, batch: readonly RawSample[]): Promise<(DecodedSample | Bad)[]> {
   return Promise.all(
     batch.map(async (raw) => {
       try {
-        return await decodeSample(raw, { size: { width, height }, channels, background, resize });
+        return await decodeSample(raw, decodingFor(input));
       } catch (error) {
         if (error instanceof InputError) return { key: raw.key, error };
         throw error;
@@ -37,4 +38,19 @@ export async function encodeBatch(decoded: readonly (DecodedSample | Bad)[], enc
   const tokens = await encode(filled);
   let next = 0;
   return decoded.map((one) => ('image' in one ? { key: one.key, tokens: { ...tokens[next++]!, media: one.original } } : one));
+}
+
+/** Encodes pictures that keep their size, one after another: two of them are in memory at a time. */
+export async function encodeSingly(input: ImageInput, batch: readonly RawSample[], encode: (images: readonly Image[]) => Promise<Tokens[]>): Promise<Encoded[]> {
+  const encoded: Encoded[] = [];
+  let ahead: Promise<(DecodedSample | Bad)[]> | undefined;
+  for (let i = 0; i < batch.length; i++) {
+    const [decoded] = await (ahead ?? decodeBatch(input, batch.slice(i, i + 1)));
+    ahead = decodeBatch(input, batch.slice(i + 1, i + 2));
+    // Its failure is seen in its turn.
+    ahead.catch(() => undefined);
+    if (!('image' in decoded!)) encoded.push(decoded!);
+    else encoded.push({ key: decoded.key, tokens: { ...(await encode([decoded.image]))[0]!, media: decoded.original } });
+  }
+  return encoded;
 }

@@ -7,7 +7,7 @@ import { CorruptError } from '../errors.js';
 import { nodeFiles } from '../files.js';
 import { flatCodes, toIds } from '../interfaces/index.js';
 import type { Conditioning, ImageInput, Prior, Prompt, SamplingOptions, TokenMapSpec, TokenSample, Tokenizer, Tokens } from '../interfaces/index.js';
-import type { PriorFamily, PriorModel } from '../nn/family.js';
+import type { OpenOptions, PriorFamily, PriorModel } from '../nn/family.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { generateCodes } from '../sample/generate.js';
 import { sizeOf } from '../shape.js';
@@ -31,8 +31,8 @@ export const CODEC_FOLDER = 'codec';
  * @param directory a model directory written by `train codec`, or tokens or a prior that carry their codec.
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND. @throws {CorruptError} for damaged files.
  */
-export async function loadCodec(directory: string): Promise<LoadedCodec> {
-  return openCodec(loadCodecFiles(directory));
+export async function loadCodec(directory: string, options: OpenOptions = {}): Promise<LoadedCodec> {
+  return openCodec(loadCodecFiles(directory), options);
 }
 
 /** The files of a codec; a directory that carries a codec stands for it. */
@@ -40,10 +40,10 @@ export function loadCodecFiles(directory: string): StoredModel {
   return loadModel(carriesCodec(directory) ? join(directory, CODEC_FOLDER) : directory, { kind: 'codec' });
 }
 
-export function openCodec({ card, tensors }: Pick<StoredModel, 'card' | 'tensors'>): LoadedCodec {
+export function openCodec({ card, tensors }: Pick<StoredModel, 'card' | 'tensors'>, options: OpenOptions = {}): LoadedCodec {
   const family = codecFamily(card.name);
   const config = family.parseConfig(card.config);
-  return Object.assign(family.open(config, tensors, card.fingerprint), { card, input: family.input(config) });
+  return Object.assign(family.open(config, tensors, card.fingerprint, options), { card, input: family.input(config) });
 }
 
 /** Puts a copy of a codec into a directory. */

@@ -10,7 +10,7 @@ import { nodeFiles, readFile, writeFileAtomic } from '../files.js';
 import type { Dataset, Split } from '../interfaces/index.js';
 import { ShardWriter } from '../shards/writer.js';
 import type { ShardManifest } from '../shards/format.js';
-import { openEncoderPool } from './encoder-pool.js';
+import { openEncoderPool, takesAnySize } from './encoder-pool.js';
 import type { EncoderPool } from './encoder-pool.js';
 import { BATCH } from './encoder.js';
 import type { Encoded } from './encoder.js';
@@ -90,7 +90,8 @@ async function tokenizeDataset(dataset: Dataset, stored: StoredModel, pool: Enco
   const { fingerprint, name, config, maps } = stored.card;
   const card = {
     codec: { fingerprint, name, config },
-    maps: maps!,
+    // Extents of -1 differ between samples.
+    maps: takesAnySize(stored) ? maps!.map((map) => ({ ...map, shape: map.shape.map((extent, axis) => (axis < 2 ? -1 : extent)) })) : maps!,
     classes: dataset.classes,
     source: typeof options.data === 'string' ? options.data : dataset.source,
     dataset: dataset.fingerprint,

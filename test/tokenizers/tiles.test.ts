@@ -1,0 +1,266 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { compile, hostValues, tf } from '../../src/engine/index.js';
+import type { Image, TokenMap } from '../../src/interfaces/index.js';
+import { toFloat32 } from '../../src/media/image.js';
+import { createParams, disposeParams, importParams } from '../../src/nn/params.js';
+import type { Params } from '../../src/nn/params.js';
+import { codecFamily } from '../../src/registry.js';
+import { windowOf } from '../../src/media/window.js';
+import { ImageCodec } from '../../tokenizers/image-codec.js';
+import { copyBlock, decoderReach, encoderReach, innerBlock, spansOf, tilesOf, tilingOf, windowBlock } from '../../tokenizers/tiles.js';
+import { noise } from '../media/fixtures.js';
+import { freshTensors, TINY_CODEC } from '../support/tiny.js';
+import { decoder, decoderSpecs, encoder, encoderSpecs } from '../../tokenizers/networks.js';
+import type { Network } from '../../tokenizers/networks.js';
+
+const family = codecFamily('vqvae');
+const FINGERPRINT = 'a'.repeat(64);
+
+const parse = (json: Record<string, unknown> = {}) => family.parseConfig({ ...TINY_CODEC, resize: 'none', ...json });
+const specsOf = (config: unknown) => ({ ...family.trainable(config), ...family.state(config) });
+const open = (config: unknown, tile?: number) => family.open(config, freshTensors(specsOf(config), 5), FINGERPRINT, { tile });
+
+/** Networks of every kind of layer that can be cut. */
+const NETWORKS: Record<string, Record<string, unknown>> = {
+  'f2': { downsample: 2 },
+  'f4': { downsample: 4, residualLayers: 2 },
+  'f8': { downsample: 8 },
+  'one stride of 4': { downsample: 4, strides: [4] },
+  'strides 4 and 2': { downsample: 8, strides: [4, 2] },
+  'blocks at every resolution, a stem, nearest upsampling': { downsample: 4, blocksPerStage: 1, stem: 8, upsample: 'nearest', activation: 'silu' },
+  'blocks without a stem': { downsample: 4, blocksPerStage: 2 },
+};
+
+describe('spans', () => {
+  it('cover an axis once, each inner part a reach away from where its span is cut', () => {
+    const positive = fc.integer({ min: 1, max: 40 });
+    fc.assert(
+      fc.property(positive, positive, fc.integer({ min: 0, max: 8 }), fc.constantFrom(1, 2, 4), (extent, more, reach, multiple) => {
+        const [length, tile, overlap] = [extent * multiple, (2 * reach + more) * multiple, reach * multiple];
+        const spans = spansOf(length, tile, overlap);
+        let at = 0;
+        for (const { start, length: own, from, to } of spans) {
+          expect(from).toBe(at);
+          expect(to).toBeGreaterThan(from);
+          expect(own).toBe(Math.min(tile, length));
+          expect([start % multiple, to % multiple]).toEqual([0, 0]);
+          expect(start === 0 ? overlap : from - start).toBeGreaterThanOrEqual(overlap);
+          expect(start + own === length ? overlap : start + own - to).toBeGreaterThanOrEqual(overlap);
+          at = to;
+        }
+        expect(at).toBe(length);
+      }),
+    );
+  });
+
+  it('take tiles of three times the reach where less was asked for', () => {
+    expect(tilingOf(32, 13, 4)).toEqual({ tile: 48, reach: 16 });
+    expect(tilingOf(255, 13, 4)).toEqual({ tile: 256, reach: 16 });
+  });
+});
+
+describe('the reach of a network', () => {
+  // With weights all alike and no biases nothing cancels: what an impulse touches is what depends on it.
+  it.each(Object.entries(NETWORKS))('is what an impulse touches: %s', async (_, json) => {
+    const config = parse(json) as Network & Record<string, unknown>;
+    const f = config.downsample;
+    const cells = 2 * Math.ceil(Math.max(encoderReach(config)!, decoderReach(config)!) / f) + 5;
+    const center = Math.floor(cells / 2);
+    const encoded = await impulse(encoderSpecs(config, 1, 1, 1), (p, x) => encoder(p, 'net', x, config), [cells * f, cells * f], [center * f, center * f + f - 1]);
+    // Cells whose own border is at most `reach` pixels from the impulse at the near or the far side of the central cell.
+    const reached = Math.ceil(encoderReach(config)! / f);
+    expect(Math.max(center - encoded.first, encoded.last - center)).toBeLessThanOrEqual(reached);
+    expect(Math.max(center - encoded.first, encoded.last - center)).toBeGreaterThanOrEqual(Math.floor(encoderReach(config)! / f));
+    const decoded = await impulse(decoderSpecs(config, 1, 1, 1), (p, x) => decoder(p, 'net', x, config), [cells, cells], [center, center]);
+    const spread = Math.max(center * f - decoded.first, decoded.last - (center * f + f - 1));
+    expect(spread).toBeLessThanOrEqual(decoderReach(config)!);
+    expect(spread).toBeGreaterThan(decoderReach(config)! - 2 * f);
+  });
+
+  it('has no bounds with attention or group norm', () => {
+    expect(family.anySize!.reach(parse({ attentionHeads: 2 }))).toBeUndefined();
+    expect(family.anySize!.reach(parse({ norm: 'group' }))).toBeUndefined();
+  });
+});
+
+describe('tiles', () => {
+  it.each(Object.entries(NETWORKS))('give the ids of one pass, borders included, and its pixels: %s', async (_, json) => {
+    const config = parse(json);
+    const multiple = family.anySize!.multiple(config);
+    const tiling = tilingOf(1, family.anySize!.reach(config)!, multiple);
+    const [height, width] = [tiling.tile + 3 * multiple, 2 * tiling.tile - multiple];
+    const image = noise(width, height, 1);
+    const params = importParams('test', specsOf(config), freshTensors(specsOf(config), 5));
+    const reconstruct = compile((images: tf.Tensor4D) => family.reconstruct(params, images, config), { name: 'reconstruct' });
+    const whole = await run(reconstruct, image);
+    const tiled = { ids: new Int32Array(whole.ids.length), pixels: new Float32Array(whole.pixels.length) };
+    const tiles = tilesOf(height, width, tiling);
+    expect(tiles.length).toBeGreaterThan(3);
+    for (const tile of tiles) {
+      const { rows, columns } = tile;
+      const part = await run(reconstruct, windowOf(image, { left: columns.start, top: rows.start, width: columns.length, height: rows.length }));
+      copyBlock({ values: part.ids, width: columns.length / multiple, depth: 1 }, { values: tiled.ids, width: width / multiple, depth: 1 }, innerBlock(tile, multiple));
+    }
+    expect(tiled.ids).toEqual(whole.ids);
+    // Decoding starts from the ids of one pass, as its tiles overlap where the encoder's inner parts end.
+    const decode = compile((ids: tf.Tensor) => family.exports(params, config).decoder!.fn(ids) as tf.Tensor, { name: 'decode' });
+    for (const tile of tiles) {
+      const [h, w] = [tile.rows.length / multiple, tile.columns.length / multiple];
+      const ids = new Int32Array(h * w);
+      copyBlock({ values: whole.ids, width: width / multiple, depth: 1 }, { values: ids, width: w, depth: 1 }, windowBlock(tile, multiple));
+      const input = tf.tensor3d(ids, [1, h, w], 'int32');
+      const output = await decode(input);
+      copyBlock({ values: hostValues(output) as Float32Array, width: tile.columns.length, depth: 1 }, { values: tiled.pixels, width, depth: 1 }, innerBlock(tile, 1));
+      tf.dispose([input, output]);
+    }
+    // Sums of a few hundred products in another order.
+    expect(largestDifference(tiled.pixels, whole.pixels)).toBeLessThan(1e-4);
+    await reconstruct.dispose();
+    await decode.dispose();
+    disposeParams(params);
+  });
+
+  it('that overlap less than the reach would show', async () => {
+    const config = parse({ downsample: 4, residualLayers: 2 });
+    const params = importParams('test', specsOf(config), freshTensors(specsOf(config), 5));
+    const reconstruct = compile((images: tf.Tensor4D) => family.reconstruct(params, images, config), { name: 'reconstruct' });
+    const image = noise(64, 32, 1);
+    const whole = await run(reconstruct, image);
+    const part = await run(reconstruct, windowOf(image, { left: 0, top: 0, width: 32, height: 32 }));
+    const row = (values: Float32Array, width: number): Float32Array => values.subarray(16 * width, 16 * width + 32);
+    expect(largestDifference(row(part.pixels, 32), row(whole.pixels, 64))).toBeGreaterThan(1e-3);
+    await reconstruct.dispose();
+    disposeParams(params);
+  });
+});
+
+describe('a codec for pictures of any size', () => {
+  it.each([[1, 1], [2, 2], [7, 13], [50, 9], [33, 70]])('codes %i x %i pixels and gives back as many', async (width, height) => {
+    const codec = open(parse(), 16);
+    const image = noise(width, height, 1);
+    const tokens = await codec.encode(image);
+    expect(tokens.media).toEqual({ kind: 'image', width, height, channels: 1 });
+    expect(tokens.maps[0]!.shape).toEqual([Math.ceil(height / 2), Math.ceil(width / 2)]);
+    expect(codec.maps(tokens.media)).toEqual([{ name: 'codes', shape: tokens.maps[0]!.shape, vocabSize: 16 }]);
+    const decoded = (await codec.decode(tokens)) as Image;
+    expect([decoded.width, decoded.height, decoded.pixels.length]).toEqual([width, height, width * height]);
+    codec.dispose();
+  });
+
+  it('gives in tiles what it gives in one pass, and for several pictures what it gives for each', async () => {
+    const [tiled, whole] = [open(parse(), 16), open(parse(), 4096)];
+    const images = [noise(61, 40, 1), noise(8, 8, 1), noise(40, 61, 1), noise(16, 24, 1), noise(8, 8, 1)];
+    const tokens = await whole.encode(images);
+    expect(await tiled.encode(images)).toEqual(tokens);
+    for (const [i, image] of images.entries()) expect(await tiled.encode(image)).toEqual(tokens[i]);
+    const [inTiles, inOne] = [(await tiled.decode(tokens)) as Image[], (await whole.decode(tokens)) as Image[]];
+    inTiles.forEach((image, i) => {
+      const other = inOne[i]!;
+      expect([image.width, image.height]).toEqual([other.width, other.height]);
+      // Float rounding may tip a value over to the next of 256 levels.
+      expect(largestDifference(image.pixels, other.pixels)).toBeLessThanOrEqual(1);
+    });
+    tiled.dispose();
+    whole.dispose();
+  });
+
+  it('pads with the border’s pixels, to the right and below', async () => {
+    const codec = open(parse());
+    const image = noise(7, 5, 1);
+    const padded = windowOf(image, { left: 0, top: 0, width: 8, height: 6 });
+    expect((await codec.encode(image)).maps).toEqual((await codec.encode(padded)).maps);
+    codec.dispose();
+  });
+
+  it('puts maps of several resolutions, and of several ids a position, together', async () => {
+    const [tiled, whole] = [levels(16), levels(4096)];
+    const image = noise(41, 23, 1);
+    const tokens = await whole.encode(image);
+    expect(tokens.maps.map(({ shape }) => shape)).toEqual([[6, 11], [12, 22, 2]]);
+    expect(new Set(tokens.maps[0]!.ids).size).toBeGreaterThan(10);
+    expect(await tiled.encode(image)).toEqual(tokens);
+    expect(await tiled.decode(tokens)).toEqual(await whole.decode(tokens));
+    await expect(tiled.decode({ ...tokens, maps: [tokens.maps[0]!, { ...tokens.maps[1]!, shape: [11, 24, 2] }] })).rejects.toThrow(/E_TOKENS_SHAPE/);
+    tiled.dispose();
+    whole.dispose();
+  });
+
+  it('decodes the whole grid of codes that no picture stands behind, such as a prior’s', async () => {
+    const codec = open(parse());
+    const tokens = await codec.encode(noise(8, 8, 1));
+    const decoded = (await codec.decode({ ...tokens, media: { kind: 'image', width: 4, height: 4, channels: 3 } })) as Image;
+    expect([decoded.width, decoded.height]).toEqual([8, 8]);
+    codec.dispose();
+  });
+
+  it('refuses ids beyond the vocabulary, and maps without two axes', async () => {
+    const codec = open(parse());
+    const tokens = await codec.encode(noise(6, 4, 1));
+    const map = tokens.maps[0] as TokenMap;
+    await expect(codec.decode({ ...tokens, maps: [{ ...map, ids: map.ids.map(() => 99) }] })).rejects.toThrow(/E_TOKENS_RANGE/);
+    await expect(codec.decode({ ...tokens, maps: [{ ...map, shape: [6] }] })).rejects.toThrow(/E_TOKENS_SHAPE/);
+    codec.dispose();
+  });
+
+  it('takes a picture in one pass when its network sees everything, and refuses a huge one', async () => {
+    const codec = open(parse({ norm: 'group' }), 8);
+    expect((await codec.encode(noise(30, 20, 1))).maps[0]!.shape).toEqual([10, 15]);
+    const huge: Image = { kind: 'image', width: 2048, height: 1024, channels: 1, pixels: new Uint8Array(2 ** 21) };
+    await expect(codec.encode(huge)).rejects.toThrow(/E_IMAGE_TOO_LARGE vqvae: expected at most 1048576 pixels, received 2048 x 1024/);
+    codec.dispose();
+  });
+});
+
+/** A codec of two maps without weights: means of 4 x 4 pixels, and of 2 x 2 pixels twice. */
+function levels(tile: number): ImageCodec {
+  const spec = (name: string, shape: number[]) => ({ name, shape, vocabSize: 256 });
+  const maps = (height: number, width: number) => [spec('top', [height / 4, width / 4]), spec('bottom', [height / 2, width / 2, 2])];
+  const mean = (x: tf.Tensor4D, size: number): tf.Tensor4D => tf.cast(tf.mul(tf.add(tf.avgPool(x, size, size, 'valid'), 1), 127), 'int32');
+  return new ImageCodec({
+    name: 'levels',
+    fingerprint: FINGERPRINT,
+    input: { height: 8, width: 8, channels: 1, background: [255, 255, 255], resize: 'none' },
+    maps: maps(8, 8),
+    params: {},
+    encode: (_, x) => [tf.squeeze(mean(x, 4), [3]), tf.concat([mean(x, 2), tf.add(mean(x, 2), tf.scalar(1, 'int32'))], 3)],
+    decode: (_, [, bottom]) => {
+      const [, height, width] = bottom!.shape as [number, number, number];
+      const values = tf.sub(tf.div(tf.cast(tf.slice(bottom as tf.Tensor4D, [0, 0, 0, 1], [-1, -1, -1, 1]), 'float32'), 127), 1);
+      return tf.image.resizeNearestNeighbor(values as tf.Tensor4D, [2 * height, 2 * width]);
+    },
+    anySize: { multiple: 4, maps, reach: 0 },
+    tile,
+  });
+}
+
+type Reconstruct = (images: tf.Tensor4D) => Promise<{ maps: tf.Tensor[]; images: tf.Tensor4D }>;
+
+async function run(reconstruct: Reconstruct, image: Image): Promise<{ ids: Int32Array; pixels: Float32Array }> {
+  const input = tf.tensor4d(toFloat32([image]), [1, image.height, image.width, image.channels]);
+  const { maps, images } = await reconstruct(input);
+  const [ids, pixels] = [Int32Array.from(hostValues(maps[0]!)), Float32Array.from(hostValues(images))];
+  tf.dispose([input, images, ...maps]);
+  return { ids, pixels };
+}
+
+/** First and last row of the output that an input of ones in some rows and a column touches. */
+async function impulse(specs: Parameters<typeof createParams>[0], forward: (p: Params, x: tf.Tensor4D) => tf.Tensor4D, [height, width]: [number, number], rows: [number, number]): Promise<{ first: number; last: number }> {
+  const named = Object.fromEntries(Object.entries(specs).map(([name, spec]) => [`net.${name}`, spec]));
+  const params = createParams(named, 0);
+  for (const [name, variable] of Object.entries(params)) variable.assign(tf.fill(variable.shape, name.endsWith('weight') ? 0.1 : 0));
+  const input = tf.buffer([1, height, width, 1], 'float32');
+  for (let y = rows[0]; y <= rows[1]; y++) input.set(1, 0, y, Math.floor(width / 2), 0);
+  const traced = compile((x: tf.Tensor4D) => forward(params, x), { name: 'impulse' });
+  const output = await traced(input.toTensor() as tf.Tensor4D);
+  const touched = [...hostValues(tf.max(output, [0, 2, 3]))].map((value, y) => (value > 0 ? y : -1)).filter((y) => y >= 0);
+  await traced.dispose();
+  disposeParams(params);
+  return { first: Math.min(...touched), last: Math.max(...touched) };
+}
+
+function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let largest = a.length === b.length ? 0 : Infinity;
+  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!));
+  return largest;
+}
