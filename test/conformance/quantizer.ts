@@ -14,10 +14,15 @@ export interface QuantizerCase {
   bruteForce?: (p: Params, latents: number[][]) => number[][];
   /** True when training draws random numbers for the codes themselves, so that they may differ from those of `encode`. */
   random?: boolean;
+  /**
+   * The loss as its gradient sees it, for quantizers that stop gradients on their way: a function of latents with all that
+   * is stopped held at its values for `at`. Left out where that is the loss itself.
+   */
+  surrogate?: (p: Params, at: tf.Tensor2D) => (latents: tf.Tensor2D) => tf.Scalar;
 }
 
 /** @param json a config that is quick to compute. */
-export function quantizerConformance(json: Record<string, unknown> & { name: string }, { bruteForce, random = false }: QuantizerCase = {}): void {
+export function quantizerConformance(json: Record<string, unknown> & { name: string }, { bruteForce, random = false, surrogate }: QuantizerCase = {}): void {
   describe(`${json.name} conforms: ${JSON.stringify(json)}`, () => {
     const family: QuantizerFamily = quantizerFamily(json.name);
     const config = family.parseConfig(json);
@@ -134,7 +139,9 @@ export function quantizerConformance(json: Record<string, unknown> & { name: str
       const { key, progress } = moment();
       // The choice of codes is held fixed by steps too small to change it; the state is put back after each look.
       const saved = exportParams(p);
+      const held = surrogate?.(p, z);
       const lossAt = (x: tf.Tensor2D): number => {
+        if (held) return held(x).dataSync()[0]!;
         const value = family.train(p, x, { key, progress }, config).loss.dataSync()[0]!;
         for (const [name, { data, shape }] of Object.entries(saved)) p[name]!.assign(tf.tensor(data as Float32Array, shape));
         return value;
