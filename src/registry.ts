@@ -1,5 +1,7 @@
 // Names to model families. Third parties register theirs here and use them in every command by name.
 import { gpt } from '../priors/gpt-model.js';
+import { dVae } from '../tokenizers/dvae.js';
+import { vae } from '../tokenizers/vae.js';
 import { vqVae } from '../tokenizers/vqvae.js';
 import { UsageError } from './errors.js';
 import type { CodecFamily, PriorFamily } from './nn/family.js';
@@ -39,4 +41,6 @@ function find<T>(families: Map<string, T>, kind: string, name: string): T {
 }
 
 registerCodec(vqVae);
+registerCodec(dVae);
+registerCodec(vae);
 registerPrior(gpt);

@@ -1,0 +1,212 @@
+// The VAE: Gaussian latents in place of codes, trained on the evidence lower bound, in bits per dimension of 8-bit pixels.
+// Kingma and Welling, "Auto-Encoding Variational Bayes", arXiv:1312.6114; pixels as intervals of a logistic distribution:
+// Salimans et al., "PixelCNN++", arXiv:1701.05517, section 2.1, with one component.
+import { z } from 'zod';
+import { randomNormal, tf } from '../src/engine/index.js';
+import type { RandomKey } from '../src/engine/index.js';
+import { UsageError } from '../src/errors.js';
+import type { Tokenizer } from '../src/interfaces/index.js';
+import { parseConfig } from '../src/nn/config.js';
+import type { CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
+import { normalizedError } from '../src/nn/losses.js';
+import { disposeParams, heUniform, importParams, prefixed, ZEROS } from '../src/nn/params.js';
+import type { Params, ParamSpecs } from '../src/nn/params.js';
+import { decoder, decoderSpecs, encoder, encoderSpecs, networkFields, outputLayer, pictureFields, refuseBadNetwork } from './networks.js';
+
+export const VaeConfigSchema = z
+  .strictObject({
+    ...pictureFields,
+    ...networkFields,
+    /** A vector of `size` for the whole picture, or a grid of vectors of `size`, one for each `downsample` x `downsample` pixels. */
+    latent: z.strictObject({ kind: z.enum(['vector', 'grid']).default('vector'), size: z.int().min(1).max(1024).default(32) }).prefault({}),
+    /** How widely a pixel is spread about its mean: learned for every pixel of every picture, or one number a channel, which makes the means sharper and the bits more. */
+    scale: z.enum(['pixel', 'channel']).default('pixel'),
+    /** Weight of the KL term in the loss (Higgins et al., ICLR 2017); reported bits are always those at 1. */
+    beta: z.number().min(0).default(1),
+    /** Part of the training over which that weight grows from 0: against latents that are never taken into use. */
+    warmup: z.number().min(0).max(1).default(0),
+  })
+  .superRefine(refuseBadNetwork);
+
+export type VaeConfig = z.infer<typeof VaeConfigSchema>;
+
+/** Of the approximate posterior, both float32 [B, ..shape of the latents]. */
+interface Posterior {
+  means: tf.Tensor;
+  logVariances: tf.Tensor;
+}
+
+/** Of the pixels, both float32 [B, H, W, C] or of a shape that spreads to it. */
+interface Pixels {
+  means: tf.Tensor4D;
+  logScales: tf.Tensor;
+}
+
+/** Rows, columns and channels between the networks and the latents. */
+function innerShape(c: VaeConfig, grid: number): [number, number, number] {
+  // A vector is read from all positions at once: half the hidden channels each keep that matrix in bounds.
+  return [c.height / c.downsample, c.width / c.downsample, c.latent.kind === 'grid' ? grid : Math.max(1, Math.floor(c.hidden / 2))];
+}
+
+const latentShape = (c: VaeConfig): number[] => (c.latent.kind === 'vector' ? [c.latent.size] : innerShape(c, c.latent.size));
+
+const sizeOfInner = (c: VaeConfig): number => innerShape(c, 0).reduce((product, size) => product * size);
+
+function linearSpecs(name: string, inputs: number, outputs: number, gain: number): ParamSpecs {
+  return { [`${name}.weight`]: { shape: [inputs, outputs], init: heUniform(inputs, gain) }, [`${name}.bias`]: { shape: [outputs], init: ZEROS } };
+}
+
+/** float32 [B, inputs] -> [B, outputs]. */
+const linear = (p: Params, name: string, x: tf.Tensor2D): tf.Tensor2D => tf.add(tf.matMul(x, p[`${name}.weight`] as unknown as tf.Tensor2D), p[`${name}.bias`]!);
+
+function trainableSpecs(c: VaeConfig): ParamSpecs {
+  const { kind, size } = c.latent;
+  const vector = kind === 'vector';
+  const outputs = c.scale === 'pixel' ? 2 * c.channels : c.channels;
+  return {
+    // Posteriors start near the prior, where the KL term is next to nothing.
+    ...prefixed('encoder', encoderSpecs(c, c.channels, innerShape(c, 2 * size)[2], vector ? 1 : 0.1)),
+    ...(vector && { ...linearSpecs('posterior', sizeOfInner(c), 2 * size, 0.1), ...linearSpecs('latents', size, sizeOfInner(c), Math.SQRT1_2) }),
+    ...prefixed('decoder', decoderSpecs(c, innerShape(c, size)[2], outputs, 0.1)),
+    ...(c.scale === 'channel' && { 'pixels.logScale': { shape: [c.channels], init: ZEROS } }),
+  };
+}
+
+/** Log variances stay within this of 0, so that neither their exponentials nor the KL term can run away. */
+const MAX_LOG_VARIANCE = 12;
+
+/** float32 [B, H, W, C] in [-1, 1] -> the posterior of their latents. */
+function posterior(p: Params, images: tf.Tensor4D, c: VaeConfig): Posterior {
+  const x = encoder(p, 'encoder', images, c);
+  const both = c.latent.kind === 'grid' ? x : linear(p, 'posterior', tf.relu(tf.reshape(x, [-1, sizeOfInner(c)])));
+  const [means, logVariances] = tf.split(both, 2, -1) as [tf.Tensor, tf.Tensor];
+  return { means, logVariances: tf.clipByValue(logVariances, -MAX_LOG_VARIANCE, MAX_LOG_VARIANCE) };
+}
+
+/** z = mean + deviation * noise: a sample that carries the gradient to both. */
+function sampled({ means, logVariances }: Posterior, key: RandomKey): tf.Tensor {
+  return tf.add(means, tf.mul(tf.exp(tf.mul(logVariances, 0.5)), randomNormal(key, means.shape, 'vae.latents')));
+}
+
+/** Nats from the posterior to the standard normal prior, float32 [B]. */
+function divergence({ means, logVariances }: Posterior): tf.Tensor1D {
+  const each = tf.sub(tf.add(tf.square(means), tf.exp(logVariances)), tf.add(logVariances, 1));
+  return tf.mul(tf.sum(tf.reshape(each, [means.shape[0]!, -1]), 1), 0.5);
+}
+
+/** Below e^-7 the whole of a distribution lies in one grey level. */
+const MIN_LOG_SCALE = -7;
+
+/** float32 [B, ..shape of the latents] -> the distributions of the pixels. */
+function pixels(p: Params, latents: tf.Tensor, c: VaeConfig): Pixels {
+  const inner = c.latent.kind === 'grid' ? latents : tf.reshape(tf.relu(linear(p, 'latents', latents as tf.Tensor2D)), [-1, ...innerShape(c, 0)]);
+  const output = decoder(p, 'decoder', inner as tf.Tensor4D, c);
+  const [means, raw] = (c.scale === 'pixel' ? tf.split(output, 2, -1) : [output, p['pixels.logScale']!]) as [tf.Tensor4D, tf.Tensor];
+  return { means, logScales: tf.add(tf.softplus(tf.sub(raw, MIN_LOG_SCALE)), MIN_LOG_SCALE) };
+}
+
+/**
+ * Nats of pictures of 8-bit pixels: each pixel has the probability that the logistic distribution gives to the interval
+ * that rounds to it; black and white have the tails too, so that all 256 sum to 1.
+ *
+ * @param images float32 [B, H, W, C] of k / 127.5 - 1, k from 0 to 255.
+ * @returns float32 [B].
+ */
+export function pixelNats(images: tf.Tensor4D, { means, logScales }: Pixels): tf.Tensor1D {
+  const half = 1 / 255;
+  const inverse = tf.exp(tf.neg(logScales));
+  const offset = tf.sub(images, means);
+  const upper = tf.mul(tf.add(offset, half), inverse);
+  const lower = tf.mul(tf.sub(offset, half), inverse);
+  // With s the sigmoid: s(u) - s(l) = s(u) (1 - s(l)) (1 - exp(l - u)). Every factor has a logarithm that is exact in its tails.
+  const isBlack = tf.cast(tf.less(images, -1 + half), 'float32');
+  const isWhite = tf.cast(tf.greater(images, 1 - half), 'float32');
+  const belowUpper = tf.mul(tf.softplus(tf.neg(upper)), tf.sub(1, isWhite));
+  const aboveLower = tf.mul(tf.softplus(lower), tf.sub(1, isBlack));
+  const narrow = tf.log(tf.neg(tf.expm1(tf.mul(inverse, -2 * half))));
+  const between = tf.mul(narrow, tf.sub(1, tf.add(isBlack, isWhite)));
+  return tf.sum(tf.sub(tf.add(belowUpper, aboveLower), between), [1, 2, 3]);
+}
+
+const dimensions = ({ height, width, channels }: VaeConfig): number => height * width * channels;
+
+/** Nats to bits. */
+const bits = <T extends tf.Tensor>(nats: T): T => tf.div(nats, Math.LN2);
+
+/** Both parts of the negative evidence lower bound of each picture, in nats, by one sample of its latents; float32 [B]. */
+function bound(p: Params, images: tf.Tensor4D, key: RandomKey, c: VaeConfig): { reconstruction: tf.Tensor1D; kl: tf.Tensor1D; pictures: tf.Tensor4D } {
+  const q = posterior(p, images, c);
+  const decoded = pixels(p, sampled(q, key), c);
+  return { reconstruction: pixelNats(images, decoded), kl: divergence(q), pictures: decoded.means };
+}
+
+/** The training objective: the bound in bits per dimension, its KL term weighted. */
+function vaeLoss(p: Params, { images, dataVariance, key, progress }: CodecBatch, c: VaeConfig): CodecLosses {
+  const { reconstruction, kl, pictures } = bound(p, images, key, c);
+  const perDimension = (nats: tf.Tensor1D): tf.Scalar => bits(tf.div(tf.mean(nats), dimensions(c))) as tf.Scalar;
+  const [pixelBits, klBits] = [perDimension(reconstruction), perDimension(kl)];
+  const weight = c.warmup > 0 ? tf.mul(tf.minimum(tf.div(progress, c.warmup), 1), c.beta) : c.beta;
+  return {
+    loss: tf.add(pixelBits, tf.mul(klBits, weight)),
+    nmse: normalizedError(pictures, images, dataVariance),
+    reconstruction: pictures,
+    terms: { bitsPerDim: tf.add(pixelBits, klBits), klBitsPerDim: klBits },
+  };
+}
+
+/** Pictures of given latents: the middles of the pixels' distributions. */
+const decodeLatents = (p: Params, latents: tf.Tensor, c: VaeConfig): tf.Tensor4D => pixels(p, latents, c).means;
+
+/** A tokenizer that says why it is none. */
+function withoutCodes(fingerprint: string): Tokenizer {
+  const refuse = (what: string) => (): Promise<never> =>
+    Promise.reject(new UsageError('E_NO_CODES', `${what}(vae): expected a codec with codes, received one with continuous latents. Use its latent space or its exported encoder and decoder, or train a codec with codes, such as vqvae or dvae.`));
+  return { kind: 'image', name: 'vae', fingerprint, maps: () => [], encode: refuse('encode'), decode: refuse('decode'), dispose: () => {} };
+}
+
+/** The VAE as the registry knows it. */
+export const vae: CodecFamily<VaeConfig> = {
+  name: 'vae',
+  kind: 'image',
+  parseConfig: (json) => parseConfig('vae', VaeConfigSchema, json),
+  input: ({ height, width, channels, background, resize }) => ({ height, width, channels, background, resize }),
+  maps: () => [],
+  trainable: trainableSpecs,
+  state: () => ({}),
+  initialize: () => {},
+  loss: vaeLoss,
+  lastLayer: (c) => `decoder.${outputLayer(c)}`,
+  reconstruct: (p, images, c) => ({ maps: [], images: decodeLatents(p, posterior(p, images, c).means, c) }),
+  open: (c, tensors, fingerprint) => {
+    // Nothing is computed with the weights, but damaged ones are told at once, as with every codec.
+    tf.tidy(() => disposeParams(importParams('vae', trainableSpecs(c), tensors)));
+    return withoutCodes(fingerprint);
+  },
+  latents: {
+    shape: latentShape,
+    encode: (p, images, c) => posterior(p, images, c).means,
+    decode: decodeLatents,
+  },
+  /** Of the bound with one sample of the latents: bits per dimension in all, and bits per picture that the latents carry. */
+  measures: (p, images, key, c) => {
+    const { reconstruction, kl } = bound(p, images, key, c);
+    return { bitsPerDim: bits(tf.div(tf.add(reconstruction, kl), dimensions(c))), klBits: bits(kl) };
+  },
+  exports: (p, c) => ({
+    encoder: {
+      fn: (images) => {
+        const { means, logVariances } = posterior(p, images as tf.Tensor4D, c);
+        return [means, logVariances];
+      },
+      inputs: [{ name: 'images', shape: [1, c.height, c.width, c.channels], dtype: 'float32' }],
+      outputs: ['means', 'log_variances'],
+      dynamicBatch: true,
+    },
+    decoder: {
+      fn: (latents) => decodeLatents(p, latents!, c),
+      inputs: [{ name: 'latents', shape: [1, ...latentShape(c)], dtype: 'float32' }],
+      outputs: ['images'],
+      dynamicBatch: true,
+    },
+  }),
+};
