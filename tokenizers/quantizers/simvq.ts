@@ -1,0 +1,78 @@
+// Vector quantization with a frozen random codebook seen through one trained linear layer: a step moves all codes, so none
+// is left behind however many there are (Zhu et al., arXiv:2411.02038).
+import { z } from 'zod';
+import { randomUniform, stopGradient, tf } from '../../src/engine/index.js';
+import { parseConfig } from '../../src/nn/config.js';
+import { ZEROS } from '../../src/nn/params.js';
+import type { Params, ParamSpecs } from '../../src/nn/params.js';
+import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { linear } from '../../src/nn/transformer.js';
+import { asColumn, fromColumn, nearestCode, straightThrough } from './nearest.js';
+
+export const SimVqConfigSchema = z.strictObject({
+  name: z.literal('simvq').default('simvq'),
+  /** Number of codes, K. */
+  codebookSize: z.int().min(2).max(65536).default(1024),
+  /** Width of a code, D. */
+  codeDim: z.int().min(1).max(1024).default(64),
+  /** Weight of the loss that holds the encoder near its codes. */
+  commitment: z.number().min(0).default(0.25),
+  /** Weight of the loss that moves the codes, by the layer, towards their latents. */
+  codebookLoss: z.number().min(0).default(1),
+});
+
+export type SimVqConfig = z.infer<typeof SimVqConfigSchema>;
+
+/** `layer` [D, D]: of unit variance in each dimension are the codes that it makes of the codebook. */
+function trainableSpecs({ codeDim: D }: SimVqConfig): ParamSpecs {
+  return {
+    'layer.weight': { shape: [D, D], init: { kind: 'normal', std: 1 } },
+    'layer.bias': { shape: [D], init: ZEROS },
+  };
+}
+
+/** `codebook` [K, D], drawn once and never changed. */
+const stateSpecs = ({ codebookSize: K, codeDim: D }: SimVqConfig): ParamSpecs => ({ codebook: { shape: [K, D], init: { kind: 'normal', std: 1 / Math.sqrt(D) } } });
+
+/** The codes of rows of the frozen codebook. float32 [N, D] -> [N, D]. */
+const seen = (p: Params, rows: tf.Tensor): tf.Tensor2D => linear(p, 'layer', rows) as tf.Tensor2D;
+
+/** float32 [N, D] -> int32 [N]: the nearest of all codes. */
+const nearestIds = (p: Params, latents: tf.Tensor2D): tf.Tensor1D => nearestCode(latents, seen(p, p.codebook!));
+
+/** int32 [N] -> float32 [N, D]. Rows are chosen before the layer, so that its gradient costs N rows and not K. */
+const codesOf = (p: Params, ids: tf.Tensor1D): tf.Tensor2D => seen(p, tf.gather(p.codebook!, ids));
+
+/**
+ * Starts the layer from random latents of a first batch, centered, as its rows. A code is then a random sum of them: the
+ * codes spread as the latents do, in the same directions and as far.
+ */
+function startLayer(p: Params, latents: tf.Tensor2D, random: tf.Tensor): void {
+  const picks = tf.cast(tf.floor(tf.mul(random, latents.shape[0])), 'int32');
+  const mean = tf.mean(latents, 0); // [D]
+  p['layer.weight']!.assign(tf.sub(tf.gather(latents, picks), mean) as tf.Tensor2D);
+  p['layer.bias']!.assign(mean as tf.Tensor1D);
+}
+
+/** SimVQ as codecs know it. */
+export const simVq: QuantizerFamily<SimVqConfig> = {
+  name: 'simvq',
+  parseConfig: (json) => parseConfig('quantizer simvq', SimVqConfigSchema, json),
+  width: ({ codeDim }) => codeDim,
+  depth: () => 1,
+  vocabSize: ({ codebookSize }) => codebookSize,
+  trainable: trainableSpecs,
+  state: stateSpecs,
+  initialize: (p, latents, key, { codeDim: D }) => startLayer(p, latents, randomUniform(key, [D], 'quantizer.start')),
+  train: (p, latents, _, { commitment, codebookLoss }) => {
+    const detached = stopGradient(latents);
+    const ids = stopGradient(nearestIds(p, detached));
+    const codes = codesOf(p, ids);
+    const committed = tf.mean(tf.squaredDifference(latents, stopGradient(codes)));
+    const followed = tf.mean(tf.squaredDifference(codes, detached));
+    const loss = tf.add(tf.mul(committed, commitment), tf.mul(followed, codebookLoss)) as tf.Scalar;
+    return { codes: straightThrough(latents, codes), ids: asColumn(ids), loss };
+  },
+  encode: (p, latents) => asColumn(nearestIds(p, latents)),
+  decode: (p, ids) => codesOf(p, fromColumn(ids)),
+};
