@@ -2,11 +2,12 @@
 import { loadModel } from '../checkpoint/model.js';
 import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
-import { CorruptError } from '../errors.js';
-import type { Dataset } from '../interfaces/index.js';
+import { CorruptError, UsageError } from '../errors.js';
+import type { Dataset, TokenMapSpec } from '../interfaces/index.js';
 import { disposeParams, importParams } from '../nn/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
+import { uniformMaps } from '../shards/uniform.js';
 import { ConditionSource } from '../train/conditions.js';
 import { evaluateCodec, evaluatePrior } from '../train/evaluate.js';
 import type { CodecEvaluation, EvaluationOptions, PriorEvaluation, Splits } from '../train/evaluate.js';
@@ -54,9 +55,17 @@ export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<Pr
   const text = storedTokenizer(extras);
   const params = importParams(options.prior, family.trainable(config), tensors);
   try {
+    await expectMaps(tokens, family.maps(config));
     return await evaluatePrior(family, config, params, tokens, options.split ?? 'test', ConditionSource.of(family, config, text), options);
   } finally {
     disposeParams(params);
     await tokens.close();
   }
+}
+
+/** @throws {UsageError} E_MIXED_SHAPES, E_PRIOR_MAPS unless the tokens are of the shape the prior was trained for. */
+async function expectMaps(tokens: ShardReader, maps: readonly TokenMapSpec[]): Promise<void> {
+  const text = (specs: readonly TokenMapSpec[]): string => specs.map(({ shape }) => `[${shape.join(', ')}]`).join(' and ');
+  const found = await uniformMaps(tokens);
+  if (text(found) !== text(maps)) throw new UsageError('E_PRIOR_MAPS', `${tokens.directory}: expected maps ${text(maps)}, which the prior was trained for, found ${text(found)}.`);
 }

@@ -10,6 +10,7 @@ import type { Conditioning, Dataset, Image, Prompt } from '../interfaces/index.j
 import { parseConfig } from '../nn/config.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
+import { uniformMaps } from '../shards/uniform.js';
 import { trainBpe } from '../text/bpe.js';
 import { loadTokenizer } from '../text/tokenizer.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
@@ -83,7 +84,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
     const captions = await captionsOf(tokens);
     const conditioning = options.conditioning ?? conditioningFor(tokens, captions);
     const text = conditioning === 'text' ? textTokenizer(options, preset, captions) : undefined;
-    const config = family.parseConfig({ ...preset.config, ...conditionConfig(tokens, conditioning, preset, text, captions), codes: codesOf(tokens) });
+    const config = family.parseConfig({ ...preset.config, ...conditionConfig(tokens, conditioning, preset, text, captions), codes: await codesOf(tokens) });
     const codec = carriedCodec(options.tokens);
     const card = await runPrior({
       ...options,
@@ -144,8 +145,8 @@ function conditionConfig(tokens: ShardReader, conditioning: Conditioning, preset
   return { conditioning, classes: [...tokens.classes] };
 }
 
-function codesOf(tokens: ShardReader): unknown {
-  const [map, ...others] = tokens.maps;
+async function codesOf(tokens: ShardReader): Promise<unknown> {
+  const [map, ...others] = await uniformMaps(tokens);
   if (!map || others.length > 0) throw new UsageError('E_PRIOR_MAPS', `${tokens.directory}: expected tokens with one map, found ${tokens.maps.length}.`);
   return map;
 }
