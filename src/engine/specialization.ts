@@ -143,11 +143,14 @@ const owned = new WeakSet<Host>();
 /** ORT tensors over host arrays, so that an unchanged variable costs nothing to feed. */
 const wrapped = new WeakMap<Host, OrtTensor>();
 
+/** Stands in where nothing is to be computed: ONNX Runtime opens no graph without nodes. */
+const IDLE: Pick<Session, 'run' | 'endProfiling' | 'release'> = { run: () => Promise.resolve({}), endProfiling: () => {}, release: () => Promise.resolve() };
+
 /** A traced function with its session. */
 export class Specialization {
   private constructor(
     private readonly traced: TracedFunction,
-    private readonly session: Session,
+    private readonly session: typeof IDLE,
     private readonly runtime: Runtime,
   ) {}
 
@@ -162,7 +165,8 @@ export class Specialization {
   static async open(traced: TracedFunction, options: SessionOptions): Promise<Specialization> {
     const runtime = await loadRuntime();
     try {
-      return new Specialization(traced, await runtime.createSession(encodeModel(traced.graph), options), runtime);
+      const session = traced.graph.outputs.length === 0 ? IDLE : await runtime.createSession(encodeModel(traced.graph), options);
+      return new Specialization(traced, session, runtime);
     } catch (error) {
       throw new EngineError('E_ENGINE_SESSION', `${traced.graph.name}: ONNX Runtime refused the graph: ${messageOf(error).split('\n')[0]}.`, { cause: error });
     }

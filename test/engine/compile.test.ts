@@ -45,6 +45,16 @@ describe('arguments and results', () => {
     expect(numbers(y[0]!)).toEqual([1, 2]);
   });
 
+  it('may be none, with nothing to compute', async () => {
+    const f = compile((x: tf.Tensor) => {
+      tf.square(x);
+      return null;
+    });
+    expect(await f(tf.scalar(2))).toBeNull();
+    expect(await f(tf.scalar(3))).toBeNull();
+    await f.dispose();
+  });
+
   it('select a graph by shapes, dtypes and plain values', async () => {
     const f = compile((x: tf.Tensor, mode: string, on: boolean) => (mode === 'double' && on ? tf.mul(x, 2) : tf.neg(x)));
     const x = tf.tensor1d([1, 2]);
