@@ -2,26 +2,19 @@
 // (van den Oord et al., arXiv:1711.00937, appendix A.1), unused codes restarted from the data (Dhariwal et al.,
 // arXiv:2005.00341), and an optional price on rare codes (entropy-constrained VQ: Chou, Lookabaugh and Gray, 1989).
 import { z } from 'zod';
-import { randomUniform, stopGradient, tf } from '../../src/engine/index.js';
+import { stopGradient, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/nn/config.js';
-import { ZEROS } from '../../src/nn/params.js';
+import { ONES, ZEROS } from '../../src/nn/params.js';
 import type { Params, ParamSpecs } from '../../src/nn/params.js';
 import type { QuantizerFamily } from '../../src/nn/quantizer.js';
-import { asColumn, fromColumn, nearestCode, straightThrough } from './nearest.js';
+import { CODEBOOK_FIELDS, codebookSpec, codesOf, decodeIds, encodeLatents, lookUp, outOfSpace, settle, spaceSpecs, startCodebook, widthOf } from './codebook.js';
+import { asColumn } from './nearest.js';
+import { randomRows } from './start.js';
 
 export const EmaVqConfigSchema = z.strictObject({
   name: z.literal('ema-vq').default('ema-vq'),
-  /** Number of codes, K. */
-  codebookSize: z.int().min(2).max(65536).default(512),
-  /** Width of a code, D. */
-  codeDim: z.int().min(1).max(1024).default(64),
-  /** Weight of the loss that holds the encoder near its codes. */
-  commitment: z.number().min(0).default(0.25),
-  /** Decay of the moving averages a step. */
-  emaDecay: z.number().min(0).max(1).default(0.99),
-  /** A code used less than this fraction of an even share is restarted; 0 never restarts. */
-  restartBelow: z.number().min(0).max(1).default(0.05),
+  ...CODEBOOK_FIELDS,
   /** Price of one nat of code length, in units of the mean squared distance between latents and codes; above 0 the codes cost fewer bits and are less exact, near 1 few are left. */
   entropyPrice: z.number().min(0).max(1).default(0),
 });
@@ -29,16 +22,14 @@ export const EmaVqConfigSchema = z.strictObject({
 export type EmaVqConfig = z.infer<typeof EmaVqConfigSchema>;
 
 /** Running statistics, not trained by gradient: codebook [K, D], count [K] (mean uses a batch), sum [K, D], squared distance of latents to their codes [1]. */
-function stateSpecs({ codebookSize: K, codeDim: D }: EmaVqConfig): ParamSpecs {
+function stateSpecs(config: EmaVqConfig): ParamSpecs {
   return {
-    codebook: { shape: [K, D], init: { kind: 'normal', std: 1 / Math.sqrt(D) } },
-    emaCount: { shape: [K], init: { kind: 'constant', value: 1 } },
-    emaSum: { shape: [K, D], init: { kind: 'normal', std: 1 / Math.sqrt(D) } },
+    codebook: codebookSpec(config),
+    emaCount: { shape: [config.codebookSize], init: ONES },
+    emaSum: codebookSpec(config),
     emaDistance: { shape: [1], init: ZEROS },
   };
 }
-
-const codebookOf = (p: Params): tf.Tensor2D => p.codebook as unknown as tf.Tensor2D;
 
 /** What coding with each code costs under the running use of the codes. float32 [K]. */
 export function codePrice(p: Params, { entropyPrice }: EmaVqConfig): tf.Tensor1D | undefined {
@@ -66,8 +57,7 @@ function updateCodebook(p: Params, { latents, codes, ids }: { latents: tf.Tensor
   if (restartBelow > 0) {
     const evenShare = rows / K;
     const dead = tf.less(count, restartBelow * evenShare); // [K]
-    const picks = tf.cast(tf.floor(tf.mul(randomUniform(key, [K], 'quantizer.restart'), rows)), 'int32');
-    const fresh = tf.gather(latents, picks); // [K, D]
+    const fresh = tf.gather(latents, randomRows(key, K, rows, 'quantizer.restart')); // [K, D]
     count = tf.where(dead, tf.fill([K], evenShare), count);
     sum = tf.where(tf.reshape(dead, [K, 1]), tf.mul(fresh, evenShare), sum);
   }
@@ -78,35 +68,31 @@ function updateCodebook(p: Params, { latents, codes, ids }: { latents: tf.Tensor
   // Laplace smoothing keeps a code with a vanishing count finite.
   const total = tf.sum(count);
   const smoothed = tf.mul(tf.div(tf.add(count, 1e-5), tf.add(total, K * 1e-5)), total);
-  p.codebook!.assign(tf.div(sum, tf.reshape(smoothed, [K, 1])) as tf.Tensor2D);
+  p.codebook!.assign(settle(tf.div(sum, tf.reshape(smoothed, [K, 1])) as tf.Tensor2D, config));
 }
 
 /** The EMA quantizer as codecs know it. */
 export const emaVq: QuantizerFamily<EmaVqConfig> = {
   name: 'ema-vq',
   parseConfig: (json) => parseConfig('quantizer ema-vq', EmaVqConfigSchema, json),
-  width: ({ codeDim }) => codeDim,
+  width: widthOf,
   depth: () => 1,
   vocabSize: ({ codebookSize }) => codebookSize,
-  trainable: () => ({}),
+  trainable: spaceSpecs,
   state: stateSpecs,
-  /** The codebook starts from random latents of the data. */
-  initialize: (p, latents, key, { codebookSize: K }) => {
-    const rows = latents.shape[0];
-    const picks = tf.cast(tf.floor(tf.mul(randomUniform(key, [K], 'quantizer.start'), rows)), 'int32');
-    const codes = tf.gather(latents, picks);
-    p.codebook!.assign(codes);
-    p.emaCount!.assign(tf.fill([K], rows / K));
-    p.emaSum!.assign(tf.mul(codes, rows / K));
+  initialize: (p, latents, key, config) => {
+    const codes = startCodebook(p, latents, key, config);
+    const evenShare = latents.shape[0] / config.codebookSize;
+    p.emaCount!.assign(tf.fill([config.codebookSize], evenShare));
+    p.emaSum!.assign(tf.mul(codes, evenShare));
   },
-  train: (p, latents, { key }, config) => {
-    const detached = stopGradient(latents);
-    const ids = nearestCode(detached, codebookOf(p), codePrice(p, config));
-    const codes = stopGradient(tf.gather(codebookOf(p), ids)) as tf.Tensor2D;
+  train: (p, rows, { key }, config) => {
+    const { latents, detached, ids } = lookUp(p, rows, config, codePrice(p, config));
+    const codes = stopGradient(tf.gather(codesOf(p, config), ids)) as tf.Tensor2D; // [N, D]
     const loss = tf.mul(config.commitment, tf.mean(tf.squaredDifference(latents, codes))) as tf.Scalar;
     updateCodebook(p, { latents: detached, codes, ids }, key, config);
-    return { codes: straightThrough(latents, codes), ids: asColumn(ids), loss };
+    return { codes: outOfSpace(p, latents, codes, config), ids: asColumn(ids), loss };
   },
-  encode: (p, latents, config) => asColumn(nearestCode(latents, codebookOf(p), codePrice(p, config))),
-  decode: (p, ids) => tf.gather(codebookOf(p), fromColumn(ids)),
+  encode: (p, latents, config) => encodeLatents(p, latents, config, codePrice(p, config)),
+  decode: decodeIds,
 };

@@ -6,18 +6,26 @@ import { prefixed, scoped } from '../../src/nn/params.js';
 import type { Params, ParamSpecs } from '../../src/nn/params.js';
 import type { QuantizerFamily, TrainingMoment } from '../../src/nn/quantizer.js';
 import { emaVq } from './ema-vq.js';
+import { grouped } from './grouped.js';
+import { residual } from './residual.js';
+import { vq } from './vq.js';
 import { fsq } from './fsq.js';
 import { gumbel } from './gumbel.js';
 import { lfq } from './lfq.js';
 import { quantizerFamily, registerQuantizer } from './registry.js';
 import type { QuantizerConfig } from './registry.js';
+import { simVq } from './simvq.js';
 
 export { QuantizerConfigSchema, quantizerFamily, quantizerNames, registerQuantizer } from './registry.js';
 export type { QuantizerConfig } from './registry.js';
 
 registerQuantizer(emaVq);
+registerQuantizer(vq);
+registerQuantizer(grouped);
+registerQuantizer(residual);
 registerQuantizer(fsq);
 registerQuantizer(lfq);
+registerQuantizer(simVq);
 registerQuantizer(gumbel);
 
 /** A quantizer over the grids of a codec. Its parameters are those of the codec's that begin with `scope`. */

@@ -1,0 +1,62 @@
+// Grouped (multi-head) quantization: the channels of a latent are split, and each group has codes of its own. K codes a
+// group say as much as K^groups in one codebook (Jegou, Douze and Schmid, "Product quantization", TPAMI 2011).
+import { z } from 'zod';
+import { tf } from '../../src/engine/index.js';
+import { parseConfig } from '../../src/nn/config.js';
+import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { allSpecs, columns, InnerConfigsSchema, innerQuantizers, problemWithInner, totalDepth } from './inner.js';
+import type { InnerQuantizer } from './inner.js';
+
+export const GroupedConfigSchema = z
+  .strictObject({
+    name: z.literal('grouped').default('grouped'),
+    /** Groups of channels. */
+    groups: z.int().min(1).max(64).default(2),
+    /** The quantizer of every group, or a list of one each; all with equally many codes. Their widths add up. */
+    quantizer: InnerConfigsSchema,
+  })
+  .superRefine(({ quantizer, groups }, context) => {
+    const message = problemWithInner(quantizer, groups, 'group');
+    if (message) context.addIssue({ code: 'custom', path: ['quantizer'], message });
+  });
+
+export type GroupedConfig = z.infer<typeof GroupedConfigSchema>;
+
+const innerOf = ({ quantizer, groups }: GroupedConfig): InnerQuantizer[] => innerQuantizers(quantizer, groups);
+const widthsOf = (inner: readonly InnerQuantizer[]): number[] => inner.map(({ width }) => width);
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+
+/** The grouped quantizer as codecs know it. */
+export const grouped: QuantizerFamily<GroupedConfig> = {
+  name: 'grouped',
+  parseConfig: (json) => parseConfig('quantizer grouped', GroupedConfigSchema, json),
+  width: (config) => sum(widthsOf(innerOf(config))),
+  depth: (config) => totalDepth(innerOf(config)),
+  vocabSize: (config) => innerOf(config)[0]!.vocabSize,
+  trainable: (config) => allSpecs(innerOf(config).map((group) => group.trainable())),
+  state: (config) => allSpecs(innerOf(config).map((group) => group.state())),
+  initialize: (p, latents, key, config) => {
+    const inner = innerOf(config);
+    const parts = columns(latents, widthsOf(inner));
+    inner.forEach((group, i) => group.initialize(p, parts[i]!, key));
+  },
+  train: (p, latents, moment, config) => {
+    const inner = innerOf(config);
+    const widths = widthsOf(inner);
+    const parts = columns(latents, widths);
+    const batches = inner.map((group, i) => group.train(p, parts[i]!, moment));
+    // Means over the channels of each group make, by their shares, a mean over all channels.
+    const losses = batches.map(({ loss }, i) => tf.mul(loss, widths[i]! / sum(widths)));
+    return { codes: tf.concat2d(batches.map(({ codes }) => codes), 1), ids: tf.concat2d(batches.map(({ ids }) => ids), 1), loss: tf.addN(losses) as tf.Scalar };
+  },
+  encode: (p, latents, config) => {
+    const inner = innerOf(config);
+    const parts = columns(latents, widthsOf(inner));
+    return tf.concat2d(inner.map((group, i) => group.encode(p, parts[i]!)), 1);
+  },
+  decode: (p, ids, config) => {
+    const inner = innerOf(config);
+    const parts = columns(ids, inner.map(({ depth }) => depth));
+    return tf.concat2d(inner.map((group, i) => group.decode(p, parts[i]!)), 1);
+  },
+};

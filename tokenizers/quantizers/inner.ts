@@ -1,0 +1,92 @@
+// Quantizers within a quantizer: how grouped and residual ones hold theirs.
+import { z } from 'zod';
+import { tf } from '../../src/engine/index.js';
+import type { RandomKey } from '../../src/engine/index.js';
+import { prefixed, scoped } from '../../src/nn/params.js';
+import type { Params, ParamSpecs } from '../../src/nn/params.js';
+import type { QuantizedBatch, QuantizerFamily, TrainingMoment } from '../../src/nn/quantizer.js';
+import { QuantizerConfigSchema, quantizerFamily } from './registry.js';
+import type { QuantizerConfig } from './registry.js';
+
+/** Configs of the inner quantizers: one that all share, or one each. Parsed, always a list. */
+export const InnerConfigsSchema = z.preprocess((json) => (Array.isArray(json) ? json : [json]), z.array(QuantizerConfigSchema).min(1).max(64)).prefault({});
+
+/** A quantizer whose parameters are those of the outer one's that begin with a number. */
+export class InnerQuantizer {
+  private readonly family: QuantizerFamily;
+
+  constructor(
+    private readonly config: QuantizerConfig,
+    private readonly scope: string,
+  ) {
+    this.family = quantizerFamily(config.name);
+  }
+
+  get width(): number {
+    return this.family.width(this.config);
+  }
+
+  get depth(): number {
+    return this.family.depth(this.config);
+  }
+
+  get vocabSize(): number {
+    return this.family.vocabSize(this.config);
+  }
+
+  trainable(): ParamSpecs {
+    return prefixed(this.scope, this.family.trainable(this.config));
+  }
+
+  state(): ParamSpecs {
+    return prefixed(this.scope, this.family.state(this.config));
+  }
+
+  initialize(p: Params, latents: tf.Tensor2D, key: RandomKey): void {
+    this.family.initialize?.(scoped(this.scope, p), latents, key, this.config);
+  }
+
+  train(p: Params, latents: tf.Tensor2D, moment: TrainingMoment): QuantizedBatch {
+    return this.family.train(scoped(this.scope, p), latents, moment, this.config);
+  }
+
+  /** float32 [N, width] -> int32 [N, depth]. */
+  encode(p: Params, latents: tf.Tensor2D): tf.Tensor2D {
+    return this.family.encode(scoped(this.scope, p), latents, this.config);
+  }
+
+  /** int32 [N, depth] -> float32 [N, width]. */
+  decode(p: Params, ids: tf.Tensor2D): tf.Tensor2D {
+    return this.family.decode(scoped(this.scope, p), ids, this.config);
+  }
+}
+
+/** `count` inner quantizers from one config or as many, named '0', '1', ... */
+export const innerQuantizers = (configs: readonly QuantizerConfig[], count: number): InnerQuantizer[] =>
+  Array.from({ length: count }, (_, i) => new InnerQuantizer(configs[i] ?? configs[0]!, String(i)));
+
+/** Specs of all, in one record. */
+export const allSpecs = (specs: readonly ParamSpecs[]): ParamSpecs => Object.assign({}, ...specs) as ParamSpecs;
+
+/** Ids of one position, those of all inner quantizers side by side. */
+export const totalDepth = (inner: readonly InnerQuantizer[]): number => inner.reduce((sum, { depth }) => sum + depth, 0);
+
+/**
+ * What is wrong with a choice of inner quantizers, if anything.
+ *
+ * @param count how many there should be, each a `what`.
+ */
+export function problemWithInner(configs: readonly QuantizerConfig[], count: number, what: string): string | undefined {
+  if (configs.length !== 1 && configs.length !== count) return `expected one config for all or one for each of the ${count} ${what}s, received ${configs.length}`;
+  const sizes = new Set(innerQuantizers(configs, count).map(({ vocabSize }) => vocabSize));
+  return sizes.size > 1 ? `expected one number of codes for all ${what}s, received ${[...sizes].join(', ')}` : undefined;
+}
+
+/** Splits a matrix [N, sum of widths] by columns. */
+export function columns(matrix: tf.Tensor2D, widths: readonly number[]): tf.Tensor2D[] {
+  let end = 0;
+  return widths.map((width) => {
+    end += width;
+    return tf.slice2d(matrix, [0, end - width], [-1, width]);
+  });
+}

@@ -1,0 +1,83 @@
+// Residual quantization: each level codes what the levels before it left over (Zeghidour et al., "SoundStream",
+// arXiv:2107.03312). Dropping the last levels now and then makes the first ones a coarse code of their own.
+import { z } from 'zod';
+import { randomUniform, tf } from '../../src/engine/index.js';
+import { parseConfig } from '../../src/nn/config.js';
+import type { QuantizerFamily, TrainingMoment } from '../../src/nn/quantizer.js';
+import { allSpecs, columns, InnerConfigsSchema, innerQuantizers, problemWithInner, totalDepth } from './inner.js';
+import type { InnerQuantizer } from './inner.js';
+
+export const ResidualConfigSchema = z
+  .strictObject({
+    name: z.literal('residual').default('residual'),
+    /** Quantizers, one after another. */
+    levels: z.int().min(1).max(64).default(4),
+    /** The quantizer of every level, or a list of one each; all of one width and with equally many codes. */
+    quantizer: InnerConfigsSchema,
+    /** Chance in training that only a random number of levels reaches the decoder. The others learn all the same. */
+    dropout: z.number().min(0).max(1).default(0),
+    /** What drops levels together: the whole batch, or each position on its own. */
+    dropoutOf: z.enum(['batch', 'position']).default('batch'),
+  })
+  .superRefine(({ quantizer, levels }, context) => {
+    const widths = new Set(innerQuantizers(quantizer, quantizer.length).map(({ width }) => width));
+    const message = problemWithInner(quantizer, levels, 'level') ?? (widths.size > 1 ? `expected one width for all levels, received ${[...widths].join(', ')}` : undefined);
+    if (message) context.addIssue({ code: 'custom', path: ['quantizer'], message });
+  });
+
+export type ResidualConfig = z.infer<typeof ResidualConfigSchema>;
+
+const innerOf = ({ quantizer, levels }: ResidualConfig): InnerQuantizer[] => innerQuantizers(quantizer, levels);
+
+/** How many levels each row keeps: float32 [N, 1], or [1, 1] for all rows alike; nothing where all are kept. */
+function keptLevels({ key }: TrainingMoment, rows: number, { levels, dropout, dropoutOf }: ResidualConfig): tf.Tensor2D | undefined {
+  if (dropout === 0) return undefined;
+  const shape = [dropoutOf === 'batch' ? 1 : rows, 1];
+  const some = tf.add(tf.floor(tf.mul(randomUniform(key, shape, 'residual.levels'), levels)), 1);
+  const drops = tf.less(randomUniform(key, shape, 'residual.dropout'), dropout);
+  return tf.where(drops, some, levels) as tf.Tensor2D;
+}
+
+/** The residual quantizer as codecs know it. */
+export const residual: QuantizerFamily<ResidualConfig> = {
+  name: 'residual',
+  parseConfig: (json) => parseConfig('quantizer residual', ResidualConfigSchema, json),
+  width: (config) => innerOf(config)[0]!.width,
+  depth: (config) => totalDepth(innerOf(config)),
+  vocabSize: (config) => innerOf(config)[0]!.vocabSize,
+  trainable: (config) => allSpecs(innerOf(config).map((level) => level.trainable())),
+  state: (config) => allSpecs(innerOf(config).map((level) => level.state())),
+  initialize: (p, latents, key, config) => {
+    let rest = latents;
+    for (const level of innerOf(config)) {
+      level.initialize(p, rest, key);
+      rest = tf.sub(rest, level.decode(p, level.encode(p, rest)));
+    }
+  },
+  train: (p, latents, moment, config) => {
+    const kept = keptLevels(moment, latents.shape[0], config);
+    let rest = latents;
+    const batches = innerOf(config).map((level, i) => {
+      const { codes, ids, loss } = level.train(p, rest, moment);
+      // The codes keep their gradient here, so that the decoder's reaches the latents once, not once a level.
+      rest = tf.sub(rest, codes);
+      const passed = kept && i > 0 ? tf.mul(codes, tf.cast(tf.greater(kept, i), 'float32')) : codes;
+      return { passed, ids, loss };
+    });
+    return { codes: tf.addN(batches.map(({ passed }) => passed)) as tf.Tensor2D, ids: tf.concat2d(batches.map(({ ids }) => ids), 1), loss: tf.addN(batches.map(({ loss }) => loss)) as tf.Scalar };
+  },
+  encode: (p, latents, config) => {
+    let rest = latents;
+    const ids = innerOf(config).map((level) => {
+      const own = level.encode(p, rest);
+      rest = tf.sub(rest, level.decode(p, own));
+      return own;
+    });
+    return tf.concat2d(ids, 1);
+  },
+  decode: (p, ids, config) => {
+    const inner = innerOf(config);
+    const parts = columns(ids, inner.map(({ depth }) => depth));
+    return tf.addN(inner.map((level, i) => level.decode(p, parts[i]!))) as tf.Tensor2D;
+  },
+};
