@@ -1,13 +1,15 @@
 import { Command } from 'commander';
+import type { CodeSpread } from '../metrics/codebook.js';
 import { formatNumber } from '../report/format.js';
-import { addDataOptions, jsonOption, splitOption } from './options.js';
-import type { DataFlags } from './options.js';
-import { expectExisting, expectModel } from './paths.js';
+import type { CodecEvaluation } from '../sdk/evaluate.js';
+import { addDataOptions, addFeatureOptions, jsonOption, splitOption } from './options.js';
+import type { DataFlags, FeatureFlags } from './options.js';
+import { expectExisting, expectFile, expectModel } from './paths.js';
 import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
 import { Skips } from './skips.js';
 
-interface Flags extends DataFlags {
+interface Flags extends DataFlags, FeatureFlags {
   codec: string;
   data: string;
   split: 'train' | 'test' | 'all';
@@ -15,16 +17,18 @@ interface Flags extends DataFlags {
 }
 
 const EXAMPLE = `
-Example:
-  tesserae eval codec --codec runs/codec --data photos/ --json`;
+Examples:
+  tesserae eval codec --codec runs/codec --data photos/ --json
+  tesserae eval codec --codec runs/codec --data photos/ --features inception.onnx --feature-scaling signed`;
 
 export function evalCodecCommand(session: Session): Command {
   const command = new Command('codec')
-    .description('reconstruct a split: error and codebook use')
+    .description('reconstruct a split: error, rate and codebook use')
     .requiredOption('--codec <DIR>', 'model directory of the codec')
     .requiredOption('--data <PATH>', 'folder of pictures, .tar, or MNIST-style IDX')
     .addOption(splitOption(['train', 'test', 'all'], 'test'))
     .option('--skip-bad', 'leave out pictures that do not decode, and exit 7');
+  addFeatureOptions(command);
   return addDataOptions(command)
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
@@ -34,6 +38,7 @@ export function evalCodecCommand(session: Session): Command {
 async function evalCodec(session: Session, flags: Flags): Promise<void> {
   expectModel('--codec', flags.codec);
   expectExisting('--data', flags.data);
+  if (flags.features !== undefined) expectFile('--features', flags.features);
   await session.startEngine();
   const { evaluateCodecOn } = await import('../sdk/evaluate.js');
   const skips = new Skips(session);
@@ -41,14 +46,38 @@ async function evalCodec(session: Session, flags: Flags): Promise<void> {
   const { skipBad, ...options } = flags;
   const { counts: _counts, examples: _examples, ...evaluation } = await evaluateCodecOn({ ...options, signal: session.signal, onProgress, onBad: skipBad ? skips.add : undefined });
   finish();
-  const { samples, nmse, psnr, ssim, bitsPerPixel, empiricalBitsPerPixel, maps } = evaluation;
-  session.result(evaluation, [
-    `samples          ${samples} of split ${flags.split}`,
+  session.result(evaluation, [`samples          ${evaluation.samples} of split ${flags.split}`, ...qualityLines(evaluation), ...codeLines(evaluation)]);
+  if (evaluation.features) noteFewPictures(session, evaluation.samples, evaluation.features.dimension);
+  skips.conclude();
+}
+
+function qualityLines({ nmse, psnr, ssim, measures, rfid, features }: Omit<CodecEvaluation, 'counts' | 'examples'>): string[] {
+  return [
     `NMSE             ${formatNumber(nmse)}`,
     `PSNR             ${formatNumber(psnr)} dB`,
     `SSIM             ${formatNumber(ssim)}`,
-    `bits a pixel     ${formatNumber(bitsPerPixel)}, by the codes' frequencies ${formatNumber(empiricalBitsPerPixel)}`,
-    ...maps.map((map) => `${map.name.padEnd(16)} ${map.used} of ${map.vocabSize} codes in use, entropy ${formatNumber(map.entropyRatio)} of the most, perplexity ${formatNumber(map.perplexity)}`),
-  ]);
-  skips.conclude();
+    ...Object.entries(measures).map(([name, value]) => `${name.padEnd(16)} ${formatNumber(value)}`),
+    ...(features ? [`rFID             ${formatNumber(rfid!)}, of ${features.dimension} features "${features.output}" of ${features.network}`] : []),
+  ];
+}
+
+function codeLines({ bitsPerPixel, empiricalBitsPerPixel, maps }: Omit<CodecEvaluation, 'counts' | 'examples'>): string[] {
+  if (bitsPerPixel === undefined) return ['codes            none: the latents are continuous'];
+  return [
+    `bits a pixel     ${formatNumber(bitsPerPixel)}, by the codes' frequencies ${formatNumber(empiricalBitsPerPixel!)}`,
+    ...maps.flatMap((map) => [
+      `${map.name.padEnd(16)} ${spreadText(map, map.vocabSize * (map.depths?.length ?? 1))}`,
+      ...(map.depths ?? []).map((depth, i) => `${`  depth ${i + 1}`.padEnd(16)} ${spreadText(depth, map.vocabSize)}`),
+    ]),
+  ];
+}
+
+function spreadText({ used, entropy, entropyRatio, perplexity }: CodeSpread, codes: number): string {
+  return `${used} of ${codes} codes in use, entropy ${formatNumber(entropy / Math.LN2)} bits, ${formatNumber(entropyRatio)} of the most, perplexity ${formatNumber(perplexity)}`;
+}
+
+/** With fewer pictures than features the estimate is far too high, and falls with every picture more. */
+export function noteFewPictures(session: Session, samples: number, dimension: number): void {
+  if (samples > dimension) return;
+  session.note(`rFID of ${samples} pictures in ${dimension} features is biased upwards: compare it only with others of as many pictures.`);
 }

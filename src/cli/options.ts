@@ -2,6 +2,8 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
+import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../nn/feature-scaling.js';
+import type { FeatureScaling } from '../nn/feature-scaling.js';
 
 interface Range {
   /** Least value; `above` is the same without the value itself. */
@@ -68,6 +70,20 @@ export function addDataOptions(command: Command): Command {
 function captionTemplate(text: string): string {
   if (!text.includes('{label}')) throw new UsageError('E_OPTION', `--caption-template: expected a sentence with {label}, received "${text}".`);
   return text;
+}
+
+/** A feature network to measure in. */
+export interface FeatureFlags {
+  features?: string;
+  featureScaling?: FeatureScaling;
+  featureOutput?: string;
+}
+
+export function addFeatureOptions(command: Command): Command {
+  return command
+    .option('--features <FILE>', 'an ONNX network [B, 3, H, W] -> features: adds rFID, the distance of reconstructions in them')
+    .addOption(new Option('--feature-scaling <NAME>', 'the pixels it was trained on').choices(FEATURE_SCALINGS).default(DEFAULT_SCALING))
+    .option('--feature-output <NAME>', 'its output that is taken (default: the first)');
 }
 
 export interface OutputFlags {

@@ -30,7 +30,17 @@ export interface SessionOptions {
   profilePrefix?: string;
 }
 
+/** What a model takes or gives. Open extents have names. */
+export interface Port {
+  name: string;
+  /** As ONNX Runtime names it: `float32`, `int64`, ... */
+  dtype: string;
+  shape: readonly (number | string)[];
+}
+
 export interface Session {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
   run(feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor | null>): Promise<Record<string, OrtTensor>>;
   /** Stops profiling, where it was asked for: the trace file is complete afterwards. */
   endProfiling(): void;
@@ -100,6 +110,8 @@ function runtimeOf(kind: Runtime['kind'], module: Ort & { default?: Ort }): Runt
         extra: { session: { set_denormal_as_zero: '1' } },
       });
       return {
+        inputs: session.inputMetadata.flatMap(portOf),
+        outputs: session.outputMetadata.flatMap(portOf),
         // The WebAssembly build takes outputs made beforehand and leaves them as they were.
         run: (feeds, fetches) => session.run(feeds, kind === 'native' ? fetches : Object.keys(fetches)) as Promise<Record<string, OrtTensor>>,
         endProfiling: () => (session as unknown as { endProfiling(): void }).endProfiling(),
@@ -107,4 +119,9 @@ function runtimeOf(kind: Runtime['kind'], module: Ort & { default?: Ort }): Runt
       };
     },
   };
+}
+
+/** Sequences and maps, which no model here has, are left out. */
+function portOf(metadata: InferenceSession.ValueMetadata): Port[] {
+  return metadata.isTensor ? [{ name: metadata.name, dtype: metadata.type, shape: metadata.shape }] : [];
 }

@@ -4,6 +4,7 @@ import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
 import { CorruptError, UsageError } from '../errors.js';
 import type { Dataset, TokenMapSpec } from '../interfaces/index.js';
+import type { FeatureScaling } from '../nn/feature-scaling.js';
 import { disposeParams, importParams } from '../nn/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
@@ -11,30 +12,71 @@ import { uniformMaps } from '../shards/uniform.js';
 import { ConditionSource } from '../train/conditions.js';
 import { evaluateCodec, evaluatePrior } from '../train/evaluate.js';
 import type { CodecEvaluation, EvaluationOptions, PriorEvaluation, Splits } from '../train/evaluate.js';
+import { FeatureExtractor } from '../train/features.js';
 import { loadCodecFiles, storedTokenizer } from './models.js';
 
 export type { CodecEvaluation, PriorEvaluation };
 
-export interface EvaluateCodecOptions extends EvaluationOptions, Omit<DatasetOptions, 'limit'> {
+/** A feature network for {@link CodecEvaluation.rfid}. */
+export interface FeatureNetworkOptions {
+  /** An ONNX file of one input, float32 [B, 3, H, W], whatever of it is fixed; pictures are resized to a fixed H and W. */
+  features?: string;
+  /** The pixels it was trained on: [-1, 1], [0, 1], [0, 255], or [0, 1] normalized by ImageNet's colors. Default `imagenet`. */
+  featureScaling?: FeatureScaling;
+  /** Its output, [B, D] or [B, D, h, w]; the latter is averaged over space. Default the first. */
+  featureOutput?: string;
+}
+
+export interface EvaluateCodecOptions extends EvaluationOptions, Omit<DatasetOptions, 'limit'>, FeatureNetworkOptions {
   codec: string;
   data: string | Dataset;
   /** Default `test`. */
   split?: Splits;
 }
 
-/** Error and codebook use of a codec over a split. @throws {UsageError}, {InputError}, {CorruptError}. */
+/**
+ * Error and codebook use of a codec over a split; with a feature network, the Frechet distance of reconstructions too.
+ *
+ * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND, E_FEATURES. @throws {InputError} for data or a network that
+ *   cannot be used. @throws {CorruptError} for damaged files.
+ */
 export async function evaluateCodecOn(options: EvaluateCodecOptions): Promise<CodecEvaluation> {
   const { card, tensors } = loadCodecFiles(options.codec);
   const family = codecFamily(card.name);
   const config = family.parseConfig(card.config);
-  const { limit: _limit, ...datasetOptions } = options;
-  const dataset = typeof options.data === 'string' ? await openDataset(options.data, datasetOptions) : options.data;
-  const params = importParams(options.codec, { ...family.trainable(config), ...family.state(config) }, tensors);
+  return withFeatures(options, (features) =>
+    withDataset(options.data, options, async (dataset) => {
+      const params = importParams(options.codec, { ...family.trainable(config), ...family.state(config) }, tensors);
+      try {
+        return await evaluateCodec(family, config, params, dataset, options.split ?? 'test', { ...evaluationOf(options), features });
+      } finally {
+        disposeParams(params);
+      }
+    }),
+  );
+}
+
+/** What concerns the evaluation alone. */
+export const evaluationOf = ({ limit, signal, onProgress, onBad, cache }: EvaluationOptions): EvaluationOptions => ({ limit, signal, onProgress, onBad, cache });
+
+/** Opens the network there is, for as long as the work takes. */
+export async function withFeatures<T>({ features, featureScaling, featureOutput }: FeatureNetworkOptions, work: (features: FeatureExtractor | undefined) => Promise<T>): Promise<T> {
+  const extractor = features === undefined ? undefined : await FeatureExtractor.open(features, { scaling: featureScaling, output: featureOutput });
   try {
-    return await evaluateCodec(family, config, params, dataset, options.split ?? 'test', options);
+    return await work(extractor);
   } finally {
-    disposeParams(params);
-    if (typeof options.data === 'string') await dataset.close();
+    await extractor?.dispose();
+  }
+}
+
+/** Opens a dataset by its path, for as long as the work takes; one that is open stays so. */
+export async function withDataset<T>(data: string | Dataset, { classes, captionTemplate, holdout }: Omit<DatasetOptions, 'limit'>, work: (dataset: Dataset) => Promise<T>): Promise<T> {
+  if (typeof data !== 'string') return work(data);
+  const dataset = await openDataset(data, { classes, captionTemplate, holdout });
+  try {
+    return await work(dataset);
+  } finally {
+    await dataset.close();
   }
 }
 

@@ -18,7 +18,7 @@ import { cosineSchedule } from '../nn/schedule.js';
 import { Adversary } from './adversary.js';
 import { adamWConfig } from './config.js';
 import type { CodecTraining } from './config.js';
-import { evaluateCodec } from './evaluate.js';
+import { evaluateCodec, loggedFigures } from './evaluate.js';
 import type { CodecEvaluation } from './evaluate.js';
 import { runLoop, scalar } from './loop.js';
 import type { LoopOptions, Measured, Trainee } from './loop.js';
@@ -123,8 +123,7 @@ class CodecTrainee<C> implements Trainee {
     const { family, config, dataset, training, onBad, signal } = this.run;
     const extent = final ? { signal } : { limit: training.evalSamples };
     this.evaluation = await evaluateCodec(family, config, this.params, dataset, 'test', { ...extent, onBad, cache: this.cache });
-    const { nmse, psnr, ssim, maps } = this.evaluation;
-    return { nmse, psnr, ssim, usage: maps[0]!.usage, perplexity: maps[0]!.perplexity };
+    return loggedFigures(this.evaluation);
   }
 
   content(): { model: NamedTensors; optimizer: NamedTensors; state: Record<string, unknown> } {

@@ -5,7 +5,7 @@ import { formatJson, writeFileAtomic } from '../files.js';
 import type { Image } from '../interfaces/index.js';
 import { encodePng, fromFloat32 } from '../media/image.js';
 import { imageGrid } from '../media/grid.js';
-import { histogram } from '../report/histogram.js';
+import { codebookHistograms, codebookTable, codesOf } from '../report/codebook.js';
 import { chartFigure, htmlReport, imageFigure, preformatted } from '../report/html.js';
 import type { Cell, Fragment } from '../report/html.js';
 import { lineChart } from '../report/line-chart.js';
@@ -24,9 +24,10 @@ export async function writeCodecReport(path: string, card: ModelCard, metricsPat
     ['NMSE', metrics.nmse],
     ['PSNR, dB', metrics.psnr],
     ['SSIM', metrics.ssim],
-    ['bits a pixel', metrics.bitsPerPixel],
+    ...(metrics.bitsPerPixel === undefined ? [] : ([['bits a pixel', metrics.bitsPerPixel], ['bits a pixel by entropy', metrics.empiricalBitsPerPixel!]] as [string, Cell][])),
+    ...Object.entries(metrics.measures),
     ...metrics.maps.flatMap((map): [string, Cell][] => [
-      [`${map.name}: codes in use`, `${map.used} of ${map.vocabSize}`],
+      [`${map.name}: codes in use`, `${map.used} of ${codesOf(map)}`],
       [`${map.name}: entropy / log K`, map.entropyRatio],
     ]),
   ];
@@ -38,8 +39,8 @@ export async function writeCodecReport(path: string, card: ModelCard, metricsPat
     summary,
     sections: [
       { title: 'Reconstructions', intro: 'Held-out pictures, each above what the codec makes of it.', body: [imageFigure(sheet)] },
-      { title: 'Training', body: curves(records, ['loss', 'nmse']) },
-      { title: 'Codebook', intro: 'How often each code occurs over the held-out split.', body: counts.map((count, i) => chartFigure(histogram(count, { title: metrics.maps[i]!.name }))) },
+      { title: 'Training', body: curves(records, ['loss', 'nmse', ...Object.keys(metrics.measures)]) },
+      ...(counts.length > 0 ? [{ title: 'Codebook', intro: 'How often each code occurs over the held-out split.', body: [codebookTable([{ maps: metrics.maps }]), ...curves(records, usageNames(records), false), ...codebookHistograms(metrics.maps, counts)] }] : []),
       settings(card),
     ],
   });
@@ -73,7 +74,7 @@ export async function writePriorReport(out: string, card: ModelCard, samples: { 
 const settings = (card: ModelCard) => ({ title: 'Settings', body: [preformatted(formatJson({ config: card.config, training: card.training }))] });
 
 /** One chart for each name, training and held-out values together. */
-function curves(records: readonly MetricsRecord[], names: readonly string[]): Fragment[] {
+function curves(records: readonly MetricsRecord[], names: readonly string[], log = true): Fragment[] {
   return names.flatMap((name) => {
     const series = [false, true].map((heldOut) => ({
       name: heldOut ? 'held out' : 'training',
@@ -83,9 +84,12 @@ function curves(records: readonly MetricsRecord[], names: readonly string[]): Fr
         .map((record) => ({ x: record.step, y: record[name] as number })),
     }));
     const drawn = series.filter(({ points }) => points.length > 0);
-    return drawn.length > 0 ? [chartFigure(lineChart(drawn, { title: name, xLabel: 'step', yLabel: name, log: true }))] : [];
+    return drawn.length > 0 ? [chartFigure(lineChart(drawn, { title: name, xLabel: 'step', yLabel: name, log }))] : [];
   });
 }
+
+/** `usage`, or that of each map by its name. */
+const usageNames = (records: readonly MetricsRecord[]): string[] => [...new Set(records.flatMap((record) => Object.keys(record)))].filter((name) => /(^|\.)usage$/.test(name));
 
 /** Two rows a strip: originals above, reconstructions below. */
 function reconstructionSheet({ shape, originals, reconstructions }: CodecEvaluation['examples']): Image {

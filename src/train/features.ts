@@ -1,0 +1,164 @@
+// Features of pictures by a network of others, an ONNX file, and the Frechet distance they give.
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import { openForeignModel } from '../engine/model.js';
+import type { ForeignModel, Port } from '../engine/model.js';
+import { InputError, UsageError, messageOf } from '../errors.js';
+import { readFile } from '../files.js';
+import type { Image } from '../interfaces/index.js';
+import { fromFloat32, resizeImage, withChannels } from '../media/image.js';
+import { FeatureMeter, frechetDistance } from '../metrics/frechet.js';
+import { DEFAULT_SCALING, pixelScale } from '../nn/feature-scaling.js';
+import type { FeatureScaling, PixelScale } from '../nn/feature-scaling.js';
+
+export interface FeatureOptions {
+  /** The pixels the network was trained on. Default `imagenet`. */
+  scaling?: FeatureScaling;
+  /** The output that is taken. Default the first. */
+  output?: string;
+}
+
+/** Which features a distance was measured in: distances of other features are other numbers. */
+export interface FeatureSource {
+  /** Name of the file. */
+  network: string;
+  /** sha256 of the file, hex. */
+  sha256: string;
+  output: string;
+  scaling: FeatureScaling;
+}
+
+/** Pictures run together through a network that takes any number. */
+const ROWS = 16;
+
+/** A network from pictures, [B, 3, H, W], to features, [B, D] or maps [B, D, h, w], which are averaged over their places. */
+export class FeatureExtractor {
+  private constructor(
+    readonly source: FeatureSource,
+    private readonly path: string,
+    private readonly model: ForeignModel,
+    private readonly pixels: PixelScale,
+  ) {}
+
+  /**
+   * @throws {UsageError} E_NOT_FOUND; E_FEATURES for an unknown scaling or output, or a network that does not take pictures.
+   * @throws {InputError} E_FEATURES_FILE for a file that is no ONNX network.
+   */
+  static async open(path: string, options: FeatureOptions = {}): Promise<FeatureExtractor> {
+    const { scaling = DEFAULT_SCALING } = options;
+    const pixels = pixelScale(scaling);
+    const bytes = readFile(path);
+    const model = await openForeignModel(bytes).catch((error: unknown) => {
+      throw new InputError('E_FEATURES_FILE', `${path}: expected an ONNX network, weights inside, found what ONNX Runtime refuses (${firstLine(error)}).`, { cause: error });
+    });
+    try {
+      const output = checkedOutput(path, model, options.output);
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      return new FeatureExtractor({ network: basename(path), sha256, output, scaling }, path, model, pixels);
+    } catch (error) {
+      await model.release();
+      throw error;
+    }
+  }
+
+  /**
+   * @param images of one size; brought to the network's own where it has one.
+   * @returns one vector a picture.
+   * @throws {UsageError} E_FEATURES when the network does not run on such pictures or gives no features.
+   */
+  async features(images: readonly Image[]): Promise<Float32Array[]> {
+    const [batch, , height, width] = this.model.inputs[0]!.shape;
+    const rows = fixed(batch) ?? ROWS;
+    const vectors: Float32Array[] = [];
+    for (let first = 0; first < images.length; first += rows) {
+      const group = images.slice(first, first + rows);
+      const size = { height: fixed(height) ?? group[0]!.height, width: fixed(width) ?? group[0]!.width };
+      const fitted = await Promise.all(group.map((image) => resizeImage(image, { ...size, resize: 'fill', kernel: 'cubic' })));
+      // A network of a fixed batch is filled up with the last picture, whose repeats are not counted.
+      const filled = Array.from({ length: fixed(batch) ?? group.length }, (_, i) => fitted[Math.min(i, fitted.length - 1)]!);
+      vectors.push(...(await this.run(filled, size)).slice(0, group.length));
+    }
+    return vectors;
+  }
+
+  async dispose(): Promise<void> {
+    await this.model.release();
+  }
+
+  private async run(images: readonly Image[], { height, width }: { height: number; width: number }): Promise<Float32Array[]> {
+    const shape = [images.length, 3, height, width];
+    const { data, shape: given } = await this.model.run(planes(images, this.pixels), shape, this.source.output).catch((error: unknown) => {
+      throw new UsageError('E_FEATURES', `${this.path}: expected to run on pictures [${shape.join(', ')}], refused by ONNX Runtime (${firstLine(error)}).`, { cause: error });
+    });
+    const [rows, dimension = 0, ...places] = given;
+    if (!(data instanceof Float32Array) || rows !== images.length || dimension === 0 || (places.length !== 0 && places.length !== 2)) {
+      throw new UsageError('E_FEATURES', `${this.path}: expected float32 features [${images.length}, D] or [${images.length}, D, h, w] from "${this.source.output}", received [${given.join(', ')}]. Name another output.`);
+    }
+    const size = data.length / rows;
+    return images.map((_, i) => meanOverPlaces(data.subarray(i * size, (i + 1) * size), dimension));
+  }
+}
+
+/** The Frechet distance of the features of originals and reconstructions. */
+export class FrechetMeter {
+  private meters: { originals: FeatureMeter; reconstructions: FeatureMeter } | undefined;
+
+  constructor(private readonly network: FeatureExtractor) {}
+
+  /**
+   * Pictures are seen as they would be stored: limited to [-1, 1], in 256 levels.
+   *
+   * @param originals float32 [B, H, W, C] in [-1, 1]; `reconstructions` likewise, of any range.
+   */
+  async add(originals: Float32Array, reconstructions: Float32Array, shape: readonly [number, number, number, number]): Promise<void> {
+    if (shape[0] === 0) return;
+    const [before, after] = [await this.network.features(fromFloat32(originals, shape)), await this.network.features(fromFloat32(reconstructions, shape))];
+    const dimension = before[0]!.length;
+    this.meters ??= { originals: new FeatureMeter(dimension), reconstructions: new FeatureMeter(dimension) };
+    for (const vector of before) this.meters.originals.add(vector);
+    for (const vector of after) this.meters.reconstructions.add(vector);
+  }
+
+  /** @throws {UsageError} E_METRIC_EMPTY before the second picture. */
+  result(): { rfid: number; features: FeatureSource & { dimension: number } } {
+    const { originals, reconstructions } = this.meters ?? { originals: new FeatureMeter(0), reconstructions: new FeatureMeter(0) };
+    return { rfid: frechetDistance(originals.result(), reconstructions.result()), features: { ...this.network.source, dimension: originals.dimension } };
+  }
+}
+
+/** @returns the name of the output taken. */
+function checkedOutput(path: string, { inputs, outputs }: ForeignModel, wanted: string | undefined): string {
+  const [input] = inputs;
+  const takesPictures = inputs.length === 1 && input!.dtype === 'float32' && input!.shape.length === 4 && (fixed(input!.shape[1]) ?? 3) === 3;
+  if (!takesPictures) throw new UsageError('E_FEATURES', `${path}: expected one input, float32 [B, 3, H, W], found ${inputs.map(portText).join(' and ') || 'none'}. Export the network so.`);
+  const output = wanted === undefined ? outputs[0]?.name : outputs.find(({ name }) => name === wanted)?.name;
+  if (output === undefined) throw new UsageError('E_FEATURES', `${path}: expected an output "${wanted ?? ''}", found ${outputs.map(({ name }) => `"${name}"`).join(', ') || 'none'}.`);
+  return output;
+}
+
+const portText = ({ name, dtype, shape }: Port): string => `"${name}" ${dtype} [${shape.join(', ')}]`;
+
+/** An extent that is not open. */
+const fixed = (extent: number | string | undefined): number | undefined => (typeof extent === 'number' && extent > 0 ? extent : undefined);
+
+/** float32 [B, 3, H, W], scaled; gray is repeated. */
+function planes(images: readonly Image[], { scale, shift }: PixelScale): Float32Array {
+  const area = images[0]!.width * images[0]!.height;
+  const data = new Float32Array(images.length * 3 * area);
+  images.forEach((image, i) => {
+    const { pixels } = withChannels(image, 3);
+    for (let c = 0; c < 3; c++) {
+      const plane = data.subarray((i * 3 + c) * area, (i * 3 + c + 1) * area);
+      for (let at = 0; at < area; at++) plane[at] = (pixels[at * 3 + c]! / 127.5 - 1) * scale[c]! + shift[c]!;
+    }
+  });
+  return data;
+}
+
+/** float32 [D, places] -> [D]. */
+function meanOverPlaces(values: Float32Array, dimension: number): Float32Array {
+  const places = values.length / dimension;
+  return Float32Array.from({ length: dimension }, (_, i) => values.subarray(i * places, (i + 1) * places).reduce((sum, value) => sum + value, 0) / places);
+}
+
+const firstLine = (error: unknown): string => messageOf(error).split('\n')[0]!;
