@@ -3,6 +3,7 @@ import { gpt } from '../priors/gpt-model.js';
 import { dVae } from '../tokenizers/dvae.js';
 import { vae } from '../tokenizers/vae.js';
 import { vqVae } from '../tokenizers/vqvae.js';
+import { vqVae2 } from '../tokenizers/vqvae2.js';
 import { UsageError } from './errors.js';
 import type { CodecFamily, PriorFamily } from './nn/family.js';
 
@@ -41,6 +42,7 @@ function find<T>(families: Map<string, T>, kind: string, name: string): T {
 }
 
 registerCodec(vqVae);
+registerCodec(vqVae2);
 registerCodec(dVae);
 registerCodec(vae);
 registerPrior(gpt);

@@ -1,0 +1,95 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { describe, expect, it } from 'vitest';
+import { shapeSet } from '../../fixtures/shapes.js';
+import { exportModel, loadCodec, memoryDataset, tokenize, trainCodec, trainPrior } from '../../src/index.js';
+import type { Image } from '../../src/index.js';
+import { toFloat32 } from '../../src/media/image.js';
+import { createParams, disposeParams } from '../../src/nn/params.js';
+import { codecFamily } from '../../src/registry.js';
+import { ShardReader } from '../../src/shards/reader.js';
+import { tf } from '../../src/engine/index.js';
+import { tokenizerConformance } from '../conformance/tokenizer.js';
+import { maxDifference, TINY_CODEC, temporaryDirectory } from '../support/tiny.js';
+
+const family = codecFamily('vqvae2');
+
+tokenizerConformance('vqvae2', TINY_CODEC);
+
+describe('the VQ-VAE-2 config', () => {
+  const parse = (json: Record<string, unknown>): unknown => family.parseConfig({ ...TINY_CODEC, ...json });
+
+  it('gives a coarse map and one twice as fine', () => {
+    expect(family.maps(parse({ height: 128, width: 64, downsample: 4 }))).toMatchObject([{ name: 'top', shape: [16, 8] }, { name: 'bottom', shape: [32, 16] }]);
+  });
+
+  it('uses one quantizer for both levels, or one for each', () => {
+    expect(family.maps(parse({ quantizer: { codebookSize: 32 } })).map((map) => map.vocabSize)).toEqual([32, 32]);
+    expect(family.maps(parse({ topQuantizer: { codebookSize: 64 }, bottomQuantizer: { codebookSize: 8 } })).map((map) => map.vocabSize)).toEqual([64, 8]);
+  });
+
+  it('refuses sizes whose top map has no whole cells', () => {
+    expect(() => parse({ height: 6 })).toThrow(/E_CONFIG vqvae2: .*twice downsample/);
+  });
+
+  it('names a field of a level that it does not know', () => {
+    expect(() => parse({ topQuantizer: { codebokSize: 8 } })).toThrow(/E_CONFIG.*topQuantizer.*codebokSize/);
+  });
+});
+
+describe('the two maps', () => {
+  const config = family.parseConfig(TINY_CODEC);
+  const images = tf.randomUniform([3, 8, 8, 1], -1, 1, 'float32', 5) as tf.Tensor4D;
+
+  it('both change the picture; the bottom one is chosen in the light of the top one', () => {
+    const p = createParams({ ...family.trainable(config), ...family.state(config) }, 0);
+    const latents = family.latents!.encode(p, images, config) as tf.Tensor2D;
+    const [top, bottom] = [2 * 2 * 4, 4 * 4 * 4];
+    expect(latents.shape).toEqual([3, top + bottom]);
+    expect(maxDifference(family.latents!.decode(p, latents, config), family.reconstruct(p, images, config).images)).toBeLessThan(1e-6);
+    const [ofTop, ofBottom] = tf.split(latents, [top, bottom], -1) as [tf.Tensor2D, tf.Tensor2D];
+    for (const changed of [tf.concat([tf.mul(ofTop, -3), ofBottom], -1), tf.concat([ofTop, tf.mul(ofBottom, -3)], -1)]) {
+      expect(maxDifference(family.latents!.decode(p, changed, config), family.reconstruct(p, images, config).images)).toBeGreaterThan(1e-3);
+    }
+    // Another codebook of the top map moves the latents of the bottom one.
+    p['topQuantizer.codebook']!.assign(tf.mul(p['topQuantizer.codebook']!, -2));
+    const moved = tf.slice(family.latents!.encode(p, images, config) as tf.Tensor2D, [0, top], [3, bottom]);
+    expect(maxDifference(moved, ofBottom)).toBeGreaterThan(1e-3);
+    disposeParams(p);
+  });
+});
+
+describe('a trained VQ-VAE-2', () => {
+  it('tokenizes to shards of two maps, decodes them, and exports both', async () => {
+    const directory = temporaryDirectory();
+    const at = (...names: string[]): string => join(directory, ...names);
+    mkdirSync(at('codec'), { recursive: true });
+    const dataset = memoryDataset(shapeSet({ count: 24, seed: 1 }).train.map(({ image, caption }, i) => ({ key: `shape-${i}`, image, captions: [caption] })));
+    const config = { height: 16, width: 16, hidden: 8, residualLayers: 1, residualHidden: 4, quantizer: { codebookSize: 16, codeDim: 4 }, bottomQuantizer: { codebookSize: 300, codeDim: 4 } };
+    writeFileSync(at('preset.json'), JSON.stringify({ codec: 'vqvae2', config, training: { steps: 4, batchSize: 8, evalEvery: 100, checkpointEvery: 100 } }));
+    await trainCodec({ data: dataset, out: at('codec'), config: at('preset.json') });
+    await tokenize({ data: dataset, codec: at('codec'), out: at('tokens'), workers: 0 });
+
+    const shards = await ShardReader.open(at('tokens'));
+    const { tokens, key } = shards.readBatch('train', [0])[0]!;
+    await shards.close();
+    expect(tokens.maps.map(({ name, shape, vocabSize }) => ({ name, shape, vocabSize }))).toEqual([{ name: 'top', shape: [2, 2], vocabSize: 16 }, { name: 'bottom', shape: [4, 4], vocabSize: 300 }]);
+    const codec = await loadCodec(at('codec'));
+    const original = shapeSet({ count: 24, seed: 1 }).train[Number(key.split('-')[1])]!.image as Image;
+    expect((await codec.encode(original)).maps).toEqual(tokens.maps);
+    expect(await codec.decode(tokens)).toMatchObject({ width: 16, height: 16, channels: 3 });
+
+    await exportModel({ model: at('codec'), out: at('onnx') });
+    const session = await InferenceSession.create(at('onnx', 'encoder.onnx'));
+    const small: Image = (await codec.decode(tokens)) as Image;
+    const exported = await session.run({ images: new Tensor('float32', toFloat32([small]), [1, 16, 16, 3]) });
+    expect(exported.top!.dims).toEqual([1, 2, 2]);
+    expect([...(exported.bottom!.data as Int32Array)]).toEqual([...(await codec.encode(small)).maps[1]!.ids]);
+    const decoder = await InferenceSession.create(at('onnx', 'decoder.onnx'));
+    expect((await decoder.run({ top: exported.top!, bottom: exported.bottom! })).images!.dims).toEqual([1, 16, 16, 3]);
+    codec.dispose();
+
+    await expect(trainPrior({ tokens: at('tokens'), out: at('prior') })).rejects.toThrow(/E_PRIOR_MAPS/);
+  }, 60_000);
+});
