@@ -1,0 +1,100 @@
+// ONNX networks as TF.js functions: what ONNX Runtime only runs can be differentiated and compiled along with the rest.
+import { CorruptError, EngineError, TesseraeError, messageOf } from '../errors.js';
+import { OPERATORS, Site, constantTensor, filterForm } from './onnx-ops.js';
+import type { Form, Operand } from './onnx-ops.js';
+import { isStandard, readOnnx } from './onnx-reader.js';
+import type { OnnxModel, OnnxNode, OnnxTensor } from './onnx-reader.js';
+import { tf } from './tf.js';
+
+/** A network read from a file. Holds plain arrays, no tensors. */
+export interface ImportedNetwork {
+  /** Extents that the file leaves open are undefined. All inputs are float32. */
+  readonly inputs: readonly { readonly name: string; readonly shape: readonly (number | undefined)[] }[];
+  readonly outputs: readonly string[];
+  /**
+   * The network with its weights as constants of what is being traced: to be called there, once, in a scope that outlives the calls.
+   *
+   * @returns a function of one tensor for each input, with one result for each output, axes as in the file: [B, C, H, W].
+   */
+  prepare(): (...inputs: tf.Tensor[]) => tf.Tensor[];
+}
+
+/**
+ * Reads an ONNX model and rebuilds it in TF.js ops: convolutions, pooling, normalisation at inference, dense layers and
+ * what goes between them (see `OPERATORS`), in any version of the standard operators. Dropout does nothing.
+ *
+ * @param where the file's name, for errors.
+ * @throws {CorruptError} E_ONNX_FILE for bytes that are no model.
+ * @throws {EngineError} E_IMPORT_OP naming the operator and node that cannot be rebuilt, here or, where it depends on
+ *   shapes, when the network is called; E_IMPORT_TENSOR for weights that are not read.
+ */
+export function importOnnx(bytes: Uint8Array, where = 'model.onnx'): ImportedNetwork {
+  const model = readOnnx(bytes, where);
+  refuseUnknown(model, where);
+  return {
+    inputs: model.inputs,
+    outputs: model.outputs,
+    prepare: () => {
+      const tensors = tensorsOf(model);
+      const materialize = (constant: OnnxTensor, form: Form): tf.Tensor => tensors.get(constant)?.[form] ?? constantTensor(constant, form);
+      return (...inputs) => run(model, inputs, where, materialize);
+    },
+  };
+}
+
+/** Every operator is known, and every value is made before it is read. */
+function refuseUnknown(model: OnnxModel, where: string): void {
+  const made = new Set([...model.weights.keys(), ...model.inputs.map(({ name }) => name)]);
+  for (const { op, name, domain, inputs, outputs } of model.nodes) {
+    if (!isStandard(domain) || !Object.hasOwn(OPERATORS, op)) {
+      throw new EngineError('E_IMPORT_OP', `${where}, node "${name}": expected one of ${Object.keys(OPERATORS).join(', ')}, received ${domain ? `${domain}.` : ''}${op}. Export the part of the network before it.`);
+    }
+    refuseMissing(inputs.filter((input) => input !== ''), made, where, `node "${name}" (${op})`);
+    // Further outputs, as of Dropout in training, are not computed: who reads one is refused.
+    if (outputs[0]) made.add(outputs[0]);
+  }
+  refuseMissing(model.outputs, made, where, 'outputs');
+  if (model.outputs.length === 0) throw new CorruptError('E_ONNX_FILE', `${where}: expected outputs, found none.`);
+}
+
+function refuseMissing(names: readonly string[], made: ReadonlySet<string>, where: string, reader: string): void {
+  const missing = names.find((name) => !made.has(name));
+  if (missing !== undefined) throw new CorruptError('E_ONNX_FILE', `${where}, ${reader}: expected a value "${missing}" made before, found none.`);
+}
+
+/** Weights as the tensors they are read as. Equal constants of a trace are not found out to be so when they are large: each is made once. */
+function tensorsOf({ nodes, weights }: OnnxModel): Map<OnnxTensor, Partial<Record<Form, tf.Tensor>>> {
+  const tensors = new Map<OnnxTensor, Partial<Record<Form, tf.Tensor>>>();
+  for (const { op, inputs, attributes } of nodes) {
+    for (const [index, name] of inputs.entries()) {
+      const weight = weights.get(name);
+      if (weight?.dtype !== 'float32') continue;
+      const forms = tensors.get(weight) ?? {};
+      const form = op === 'Conv' && index === 1 ? filterForm(weight.shape, attributes['group']) : 'plain';
+      forms[form] ??= constantTensor(weight, form);
+      tensors.set(weight, forms);
+    }
+  }
+  return tensors;
+}
+
+function run(model: OnnxModel, inputs: readonly tf.Tensor[], where: string, materialize: (constant: OnnxTensor, form: Form) => tf.Tensor): tf.Tensor[] {
+  const values = new Map<string, Operand>(model.weights);
+  model.inputs.forEach(({ name }, i) => values.set(name, inputs[i]!));
+  for (const node of model.nodes) values.set(node.outputs[0]!, compute(node, values, model.opset, where, materialize));
+  return model.outputs.map((name) => {
+    const value = values.get(name)!;
+    return value instanceof tf.Tensor ? value : materialize(value, 'plain');
+  });
+}
+
+function compute(node: OnnxNode, values: ReadonlyMap<string, Operand>, opset: number, where: string, materialize: (constant: OnnxTensor, form: Form) => tf.Tensor): Operand {
+  const site = new Site(node, node.inputs.map((name) => (name === '' ? undefined : values.get(name))), opset, where, materialize);
+  try {
+    return OPERATORS[node.op]!(site);
+  } catch (error) {
+    if (error instanceof TesseraeError) throw error;
+    // TF.js refuses shapes with plain errors.
+    throw new EngineError('E_IMPORT_OP', `${where}, node "${node.name}" (${node.op}): ${messageOf(error)}`, { cause: error });
+  }
+}
