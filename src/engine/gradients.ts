@@ -373,7 +373,8 @@ function listed(kernelName: string, gradient: (dy: tf.Tensor, saved: tf.Tensor[]
 
 /** Kernels with lists of inputs or outputs. */
 function registerVariadic(): void {
-  listed('AddN', (dy, saved) => saved.map(() => dy));
+  // A tensor each: TF.js disposes of gradients it has added up.
+  listed('AddN', (dy, saved) => saved.map(() => tf.clone(dy)));
   listed('Einsum', (dy, saved, { equation }) => einsumGradient(dy, saved, equation as string));
   listed('Pack', (dy, _, { axis }) => tf.unstack(dy, axis as number));
   listed('Concat', (dy, saved, { axis }) => {

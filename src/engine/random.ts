@@ -20,6 +20,16 @@ export function randomKey(seed: number, step: number): RandomKey {
   return tf.tensor1d([seed, step], 'int32');
 }
 
+/** What the streams of a key made by {@link subKey} begin with. */
+const scopes = new WeakMap<tf.Tensor, string>();
+
+/** The same key with draws of its own: parts of a function that use the same stream names draw different numbers. */
+export function subKey(key: RandomKey, part: string): RandomKey {
+  const own = tf.clone(key);
+  scopes.set(own, `${scopes.get(key) ?? ''}${part}/`);
+  return own;
+}
+
 /** float32 uniforms in (0, 1) of the given shape. `stream` separates the draws of one function. */
 export function randomUniform(key: RandomKey, shape: number[], stream: string): tf.Tensor {
   return draw('uniform', key, shape, stream);
@@ -30,7 +40,8 @@ export function randomNormal(key: RandomKey, shape: number[], stream: string): t
   return draw('normal', key, shape, stream);
 }
 
-function draw(kind: RandomKind, key: RandomKey, shape: number[], stream: string): tf.Tensor {
+function draw(kind: RandomKind, key: RandomKey, shape: number[], name: string): tf.Tensor {
+  const stream = `${scopes.get(key) ?? ''}${name}`;
   const trace = currentTrace();
   if (!trace) {
     const [seed, step] = key.dataSync();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compile, randomKey, randomNormal, randomUniform, tf } from '../../src/engine/index.js';
+import { compile, randomKey, randomNormal, randomUniform, subKey, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
 
 const draws = (key: RandomKey): tf.Tensor[] => [randomUniform(key, [3, 5], 'a'), randomNormal(key, [7], 'b'), randomUniform(key, [3, 5], 'c')];
@@ -23,6 +23,13 @@ describe('random tensors', () => {
     expect(seen.size).toBe(8);
     expect(numbers(await f(randomKey(1, 1)))).toEqual(numbers(draws(randomKey(1, 1))));
     expect(f.traces).toBe(1);
+  });
+
+  it('differ between the parts of a function that draw from keys of their own, compiled as eager', async () => {
+    const parts = (key: RandomKey): tf.Tensor[] => [key, subKey(key, '0'), subKey(key, '1'), subKey(subKey(key, '1'), '0')].map((own) => randomUniform(own, [4], 'a'));
+    const compiled = numbers(await compile(parts)(randomKey(7, 3)));
+    expect(new Set(compiled.map((values) => values.join())).size).toBe(4);
+    expect(compiled).toEqual(numbers(parts(randomKey(7, 3))));
   });
 
   it('do not change under the feet of an earlier result', async () => {

@@ -1,6 +1,6 @@
 // Quantizers within a quantizer: how grouped and residual ones hold theirs.
 import { z } from 'zod';
-import { tf } from '../../src/engine/index.js';
+import { subKey, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
 import { prefixed, scoped } from '../../src/nn/params.js';
 import type { Params, ParamSpecs } from '../../src/nn/params.js';
@@ -43,11 +43,11 @@ export class InnerQuantizer {
   }
 
   initialize(p: Params, latents: tf.Tensor2D, key: RandomKey): void {
-    this.family.initialize?.(scoped(this.scope, p), latents, key, this.config);
+    this.family.initialize?.(scoped(this.scope, p), latents, subKey(key, this.scope), this.config);
   }
 
   train(p: Params, latents: tf.Tensor2D, moment: TrainingMoment): QuantizedBatch {
-    return this.family.train(scoped(this.scope, p), latents, moment, this.config);
+    return this.family.train(scoped(this.scope, p), latents, { ...moment, key: subKey(moment.key, this.scope) }, this.config);
   }
 
   /** float32 [N, width] -> int32 [N, depth]. */

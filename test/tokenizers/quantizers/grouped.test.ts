@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { randomKey, tf } from '../../../src/engine/index.js';
+import { randomKey, subKey, tf } from '../../../src/engine/index.js';
 import { createParams, scoped } from '../../../src/nn/params.js';
 import { emaVq } from '../../../tokenizers/quantizers/ema-vq.js';
 import { grouped, GroupedConfigSchema } from '../../../tokenizers/quantizers/grouped.js';
@@ -13,7 +13,7 @@ quantizerConformance(
   { bruteForce: (p, latents) => latents.map((row) => [0, 1, 2].map((g) => nearestIds(scoped(String(g), p), [row.slice(2 * g, 2 * g + 2)])[0]![0]!)) },
 );
 quantizerConformance({ name: 'grouped', groups: 2, quantizer: [EMA, { name: 'ema-vq', codebookSize: 12, codeDim: 3, width: 4, normalize: true }] });
-quantizerConformance({ name: 'grouped', groups: 2, quantizer: { name: 'grouped', groups: 2, quantizer: EMA } });
+quantizerConformance({ name: 'grouped', groups: 2, quantizer: { name: 'grouped', groups: 2, quantizer: { ...EMA, start: 'kmeans' } } });
 
 const CONFIG = GroupedConfigSchema.parse({ groups: 2, quantizer: EMA });
 const latents = tf.randomNormal([32, 4], 0, 1, 'float32', 5) as tf.Tensor2D;
@@ -25,7 +25,7 @@ describe('the grouped quantizer', () => {
     const twin = createParams(grouped.state(CONFIG), 0);
     const whole = grouped.train(p, latents, moment(), CONFIG);
     const inner = emaVq.parseConfig(EMA);
-    const parts = [0, 1].map((g) => emaVq.train(scoped(String(g), twin), tf.slice2d(latents, [0, 2 * g], [-1, 2]), moment(), inner));
+    const parts = [0, 1].map((g) => emaVq.train(scoped(String(g), twin), tf.slice2d(latents, [0, 2 * g], [-1, 2]), { ...moment(), key: subKey(moment().key, String(g)) }, inner));
     expect(whole.codes.arraySync()).toEqual(tf.concat2d(parts.map(({ codes }) => codes), 1).arraySync());
     expect(whole.ids.arraySync()).toEqual(tf.concat2d(parts.map(({ ids }) => ids), 1).arraySync());
     expect(whole.loss.dataSync()[0]).toBeCloseTo((parts[0]!.loss.dataSync()[0]! + parts[1]!.loss.dataSync()[0]!) / 2, 6);
