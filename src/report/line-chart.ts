@@ -1,5 +1,7 @@
 // Curves over training steps.
-import { INK, SERIES_COLORS, coordinate, drawing, element, label, rule, textWidth } from './svg.js';
+import { axes } from './axes.js';
+import type { Frame } from './axes.js';
+import { INK, SERIES_COLORS, coordinate, drawing, element, label, textWidth } from './svg.js';
 import type { SvgSize } from './svg.js';
 import { linearScale, logScale } from './scale.js';
 import type { Scale } from './scale.js';
@@ -22,14 +24,6 @@ export interface LineChartOptions extends Partial<SvgSize> {
   yLabel: string;
   /** Logarithmic y axis; points at or below 0 are left out. */
   log?: boolean;
-}
-
-/** The inside of the axes, in pixels. */
-interface Frame {
-  left: number;
-  right: number;
-  top: number;
-  bottom: number;
 }
 
 /**
@@ -81,18 +75,6 @@ function segments(points: readonly Point[], isDrawn: (point: Point) => boolean):
     else if (runs.at(-1)!.length > 0) runs.push([]);
   }
   return runs.filter((run) => run.length > 0);
-}
-
-function axes(x: Scale, y: Scale, frame: Frame): string[] {
-  const horizontal = y.ticks.flatMap(({ value, label: text }) => {
-    const at = frame.bottom - y.place(value) * (frame.bottom - frame.top);
-    return [rule(frame.left, at, frame.right, at, 'grid'), label(frame.left - 8, at + 4, text, { anchor: 'end' })];
-  });
-  const vertical = x.ticks.flatMap(({ value, label: text }) => {
-    const at = frame.left + x.place(value) * (frame.right - frame.left);
-    return [rule(at, frame.bottom, at, frame.bottom + 5, 'axis'), label(at, frame.bottom + 19, text, { anchor: 'middle' })];
-  });
-  return [...horizontal, rule(frame.left, frame.bottom, frame.right, frame.bottom, 'axis'), ...vertical];
 }
 
 function curve(runs: readonly Point[][], index: number, heldOut: boolean): string {

@@ -1,0 +1,24 @@
+// The pair of axes that charts of points share.
+import { label, rule } from './svg.js';
+import type { Scale } from './scale.js';
+
+/** The inside of the axes, in pixels. */
+export interface Frame {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
+
+/** Lines across at the ticks of y, marks below at those of x, and their numbers. */
+export function axes(x: Scale, y: Scale, frame: Frame): string[] {
+  const horizontal = y.ticks.flatMap(({ value, label: text }) => {
+    const at = frame.bottom - y.place(value) * (frame.bottom - frame.top);
+    return [rule(frame.left, at, frame.right, at, 'grid'), label(frame.left - 8, at + 4, text, { anchor: 'end' })];
+  });
+  const vertical = x.ticks.flatMap(({ value, label: text }) => {
+    const at = frame.left + x.place(value) * (frame.right - frame.left);
+    return [rule(at, frame.bottom, at, frame.bottom + 5, 'axis'), label(at, frame.bottom + 19, text, { anchor: 'middle' })];
+  });
+  return [...horizontal, rule(frame.left, frame.bottom, frame.right, frame.bottom, 'axis'), ...vertical];
+}
