@@ -11,10 +11,15 @@ export { nearestNeighbors } from './sdk/neighbors.js';
 export type { Neighbor, NeighborOptions } from './sdk/neighbors.js';
 export { primeCodes } from './sdk/prime.js';
 export type { PrimeOptions } from './sdk/prime.js';
+export { codeMap, interpolate, traverse } from './sdk/latents.js';
+export type { CodeMap, CodeMapOptions, InterpolateOptions, Traversal, TraverseOptions } from './sdk/latents.js';
 export { decodeTokens } from './sdk/decode.js';
 export type { DecodeTokensOptions } from './sdk/decode.js';
 export { evaluateCodecOn as evaluateCodec, evaluatePriorOn as evaluatePrior } from './sdk/evaluate.js';
-export type { CodecEvaluation, EvaluateCodecOptions, EvaluatePriorOptions, PriorEvaluation } from './sdk/evaluate.js';
+export type { CodecEvaluation, EvaluateCodecOptions, EvaluatePriorOptions, FeatureNetworkOptions, PriorEvaluation } from './sdk/evaluate.js';
+export { compareCodecs } from './sdk/compare.js';
+export type { CodecComparison, CompareCodecsOptions, ComparedCodec } from './sdk/compare.js';
+export { comparisonReport } from './sdk/compare-report.js';
 export { inspect } from './sdk/inspect.js';
 export type { Inspection } from './sdk/inspect.js';
 export { exportModel } from './sdk/export.js';
@@ -53,7 +58,9 @@ export type { TextTokenizer } from './text/tokenizer.js';
 
 // Measures.
 export { CodebookMeter } from './metrics/codebook.js';
-export type { CodebookUse } from './metrics/codebook.js';
+export type { CodebookUse, CodeSpread } from './metrics/codebook.js';
+export { FeatureMeter, frechetDistance } from './metrics/frechet.js';
+export type { Gaussian } from './metrics/frechet.js';
 export { ReconstructionMeter } from './metrics/reconstruction.js';
 export type { ReconstructionQuality } from './metrics/reconstruction.js';
 export { nmse, psnr } from './metrics/error.js';

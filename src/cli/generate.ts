@@ -1,9 +1,8 @@
-import { existsSync, statSync } from 'node:fs';
 import { Command } from 'commander';
 import { UsageError } from '../errors.js';
 import type { Image, Prompt, SamplingOptions } from '../interfaces/index.js';
 import { addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
-import { expectExisting, expectFile, expectModel, expectOtherPath, expectOutputDirectory, expectPrior } from './paths.js';
+import { expectExisting, expectFile, expectModel, expectOutputDirectory, expectOutputFile, expectPrior } from './paths.js';
 import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
 import type { Neighbor } from '../sdk/neighbors.js';
@@ -108,10 +107,7 @@ function check({ prior, codec, out, force, prime, primeRows, neighbors }: Flags)
   if (neighbors !== undefined) expectExisting('--neighbors', neighbors);
   const sources = { '--prior': prior, '--codec': codec, '--prime': prime, '--neighbors': neighbors };
   if (!isPng(out)) return expectOutputDirectory({ out, force }, sources, { resumes: false });
-  expectOtherPath(out, sources);
-  if (!existsSync(out)) return;
-  if (statSync(out).isDirectory()) throw new UsageError('E_NOT_A_FILE', `--out ${out}: expected a new file, found a directory.`);
-  if (!force) throw new UsageError('E_OUTPUT_EXISTS', `--out ${out}: expected a new file, found one. Pass --force to write over it.`);
+  expectOutputFile({ out, force }, sources);
 }
 
 /** A prior that listens to nothing would draw the same for every prompt. */

@@ -70,6 +70,18 @@ export function expectOutputDirectory({ out, resume, force }: OutputFlags, sourc
   }
 }
 
+/**
+ * Refuses an output file that may not be written, without writing.
+ *
+ * @throws {UsageError} E_SAME_PATH, E_NOT_A_FILE, E_OUTPUT_EXISTS.
+ */
+export function expectOutputFile({ out, force }: Pick<OutputFlags, 'out' | 'force'>, sources: Sources): void {
+  expectOtherPath(out, sources);
+  if (!existsSync(out)) return;
+  if (statSync(out).isDirectory()) throw new UsageError('E_NOT_A_FILE', `--out ${out}: expected a new file, found a directory.`);
+  if (!force) throw new UsageError('E_OUTPUT_EXISTS', `--out ${out}: expected a new file, found one. Pass --force to write over it.`);
+}
+
 /** @throws {UsageError} E_SAME_PATH when the output is one of the inputs. */
 export function expectOtherPath(out: string, sources: Sources): void {
   for (const [flag, path] of Object.entries(sources)) {

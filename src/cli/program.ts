@@ -1,6 +1,7 @@
 // The commands, put together.
 import { Command, Option } from 'commander';
 import { packageVersion } from '../sdk/version.js';
+import { compareCommand } from './compare.js';
 import { decodeCommand } from './decode.js';
 import { demoCommand } from './demo.js';
 import { doctorCommand } from './doctor.js';
@@ -9,6 +10,7 @@ import { evalPriorCommand } from './eval-prior.js';
 import { exportCommand } from './export.js';
 import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
+import { latentsCommand } from './latents.js';
 import { numberOption } from './options.js';
 import { repairCommand } from './repair.js';
 import type { GlobalOptions, Session } from './session.js';
@@ -38,7 +40,7 @@ export function buildProgram(session: Session): Command {
     .hook('preAction', (_, action) => session.configure(action.optsWithGlobals<GlobalOptions>()));
   const train = new Command('train').description('train a codec or a prior').addCommand(trainCodecCommand(session)).addCommand(trainPriorCommand(session));
   const evaluate = new Command('eval').description('measure a codec or a prior on held-out samples').addCommand(evalCodecCommand(session)).addCommand(evalPriorCommand(session));
-  const commands = [demoCommand, () => train, tokenizeCommand, generateCommand, decodeCommand, () => evaluate, inspectCommand, exportCommand, repairCommand, doctorCommand];
+  const commands = [demoCommand, () => train, tokenizeCommand, generateCommand, decodeCommand, () => evaluate, compareCommand, latentsCommand, inspectCommand, exportCommand, repairCommand, doctorCommand];
   for (const command of commands) program.addCommand(command(session));
   return prepared(program);
 }
