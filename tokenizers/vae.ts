@@ -19,7 +19,7 @@ export const VaeConfigSchema = z
     ...networkFields,
     /** A vector of `size` for the whole picture, or a grid of vectors of `size`, one for each `downsample` x `downsample` pixels. */
     latent: z.strictObject({ kind: z.enum(['vector', 'grid']).default('vector'), size: z.int().min(1).max(1024).default(32) }).prefault({}),
-    /** How widely a pixel is spread about its mean: learned for every pixel of every picture, or one number a channel, which makes the means sharper and the bits more. */
+    /** How widely a pixel is spread about its mean: learned for every pixel of every picture, or one number a channel, with which all pixels count alike and bits are more. */
     scale: z.enum(['pixel', 'channel']).default('pixel'),
     /** Weight of the KL term in the loss (Higgins et al., ICLR 2017); reported bits are always those at 1. */
     beta: z.number().min(0).default(1),
@@ -128,6 +128,18 @@ export function pixelNats(images: tf.Tensor4D, { means, logScales }: Pixels): tf
   return tf.sum(tf.sub(tf.add(belowUpper, aboveLower), between), [1, 2, 3]);
 }
 
+/**
+ * The expected picture: pixels below black are black, those above white white. With s the scale and m the mean,
+ * E[clip(x, -1, 1)] = -1 + s (softplus((m + 1) / s) - softplus((m - 1) / s)).
+ *
+ * @returns float32 [B, H, W, C] in [-1, 1]. The means themselves may lie far outside, where pixels are surely black or white.
+ */
+export function expectedPictures({ means, logScales }: Pixels): tf.Tensor4D {
+  const scales = tf.exp(logScales);
+  const above = (level: number): tf.Tensor => tf.softplus(tf.div(tf.sub(means, level), scales));
+  return tf.sub(tf.mul(scales, tf.sub(above(-1), above(1))), 1);
+}
+
 const dimensions = ({ height, width, channels }: VaeConfig): number => height * width * channels;
 
 /** Nats to bits. */
@@ -137,7 +149,7 @@ const bits = <T extends tf.Tensor>(nats: T): T => tf.div(nats, Math.LN2);
 function bound(p: Params, images: tf.Tensor4D, key: RandomKey, c: VaeConfig): { reconstruction: tf.Tensor1D; kl: tf.Tensor1D; pictures: tf.Tensor4D } {
   const q = posterior(p, images, c);
   const decoded = pixels(p, sampled(q, key), c);
-  return { reconstruction: pixelNats(images, decoded), kl: divergence(q), pictures: decoded.means };
+  return { reconstruction: pixelNats(images, decoded), kl: divergence(q), pictures: expectedPictures(decoded) };
 }
 
 /** The training objective: the bound in bits per dimension, its KL term weighted. */
@@ -154,8 +166,7 @@ function vaeLoss(p: Params, { images, dataVariance, key, progress }: CodecBatch,
   };
 }
 
-/** Pictures of given latents: the middles of the pixels' distributions. */
-const decodeLatents = (p: Params, latents: tf.Tensor, c: VaeConfig): tf.Tensor4D => pixels(p, latents, c).means;
+const decodeLatents = (p: Params, latents: tf.Tensor, c: VaeConfig): tf.Tensor4D => expectedPictures(pixels(p, latents, c));
 
 /** A tokenizer that says why it is none. */
 function withoutCodes(fingerprint: string): Tokenizer {

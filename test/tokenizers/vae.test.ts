@@ -5,7 +5,7 @@ import type { CodecFamily } from '../../src/nn/family.js';
 import { createParams, disposeParams } from '../../src/nn/params.js';
 import type { Params } from '../../src/nn/params.js';
 import { codecFamily } from '../../src/registry.js';
-import { pixelNats } from '../../tokenizers/vae.js';
+import { expectedPictures, pixelNats } from '../../tokenizers/vae.js';
 import { freshTensors, maxDifference, picture } from '../support/tiny.js';
 
 const TINY = { height: 8, width: 8, channels: 1, downsample: 2, hidden: 8, residualLayers: 1, residualHidden: 4 };
@@ -82,6 +82,16 @@ describe('the nats of pixels', () => {
         expect([...grad.dataSync()].every(Number.isFinite)).toBe(true);
       }
     }
+  });
+});
+
+describe('the expected picture', () => {
+  it.each([[0, 0], [0.3, -2], [-1.4, -1], [-40, 1], [0.9, -7], [40, -7]])('is the mean over all grey levels, for mean %d and log scale %d', (mean, logScale) => {
+    const direct = Array.from({ length: 256 }, (_, k) => (k / 127.5 - 1) * probability(k, mean, logScale)).reduce((sum, value) => sum + value, 0);
+    const found = expectedPictures({ means: tf.fill([1, 1, 1, 1], mean) as tf.Tensor4D, logScales: tf.scalar(logScale) }).dataSync()[0]!;
+    // Levels are 1 / 127.5 apart; the expectation is over the pixels before they are rounded.
+    expect(Math.abs(found - direct)).toBeLessThan(2e-3);
+    expect(Math.abs(found)).toBeLessThan(1 + 1e-5);
   });
 });
 
