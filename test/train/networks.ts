@@ -10,10 +10,17 @@ export interface NetworkShape {
   open?: Record<number, string>;
 }
 
+type Network = (images: tf.Tensor4D) => tf.Tensor | tf.Tensor[];
+
+/** A network as the bytes of its file. */
+export function networkBytes(fn: Network, { shape = [2, 3, 8, 8], open = { 0: 'batch' } }: NetworkShape = {}, outputNames?: string[]): Promise<Uint8Array> {
+  return exportOnnx(fn as never, [{ dtype: 'float32', shape }], { inputNames: ['images'], outputNames, dynamicAxes: { images: open } });
+}
+
 /** Writes a network and gives the path. It goes with the test. */
-export async function writeNetwork(fn: (images: tf.Tensor4D) => tf.Tensor | tf.Tensor[], { shape = [2, 3, 8, 8], open = { 0: 'batch' } }: NetworkShape = {}, outputNames?: string[]): Promise<string> {
+export async function writeNetwork(fn: Network, shape?: NetworkShape, outputNames?: string[]): Promise<string> {
   const path = join(temporaryDirectory(), 'network.onnx');
-  writeFileSync(path, await exportOnnx(fn as never, [{ dtype: 'float32', shape }], { inputNames: ['images'], outputNames, dynamicAxes: { images: open } }));
+  writeFileSync(path, await networkBytes(fn, shape, outputNames));
   return path;
 }
 

@@ -1,0 +1,71 @@
+import { Command } from 'commander';
+import { formatNumber } from '../report/format.js';
+import type { CodecComparison } from '../sdk/compare.js';
+import { noteFewPictures } from './eval-codec.js';
+import { addDataOptions, addFeatureOptions, addOutputOptions, jsonOption, splitOption } from './options.js';
+import type { DataFlags, FeatureFlags, OutputFlags } from './options.js';
+import { expectExisting, expectFile, expectModel, expectOutputFile } from './paths.js';
+import { countedProgress } from './progress.js';
+import type { Session } from './session.js';
+import { Skips } from './skips.js';
+
+interface Flags extends DataFlags, FeatureFlags, OutputFlags {
+  data: string;
+  split: 'train' | 'test' | 'all';
+  skipBad?: boolean;
+}
+
+const EXAMPLE = `
+Example:
+  tesserae compare runs/vq runs/fsq runs/residual --data photos/ --out report.html`;
+
+export function compareCommand(session: Session): Command {
+  const command = new Command('compare')
+    .description('measure several codecs on the same pictures: table, pictures, rate against distortion')
+    .argument('<codecs...>', 'model directories of codecs, at least two')
+    .requiredOption('--data <PATH>', 'folder of pictures, .tar, or MNIST-style IDX')
+    .addOption(splitOption(['train', 'test', 'all'], 'test'))
+    .option('--skip-bad', 'leave out pictures that do not decode, and exit 7');
+  addOutputOptions(command, 'the report, one .html file', { resumes: false });
+  addFeatureOptions(command);
+  return addDataOptions(command)
+    .addOption(jsonOption())
+    .addHelpText('after', EXAMPLE)
+    .action((codecs: string[], flags: Flags) => compare(session, codecs, flags));
+}
+
+async function compare(session: Session, codecs: string[], flags: Flags): Promise<void> {
+  check(codecs, flags);
+  await session.startEngine();
+  const [{ compareCodecs }, { comparisonColumns, comparisonReport }, { writeFileAtomic }] = await Promise.all([import('../sdk/compare.js'), import('../sdk/compare-report.js'), import('../files.js')]);
+  const skips = new Skips(session);
+  const { onProgress, finish } = countedProgress(session, 'compare', 'pictures');
+  const { out, force: _force, skipBad, ...options } = flags;
+  const comparison = await compareCodecs({ ...options, codecs, signal: session.signal, onProgress, onBad: skipBad ? skips.add : undefined });
+  finish();
+  writeFileAtomic(out, await comparisonReport(comparison));
+  const { pictures: _pictures, ...figures } = comparison;
+  session.result({ ...figures, out }, [...tableLines(comparison, comparisonColumns(comparison.codecs)), '', `report in ${out}`]);
+  const { samples, features } = comparison.codecs[0]!;
+  if (features) noteFewPictures(session, samples, features.dimension);
+  skips.conclude();
+}
+
+function check(codecs: readonly string[], { data, out, force, features }: Flags): void {
+  for (const codec of codecs) expectModel('CODEC', codec);
+  expectExisting('--data', data);
+  if (features !== undefined) expectFile('--features', features);
+  expectOutputFile({ out, force }, { '--data': data, '--features': features, ...Object.fromEntries(codecs.map((codec) => [`CODEC ${codec}`, codec])) });
+}
+
+/** The table of the report, in columns of a terminal. */
+function tableLines({ codecs }: CodecComparison, columns: ReturnType<typeof import('../sdk/compare-report.js').comparisonColumns>): string[] {
+  const cells = columns.map(([name, value]) => [name, ...codecs.map((codec) => cellText(value(codec)))]);
+  const widths = cells.map((column) => Math.max(...column.map(({ length }) => length)));
+  return Array.from({ length: codecs.length + 1 }, (_, row) => cells.map((column, i) => column[row]!.padEnd(widths[i]!)).join('  ').trimEnd());
+}
+
+function cellText(value: string | number | boolean | null): string {
+  if (value === null) return '-';
+  return typeof value === 'number' ? formatNumber(value) : String(value);
+}
