@@ -2,9 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { randomKey, tf } from '../../../src/engine/index.js';
 import { createParams } from '../../../src/nn/params.js';
 import { emaVq, EmaVqConfigSchema } from '../../../tokenizers/quantizers/ema-vq.js';
-import { nearestRow, quantizerConformance } from '../../conformance/quantizer.js';
+import { quantizerConformance } from '../../conformance/quantizer.js';
+import { nearestIds } from './codebook-support.js';
 
-quantizerConformance({ name: 'ema-vq', codebookSize: 24, codeDim: 3 }, { bruteForce: (p, latents) => latents.map((row) => [nearestRow(p.codebook!.arraySync() as number[][], row)]) });
+for (const options of [{}, { start: 'kmeans', normalize: true }, { width: 5, gradient: 'rotation' }, { width: 6, normalize: true, start: 'kmeans', gradient: 'rotation' }]) {
+  const json = { name: 'ema-vq', codebookSize: 24, codeDim: 3, ...options };
+  const config = EmaVqConfigSchema.parse(json);
+  quantizerConformance(json, { bruteForce: (p, latents) => nearestIds(p, latents, config.normalize) });
+}
 quantizerConformance({ name: 'ema-vq', codebookSize: 24, codeDim: 3, entropyPrice: 0.5, restartBelow: 0.5 });
 
 const CONFIG = EmaVqConfigSchema.parse({ codebookSize: 8, codeDim: 3 });
@@ -64,6 +69,21 @@ describe('the EMA quantizer', () => {
       return -shares.reduce((sum, share) => sum + share * Math.log(share), 0);
     };
     expect(entropyAt(1)).toBeLessThan(0.8 * entropyAt(0));
+  });
+
+  it('keeps its codes at length 1 where it compares angles', () => {
+    const config = { ...CONFIG, normalize: true };
+    const p = fresh(config);
+    emaVq.initialize!(p, latents, randomKey(0, 0), config);
+    for (let step = 0; step < 3; step++) {
+      for (const code of p.codebook!.arraySync() as number[][]) expect(Math.hypot(...code)).toBeCloseTo(1, 5);
+      emaVq.train(p, latents, moment(step), config);
+    }
+  });
+
+  it('means by its config what it meant before it had these options', () => {
+    expect(EmaVqConfigSchema.parse({})).toMatchObject({ normalize: false, start: 'batch', gradient: 'straight-through' });
+    expect(Object.keys({ ...emaVq.trainable(CONFIG), ...emaVq.state(CONFIG) })).toEqual(['codebook', 'emaCount', 'emaSum', 'emaDistance']);
   });
 
   it('starts from latents of the data', () => {
