@@ -5,21 +5,24 @@ import { tf } from '../src/engine/index.js';
 import type { TokenMapSpec } from '../src/interfaces/index.js';
 import { parseConfig } from '../src/nn/config.js';
 import { conv, convSpecs, convTranspose, convTransposeSpecs } from '../src/nn/conv.js';
-import type { CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
+import type { AnySize, CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
 import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/nn/losses.js';
 import { importParams, prefixed } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
 import { sizeOf } from '../src/shape.js';
 import { ImageCodec } from './image-codec.js';
-import { decoder, decoderSpecs, encoder, encoderSpecs, networkFields, pictureFields, refuseBadNetwork, withReconstruction } from './networks.js';
+import { decoder, decoderSpecs, encoder, encoderSpecs, networkFields, outputLayer, pictureFields, refuseBadNetwork, withReconstruction } from './networks.js';
 import type { Network } from './networks.js';
 import { Quantizer, QuantizerConfigSchema } from './quantizers/index.js';
+import { decoderReach, encoderReach } from './tiles.js';
 
 const LevelSchema = QuantizerConfigSchema.unwrap().optional();
 
 export const VqVae2ConfigSchema = z
   .strictObject({
     ...pictureFields,
+    /** How a picture of another shape is fitted: cut, padded with the background, or stretched; or `none`, which codes each at its own size and trains on pieces of height x width. */
+    resize: z.enum(['cover', 'contain', 'fill', 'none']).default('contain'),
     /** `downsample` is that of the bottom map; a code of the top map covers twice its side. */
     ...networkFields,
     /** Of both levels, unless they have their own. */
@@ -115,6 +118,21 @@ function mapSpecs(c: VqVae2Config): TokenMapSpec[] {
   return [topOf(c).map('top', top), bottomOf(c).map('bottom', bottom)];
 }
 
+/** A bottom code sees through the bottom encoder, the top one and the top decoder, one after another; a pixel through the decoder and, once more, the top grid. */
+function reachOf(c: VqVae2Config): number | undefined {
+  const ofCodes = [encoderReach(c), encoderReach(betweenGrids(c), c.downsample), decoderReach(betweenGrids(c), c.downsample)];
+  const ofPixels = [decoderReach(c), 2 * c.downsample];
+  const sum = (parts: (number | undefined)[]): number => parts.reduce<number>((total, part) => total + (part ?? NaN), 0);
+  const reach = Math.max(sum(ofCodes), sum(ofPixels));
+  return Number.isNaN(reach) ? undefined : reach;
+}
+
+const anySize: AnySize<VqVae2Config> = {
+  multiple: ({ downsample }) => 2 * downsample,
+  maps: (c, height, width) => mapSpecs({ ...c, height, width }),
+  reach: reachOf,
+};
+
 /** Shapes of the latents of both maps, without the batch. */
 function latentShapes(c: VqVae2Config): { top: [number, number, number]; bottom: [number, number, number] } {
   const { top, bottom } = gridsOf(c);
@@ -159,7 +177,8 @@ export const vqVae2: CodecFamily<VqVae2Config> = {
     const maps = encodeIds(p, images, c);
     return { maps, images: decodeIds(p, maps, c) };
   },
-  open: (c, tensors, fingerprint) =>
+  anySize,
+  open: (c, tensors, fingerprint, options) =>
     new ImageCodec({
       name: 'vqvae2',
       fingerprint,
@@ -168,12 +187,15 @@ export const vqVae2: CodecFamily<VqVae2Config> = {
       params: importParams('vqvae2', paramSpecs(c), tensors),
       encode: (p, images) => encodeIds(p, images, c),
       decode: (p, maps) => decodeIds(p, maps, c),
+      anySize: { multiple: anySize.multiple(c), maps: (height, width) => anySize.maps(c, height, width), reach: anySize.reach(c) },
+      ...options,
     }),
   latents: {
     shape: (c) => [sizeOf(latentShapes(c).top) + sizeOf(latentShapes(c).bottom)],
     encode: latentsOf,
     decode: (p, latents, c) => decodeLatents(p, latents as tf.Tensor2D, c),
   },
+  lastLayer: (c) => `decoder.${outputLayer(c)}`,
   exports: (p, c) => ({
     encoder: {
       fn: (images) => encodeIds(p, images as tf.Tensor4D, c),

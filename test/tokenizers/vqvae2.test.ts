@@ -4,14 +4,15 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { shapeSet } from '../../fixtures/shapes.js';
 import { exportModel, loadCodec, memoryDataset, tokenize, trainCodec, trainPrior } from '../../src/index.js';
-import type { Image } from '../../src/index.js';
+import type { Image, Tokenizer } from '../../src/interfaces/index.js';
 import { toFloat32 } from '../../src/media/image.js';
 import { createParams, disposeParams } from '../../src/nn/params.js';
 import { codecFamily } from '../../src/registry.js';
+import { Rng } from '../../src/rng.js';
 import { ShardReader } from '../../src/shards/reader.js';
 import { tf } from '../../src/engine/index.js';
 import { tokenizerConformance } from '../conformance/tokenizer.js';
-import { maxDifference, TINY_CODEC, temporaryDirectory } from '../support/tiny.js';
+import { freshTensors, maxDifference, TINY_CODEC, temporaryDirectory } from '../support/tiny.js';
 
 const family = codecFamily('vqvae2');
 
@@ -57,6 +58,33 @@ describe('the two maps', () => {
     const moved = tf.slice(family.latents!.encode(p, images, config) as tf.Tensor2D, [0, top], [3, bottom]);
     expect(maxDifference(moved, ofBottom)).toBeGreaterThan(1e-3);
     disposeParams(p);
+  });
+});
+
+describe('pictures of any size', () => {
+  it('have both maps at their own size, in tiles as in one pass', async () => {
+    const config = family.parseConfig({ ...TINY_CODEC, resize: 'none' });
+    const tensors = freshTensors({ ...family.trainable(config), ...family.state(config) }, 5);
+    const [tiled, whole] = [16, 4096].map((tile) => family.open(config, tensors, 'f'.repeat(64), { tile })) as [Tokenizer<Image>, Tokenizer<Image>];
+    // Tiles are three times as large as what a code depends on to one side, 28 pixels here.
+    const rng = new Rng(1, 'test.noise');
+    const image: Image = { kind: 'image', width: 150, height: 30, channels: 1, pixels: Uint8Array.from({ length: 150 * 30 }, () => rng.int(256)) };
+    const tokens = await whole.encode(image);
+    expect(tokens.maps.map((map) => map.shape)).toEqual([[8, 38], [16, 76]]);
+    expect(await tiled.encode(image)).toEqual(tokens);
+    const [inTiles, inOne] = [await tiled.decode(tokens), await whole.decode(tokens)] as [Image, Image];
+    expect([inTiles.width, inTiles.height]).toEqual([150, 30]);
+    // Float rounding may tip a value over to the next of 256 levels.
+    expect(maxDifference(inTiles.pixels, inOne.pixels)).toBeLessThanOrEqual(1);
+    tiled.dispose();
+    whole.dispose();
+  });
+
+  it('are seen whole by codecs in which everything depends on everything', () => {
+    const reach = (json: Record<string, unknown>): number | undefined => family.anySize!.reach(family.parseConfig({ ...TINY_CODEC, ...json }));
+    expect(reach({ attentionHeads: 2 })).toBeUndefined();
+    // Encoders and decoder of the levels: 5 + 10 + 12; the picture's decoder: 4 + 4 + 2.
+    expect(reach({})).toBe(27);
   });
 });
 
