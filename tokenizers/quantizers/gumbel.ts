@@ -52,6 +52,25 @@ function trainableSpecs({ codebookSize: K, codeDim: D }: GumbelConfig): ParamSpe
   };
 }
 
+/** Least variance of latents that logits are scaled by. */
+const LEAST_VARIANCE = 1e-8;
+
+/**
+ * Starts as vector quantization: codes are random latents of a first batch, logits fall with the squared distance to them.
+ * From random logits training would settle on the first few codes that carry anything.
+ *
+ * @param random float32 [K], uniform in (0, 1).
+ */
+function startOnLatents(p: Params, latents: tf.Tensor2D, random: tf.Tensor): void {
+  const codes = tf.gather(latents, tf.cast(tf.floor(tf.mul(random, latents.shape[0])), 'int32')); // [K, D]
+  const variance = tf.sum(tf.moments(latents, 0).variance);
+  // Latents are two variances apart on average: their odds, K squared to one, stand out from those of all K codes.
+  const scale = tf.div(2 * Math.log(random.size), tf.add(variance, LEAST_VARIANCE));
+  p.codebook!.assign(codes);
+  p['logits.weight']!.assign(tf.mul(tf.transpose(codes), scale) as tf.Tensor2D);
+  p['logits.bias']!.assign(tf.mul(tf.sum(tf.square(codes), 1), tf.div(scale, -2)) as tf.Tensor1D);
+}
+
 const logitsOf = (p: Params, latents: tf.Tensor2D): tf.Tensor2D => linear(p, 'logits', latents) as tf.Tensor2D;
 
 const codebookOf = (p: Params): tf.Tensor2D => p.codebook as unknown as tf.Tensor2D;
@@ -109,6 +128,7 @@ export const gumbel: QuantizerFamily<GumbelConfig> = {
   vocabSize: ({ codebookSize }) => codebookSize,
   trainable: trainableSpecs,
   state: () => ({}),
+  initialize: (p, latents, key, { codebookSize: K }) => startOnLatents(p, latents, randomUniform(key, [K], 'quantizer.start')),
   train: (p, latents, { key, progress }, config) => {
     const logits = logitsOf(p, latents);
     const noisy = tf.add(logits, gumbelNoise(key, logits.shape)) as tf.Tensor2D;

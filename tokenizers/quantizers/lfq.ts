@@ -16,7 +16,7 @@ export const LfqConfigSchema = z.strictObject({
   /** Weight of the loss that holds latents near -1 and 1. */
   commitment: z.number().min(0).default(0.25),
   /** Weight of the entropy loss, which is in nats a bit. */
-  entropyWeight: z.number().min(0).default(0.1),
+  entropyWeight: z.number().min(0).default(0.5),
   /** Weight of even use of the codes against sureness of each position: gamma. */
   diversity: z.number().min(0).default(1),
   /** Squared distance between latents and codes that changes the odds of a code by e, for the entropy loss. */
@@ -47,8 +47,14 @@ function codesOf(ids: tf.Tensor2D, bits: number): tf.Tensor2D {
   return tf.sub(tf.mul(tf.cast(tf.stack(set, 1), 'float32'), 2), 1) as tf.Tensor2D;
 }
 
-/** Entropy in nats of a distribution along its last axis. */
-const entropy = (p: tf.Tensor): tf.Tensor => tf.neg(tf.sum(tf.mul(p, tf.log(tf.add(p, 1e-9))), -1));
+/** Entropy in nats of a distribution. float32 [K] -> []. */
+const entropy = (p: tf.Tensor1D): tf.Tensor => tf.neg(tf.sum(tf.mul(p, tf.log(tf.maximum(p, 1e-9)))));
+
+/** Entropy in nats of a bit whose log odds are given: exact to the last however sure it is. */
+function bitEntropy(logOdds: tf.Tensor): tf.Tensor {
+  const sureness = tf.abs(logOdds);
+  return tf.add(tf.softplus(tf.neg(sureness)), tf.mul(sureness, tf.sigmoid(tf.neg(sureness))));
+}
 
 /** Probabilities of the codes of a few bits: softmax of minus the squared distance over the temperature. float32 [N, bits] -> [N, 2^bits]. */
 function softCodes(latents: tf.Tensor2D, temperature: number): tf.Tensor2D {
@@ -92,8 +98,8 @@ function bitGroups(bits: number, jointBits: number): [number, number][] {
  */
 export function entropyLoss(latents: tf.Tensor2D, { bits, temperature, diversity, jointBits }: LfqConfig): tf.Scalar {
   const [rows] = latents.shape;
-  const bit = tf.sigmoid(tf.mul(latents, 4 / temperature)); // odds of 1 against -1
-  const unsure = tf.mean(tf.sum(entropy(tf.stack([bit, tf.sub(1, bit)], 2)), 1));
+  const logOdds = tf.mul(latents, 4 / temperature); // of 1 against -1
+  const unsure = tf.mean(tf.sum(bitEntropy(logOdds), 1));
   const uses = bitGroups(bits, jointBits).map(([start, size]) => entropy(meanUse(tf.slice(latents, [0, start], [rows, size]), temperature)));
   return tf.div(tf.sub(unsure, tf.mul(tf.addN(uses), diversity)), bits) as tf.Scalar;
 }

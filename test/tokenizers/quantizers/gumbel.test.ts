@@ -4,7 +4,7 @@ import { createParams } from '../../../src/nn/params.js';
 import type { Params } from '../../../src/nn/params.js';
 import { divergenceFromUniform, gumbel, GumbelConfigSchema, klWeightAt, temperatureAt } from '../../../tokenizers/quantizers/gumbel.js';
 import type { GumbelConfig } from '../../../tokenizers/quantizers/gumbel.js';
-import { quantizerConformance } from '../../conformance/quantizer.js';
+import { nearestRow, quantizerConformance } from '../../conformance/quantizer.js';
 import { maxDifference } from '../../support/tiny.js';
 import { affine } from './support.js';
 
@@ -84,6 +84,19 @@ describe('the Gumbel-softmax quantizer', () => {
     };
     expect(distance(0)).toBeGreaterThan(0.3);
     expect(distance(0.9)).toBeLessThan(0.02);
+  });
+
+  it('starts as vector quantization with latents of the data for codes, of any scale', () => {
+    const config = parse({});
+    for (const scale of [1e-2, 1, 100]) {
+      const p = fresh(config);
+      const data = tf.add(tf.mul(latents, scale), 2 * scale) as tf.Tensor2D;
+      gumbel.initialize!(p, data, randomKey(0, 0), config);
+      const rows = new Set(data.arraySync().map((row) => row.join()));
+      const codes = p.codebook!.arraySync() as number[][];
+      expect(codes.every((code) => rows.has(code.join()))).toBe(true);
+      expect(gumbel.encode(p, data, config).arraySync()).toEqual(data.arraySync().map((row) => [nearestRow(codes, row)]));
+    }
   });
 
   it('gives the rows drawn when hard, with the gradient of the mixture to the logits and of the rows to the codebook', () => {

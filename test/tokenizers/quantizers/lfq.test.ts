@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { randomKey, tf } from '../../../src/engine/index.js';
+import { compile, randomKey, tf } from '../../../src/engine/index.js';
 import { createParams } from '../../../src/nn/params.js';
 import type { Params } from '../../../src/nn/params.js';
 import { entropyLoss, lfq, LfqConfigSchema } from '../../../tokenizers/quantizers/lfq.js';
@@ -63,6 +63,15 @@ describe('the lookup-free quantizer', () => {
     const { kernels } = await tf.profile(() => entropyLoss(normals(rows, 16), config));
     const sizes = kernels.flatMap(({ outputShapes }) => outputShapes.map((shape) => shape.reduce((size, extent) => size * extent, 1)));
     expect(Math.max(...sizes)).toBe(Math.max(rows * 256, 65536));
+  });
+
+  it('has a finite loss and gradient however sure latents are', async () => {
+    const config = LfqConfigSchema.parse({ bits: 4, temperature: 0.01 });
+    const valueAndGradient = compile((x: tf.Tensor2D) => tf.valueAndGrad((y) => entropyLoss(y as tf.Tensor2D, config))(x));
+    for (const scale of [0.01, 1, 10, 1e4]) {
+      const { value, grad } = await valueAndGradient(tf.mul(normals(64, 4), scale));
+      expect([...value.dataSync(), ...grad.dataSync()].every(Number.isFinite)).toBe(true);
+    }
   });
 
   it.each([1, 10, 16])('decodes every id of %i bits to signs that code to it', (bits) => {
