@@ -1,6 +1,7 @@
 // The VQ-VAE with each kind of quantizer.
 import { describe, expect, it } from 'vitest';
-import { exportOnnx, tf } from '../../src/engine/index.js';
+import { exportOnnx } from '../../src/engine/index.js';
+import type { tf } from '../../src/engine/index.js';
 import { codecFamily } from '../../src/registry.js';
 import { createParams, disposeParams } from '../../src/nn/params.js';
 import { tokenizerConformance } from '../conformance/tokenizer.js';
