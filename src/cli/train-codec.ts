@@ -1,7 +1,9 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { FEATURE_SCALINGS } from '../nn/feature-scaling.js';
+import type { FeatureScaling } from '../nn/feature-scaling.js';
 import { addDataOptions, addOutputOptions, addTrainingOptions, jsonOption } from './options.js';
 import type { DataFlags, TrainFlags } from './options.js';
-import { expectExisting, expectOutputDirectory } from './paths.js';
+import { expectExisting, expectFile, expectOutputDirectory } from './paths.js';
 import type { Session } from './session.js';
 import { expectSettings, presetsText } from './settings.js';
 import { metricsText, trainingEvents } from './training.js';
@@ -9,6 +11,8 @@ import { Skips } from './skips.js';
 
 interface Flags extends TrainFlags, DataFlags {
   data: string;
+  features?: string;
+  featureScaling?: FeatureScaling;
   skipBad?: boolean;
 }
 
@@ -20,6 +24,9 @@ export function trainCodecCommand(session: Session): Command {
   const command = new Command('codec').description('train a codec on pictures: a folder, WebDataset tars or IDX files').requiredOption('--data <PATH>', 'folder of pictures, .tar, or MNIST-style IDX');
   addOutputOptions(command, 'directory of the model');
   addTrainingOptions(command);
+  command
+    .option('--features <FILE>', 'an ONNX network [B, 3, H, W] -> feature maps: adds their distance to the loss')
+    .addOption(new Option('--feature-scaling <NAME>', 'the pixels it was trained on (default: what the preset says, else imagenet)').choices(FEATURE_SCALINGS));
   addDataOptions(command).option('--skip-bad', 'leave out pictures that do not decode, and exit 7').addOption(jsonOption());
   return command
     .addHelpText('after', () => presetsText('codec') + EXAMPLE)
@@ -28,7 +35,8 @@ export function trainCodecCommand(session: Session): Command {
 
 async function trainCodec(session: Session, flags: Flags): Promise<void> {
   expectExisting('--data', flags.data);
-  expectOutputDirectory(flags, { '--data': flags.data });
+  if (flags.features !== undefined) expectFile('--features', flags.features);
+  expectOutputDirectory(flags, { '--data': flags.data, '--features': flags.features });
   await expectSettings('codec', flags);
   const { batch, skipBad, ...options } = flags;
   await session.startEngine();

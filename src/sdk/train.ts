@@ -8,6 +8,7 @@ import type { TesseraeError } from '../errors.js';
 import { readFile } from '../files.js';
 import type { Conditioning, Dataset, Image, Prompt } from '../interfaces/index.js';
 import { parseConfig } from '../nn/config.js';
+import type { FeatureScaling } from '../nn/feature-scaling.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
 import { uniformMaps } from '../shards/uniform.js';
@@ -38,6 +39,10 @@ export interface TrainOptions extends LoopOptions {
 export interface TrainCodecOptions extends TrainOptions, DatasetOptions {
   /** A folder, a tar, IDX files (see {@link openDataset}), or an open dataset. */
   data: string | Dataset;
+  /** Path of an ONNX network, pictures [B, 3, H, W] to feature maps: adds the distance of all its outputs to the loss. */
+  features?: string;
+  /** The pixels it was trained on. Default what the preset says, else `imagenet`. */
+  featureScaling?: FeatureScaling;
   onBad?: (error: TesseraeError, sample: BadSample) => void;
 }
 
@@ -45,13 +50,13 @@ export interface TrainCodecOptions extends TrainOptions, DatasetOptions {
  * Trains a codec and writes its model directory, with checkpoints, metrics and a report.
  *
  * @returns the model's card; `metrics` are over the whole held-out split.
- * @throws {UsageError} for settings, {InputError} for data, {DivergedError}, {AbortedError}, {IoError}, {LockError}.
+ * @throws {UsageError} for settings, {InputError} for data, {CorruptError} or {EngineError} for a feature network, {DivergedError}, {AbortedError}, {IoError}, {LockError}.
  */
 export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard> {
   const preset = codecPreset(options);
   const family = codecFamily(preset.codec);
   const config = family.parseConfig(preset.config);
-  const training = parseConfig('training', CodecTrainingSchema, { ...preset.training, ...overridesOf(options) });
+  const training = parseConfig('training', CodecTrainingSchema, { ...preset.training, ...overridesOf(options), ...perceptualOf(options, preset) });
   const dataset = typeof options.data === 'string' ? await openDataset(options.data, options) : options.data;
   try {
     return await runCodec({ ...options, family, config, training, dataset, seed: options.seed ?? 0 });
@@ -101,6 +106,12 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
   } finally {
     await tokens.close();
   }
+}
+
+/** A network turns the perceptual term on. */
+function perceptualOf({ features, featureScaling }: TrainCodecOptions, { training }: CodecPreset): { perceptual?: unknown } {
+  if (features === undefined) return {};
+  return { perceptual: { ...(training['perceptual'] as object | undefined), ...(featureScaling && { scaling: featureScaling }) } };
 }
 
 function overridesOf({ steps, batchSize, learningRate }: TrainOptions): Record<string, number> {

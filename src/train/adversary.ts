@@ -1,9 +1,8 @@
 // The opponent of a codec in training: its weights, its optimizer, and what it has to say to the codec. It is saved
 // with the optimizer and is no part of the model.
 import { stopGradient, tf } from '../engine/index.js';
-import { adamW, adamWHyper, adamWSlots, gradients } from '../nn/optimizer.js';
+import { ADAMW_DEFAULTS, adamW, adamWHyper, adamWSlots, gradients } from '../nn/optimizer.js';
 import type { AdamWConfig } from '../nn/optimizer.js';
-import { ADAMW_DEFAULTS } from '../nn/optimizer.js';
 import { createParams, disposeParams, prefixed, scoped } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
 import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan, patchGanSpecs } from '../nn/patchgan.js';
@@ -46,7 +45,7 @@ export class Adversary {
    * @param reconstruction float32 [B, H, W, C], of the same forward pass.
    * @param last the weights that both gradients are weighed at.
    */
-  objective(loss: tf.Scalar, reconstruction: tf.Tensor4D, last: tf.Tensor): { term: tf.Scalar; terms: Record<string, tf.Scalar> } {
+  objective(loss: tf.Scalar, reconstruction: tf.Tensor4D, last: tf.Tensor): { term: tf.Scalar; terms: { adversarial: tf.Scalar; lambda: tf.Scalar } } {
     const { value, grad } = tf.valueAndGrad((made: tf.Tensor4D) => generatorLoss(this.judge(made)))(stopGradient(reconstruction));
     const adversarial = stopGradient(value) as tf.Scalar;
     // A plane with the gradient of the loss: going through the adversary again, at another weight, would cost as much as the first time.

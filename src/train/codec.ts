@@ -22,6 +22,7 @@ import { evaluateCodec, loggedFigures } from './evaluate.js';
 import type { CodecEvaluation } from './evaluate.js';
 import { runLoop, scalar } from './loop.js';
 import type { LoopOptions, Measured, Trainee } from './loop.js';
+import { PerceptualTerm } from './perceptual.js';
 import { writeCodecReport } from './report.js';
 
 export interface CodecRun<C> extends LoopOptions {
@@ -30,6 +31,8 @@ export interface CodecRun<C> extends LoopOptions {
   training: CodecTraining;
   dataset: Dataset;
   seed: number;
+  /** Path of the ONNX network of the perceptual term, which is off without it. */
+  features?: string;
   /** Leave out pictures that cannot be decoded; without it the first one stops the run. */
   onBad?: (error: TesseraeError, sample: BadSample) => void;
 }
@@ -79,13 +82,17 @@ class CodecTrainee<C> implements Trainee {
   private readonly slots: Params;
   private readonly adam: AdamWConfig;
   private readonly adversary: Adversary | undefined;
+  private readonly perceptual: PerceptualTerm | undefined;
   private readonly cache = new PixelCache();
   private batches: AsyncGenerator<Batch> | undefined;
   private compiled: ReturnType<CodecTrainee<C>['compileStep']> | undefined;
 
   constructor(private readonly run: CodecRun<C>) {
-    const { family, config, training, dataset, seed } = run;
-    this.identity = { codec: family.name, config: config as Record<string, unknown>, training, seed, dataset: dataset.fingerprint };
+    const { family, config, training, dataset, seed, features } = run;
+    this.perceptual = training.perceptual && features !== undefined ? new PerceptualTerm(features, training.perceptual) : undefined;
+    if (training.perceptual && !this.perceptual) run.onNote?.('perceptual term: off, as no feature network is named');
+    const network = this.perceptual && { features: this.perceptual.identity };
+    this.identity = { codec: family.name, config: config as Record<string, unknown>, training, seed, dataset: dataset.fingerprint, ...network };
     this.trainable = createParams(family.trainable(config), seed);
     this.params = { ...this.trainable, ...createParams(family.state(config), seed) };
     this.slots = adamWSlots(this.trainable);
@@ -164,12 +171,18 @@ class CodecTrainee<C> implements Trainee {
   /** The codec's own loss and what is added to it. */
   private objective(batch: CodecBatch, contested: boolean): CodecLosses {
     const { family, config } = this.run;
-    const losses = family.loss(this.params, batch, config);
+    const losses = this.withPerceptual(family.loss(this.params, batch, config), batch.images);
     if (!contested) return losses;
     const { loss, reconstruction } = losses;
-    const name = family.lastLayer?.(config);
-    const { term, terms } = this.adversary!.objective(loss, reconstruction, name === undefined ? reconstruction : this.trainable[name]!);
+    const last = family.lastLayer?.(config);
+    const { term, terms } = this.adversary!.objective(loss, reconstruction, last === undefined ? reconstruction : this.trainable[last]!);
     return { ...losses, loss: tf.add(loss, term), terms: { ...losses.terms, ...terms } };
+  }
+
+  private withPerceptual(losses: CodecLosses, images: tf.Tensor4D): CodecLosses {
+    if (!this.perceptual) return losses;
+    const { term, terms } = this.perceptual.objective(images, losses.reconstruction);
+    return { ...losses, loss: tf.add(losses.loss, term), terms: { ...losses.terms, ...terms } };
   }
 
   private imagesOf(batch: Batch): tf.Tensor4D {

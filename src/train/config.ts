@@ -86,6 +86,7 @@ export const PriorTrainingSchema = z.strictObject({
 
 export type CodecTraining = z.infer<typeof CodecTrainingSchema>;
 export type AdversarialTraining = z.infer<typeof AdversarialSchema>;
+export type PerceptualTraining = z.infer<typeof PerceptualSchema>;
 export type PriorTraining = z.infer<typeof PriorTrainingSchema>;
 
 /** The optimizer's part of the settings. */

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { compile, exportOnnx, importOnnx, tf } from '../../src/engine/index.js';
-import type { ImportedNetwork } from '../../src/engine/index.js';
 import { GraphBuilder } from '../../src/engine/graph.js';
 import type { Attribute, Value } from '../../src/engine/graph.js';
 import { openModel } from '../../src/engine/model.js';
@@ -56,9 +55,8 @@ class Net {
     outputs.forEach(([value]) => visit(value));
     const bytes = encodeModel({ name: 'net', inputs: [this.x], outputs: typed, nodes: [...nodes] }, { dynamicAxes: open });
     // The version of the standard operators is the last byte of the file.
-    expect(bytes.at(-1)).toBe(21);
-    bytes[bytes.length - 1] = opset;
-    return bytes;
+    if (bytes.at(-1) !== 21) throw new Error('the version has moved');
+    return bytes.with(bytes.length - 1, opset);
   }
 }
 
@@ -72,22 +70,19 @@ async function runtimeOf(bytes: Uint8Array, names: readonly string[], input: str
   return results as ArrayLike<number>[];
 }
 
-/** Rebuilt, eager and compiled, against ONNX Runtime. */
-async function check(bytes: Uint8Array, x: tf.Tensor): Promise<ImportedNetwork> {
+/** The largest difference to ONNX Runtime of what is rebuilt, eager or compiled, as a part of the largest value. */
+async function errorOf(bytes: Uint8Array, x: tf.Tensor): Promise<number> {
   const network = importOnnx(bytes);
   const expected = await runtimeOf(bytes, network.outputs, network.inputs[0]!.name, x);
   const compiled = compile((input: tf.Tensor) => network.prepare()(input), { name: 'imported' });
-  const results = await compiled(x);
+  const results = [await compiled(x), network.prepare()(x)];
   await compiled.dispose();
-  const eager = network.prepare()(x);
-  expected.forEach((values, i) => {
-    const scale = Math.max(1, ...Array.from(values, Math.abs));
-    // Sums in another order.
-    expect(maxDifference(results[i]!, values) / scale).toBeLessThan(1e-5);
-    expect(maxDifference(eager[i]!, values) / scale).toBeLessThan(1e-5);
-  });
-  return network;
+  const errors = expected.flatMap((values, i) => results.map((ours) => maxDifference(ours[i]!, values) / Math.max(1, ...Array.from(values, Math.abs))));
+  return Math.max(...errors);
 }
+
+/** Sums in another order. */
+const ROUNDING = 1e-5;
 
 type Case = [name: string, shape: number[], build: (n: Net) => [Value, rank: number], opset?: number];
 
@@ -137,7 +132,7 @@ const CASES: Case[] = [
 describe('importOnnx', () => {
   it.each(CASES)('computes what ONNX Runtime does: %s', async (_, shape, build, opset) => {
     const net = new Net(shape);
-    await check(net.bytes([build(net)], opset), tensorOf(shape));
+    expect(await errorOf(net.bytes([build(net)], opset), tensorOf(shape))).toBeLessThan(ROUNDING);
   });
 
   it.each([1, 2, 3, 4, 5, 6])('computes random networks, all outputs, number %i', async (seed) => {
@@ -158,7 +153,7 @@ describe('importOnnx', () => {
       channels = next;
     }
     outputs.push([net.op('Softmax', [net.op('Gemm', [net.op('Flatten', [net.op('GlobalAveragePool', [x])]), net.weights(channels, 4)])]), 2]);
-    await check(net.bytes(outputs), tensorOf(shape, seed));
+    expect(await errorOf(net.bytes(outputs), tensorOf(shape, seed))).toBeLessThan(ROUNDING);
   });
 
   // A test/engine/fixtures/torch-network.onnx of PyTorch 2.15, torch.onnx.export(dynamo=False) with open batch, height and width: two
@@ -167,7 +162,8 @@ describe('importOnnx', () => {
     const bytes = readFileSync(new URL('./fixtures/torch-network.onnx', import.meta.url));
 
     it.each([[[2, 3, 16, 20]], [[1, 3, 19, 23]]])('computes what ONNX Runtime does for pictures %j', async (shape) => {
-      const network = await check(bytes, tensorOf(shape));
+      expect(await errorOf(bytes, tensorOf(shape))).toBeLessThan(ROUNDING);
+      const network = importOnnx(bytes);
       expect(network.inputs).toEqual([{ name: 'images', shape: [undefined, 3, undefined, undefined] }]);
       expect(network.outputs).toEqual(['a', 'b', 'classes']);
     });
@@ -240,14 +236,15 @@ describe('importOnnx', () => {
   it('fails by name alone when bytes are changed', () => {
     const net = new Net([1, 3, 4, 4]);
     const bytes = net.bytes([[net.op('Conv', [net.x, net.weights(2, 3, 1, 1)]), 4]]);
-    for (let at = 0; at < bytes.length; at++) {
-      for (const value of [0, 0x7f, 0xff]) {
-        try {
-          importOnnx(bytes.with(at, value), 'changed.onnx');
-        } catch (error) {
-          expect(error).toMatchObject({ code: expect.stringMatching(/^E_(ONNX_FILE|IMPORT_OP|IMPORT_TENSOR)$/) });
-        }
+    const codeOf = (changed: Uint8Array): string => {
+      try {
+        importOnnx(changed, 'changed.onnx');
+        return 'none';
+      } catch (error) {
+        return (error as { code?: string }).code ?? String(error);
       }
-    }
+    };
+    const codes = new Set([0, 0x7f, 0xff].flatMap((value) => Array.from(bytes, (_, at) => codeOf(bytes.with(at, value)))));
+    expect([...codes].sort()).toEqual(['E_IMPORT_OP', 'E_IMPORT_TENSOR', 'E_ONNX_FILE', 'none']);
   });
 });

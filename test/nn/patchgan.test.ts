@@ -51,7 +51,7 @@ describe('the discriminator', () => {
   });
 
   it('has the same gradient compiled and by finite differences', async () => {
-    const loss = (x: tf.Tensor4D): tf.Scalar => tf.sum(tf.square(patchGan(params, x, CONFIG))) as tf.Scalar;
+    const loss = (x: tf.Tensor): tf.Scalar => tf.sum(tf.square(patchGan(params, x as tf.Tensor4D, CONFIG)));
     const gradient = compile((x: tf.Tensor4D) => tf.grad(loss)(x), { name: 'gradient' });
     const computed = (await gradient(images(1))) as tf.Tensor4D;
     await gradient.dispose();

@@ -33,7 +33,7 @@ const norm = (x: tf.Tensor): number => tf.norm(x).dataSync()[0]!;
 
 describe('what the adversary adds', () => {
   const adversary = new Adversary(1, SETTINGS, 5);
-  const verdictLoss = (images: tf.Tensor4D): tf.Scalar => generatorLoss(patchGan(scoped('discriminator', adversary.saved), images, SETTINGS));
+  const verdictLoss = (images: tf.Tensor): tf.Scalar => generatorLoss(patchGan(scoped('discriminator', adversary.saved), images as tf.Tensor4D, SETTINGS));
   const contested = () =>
     gradients(decoder, () => {
       const { loss, reconstruction } = decode();
@@ -47,7 +47,7 @@ describe('what the adversary adds', () => {
     const ofVerdict = gradients(decoder, () => ({ loss: verdictLoss(decode().reconstruction) })).grads;
     const lambda = norm(ofLoss['last.weight']!) / (norm(ofVerdict['last.weight']!) + 1e-4);
     // Rounding of sums in another order.
-    expect(result['lambda']!.dataSync()[0]! / lambda).toBeCloseTo(1, 4);
+    expect(result.lambda.dataSync()[0]! / lambda).toBeCloseTo(1, 4);
     for (const name of Object.keys(decoder)) {
       const expected = tf.add(ofLoss[name]!, tf.mul(ofVerdict[name]!, lambda * SETTINGS.weight));
       expect(maxDifference(grads[name]!, expected) / norm(expected)).toBeLessThan(1e-4);
@@ -57,8 +57,8 @@ describe('what the adversary adds', () => {
   it('has the value of the weighed verdict', () => {
     const { result } = contested();
     const verdict = verdictLoss(decode().reconstruction).dataSync()[0]!;
-    expect(result['adversarial']!.dataSync()[0]).toBeCloseTo(verdict, 6);
-    expect(result.term.dataSync()[0]).toBeCloseTo(result['lambda']!.dataSync()[0]! * SETTINGS.weight * verdict, 5);
+    expect(result.adversarial.dataSync()[0]).toBeCloseTo(verdict, 6);
+    expect(result.term.dataSync()[0]).toBeCloseTo(result.lambda.dataSync()[0]! * SETTINGS.weight * verdict, 5);
   });
 
   it('weighs at the reconstruction where a codec names no last layer', () => {
@@ -67,20 +67,20 @@ describe('what the adversary adds', () => {
       return { ...adversary.objective(loss, reconstruction, reconstruction).terms, loss };
     });
     const { reconstruction } = decode();
-    const ofLoss = tf.grad((x: tf.Tensor4D) => tf.mean(tf.squaredDifference(x, pictures)) as tf.Scalar)(reconstruction);
+    const ofLoss = tf.grad((x: tf.Tensor) => tf.mean(tf.squaredDifference(x, pictures)))(reconstruction);
     const ofVerdict = tf.grad(verdictLoss)(reconstruction);
-    expect(result['lambda']!.dataSync()[0]! / (norm(ofLoss) / (norm(ofVerdict) + 1e-4))).toBeCloseTo(1, 4);
+    expect(result.lambda.dataSync()[0]! / (norm(ofLoss) / (norm(ofVerdict) + 1e-4))).toBeCloseTo(1, 4);
   });
 
   it('is the same compiled', async () => {
     const step = compile(() => {
       const { result, grads } = contested();
-      return { lambda: result['lambda']!, first: grads['first.weight']! };
+      return { lambda: result.lambda, first: grads['first.weight']! };
     });
     const compiled = await step();
     await step.dispose();
     const { result, grads } = contested();
-    expect(compiled.lambda.dataSync()[0]! / result['lambda']!.dataSync()[0]!).toBeCloseTo(1, 4);
+    expect(compiled.lambda.dataSync()[0]! / result.lambda.dataSync()[0]!).toBeCloseTo(1, 4);
     expect(maxDifference(compiled.first, grads['first.weight']!)).toBeLessThan(1e-5);
   });
 

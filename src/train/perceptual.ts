@@ -1,0 +1,34 @@
+// The perceptual term of a run: a network from a file, and its share of the loss.
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import { importOnnx, tf } from '../engine/index.js';
+import type { ImportedNetwork } from '../engine/index.js';
+import { readFile } from '../files.js';
+import { checkTakesPictures, featuresOf, perceptualLoss } from '../nn/perceptual.js';
+import type { PerceptualTraining } from './config.js';
+
+export class PerceptualTerm {
+  /** What a resumed run must have in common. */
+  readonly identity: { network: string; sha256: string };
+  private readonly network: ImportedNetwork;
+
+  /**
+   * @param path of an ONNX network whose outputs are all feature maps.
+   * @throws {UsageError} E_NOT_FOUND, E_FEATURES. @throws as `importOnnx`.
+   */
+  constructor(
+    path: string,
+    private readonly config: PerceptualTraining,
+  ) {
+    const bytes = readFile(path);
+    this.identity = { network: basename(path), sha256: createHash('sha256').update(bytes).digest('hex') };
+    this.network = importOnnx(bytes, path);
+    checkTakesPictures(this.network, path);
+  }
+
+  /** @returns the term, weighted, and the distance itself. */
+  objective(images: tf.Tensor4D, reconstruction: tf.Tensor4D): { term: tf.Scalar; terms: { perceptual: tf.Scalar } } {
+    const perceptual = perceptualLoss(featuresOf(this.network, this.config.scaling), images, reconstruction);
+    return { term: tf.mul(perceptual, this.config.weight), terms: { perceptual } };
+  }
+}
