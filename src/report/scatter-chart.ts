@@ -71,14 +71,14 @@ function names(points: readonly NamedPoint[], room: Box): string[] {
   });
 }
 
-/** To the right, to the left, above, below, and a line further above and below. */
+/** To the right, to the left, above, below, and up to three lines further. */
 function placesFor(x: number, y: number, width: number): Box[] {
   const at = (left: number, middle: number): Box => ({ left, right: left + width, top: middle - 8, bottom: middle + 8 });
   const beside = RADIUS + 5;
   return [
     at(x + beside, y),
     at(x - beside - width, y),
-    ...[-16, 16, -32, 32].flatMap((down) => [at(x - width / 2, y + down), at(x + beside, y + down), at(x - beside - width, y + down)]),
+    ...[-16, 16, -32, 32, -48, 48, -64, 64].flatMap((down) => [at(x - width / 2, y + down), at(x + beside, y + down), at(x - beside - width, y + down)]),
   ];
 }
 
