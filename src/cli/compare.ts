@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { formatNumber } from '../report/format.js';
+import type { Column } from '../sdk/compare-report.js';
 import type { CodecComparison } from '../sdk/compare.js';
 import { noteFewPictures } from './eval-codec.js';
 import { addDataOptions, addFeatureOptions, addOutputOptions, jsonOption, splitOption } from './options.js';
@@ -59,7 +60,7 @@ function check(codecs: readonly string[], { data, out, force, features }: Flags)
 }
 
 /** The table of the report, in columns of a terminal. */
-function tableLines({ codecs }: CodecComparison, columns: ReturnType<typeof import('../sdk/compare-report.js').comparisonColumns>): string[] {
+function tableLines({ codecs }: CodecComparison, columns: readonly Column[]): string[] {
   const cells = columns.map(([name, value]) => [name, ...codecs.map((codec) => cellText(value(codec)))]);
   const widths = cells.map((column) => Math.max(...column.map(({ length }) => length)));
   return Array.from({ length: codecs.length + 1 }, (_, row) => cells.map((column, i) => column[row]!.padEnd(widths[i]!)).join('  ').trimEnd());

@@ -9,7 +9,7 @@ import { scatterChart } from '../report/scatter-chart.js';
 import type { CodecComparison, ComparedCodec } from './compare.js';
 
 /** Name and value of a column of the table of codecs; null where a codec has no such figure. */
-type Column = [name: string, value: (codec: ComparedCodec) => Cell];
+export type Column = [name: string, value: (codec: ComparedCodec) => Cell];
 
 /** The columns that at least one codec has a figure for. */
 export function comparisonColumns(codecs: readonly ComparedCodec[]): Column[] {
