@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { codecFamily } from '../../src/registry.js';
+import { codecPreset, presetNames } from '../../src/sdk/presets.js';
+import { CodecTrainingSchema } from '../../src/train/config.js';
 import { tokenizerConformance } from '../conformance/tokenizer.js';
 import { TINY_CODEC } from '../support/tiny.js';
 
@@ -19,5 +21,16 @@ describe('the VQ-VAE config', () => {
   it.each([2, 4, 8, 16])('codes a picture at one %ith of its side', (downsample) => {
     const config = parse({ height: 32, width: 16, downsample });
     expect(codecFamily('vqvae').maps(config)[0]!.shape).toEqual([32 / downsample, 16 / downsample]);
+  });
+});
+
+describe('the presets of codecs', () => {
+  it.each(presetNames('codec'))('%s says what it is for, and its codec takes it', (preset) => {
+    const { codec, purpose, config, training } = codecPreset({ preset });
+    expect(purpose).toMatch(/^[A-Z].{20,}\.$/);
+    const family = codecFamily(codec);
+    const parsed = family.parseConfig(config);
+    for (const { shape } of family.maps(parsed)) expect(shape.every((size) => Number.isInteger(size))).toBe(true);
+    expect(CodecTrainingSchema.parse(training).steps).toBeGreaterThan(0);
   });
 });
