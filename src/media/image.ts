@@ -1,5 +1,15 @@
 // Pictures in and out: encoded bytes -> Image -> float32 batches, and back. Decoding, and resizing of large pictures, is
 // sharp's (libvips), but for plain small PNGs; this module decides what is let in and says in one line why something is not.
+//
+// What becomes of each kind of file, tried in test/media/modes.test.ts:
+// - 16 bits a sample: the high byte. 1, 2 and 4 bits: spread over 0..255.
+// - Palette: its colors. Gray: three equal channels, or one where one is asked for.
+// - Alpha, or a color declared transparent: laid over the background, white unless told.
+// - EXIF orientation, in JPEG, PNG and WebP: turned upright; sizes are told of the upright picture.
+// - Color profile (ICC): converted to sRGB. Without one, and whatever a PNG's gamma says, samples are taken as sRGB.
+// - CMYK JPEG: converted to sRGB by the embedded profile, or by libvips' own for print.
+// - Animation (APNG, WebP): the first frame.
+// - Any other format: refused by name, E_IMAGE_FORMAT. Files cut short or with warnings: refused, never filled up.
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
 import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
