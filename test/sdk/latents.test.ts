@@ -117,6 +117,19 @@ describe('traverse', () => {
     expect(pixelsOf(images)).toEqual([[51, 102, 0, 51], [153, 204, 102, 153]]);
   });
 
+  it.each([['vector', 3], ['grid', 2]])('varies the dimensions of a VAE whose latents are a %s', async (kind, size) => {
+    const { quantizer: _, ...config } = TINY_CODEC;
+    const codec = stored('vae', { ...config, latent: { kind, size } });
+    const picture = noise(8, 8, 1);
+    const { images, dims } = await traverse({ codec, picture, steps: 3, range: 50 });
+    expect(dims).toEqual(Array.from({ length: size }, (_, i) => i));
+    const [middle] = await interpolate({ codec, from: picture, to: picture, steps: 2 });
+    for (let row = 0; row < size; row++) {
+      expect(maxDifference(images[3 * row + 1]!.pixels, middle!.pixels)).toBeLessThanOrEqual(1);
+      expect(images[3 * row]!.pixels).not.toEqual(images[3 * row + 2]!.pixels);
+    }
+  });
+
   it.each([
     [{ dims: [4] }, /E_LATENTS dims: expected dimensions from 0 to 3, received 4\./],
     [{ dims: [] }, /E_LATENTS dims: expected at least one/],

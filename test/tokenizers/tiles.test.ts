@@ -186,6 +186,22 @@ describe('a codec for pictures of any size', () => {
     whole.dispose();
   });
 
+  it('gives of two levels in tiles what it gives in one pass, the bottom conditioned on the top', async () => {
+    const twoLevels = codecFamily('vqvae2');
+    const config = twoLevels.parseConfig({ ...TINY_CODEC, resize: 'none' });
+    const specs = { ...twoLevels.trainable(config), ...twoLevels.state(config) };
+    const [tiled, whole] = [16, 4096].map((tile) => twoLevels.open(config, freshTensors(specs, 5), FINGERPRINT, { tile }));
+    const side = tilingOf(16, twoLevels.anySize!.reach(config)!, 4).tile;
+    const image = noise(2 * side + 3, side + 9, 1);
+    const tokens = await whole!.encode(image);
+    expect(tokens.maps.map(({ name }) => name)).toEqual(['top', 'bottom']);
+    expect(await tiled!.encode(image)).toEqual(tokens);
+    const [inTiles, inOne] = [(await tiled!.decode(tokens)) as Image, (await whole!.decode(tokens)) as Image];
+    expect(largestDifference(inTiles.pixels, inOne.pixels)).toBeLessThanOrEqual(1);
+    tiled!.dispose();
+    whole!.dispose();
+  });
+
   it('decodes the whole grid of codes that no picture stands behind, such as a prior’s', async () => {
     const codec = open(parse());
     const tokens = await codec.encode(noise(8, 8, 1));
