@@ -2,8 +2,8 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
-import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../nn/feature-scaling.js';
-import type { FeatureScaling } from '../nn/feature-scaling.js';
+import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../interfaces/feature-scaling.js';
+import type { FeatureScaling } from '../interfaces/feature-scaling.js';
 
 interface Range {
   /** Least value; `above` is the same without the value itself. */

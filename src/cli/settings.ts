@@ -26,7 +26,8 @@ export async function expectSettings(kind: 'codec' | 'prior', { preset, config }
 /** The presets of a kind, for a help text: read without the checks, which would be loaded by every command. */
 export function presetsText(kind: 'codec' | 'prior'): string {
   const folder = join(packageFolder(), 'presets', kind);
-  const files = readdirSync(folder).sort();
+  const isDefault = (file: string): number => Number(file === 'default.json');
+  const files = readdirSync(folder).sort((a, b) => isDefault(b) - isDefault(a) || (a < b ? -1 : 1));
   const width = Math.max(...files.map((file) => file.length - '.json'.length));
   const purposeOf = (file: string): string => (JSON.parse(readFileSync(join(folder, file), 'utf8')) as { purpose?: string }).purpose ?? '';
   return `\nPresets:\n${files.map((file) => `  ${file.replace('.json', '').padEnd(width)}  ${purposeOf(file)}`.trimEnd()).join('\n')}\n`;

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
-import { FEATURE_SCALINGS } from '../nn/feature-scaling.js';
-import type { FeatureScaling } from '../nn/feature-scaling.js';
+import { FEATURE_SCALINGS } from '../interfaces/feature-scaling.js';
+import type { FeatureScaling } from '../interfaces/feature-scaling.js';
 import { addDataOptions, addOutputOptions, addTrainingOptions, jsonOption } from './options.js';
 import type { DataFlags, TrainFlags } from './options.js';
 import { expectExisting, expectFile, expectOutputDirectory } from './paths.js';
@@ -45,11 +45,11 @@ async function trainCodec(session: Session, flags: Flags): Promise<void> {
   const events = trainingEvents(session, 'train codec');
   const card = await sdk.trainCodec({ ...options, batchSize: batch, signal: session.signal, onBad: skipBad ? skips.add : undefined, ...events });
   events.finish();
-  const { maps: _maps, ...metrics } = card.metrics ?? {};
+  const { maps: _maps, measures, ...metrics } = card.metrics ?? {};
   session.result({ kind: 'codec', fingerprint: card.fingerprint, out: flags.out, metrics: card.metrics, skipped: skips.count }, [
     `codec ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
-    `held out: ${metricsText(metrics)}`,
-    `next: tesserae tokenize --data ${flags.data} --codec ${flags.out} --out TOKENS`,
+    `held out: ${metricsText({ ...metrics, ...(measures as object) })}`,
+    card.maps?.length === 0 ? `next: tesserae latents traverse PICTURE --codec ${flags.out} --out traversal.png` : `next: tesserae tokenize --data ${flags.data} --codec ${flags.out} --out TOKENS`,
   ]);
   skips.conclude();
 }

@@ -4,7 +4,7 @@ import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
 import { CorruptError, UsageError } from '../errors.js';
 import type { Dataset, TokenMapSpec } from '../interfaces/index.js';
-import type { FeatureScaling } from '../nn/feature-scaling.js';
+import type { FeatureScaling } from '../interfaces/feature-scaling.js';
 import { disposeParams, importParams } from '../nn/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';

@@ -51,6 +51,9 @@ type TensorCard = z.infer<typeof tensorSchema>;
 const MEANINGS: Record<string, string> = {
   images: 'NHWC, sRGB pixels as value / 127.5 - 1, in [-1, 1]; clip what a decoder gives',
   codes: 'ids of the map, row-major, in [0, vocabSize)',
+  means: 'of the latents',
+  log_variances: 'of the latents, natural logarithms',
+  latents: 'means as the encoder gives them, or draws around them',
   condition: 'the prompt as the prior reads it, see conditions',
   ids: 'the code drawn last, one a row, in [0, vocabSize)',
   position: 'of the code drawn last, counted from 0 over condition and codes',

@@ -5,7 +5,7 @@ import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
 import { withVariants } from '../data/variants.js';
 import { defaultThreads } from '../engine/index.js';
-import { AbortedError, InputError } from '../errors.js';
+import { AbortedError, InputError, UsageError } from '../errors.js';
 import { nodeFiles, readFile, writeFileAtomic } from '../files.js';
 import type { Dataset, Split } from '../interfaces/index.js';
 import { ShardWriter } from '../shards/writer.js';
@@ -65,10 +65,11 @@ interface Reject {
  * Tokenizes both splits of a dataset. The directory carries a copy of the codec, so that it can be decoded on its own.
  *
  * @throws {InputError} naming the first bad sample, unless `skipBad`; what was committed before it stays for `resume`.
- * @throws {AbortedError} E_ABORTED when the signal fires. @throws {UsageError}, {CorruptError}, {IoError}, {LockError}.
+ * @throws {AbortedError} E_ABORTED when the signal fires. @throws {UsageError} E_NO_CODES. @throws {CorruptError}, {IoError}, {LockError}.
  */
 export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult> {
   const stored = loadCodecFiles(options.codec);
+  if (stored.card.maps?.length === 0) throw new UsageError('E_NO_CODES', `tokenize: ${options.codec}: expected a codec with codes, received ${stored.card.name}, whose latents are continuous. Train one with a quantizer.`);
   // Workers load while the dataset is indexed.
   const pool = openEncoderPool(stored, options.workers ?? Math.min(8, defaultThreads()));
   try {

@@ -1,6 +1,6 @@
 // How long and how fast to train. Every number has a default that works; presets set what matters.
 import { z } from 'zod';
-import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../nn/feature-scaling.js';
+import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../interfaces/feature-scaling.js';
 import { ADAMW_DEFAULTS } from '../nn/optimizer.js';
 import type { AdamWConfig } from '../nn/optimizer.js';
 

@@ -8,8 +8,8 @@ import { readFile } from '../files.js';
 import type { Image } from '../interfaces/index.js';
 import { fromFloat32, resizeImage, withChannels } from '../media/image.js';
 import { FeatureMeter, frechetDistance } from '../metrics/frechet.js';
-import { DEFAULT_SCALING, pixelScale } from '../nn/feature-scaling.js';
-import type { FeatureScaling, PixelScale } from '../nn/feature-scaling.js';
+import { DEFAULT_SCALING, pixelScale } from '../interfaces/feature-scaling.js';
+import type { FeatureScaling, PixelScale } from '../interfaces/feature-scaling.js';
 
 export interface FeatureOptions {
   /** The pixels the network was trained on. Default `imagenet`. */

@@ -81,6 +81,12 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
   ['a file as output directory', ['decode', '--tokens', 'tokens', '--out', 'picture.png'], /^E_OUTPUT_NOT_DIRECTORY --out picture\.png: /],
   ['output into the data', ['tokenize', '--data', 'data', '--codec', 'codec', '--out', './data', '--force'], /^E_SAME_PATH --out \.\/data: expected another path than --data/],
   ['tokens trained into themselves', ['train', 'prior', '--tokens', 'tokens', '--out', 'tokens', '--resume'], /^E_SAME_PATH --out tokens: expected another path than --tokens/],
+  ['variants that would all be the same', ['tokenize', '--data', 'data', '--codec', 'codec', '--out', 'new', '--variants', '4'], /^E_DATA_OPTIONS variants: expected at most 1 without flip or crop/],
+  ['neighbors in nothing', [...generate, '--neighbors', 'nowhere'], /^E_NOT_FOUND --neighbors nowhere: /],
+  ['a comparison of one codec', ['compare', 'codec', '--data', 'data', '--out', 'new.html'], /^E_COMPARE /],
+  ['a comparison with a missing codec', ['compare', 'codec', 'codex', '--data', 'data', '--out', 'new.html'], /^E_NOT_FOUND .*codex/],
+  ['a feature network that is missing', ['eval', 'codec', '--codec', 'codec', '--data', 'data', '--features', 'net.onnx'], /^E_NOT_FOUND --features net\.onnx: /],
+  ['a way between pictures that are missing', ['latents', 'interpolate', 'one.png', 'two.png', '--codec', 'codec', '--out', 'new.png'], /^E_NOT_FOUND .*one\.png/],
   ['resume and force at once', [...trainCodec, '--resume', '--force'], /'--resume' cannot be used with option '--force'/],
 ];
 

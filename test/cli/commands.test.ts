@@ -44,6 +44,24 @@ describe('train, tokenize, train, generate', () => {
     expect(await json(['inspect', 'many'])).toMatchObject({ kind: 'pictures', fingerprint: HASH, made: { command: 'generate', pictures: 3, prompts: ['a small red circle'], sampling: { n: 3, seed: 0 } } });
   });
 
+  it('tokenize variants of the training pictures alone', async () => {
+    const { samples } = (await json(['inspect', 'tokens'])) as { samples: { train: number; test: number } };
+    expect(await json(['tokenize', '--data', 'data', '--codec', 'codec', '--out', 'varied', '--variants', '3', '--flip', '--crop', '1'])).toMatchObject({ samples: { train: 3 * samples.train, test: samples.test } });
+  });
+
+  it('compare codecs in a table, a sheet of pictures and a plot', async () => {
+    await succeed(world, ['train', 'codec', '--data', 'data', '--out', 'second', '--config', 'codec.json', '--seed', '1']);
+    expect(await json(['compare', 'codec', 'second', '--data', 'data', '--out', 'compared.html'])).toMatchObject({ codecs: [{ nmse: NUMBER }, { nmse: NUMBER }] });
+    expect(readFileSync(at('compared.html'), 'utf8')).toMatch(/^<!doctype html>/i);
+  });
+
+  it('walk through the latents and draw the codes of a picture', async () => {
+    const [first, second] = readdirSync(at('data')).filter((name) => name.endsWith('.png')).map((name) => join('data', name));
+    await succeed(world, ['latents', 'interpolate', first!, second!, '--codec', 'codec', '--out', 'way.png', '-n', '4']);
+    await succeed(world, ['latents', 'codes', first!, '--codec', 'codec', '--out', 'codes.png']);
+    for (const name of ['way.png', 'codes.png']) expect((await sharp(at(name)).metadata()).width).toBeGreaterThan(16);
+  });
+
   it('show beside each picture its nearest in a dataset', async () => {
     const made = await json(['generate', 'a small red circle', '--prior', 'prior', '--out', 'near', '-n', '2', '--neighbors', 'data']);
     expect(made).toMatchObject({ pictures: 2, files: ['near/00000.png', 'near/00000-nearest.png', 'near/00001.png', 'near/00001-nearest.png'], neighbors: [{ key: expect.any(String), caption: expect.any(String), mse: NUMBER }, { mse: NUMBER }] });
