@@ -31,7 +31,8 @@ export { presetNames } from './sdk/presets.js';
 // Models.
 export { loadCodec, loadPrior } from './sdk/models.js';
 export type { LoadedCodec, LoadedPrior } from './sdk/models.js';
-export { registerCodec, registerPrior } from './registry.js';
+export { quantizerNames, registerCodec, registerPrior, registerQuantizer } from './registry.js';
+export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './nn/quantizer.js';
 export type { CodecFamily, ExportedFunction, PriorFamily, PriorModel } from './nn/family.js';
 export { readModelCard, saveModel } from './checkpoint/model.js';
 export type { ModelCard, NewModelCard } from './checkpoint/model.js';

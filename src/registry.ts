@@ -7,6 +7,8 @@ import { vqVae2 } from '../tokenizers/vqvae2.js';
 import { UsageError } from './errors.js';
 import type { CodecFamily, PriorFamily } from './nn/family.js';
 
+export { quantizerNames, registerQuantizer } from '../tokenizers/quantizers/index.js';
+
 const codecs = new Map<string, CodecFamily>();
 const priors = new Map<string, PriorFamily>();
 

@@ -65,7 +65,9 @@ export function hostValues(tensor: tf.TensorInfo): HostArray {
       `compiled function: expected a live tensor, received a disposed ${tensor.dtype} [${tensor.shape.join(', ')}]. Dispose arguments and captured tensors only when the call's promise has settled.`,
     );
   }
-  return (backend.data.get(tensor.dataId) as unknown as HostEntry).values;
+  const { values } = backend.data.get(tensor.dataId) as unknown as HostEntry;
+  // A boolean tensor cast to int32 shares its bytes.
+  return tensor.dtype === 'int32' && values instanceof Uint8Array ? Int32Array.from(values) : values;
 }
 
 /** Replaces the typed array behind a cpu tensor; the old one is left to its other holders. */

@@ -542,5 +542,10 @@ describe('graphs', () => {
       ]
     `);
   });
+
+  it('takes booleans that were cast to int32', async () => {
+    const signs = tf.cast(tf.greater(tf.tensor1d([1, -1, 2]), 0), 'int32');
+    expect([...(await compile((x: tf.Tensor) => tf.add(x, x))(signs)).dataSync()]).toEqual([2, 0, 2]);
+  });
 });
 
