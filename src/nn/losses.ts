@@ -14,8 +14,8 @@ export const ReconstructionConfigSchema = z
       kind: z.literal('logit-laplace'),
       /** Pixels in [0, 1] are brought into [epsilon, 1 - epsilon], where the logit is finite. */
       epsilon: z.number().min(0.001).max(0.4).default(0.1),
-      /** Smallest scale, in logits. 0.01 is about one grey level: below it a plain background would outweigh all else. */
-      minScale: z.number().min(1e-4).max(1).default(0.01),
+      /** Smallest scale, in logits. 0.1 is some eight gray levels: with less, a plain background outweighs all else. */
+      minScale: z.number().min(1e-4).max(1).default(0.1),
     }),
     /** (1 - weight) * MSE / variance + weight * (1 - SSIM): both 0 for equal pictures and about 1 for a constant one. */
     z.strictObject({ kind: z.literal('mse-ssim'), weight: z.number().min(0).max(1).default(0.5) }),

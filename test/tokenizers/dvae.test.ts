@@ -20,7 +20,7 @@ describe('the dVAE config', () => {
   });
 
   it('measures pictures by the logit-Laplace likelihood where no loss is named', () => {
-    expect(parse().reconstruction).toEqual({ kind: 'logit-laplace', epsilon: 0.1, minScale: 0.01 });
+    expect(parse().reconstruction).toEqual({ kind: 'logit-laplace', epsilon: 0.1, minScale: 0.1 });
     expect(parse({ reconstruction: { epsilon: 0.2 } }).reconstruction).toMatchObject({ kind: 'logit-laplace', epsilon: 0.2 });
     expect(parse({ reconstruction: { kind: 'mse' } }).reconstruction).toEqual({ kind: 'mse' });
   });
