@@ -39,6 +39,11 @@ export const GumbelConfigSchema = z.strictObject({
   klWeight: z.number().min(0).default(0),
   /** Part of the training in which that weight grows from 0, along half a cosine; 0 has it whole from the start. */
   klWarmup: z.number().min(0).max(1).default(0.2),
+  /**
+   * Weight of what the mean odds over a batch lack of even ones, in nats: keeps all codes in use without making the choice of
+   * any position less sure (the diversity loss of wav2vec 2.0, Baevski et al., arXiv:2006.11477).
+   */
+  diversity: z.number().min(0).default(0.05),
 });
 
 export type GumbelConfig = z.infer<typeof GumbelConfigSchema>;
@@ -106,6 +111,17 @@ export function divergenceFromUniform(logits: tf.Tensor2D): tf.Scalar {
 }
 
 /**
+ * What the mean over positions of the codes' distribution lacks of the entropy of even odds.
+ *
+ * @param logits float32 [N, K].
+ * @returns scalar in [0, log K], nats.
+ */
+export function lackOfDiversity(logits: tf.Tensor2D): tf.Scalar {
+  const mean = tf.mean(tf.softmax(logits), 0); // [K]
+  return tf.add(tf.sum(tf.mul(mean, tf.log(tf.add(mean, 1e-10)))), Math.log(logits.shape[1]));
+}
+
+/**
  * Codes of relaxed draws.
  *
  * @param weights float32 [N, K], rows sum to 1.
@@ -134,7 +150,8 @@ export const gumbel: QuantizerFamily<GumbelConfig> = {
     const noisy = tf.add(logits, gumbelNoise(key, logits.shape)) as tf.Tensor2D;
     const ids = tf.argMax(noisy, 1) as tf.Tensor1D;
     const weights = tf.softmax(tf.div(noisy, temperatureAt(progress, config.temperature))) as tf.Tensor2D;
-    const loss = config.klWeight === 0 ? tf.scalar(0) : (tf.mul(divergenceFromUniform(logits), klWeightAt(progress, config)) as tf.Scalar);
+    const divergence = config.klWeight === 0 ? tf.scalar(0) : tf.mul(divergenceFromUniform(logits), klWeightAt(progress, config));
+    const loss = (config.diversity === 0 ? divergence : tf.add(divergence, tf.mul(lackOfDiversity(logits), config.diversity))) as tf.Scalar;
     return { codes: codesOfDraw(p, weights, ids, config), ids: asColumn(ids), loss };
   },
   encode: (p, latents) => asColumn(tf.argMax(logitsOf(p, latents), 1)),

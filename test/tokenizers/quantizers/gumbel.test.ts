@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { randomKey, tf } from '../../../src/engine/index.js';
 import { createParams } from '../../../src/nn/params.js';
 import type { Params } from '../../../src/nn/params.js';
-import { divergenceFromUniform, gumbel, GumbelConfigSchema, klWeightAt, temperatureAt } from '../../../tokenizers/quantizers/gumbel.js';
+import { divergenceFromUniform, gumbel, GumbelConfigSchema, klWeightAt, lackOfDiversity, temperatureAt } from '../../../tokenizers/quantizers/gumbel.js';
 import type { GumbelConfig } from '../../../tokenizers/quantizers/gumbel.js';
 import { nearestRow, quantizerConformance } from '../../conformance/quantizer.js';
 import { maxDifference } from '../../support/tiny.js';
@@ -47,8 +47,19 @@ describe('the Gumbel-softmax quantizer', () => {
     expect(divergenceFromUniform(tf.tensor2d([[1000, 0, 0]])).dataSync()[0]).toBeCloseTo(Math.log(3), 5);
   });
 
+  it('adds what the use of the codes lacks of evenness, and asks no position to be unsure', () => {
+    const even = tf.tensor2d([[50, 0, 0], [0, 50, 0], [0, 0, 50]]);
+    const uneven = tf.tensor2d([[50, 0, 0], [50, 0, 0], [50, 0, 0]]);
+    expect(lackOfDiversity(even).dataSync()[0]).toBeCloseTo(0, 5);
+    expect(lackOfDiversity(uneven).dataSync()[0]).toBeCloseTo(Math.log(3), 5);
+    const config = parse({ diversity: 0.2 });
+    const p = fresh(config);
+    const logits = tf.add(tf.matMul(latents, p['logits.weight'] as unknown as tf.Tensor2D), p['logits.bias']!) as tf.Tensor2D;
+    expect(gumbel.train(p, latents, moment(0.5), config).loss.dataSync()[0]).toBeCloseTo(0.2 * lackOfDiversity(logits).dataSync()[0]!, 5);
+  });
+
   it('adds that divergence to the loss at its weight', () => {
-    const config = parse({ klWeight: 0.3, klWarmup: 0.2 });
+    const config = parse({ klWeight: 0.3, klWarmup: 0.2, diversity: 0 });
     const p = fresh(config);
     const logits = tf.add(tf.matMul(latents, p['logits.weight'] as unknown as tf.Tensor2D), p['logits.bias']!) as tf.Tensor2D;
     expect(gumbel.train(p, latents, moment(0.5), config).loss.dataSync()[0]).toBeCloseTo(0.3 * divergenceFromUniform(logits).dataSync()[0]!, 6);
