@@ -27,7 +27,7 @@ const DIRECT: Record<ReconstructionConfig['kind'], (output: Float32Array, pixels
     mean(
       [...x].map((v, i) => {
         const at = Math.floor(i / 3) * 6 + (i % 3);
-        const [m, b] = [y[at]!, Math.exp(y[at + 3]!) + 0.01];
+        const [m, b] = [y[at]!, Math.exp(y[at + 3]!) + 0.1];
         const pixel = 0.1 + 0.8 * ((v + 1) / 2);
         const density = Math.exp(-Math.abs(Math.log(pixel / (1 - pixel)) - m) / b) / (2 * b * pixel * (1 - pixel));
         return -Math.log(density);

@@ -54,13 +54,13 @@ describe('the networks of the dVAE', () => {
   });
 
   it('give pictures of the promised shape and a reconstruction that the loss was computed on', () => {
-    const config = parse();
+    const config = parse({ quantizer: { codebookSize: 16, codeDim: 8, diversity: 0 } });
     const params = createParams({ ...family.trainable(config), ...family.state(config) }, 0);
     const images = tf.randomUniform([3, 8, 8, 1], -1, 1, 'float32', 1) as tf.Tensor4D;
     const { loss, nmse, reconstruction, terms } = family.loss(params, { images, key: tf.tensor1d([0, 1], 'int32'), progress: tf.scalar(0), dataVariance: 0.5 }, config);
     expect(reconstruction.shape).toEqual(images.shape);
     expect(nmse.dataSync()[0]).toBeCloseTo(tf.mean(tf.squaredDifference(reconstruction, images)).dataSync()[0]! / 0.5, 5);
-    // Without a price on sure choices, nothing else is in the loss.
+    // Without prices on sure choices and uneven use, nothing else is in the loss.
     expect(loss.dataSync()[0]).toBeCloseTo(terms!.reconstructionLoss!.dataSync()[0]!, 5);
     disposeParams(params);
   });
