@@ -19,7 +19,8 @@ export function expectExisting(flag: string, path: string): void {
 /** @throws {UsageError} E_NOT_FOUND, E_NOT_A_FILE naming the flag. */
 export function expectFile(flag: string, path: string): void {
   expectExisting(flag, path);
-  if (!statSync(path).isFile()) throw new UsageError('E_NOT_A_FILE', `${flag} ${path}: expected a file, found a directory.`);
+  const found = statSync(path);
+  if (!found.isFile()) throw new UsageError('E_NOT_A_FILE', `${flag} ${path}: expected a file, found ${found.isDirectory() ? 'a directory' : 'a pipe or device'}.`);
 }
 
 /** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a codec, or something that carries its codec. */
