@@ -11,5 +11,5 @@ export function parseConfig<S extends z.ZodType>(where: string, schema: S, json:
   if (result.success) return result.data;
   const issue = result.error.issues[0]!;
   const field = issue.path.length > 0 ? issue.path.join('.') : 'config';
-  throw new UsageError('E_CONFIG', `${where}: ${field}: ${issue.message}.`, { cause: result.error });
+  throw new UsageError('E_CONFIG', `${where}: ${field}: ${issue.message.replace(/\.$/, '')}.`, { cause: result.error });
 }
