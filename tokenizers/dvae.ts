@@ -3,16 +3,12 @@
 // Ramesh et al., "Zero-Shot Text-to-Image Generation", arXiv:2102.12092, appendix A.
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
-import type { TokenMapSpec } from '../src/interfaces/index.js';
-import { parseConfig } from '../src/nn/config.js';
 import { conv, convSpecs } from '../src/nn/conv.js';
-import type { CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
-import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/nn/losses.js';
-import { importParams, prefixed } from '../src/nn/params.js';
+import { ReconstructionConfigSchema } from '../src/nn/losses.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
-import { ImageCodec } from './image-codec.js';
-import { pictureFields, withReconstruction } from './networks.js';
-import { Quantizer, QuantizerConfigSchema } from './quantizers/index.js';
+import { pictureFields } from './networks.js';
+import { oneMapFamily } from './one-map.js';
+import { QuantizerConfigSchema } from './quantizers/index.js';
 
 /** What is used where the config names none. */
 const orElse = (json: unknown, defaults: Record<string, unknown>): unknown => (json === undefined || (typeof json === 'object' && json !== null) ? { ...defaults, ...json } : json);
@@ -34,11 +30,6 @@ export const DVaeConfigSchema = z
   .refine((c) => c.height % c.downsample === 0 && c.width % c.downsample === 0, { message: 'height and width must be multiples of downsample' });
 
 export type DVaeConfig = z.infer<typeof DVaeConfigSchema>;
-
-const quantizerOf = (c: DVaeConfig): Quantizer => new Quantizer(c.quantizer);
-
-/** Rows and columns of the code grid. */
-const gridOf = ({ height, width, downsample }: DVaeConfig): [number, number] => [height / downsample, width / downsample];
 
 /** Channels at each resolution, from the picture to the codes. */
 const groupWidths = ({ downsample, hidden }: DVaeConfig): number[] => Array.from({ length: Math.log2(downsample) + 1 }, (_, i) => hidden * 2 ** i);
@@ -80,11 +71,11 @@ function groupSpecs(side: Side, inChannels: number, widths: number[], blocks: nu
 }
 
 /** float32 [B, H, W, Ci] -> [B, H', W', Co]; `between` changes the resolution from one group to the next. */
-function groups(p: Params, side: Side, x: tf.Tensor4D, c: DVaeConfig, between: (x: tf.Tensor4D) => tf.Tensor4D): tf.Tensor4D {
+function groups(p: Params, scope: string, side: Side, x: tf.Tensor4D, c: DVaeConfig, between: (x: tf.Tensor4D) => tf.Tensor4D): tf.Tensor4D {
   const gain = residualGain(c);
   for (let g = 0; g < groupWidths(c).length; g++) {
     if (g > 0) x = between(x);
-    for (let b = 0; b < c.blocksPerGroup; b++) x = block(p, `${side}.group.${g}.${b}`, side, x, gain);
+    for (let b = 0; b < c.blocksPerGroup; b++) x = block(p, `${scope}.group.${g}.${b}`, side, x, gain);
   }
   return tf.relu(x);
 }
@@ -92,95 +83,38 @@ function groups(p: Params, side: Side, x: tf.Tensor4D, c: DVaeConfig, between: (
 const halved = (x: tf.Tensor4D): tf.Tensor4D => tf.maxPool(x, 2, 2, 'valid');
 const doubled = (x: tf.Tensor4D): tf.Tensor4D => tf.image.resizeNearestNeighbor(x, [x.shape[1] * 2, x.shape[2] * 2]);
 
-function encoderSpecs(c: DVaeConfig): ParamSpecs {
+function encoderSpecs(c: DVaeConfig, outChannels: number): ParamSpecs {
   const widths = groupWidths(c);
   return {
     ...convSpecs('input', 7, c.channels, c.hidden, GAIN),
     ...groupSpecs('encoder', c.hidden, widths, c.blocksPerGroup),
-    ...convSpecs('output', 1, widths.at(-1)!, quantizerOf(c).width, GAIN),
+    ...convSpecs('output', 1, widths.at(-1)!, outChannels, GAIN),
   };
 }
 
-function decoderSpecs(c: DVaeConfig): ParamSpecs {
+function decoderSpecs(c: DVaeConfig, inChannels: number, outChannels: number): ParamSpecs {
   const widths = groupWidths(c).toReversed();
   return {
-    ...convSpecs('input', 1, quantizerOf(c).width, widths[0]!, GAIN),
+    ...convSpecs('input', 1, inChannels, widths[0]!, GAIN),
     ...groupSpecs('decoder', widths[0]!, widths, c.blocksPerGroup),
     // The first pictures are faint: an error to learn from, not one to recover from.
-    ...convSpecs('output', 1, c.hidden, outputChannels(c.channels, c.reconstruction), 0.1),
+    ...convSpecs('output', 1, c.hidden, outChannels, 0.1),
   };
 }
 
-const trainableSpecs = (c: DVaeConfig): ParamSpecs => ({ ...prefixed('encoder', encoderSpecs(c)), ...quantizerOf(c).trainable(), ...prefixed('decoder', decoderSpecs(c)) });
-const stateSpecs = (c: DVaeConfig): ParamSpecs => quantizerOf(c).state();
-
-/** float32 [B, H, W, C] in [-1, 1] -> latents float32 [B, H / f, W / f, D]. */
-const encoderForward = (p: Params, images: tf.Tensor4D, c: DVaeConfig): tf.Tensor4D =>
-  conv(p, 'encoder.output', groups(p, 'encoder', conv(p, 'encoder.input', images), c, halved));
-
-/** Codes float32 [B, H / f, W / f, D] -> what the reconstruction loss takes, float32 [B, H, W, C']. */
-const decoderForward = (p: Params, codes: tf.Tensor4D, c: DVaeConfig): tf.Tensor4D =>
-  conv(p, 'decoder.output', groups(p, 'decoder', conv(p, 'decoder.input', codes), c, doubled));
-
-/** float32 [B, H, W, C] -> int32 [B, h, w], with a fourth axis for quantizers that give several ids a position. */
-const encodeIds = (p: Params, images: tf.Tensor4D, c: DVaeConfig): tf.Tensor => quantizerOf(c).encode(p, encoderForward(p, images, c));
-
-/** Ids as {@link encodeIds} gives them -> float32 [B, H, W, C]. */
-const decodeIds = (p: Params, ids: tf.Tensor, c: DVaeConfig): tf.Tensor4D => toPictures(decoderForward(p, quantizerOf(c).decode(p, ids), c), c.reconstruction);
-
-/** The training objective: reconstruction loss through relaxed codes + what the quantizer adds, its KL term among it. */
-function dVaeLoss(p: Params, { images, dataVariance, ...moment }: CodecBatch, c: DVaeConfig): CodecLosses {
-  const quantized = quantizerOf(c).train(p, encoderForward(p, images, c), moment);
-  return withReconstruction(decoderForward(p, quantized.codes, c), images, dataVariance, c.reconstruction, quantized.loss);
-}
-
-const mapSpecs = (c: DVaeConfig): TokenMapSpec[] => [quantizerOf(c).map('codes', gridOf(c))];
+/** Input layer, groups of blocks, output layer. */
+const network =
+  (side: Side, between: (x: tf.Tensor4D) => tf.Tensor4D) =>
+  (p: Params, scope: string, x: tf.Tensor4D, c: DVaeConfig): tf.Tensor4D =>
+    conv(p, `${scope}.output`, groups(p, scope, side, conv(p, `${scope}.input`, x), c, between));
 
 /** The discrete VAE as the registry knows it. */
-export const dVae: CodecFamily<DVaeConfig> = {
+export const dVae = oneMapFamily<DVaeConfig>({
   name: 'dvae',
-  kind: 'image',
-  parseConfig: (json) => parseConfig('dvae', DVaeConfigSchema, json),
-  input: ({ height, width, channels, background, resize }) => ({ height, width, channels, background, resize }),
-  maps: mapSpecs,
-  trainable: trainableSpecs,
-  state: stateSpecs,
-  initialize: (p, images, key, c) => {
-    quantizerOf(c).initialize(p, encoderForward(p, images, c), key);
-  },
-  loss: dVaeLoss,
-  lastLayer: () => 'decoder.output.weight',
-  reconstruct: (p, images, c) => {
-    const ids = encodeIds(p, images, c);
-    return { maps: [ids], images: decodeIds(p, ids, c) };
-  },
-  open: (c, tensors, fingerprint) =>
-    new ImageCodec({
-      name: 'dvae',
-      fingerprint,
-      input: dVae.input(c),
-      maps: mapSpecs(c),
-      params: importParams('dvae', { ...trainableSpecs(c), ...stateSpecs(c) }, tensors),
-      encode: (p, images) => [encodeIds(p, images, c)],
-      decode: (p, [ids]) => decodeIds(p, ids!, c),
-    }),
-  latents: {
-    shape: (c) => [...gridOf(c), quantizerOf(c).width],
-    encode: encoderForward,
-    decode: (p, latents, c) => decodeIds(p, quantizerOf(c).encode(p, latents as tf.Tensor4D), c),
-  },
-  exports: (p, c) => ({
-    encoder: {
-      fn: (images) => encodeIds(p, images as tf.Tensor4D, c),
-      inputs: [{ name: 'images', shape: [1, c.height, c.width, c.channels], dtype: 'float32' }],
-      outputs: ['codes'],
-      dynamicBatch: true,
-    },
-    decoder: {
-      fn: (ids) => decodeIds(p, ids!, c),
-      inputs: [{ name: 'codes', shape: [1, ...mapSpecs(c)[0]!.shape], dtype: 'int32' }],
-      outputs: ['images'],
-      dynamicBatch: true,
-    },
-  }),
-};
+  schema: DVaeConfigSchema,
+  encoderSpecs,
+  decoderSpecs,
+  encoder: network('encoder', halved),
+  decoder: network('decoder', doubled),
+  outputLayer: () => 'output.weight',
+});

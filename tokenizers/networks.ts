@@ -23,6 +23,13 @@ export const pictureFields = {
   resize: z.enum(['cover', 'contain', 'fill']).default('contain'),
 };
 
+/** As {@link pictureFields}, for codecs of pictures of any size. */
+export const anySizeFields = {
+  ...pictureFields,
+  /** How a picture of another shape is fitted: cut, padded with the background, or stretched; or `none`, which codes each at its own size and trains on pieces of height x width. */
+  resize: z.enum(['cover', 'contain', 'fill', 'none']).default('contain'),
+};
+
 /** The part of a codec's config that sets up its networks. */
 export const networkFields = {
   /** Pixels of one code's side. */
@@ -64,7 +71,8 @@ export function refuseBadNetwork(n: Network & { height: number; width: number },
   if (n.attentionHeads > 0 && n.hidden % n.attentionHeads !== 0) refuse('attentionHeads must divide hidden');
 }
 
-const stridesOf = ({ strides, downsample }: Network): number[] => strides ?? Array.from({ length: Math.log2(downsample) }, () => 2);
+/** Factor of each downsampling, from the picture on. */
+export const stridesOf = ({ strides, downsample }: Network): number[] => strides ?? Array.from({ length: Math.log2(downsample) }, () => 2);
 
 /** A resolution: its channels, and how much coarser it is than the one before. */
 interface Stage {

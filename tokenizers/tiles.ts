@@ -1,5 +1,6 @@
 // Large pictures in pieces. A code, or a decoded pixel, depends on what is within the network's reach of it alone; tiles
 // that overlap by the reach therefore give, away from their borders, what one pass over the whole picture gives.
+import { stridesOf } from './networks.js';
 import type { Network } from './networks.js';
 
 /** Default side of a tile, in pixels. */
@@ -141,5 +142,3 @@ export function networkReach(n: Network): number | undefined {
 }
 
 const seesEverything = ({ norm, attentionHeads }: Network): boolean => norm === 'group' || attentionHeads > 0;
-
-const stridesOf = ({ strides, downsample }: Network): number[] => strides ?? Array.from({ length: Math.log2(downsample) }, () => 2);

@@ -11,6 +11,7 @@ import type { CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
 import { normalizedError } from '../src/nn/losses.js';
 import { disposeParams, heUniform, importParams, prefixed, ZEROS } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
+import { inputOf } from './family.js';
 import { decoder, decoderSpecs, encoder, encoderSpecs, networkFields, outputLayer, pictureFields, refuseBadNetwork } from './networks.js';
 
 export const VaeConfigSchema = z
@@ -180,7 +181,7 @@ export const vae: CodecFamily<VaeConfig> = {
   name: 'vae',
   kind: 'image',
   parseConfig: (json) => parseConfig('vae', VaeConfigSchema, json),
-  input: ({ height, width, channels, background, resize }) => ({ height, width, channels, background, resize }),
+  input: inputOf,
   maps: () => [],
   trainable: trainableSpecs,
   state: () => ({}),

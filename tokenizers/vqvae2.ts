@@ -3,15 +3,14 @@
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
 import type { TokenMapSpec } from '../src/interfaces/index.js';
-import { parseConfig } from '../src/nn/config.js';
 import { conv, convSpecs, convTranspose, convTransposeSpecs } from '../src/nn/conv.js';
-import type { AnySize, CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
+import type { CodecBatch, CodecLosses } from '../src/nn/family.js';
 import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/nn/losses.js';
-import { importParams, prefixed } from '../src/nn/params.js';
+import { prefixed } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
 import { sizeOf } from '../src/shape.js';
-import { ImageCodec } from './image-codec.js';
-import { decoder, decoderSpecs, encoder, encoderSpecs, networkFields, outputLayer, pictureFields, refuseBadNetwork, withReconstruction } from './networks.js';
+import { pictureFamily } from './family.js';
+import { anySizeFields, decoder, decoderSpecs, encoder, encoderSpecs, networkFields, outputLayer, refuseBadNetwork, withReconstruction } from './networks.js';
 import type { Network } from './networks.js';
 import { Quantizer, QuantizerConfigSchema } from './quantizers/index.js';
 import { decoderReach, encoderReach } from './tiles.js';
@@ -20,9 +19,7 @@ const LevelSchema = QuantizerConfigSchema.unwrap().optional();
 
 export const VqVae2ConfigSchema = z
   .strictObject({
-    ...pictureFields,
-    /** How a picture of another shape is fitted: cut, padded with the background, or stretched; or `none`, which codes each at its own size and trains on pieces of height x width. */
-    resize: z.enum(['cover', 'contain', 'fill', 'none']).default('contain'),
+    ...anySizeFields,
     /** `downsample` is that of the bottom map; a code of the top map covers twice its side. */
     ...networkFields,
     /** Of both levels, unless they have their own. */
@@ -63,10 +60,6 @@ function trainableSpecs(c: VqVae2Config): ParamSpecs {
     ...prefixed('decoder', decoderSpecs(c, c.hidden + bottom.width, outputChannels(c.channels, c.reconstruction), 0.1)),
   };
 }
-
-const stateSpecs = (c: VqVae2Config): ParamSpecs => ({ ...topOf(c).state(), ...bottomOf(c).state() });
-
-const paramSpecs = (c: VqVae2Config): ParamSpecs => ({ ...trainableSpecs(c), ...stateSpecs(c) });
 
 /** What the picture's latents are made from. */
 interface Features {
@@ -127,12 +120,6 @@ function reachOf(c: VqVae2Config): number | undefined {
   return Number.isNaN(reach) ? undefined : reach;
 }
 
-const anySize: AnySize<VqVae2Config> = {
-  multiple: ({ downsample }) => 2 * downsample,
-  maps: (c, height, width) => mapSpecs({ ...c, height, width }),
-  reach: reachOf,
-};
-
 /** Shapes of the latents of both maps, without the batch. */
 function latentShapes(c: VqVae2Config): { top: [number, number, number]; bottom: [number, number, number] } {
   const { top, bottom } = gridsOf(c);
@@ -158,14 +145,12 @@ function decodeLatents(p: Params, latents: tf.Tensor2D, c: VqVae2Config): tf.Ten
 }
 
 /** VQ-VAE-2 as the registry knows it. */
-export const vqVae2: CodecFamily<VqVae2Config> = {
+export const vqVae2 = pictureFamily<VqVae2Config>({
   name: 'vqvae2',
-  kind: 'image',
-  parseConfig: (json) => parseConfig('vqvae2', VqVae2ConfigSchema, json),
-  input: ({ height, width, channels, background, resize }) => ({ height, width, channels, background, resize }),
+  schema: VqVae2ConfigSchema,
   maps: mapSpecs,
   trainable: trainableSpecs,
-  state: stateSpecs,
+  state: (c) => ({ ...topOf(c).state(), ...bottomOf(c).state() }),
   initialize: (p, images, key, c) => {
     const features = featuresOf(p, images, c);
     topOf(c).initialize(p, features.top, key);
@@ -173,41 +158,13 @@ export const vqVae2: CodecFamily<VqVae2Config> = {
     bottomOf(c).initialize(p, bottomLatents(p, features.bottom, topCodes, c), key);
   },
   loss: vqVae2Loss,
-  reconstruct: (p, images, c) => {
-    const maps = encodeIds(p, images, c);
-    return { maps, images: decodeIds(p, maps, c) };
-  },
-  anySize,
-  open: (c, tensors, fingerprint, options) =>
-    new ImageCodec({
-      name: 'vqvae2',
-      fingerprint,
-      input: vqVae2.input(c),
-      maps: mapSpecs(c),
-      params: importParams('vqvae2', paramSpecs(c), tensors),
-      encode: (p, images) => encodeIds(p, images, c),
-      decode: (p, maps) => decodeIds(p, maps, c),
-      anySize: { multiple: anySize.multiple(c), maps: (height, width) => anySize.maps(c, height, width), reach: anySize.reach(c) },
-      ...options,
-    }),
+  encode: encodeIds,
+  decode: decodeIds,
   latents: {
     shape: (c) => [sizeOf(latentShapes(c).top) + sizeOf(latentShapes(c).bottom)],
     encode: latentsOf,
     decode: (p, latents, c) => decodeLatents(p, latents as tf.Tensor2D, c),
   },
   lastLayer: (c) => `decoder.${outputLayer(c)}`,
-  exports: (p, c) => ({
-    encoder: {
-      fn: (images) => encodeIds(p, images as tf.Tensor4D, c),
-      inputs: [{ name: 'images', shape: [1, c.height, c.width, c.channels], dtype: 'float32' }],
-      outputs: ['top', 'bottom'],
-      dynamicBatch: true,
-    },
-    decoder: {
-      fn: (...maps) => decodeIds(p, maps, c),
-      inputs: mapSpecs(c).map(({ name, shape }) => ({ name, shape: [1, ...shape], dtype: 'int32' as const })),
-      outputs: ['images'],
-      dynamicBatch: true,
-    },
-  }),
-};
+  anySize: { multiple: ({ downsample }) => 2 * downsample, reach: reachOf },
+});

@@ -2,62 +2,23 @@
 import { z } from 'zod';
 import { subKey, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
-import { prefixed, scoped } from '../../src/nn/params.js';
 import type { Params, ParamSpecs } from '../../src/nn/params.js';
-import type { QuantizedBatch, QuantizerFamily, TrainingMoment } from '../../src/nn/quantizer.js';
-import { QuantizerConfigSchema, quantizerFamily } from './registry.js';
+import type { QuantizedBatch, TrainingMoment } from '../../src/nn/quantizer.js';
+import { QuantizerConfigSchema } from './registry.js';
 import type { QuantizerConfig } from './registry.js';
+import { ScopedQuantizer } from './scoped.js';
 
 /** Configs of the inner quantizers: one that all share, or one each. Parsed, always a list. */
 export const InnerConfigsSchema = z.preprocess((json) => (Array.isArray(json) ? json : [json]), z.array(QuantizerConfigSchema).min(1).max(64)).prefault({});
 
-/** A quantizer whose parameters are those of the outer one's that begin with a number. */
-export class InnerQuantizer {
-  private readonly family: QuantizerFamily;
-
-  constructor(
-    private readonly config: QuantizerConfig,
-    private readonly scope: string,
-  ) {
-    this.family = quantizerFamily(config.name);
+/** One of several quantizers in another; each draws from random streams of its own. */
+export class InnerQuantizer extends ScopedQuantizer {
+  override initialize(p: Params, latents: tf.Tensor2D, key: RandomKey): void {
+    super.initialize(p, latents, subKey(key, this.scope));
   }
 
-  get width(): number {
-    return this.family.width(this.config);
-  }
-
-  get depth(): number {
-    return this.family.depth(this.config);
-  }
-
-  get vocabSize(): number {
-    return this.family.vocabSize(this.config);
-  }
-
-  trainable(): ParamSpecs {
-    return prefixed(this.scope, this.family.trainable(this.config));
-  }
-
-  state(): ParamSpecs {
-    return prefixed(this.scope, this.family.state(this.config));
-  }
-
-  initialize(p: Params, latents: tf.Tensor2D, key: RandomKey): void {
-    this.family.initialize?.(scoped(this.scope, p), latents, subKey(key, this.scope), this.config);
-  }
-
-  train(p: Params, latents: tf.Tensor2D, moment: TrainingMoment): QuantizedBatch {
-    return this.family.train(scoped(this.scope, p), latents, { ...moment, key: subKey(moment.key, this.scope) }, this.config);
-  }
-
-  /** float32 [N, width] -> int32 [N, depth]. */
-  encode(p: Params, latents: tf.Tensor2D): tf.Tensor2D {
-    return this.family.encode(scoped(this.scope, p), latents, this.config);
-  }
-
-  /** int32 [N, depth] -> float32 [N, width]. */
-  decode(p: Params, ids: tf.Tensor2D): tf.Tensor2D {
-    return this.family.decode(scoped(this.scope, p), ids, this.config);
+  override train(p: Params, latents: tf.Tensor2D, moment: TrainingMoment): QuantizedBatch {
+    return super.train(p, latents, { ...moment, key: subKey(moment.key, this.scope) });
   }
 }
 

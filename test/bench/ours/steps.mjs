@@ -4,20 +4,20 @@ import { ADAMW_DEFAULTS, adamW, adamWHyper, adamWSlots, gradients } from '../../
 import { createParams } from '../../../dist/src/nn/params.js';
 import { fillUniform, streamId } from '../../../dist/src/rng.js';
 import { gptLoss, GptConfigSchema, specs } from '../../../dist/priors/gpt.js';
-import { stateSpecs, trainableSpecs, VqVaeConfigSchema, vqVaeLoss } from '../../../dist/tokenizers/vqvae.js';
+import { vqVae } from '../../../dist/tokenizers/vqvae.js';
 import { timed } from './timed.mjs';
 
 const uniform = (count, stream) => fillUniform({ seed: 1, stream: streamId(stream), step: 0 }, new Float32Array(count));
 
 /** Sonnet's CIFAR-10 VQ-VAE: hidden 128, 2 residual layers of 32, K = 512, D = 64, EMA codebook, Adam 3e-4. */
 export function vqvaeStep(batch = 32, size = 32) {
-  const config = VqVaeConfigSchema.parse({ height: size, width: size });
-  const trainable = createParams(trainableSpecs(config), 0);
-  const params = { ...trainable, ...createParams(stateSpecs(config), 0) };
+  const config = vqVae.parseConfig({ height: size, width: size });
+  const trainable = createParams(vqVae.trainable(config), 0);
+  const params = { ...trainable, ...createParams(vqVae.state(config), 0) };
   const slots = adamWSlots(trainable);
   const images = tf.tensor4d(uniform(batch * size * size * 3, 'images').map((u) => 2 * u - 1), [batch, size, size, 3]);
   const step = (images, hyper, key) => {
-    const { result, grads } = gradients(trainable, () => vqVaeLoss(params, { images, key, progress: 0, dataVariance: 1 / 3 }, config));
+    const { result, grads } = gradients(trainable, () => vqVae.loss(params, { images, key, progress: 0, dataVariance: 1 / 3 }, config));
     adamW(trainable, slots, grads, hyper, ADAMW_DEFAULTS);
     return { loss: result.loss };
   };
