@@ -81,3 +81,8 @@ export class AbortedError extends TesseraeError {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Its first line: what others throw may go on for pages. */
+export function firstLineOf(error: unknown): string {
+  return messageOf(error).split('\n')[0]!.trim();
+}

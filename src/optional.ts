@@ -1,5 +1,5 @@
 // Optional packages: loaded on demand, with one clear line when they are missing or broken.
-import { UsageError, messageOf } from './errors.js';
+import { UsageError, firstLineOf } from './errors.js';
 
 /**
  * Imports a package the user may not have.
@@ -10,7 +10,7 @@ export async function loadOptional<T>(name: string): Promise<T> {
   try {
     return (await import(name)) as T;
   } catch (error) {
-    const reason = messageOf(error).split('\n')[0];
+    const reason = firstLineOf(error);
     throw new UsageError('E_OPTIONAL', `${name}: expected this optional package to load, received "${reason}". Install it with "npm install ${name}".`, { cause: error });
   }
 }

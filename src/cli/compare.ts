@@ -47,8 +47,7 @@ async function compare(session: Session, codecs: string[], flags: Flags): Promis
   writeFileAtomic(out, await comparisonReport(comparison));
   const { pictures: _pictures, ...figures } = comparison;
   session.result({ ...figures, out }, [...tableLines(comparison, comparisonColumns(comparison.codecs)), '', `report in ${out}`]);
-  const { samples, features } = comparison.codecs[0]!;
-  if (features) noteFewPictures(session, samples, features.dimension);
+  await noteFewPictures(session, comparison.codecs[0]!);
   skips.conclude();
 }
 

@@ -47,7 +47,7 @@ async function evalCodec(session: Session, flags: Flags): Promise<void> {
   const { counts: _counts, examples: _examples, ...evaluation } = await evaluateCodecOn({ ...options, signal: session.signal, onProgress, onBad: skipBad ? skips.add : undefined });
   finish();
   session.result(evaluation, [`samples          ${evaluation.samples} of split ${flags.split}`, ...qualityLines(evaluation), ...codeLines(evaluation)]);
-  if (evaluation.features) noteFewPictures(session, evaluation.samples, evaluation.features.dimension);
+  await noteFewPictures(session, evaluation);
   skips.conclude();
 }
 
@@ -76,8 +76,9 @@ function spreadText({ used, entropy, entropyRatio, perplexity }: CodeSpread, cod
   return `${used} of ${codes} codes in use, entropy ${formatNumber(entropy / Math.LN2)} bits, ${formatNumber(entropyRatio)} of the most, perplexity ${formatNumber(perplexity)}`;
 }
 
-/** With fewer pictures than features the estimate is far too high, and falls with every picture more. */
-export function noteFewPictures(session: Session, samples: number, dimension: number): void {
-  if (samples > dimension) return;
-  session.note(`rFID of ${samples} pictures in ${dimension} features is biased upwards: compare it only with others of as many pictures.`);
+/** Says so on stderr when rFID is an estimate from too few pictures. */
+export async function noteFewPictures(session: Session, { samples, features }: Pick<CodecEvaluation, 'samples' | 'features'>): Promise<void> {
+  const { frechetBias } = await import('../metrics/frechet.js');
+  const bias = features && frechetBias(samples, features.dimension);
+  if (bias !== undefined) session.note(bias);
 }

@@ -74,7 +74,7 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
         force,
         labels: near.flatMap(({ key, caption }, i) => [labels[i]!, `near: ${caption || key}`]),
         columns: 2 * Math.ceil(Math.sqrt(images.length / 2)),
-        names: near.flatMap((_, i) => [numbered(i), `${numbered(i)}-nearest`]),
+        names: near.flatMap((_, i) => [sdk.numbered(i), `${sdk.numbered(i)}-nearest`]),
       })
     : await sdk.writeImages(out, images, { force, labels: texts.length > 0 ? labels : undefined });
   if (!isPng(out)) await describe(out, { pictures: images.length, codec: tokens[0]!.codec, prior, prompts: texts, sampling: { ...sampling, ...(prime === undefined ? {} : { prime }) } });
@@ -88,8 +88,6 @@ async function findNeighbors(session: Session, images: readonly Image[], data: s
   finish();
   return found;
 }
-
-const numbered = (i: number): string => String(i).padStart(5, '0');
 
 const isPng = (path: string): boolean => /\.png$/i.test(path);
 

@@ -1,7 +1,7 @@
 // ONNX Runtime: the only place that talks to it. The native library when it loads, WebAssembly otherwise.
 import { availableParallelism } from 'node:os';
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
-import { EngineError, messageOf } from '../errors.js';
+import { EngineError, firstLineOf } from '../errors.js';
 import type { Data, Dtype } from './graph.js';
 
 /** The part of the onnxruntime-node and onnxruntime-web packages that is used. */
@@ -77,13 +77,13 @@ export async function load(wanted: string | undefined): Promise<Runtime> {
     try {
       return runtimeOf('native', (await import('onnxruntime-node')) as unknown as Ort & { default?: Ort });
     } catch (error) {
-      failures.push(`onnxruntime-node: ${messageOf(error).split('\n')[0]}`);
+      failures.push(`onnxruntime-node: ${firstLineOf(error)}`);
     }
   }
   try {
     return runtimeOf('wasm', (await import('onnxruntime-web')) as unknown as Ort & { default?: Ort });
   } catch (error) {
-    failures.push(`onnxruntime-web: ${messageOf(error).split('\n')[0]}`);
+    failures.push(`onnxruntime-web: ${firstLineOf(error)}`);
   }
   throw new EngineError('E_ENGINE_RUNTIME', `ONNX Runtime: expected onnxruntime-node or onnxruntime-web to load, received ${failures.join('; ')}. Reinstall with "npm ci".`);
 }

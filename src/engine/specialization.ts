@@ -1,5 +1,5 @@
 // One compiled graph: a function specialised to the shapes, dtypes and plain arguments of one call.
-import { EngineError, messageOf } from '../errors.js';
+import { EngineError, firstLineOf } from '../errors.js';
 import { sizeOf } from '../shape.js';
 import type { Data, Graph, Value } from './graph.js';
 import { reachable } from './graph.js';
@@ -168,7 +168,7 @@ export class Specialization {
       const session = traced.graph.outputs.length === 0 ? IDLE : await runtime.createSession(encodeModel(traced.graph), options);
       return new Specialization(traced, session, runtime);
     } catch (error) {
-      throw new EngineError('E_ENGINE_SESSION', `${traced.graph.name}: ONNX Runtime refused the graph: ${messageOf(error).split('\n')[0]}.`, { cause: error });
+      throw new EngineError('E_ENGINE_SESSION', `${traced.graph.name}: ONNX Runtime refused the graph: ${firstLineOf(error)}.`, { cause: error });
     }
   }
 
@@ -212,7 +212,7 @@ export class Specialization {
     try {
       return await this.session.run(feeds, fetches);
     } catch (error) {
-      throw new EngineError('E_ENGINE_RUN', `${this.traced.graph.name}: ONNX Runtime failed: ${messageOf(error).split('\n')[0]}. An index out of range is the usual cause.`, { cause: error });
+      throw new EngineError('E_ENGINE_RUN', `${this.traced.graph.name}: ONNX Runtime failed: ${firstLineOf(error)}. An index out of range is the usual cause.`, { cause: error });
     }
   }
 

@@ -14,9 +14,8 @@ import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
 import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
 
-import { InputError, ShapeError, UsageError, messageOf } from '../errors.js';
+import { InputError, ShapeError, UsageError, firstLineOf } from '../errors.js';
 import type { Image } from '../interfaces/media.js';
-import { sizeOf } from '../shape.js';
 import { decodePlainPng, type Samples } from './png.js';
 import { resample, type Color, type Kernel, type ResizeMode } from './resample.js';
 import { checkPicture, pngSize, type PictureFormat } from './sniff.js';
@@ -112,9 +111,10 @@ async function decodeByLibvips(bytes: Uint8Array, format: PictureFormat, options
 /** Upright width and height of a picture that libvips had better resize. */
 async function sizeIfLarge(open: () => Sharp, bytes: Uint8Array, format: PictureFormat): Promise<{ width: number; height: number } | undefined> {
   // Asking libvips takes a tenth of the time a small PNG needs in all.
-  if (format === 'png' && sizeOf(Object.values(pngSize(bytes))) <= LARGE) return undefined;
+  const isLarge = ({ width, height }: { width: number; height: number }): boolean => width * height > LARGE;
+  if (format === 'png' && !isLarge(pngSize(bytes))) return undefined;
   const { width, height } = (await open().metadata()).autoOrient;
-  return width * height > LARGE ? { width, height } : undefined;
+  return isLarge({ width, height }) ? { width, height } : undefined;
 }
 
 /** Brings a decoded picture to the wanted size and channels. */
@@ -289,7 +289,7 @@ function flatten(pixels: Uint8Array, colors: number, background: Color): Uint8Ar
 }
 
 function decodeError(error: unknown, source: string, maxPixels: number): InputError {
-  const reason = messageOf(error).split('\n')[0]!.trim();
+  const reason = firstLineOf(error);
   if (/pixel limit|dimensions exceed|too large/i.test(reason)) {
     return new InputError('E_IMAGE_TOO_LARGE', `${source}: expected at most ${maxPixels} pixels (${reason}). Shrink it first.`, {
       cause: error,

@@ -85,3 +85,8 @@ function trace(matrix: Float64Array, n: number): number {
   for (let i = 0; i < n; i++) sum += matrix[i * n + i]!;
   return sum;
 }
+
+/** What is to be said of a distance estimated from this many pictures: with no more than there are dimensions it is far too high, and falls with every picture more. */
+export function frechetBias(pictures: number, dimension: number): string | undefined {
+  return pictures > dimension ? undefined : `rFID of ${pictures} pictures in ${dimension} features is biased upwards: compare it only with others of as many pictures.`;
+}

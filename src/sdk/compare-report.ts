@@ -1,6 +1,7 @@
 // A comparison of codecs as one HTML file: figures, rate against distortion, pictures, codebooks.
 import { encodePng } from '../media/image.js';
 import { imageGrid } from '../media/grid.js';
+import { frechetBias } from '../metrics/frechet.js';
 import { codebookTable } from '../report/codebook.js';
 import { formatNumber } from '../report/format.js';
 import { chartFigure, htmlReport, imageFigure, paragraph, table } from '../report/html.js';
@@ -70,10 +71,10 @@ function bests(codecs: readonly ComparedCodec[]): [string, Cell][] {
 
 function notes(codecs: readonly ComparedCodec[]): Fragment[] {
   const { features, samples } = codecs[0]!;
-  const biased = features && samples <= features.dimension ? ' With no more pictures than features it is biased upwards: compare it only with others of as many pictures.' : '';
+  const bias = features && frechetBias(samples, features.dimension);
   return [
     paragraph('Bits a pixel: log2 K for every code, and by the entropy of the codes over the split. PSNR and SSIM are means over pictures; NMSE is the squared error over the variance of the split. Encoded/s: pictures in memory, in batches, on the machine that wrote this.'),
-    ...(features ? [paragraph(`rFID: Frechet distance between originals and reconstructions in the ${features.dimension} features "${features.output}" of ${features.network} (sha256 ${features.sha256.slice(0, 12)}, pixels ${features.scaling}).${biased}`)] : []),
+    ...(features ? [paragraph(`rFID: Frechet distance between originals and reconstructions in the ${features.dimension} features "${features.output}" of ${features.network} (sha256 ${features.sha256.slice(0, 12)}, pixels ${features.scaling}).${bias === undefined ? '' : ` ${bias}`}`)] : []),
   ];
 }
 

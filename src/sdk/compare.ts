@@ -7,15 +7,15 @@ import { UsageError } from '../errors.js';
 import type { Dataset, Image, ImageInput } from '../interfaces/index.js';
 import { fromFloat32, resizeImage } from '../media/image.js';
 import type { CodecFamily } from '../nn/family.js';
-import { disposeParams, importParams } from '../nn/params.js';
+import { disposeParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
-import { codecFamily } from '../registry.js';
 import { evaluateCodec } from '../train/evaluate.js';
 import type { CodecEvaluation, EvaluationOptions, Splits } from '../train/evaluate.js';
 import type { FeatureExtractor } from '../train/features.js';
-import { evaluationOf, withDataset, withFeatures } from './evaluate.js';
+import { withDataset } from './dataset.js';
+import { evaluationOf, withFeatures } from './evaluate.js';
 import type { FeatureNetworkOptions } from './evaluate.js';
-import { loadCodecFiles } from './models.js';
+import { codecOf, codecParams, loadCodecFiles } from './models.js';
 
 export interface CompareCodecsOptions extends EvaluationOptions, Omit<DatasetOptions, 'limit'>, FeatureNetworkOptions {
   /** Model directories, at least two. */
@@ -91,8 +91,7 @@ function openContestants(paths: readonly string[]): Contestant[] {
   const names = shortNames(paths);
   const contestants = paths.map((path, i): Contestant => {
     const stored = loadCodecFiles(path);
-    const family = codecFamily(stored.card.name);
-    return { ...stored, name: names[i]!, path, family, config: family.parseConfig(stored.card.config) };
+    return { ...stored, ...codecOf(stored), name: names[i]!, path };
   });
   contestants.forEach(({ card, path }, i) => {
     const twin = contestants.slice(0, i).find((earlier) => earlier.card.fingerprint === card.fingerprint);
@@ -112,8 +111,9 @@ export function shortNames(paths: readonly string[]): string[] {
   return [...paths];
 }
 
-async function measure({ name, path, family, config, card, tensors }: Contestant, dataset: Dataset, split: Splits, options: EvaluationOptions, features: FeatureExtractor | undefined) {
-  const params = importParams(path, { ...family.trainable(config), ...family.state(config) }, tensors);
+async function measure(contestant: Contestant, dataset: Dataset, split: Splits, options: EvaluationOptions, features: FeatureExtractor | undefined) {
+  const { name, path, family, config, card } = contestant;
+  const params = codecParams(path, contestant);
   try {
     const { counts: _counts, examples, ...evaluation } = await evaluateCodec(family, config, params, dataset, split, { ...options, features });
     const { width, height, channels } = family.input(config);

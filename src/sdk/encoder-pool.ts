@@ -8,11 +8,10 @@ import type { InputError } from '../errors.js';
 import type { Image, RawSample, Tokens } from '../interfaces/index.js';
 import { MAX_ROWS } from '../media/picture-tokens.js';
 import type { PictureCodec } from '../media/picture-tokens.js';
-import { disposeParams, importParams } from '../nn/params.js';
-import { codecFamily } from '../registry.js';
+import { disposeParams } from '../nn/params.js';
 import { decodeBatch, encodeBatch, encodeSingly } from './encoder.js';
 import type { Encoded } from './encoder.js';
-import { openCodec } from './models.js';
+import { codecOf, codecParams, openCodec } from './models.js';
 import type { LoadedCodec } from './models.js';
 import { unpackError } from './thread-errors.js';
 import type { PackedError } from './thread-errors.js';
@@ -36,9 +35,9 @@ export function openEncoderPool(stored: StoredModel, workers: number): EncoderPo
 }
 
 /** Whether a codec's pictures keep their size. */
-export function takesAnySize({ card }: Pick<StoredModel, 'card'>): boolean {
-  const family = codecFamily(card.name);
-  return family.input(family.parseConfig(card.config)).resize === 'none';
+export function takesAnySize(stored: Pick<StoredModel, 'card'>): boolean {
+  const { family, config } = codecOf(stored);
+  return family.input(config).resize === 'none';
 }
 
 /** Encodes one batch after another; the pictures of the next are decoded meanwhile. */
@@ -151,17 +150,16 @@ class ThreadPool implements EncoderPool {
   }
 }
 
-async function encoderModel({ card, tensors }: StoredModel, threads: number): Promise<EncoderModel> {
-  const family = codecFamily(card.name);
-  const config = family.parseConfig(card.config);
-  const params = importParams(card.name, { ...family.trainable(config), ...family.state(config) }, tensors);
+async function encoderModel(stored: StoredModel, threads: number): Promise<EncoderModel> {
+  const { family, config } = codecOf(stored);
+  const params = codecParams(stored.card.name, stored);
   try {
     const input = family.input(config);
     const maps = family.maps(config);
     const { fn } = family.exports(params, config).encoder!;
     const pixels = { dtype: 'float32' as const, shape: [MAX_ROWS, input.height, input.width, input.channels] };
     const model = await exportOnnx(fn, [pixels], { target: 'native', inputNames: ['pixels'], outputNames: maps.map(({ name }) => name) });
-    return { fingerprint: card.fingerprint, input, maps, model, threads };
+    return { fingerprint: stored.card.fingerprint, input, maps, model, threads };
   } finally {
     disposeParams(params);
   }

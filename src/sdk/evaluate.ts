@@ -1,19 +1,19 @@
 // The two evaluations, on model directories.
 import { loadModel } from '../checkpoint/model.js';
 import type { DatasetOptions } from '../data/indexed.js';
-import { openDataset } from '../data/open.js';
 import { CorruptError, UsageError } from '../errors.js';
 import type { Dataset, TokenMapSpec } from '../interfaces/index.js';
 import type { FeatureScaling } from '../interfaces/feature-scaling.js';
 import { disposeParams, importParams } from '../nn/params.js';
-import { codecFamily, priorFamily } from '../registry.js';
+import { priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
 import { uniformMaps } from '../shards/uniform.js';
 import { ConditionSource } from '../train/conditions.js';
 import { evaluateCodec, evaluatePrior } from '../train/evaluate.js';
 import type { CodecEvaluation, EvaluationOptions, PriorEvaluation, Splits } from '../train/evaluate.js';
 import { FeatureExtractor } from '../train/features.js';
-import { loadCodecFiles, storedTokenizer } from './models.js';
+import { withDataset } from './dataset.js';
+import { codecOf, codecParams, loadCodecFiles, storedTokenizer } from './models.js';
 
 export type { CodecEvaluation, PriorEvaluation };
 
@@ -41,12 +41,11 @@ export interface EvaluateCodecOptions extends EvaluationOptions, Omit<DatasetOpt
  *   cannot be used. @throws {CorruptError} for damaged files.
  */
 export async function evaluateCodecOn(options: EvaluateCodecOptions): Promise<CodecEvaluation> {
-  const { card, tensors } = loadCodecFiles(options.codec);
-  const family = codecFamily(card.name);
-  const config = family.parseConfig(card.config);
+  const stored = loadCodecFiles(options.codec);
+  const { family, config } = codecOf(stored);
   return withFeatures(options, (features) =>
     withDataset(options.data, options, async (dataset) => {
-      const params = importParams(options.codec, { ...family.trainable(config), ...family.state(config) }, tensors);
+      const params = codecParams(options.codec, stored);
       try {
         return await evaluateCodec(family, config, params, dataset, options.split ?? 'test', { ...evaluationOf(options), features });
       } finally {
@@ -66,17 +65,6 @@ export async function withFeatures<T>({ features, featureScaling, featureOutput 
     return await work(extractor);
   } finally {
     await extractor?.dispose();
-  }
-}
-
-/** Opens a dataset by its path, for as long as the work takes; one that is open stays so. */
-export async function withDataset<T>(data: string | Dataset, { classes, captionTemplate, holdout }: Omit<DatasetOptions, 'limit'>, work: (dataset: Dataset) => Promise<T>): Promise<T> {
-  if (typeof data !== 'string') return work(data);
-  const dataset = await openDataset(data, { classes, captionTemplate, holdout });
-  try {
-    return await work(dataset);
-  } finally {
-    await dataset.close();
   }
 }
 

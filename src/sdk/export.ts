@@ -10,9 +10,9 @@ import { formatJson, nodeFiles, openOutput, readJson, sha256, writeFileAtomic } 
 import type { ExportedFunction } from '../nn/family.js';
 import { disposeParams, importParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
-import { codecFamily, priorFamily } from '../registry.js';
+import { priorFamily } from '../registry.js';
 import { sizeOf } from '../shape.js';
-import { storedTokenizer } from './models.js';
+import { codecOf, codecParams, storedTokenizer } from './models.js';
 
 const CARD = 'card.json';
 
@@ -109,9 +109,8 @@ function described(directory: string, stored: StoredModel): Described {
   const { kind, name, fingerprint, config, classes } = stored.card;
   const common = { format: 'tesserae-export' as const, version: '1.0' as const, kind, name, fingerprint, config, classes };
   if (kind === 'codec') {
-    const family = codecFamily(name);
-    const parsed = family.parseConfig(config);
-    const params = importParams(directory, { ...family.trainable(parsed), ...family.state(parsed) }, stored.tensors);
+    const { family, config: parsed } = codecOf(stored);
+    const params = codecParams(directory, stored);
     return { params, functions: family.exports(params, parsed), card: { ...common, maps: family.maps(parsed) } };
   }
   const family = priorFamily(name);

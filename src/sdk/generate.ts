@@ -45,6 +45,9 @@ export async function generate({ prior: directory, codec: codecDirectory, prompt
   }
 }
 
+/** Name of the `i`-th file of many, from 0. */
+export const numbered = (i: number): string => String(i).padStart(5, '0');
+
 export interface WriteImagesOptions {
   /** Write over what is there. */
   force?: boolean;
@@ -70,7 +73,7 @@ export async function writeImages(out: string, images: readonly Image[], options
     return [out];
   }
   createDirectory(out);
-  const paths = images.map((_, i) => join(out, `${options.names?.[i] ?? String(i).padStart(5, '0')}.png`));
+  const paths = images.map((_, i) => join(out, `${options.names?.[i] ?? numbered(i)}.png`));
   for (const path of paths) refuseExisting(path, options.force);
   for (const [i, path] of paths.entries()) writeFileAtomic(path, await encodePng(images[i]!));
   return paths;

@@ -1,5 +1,4 @@
 // A look into a codec: the way between two pictures, what each dimension of the latents does, which code lies where.
-import type { NamedTensors } from '../checkpoint/tensors.js';
 import { compile, hostValues, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
 import { readFile } from '../files.js';
@@ -8,11 +7,9 @@ import { imageGrid } from '../media/grid.js';
 import { decodeImage, fromFloat32, imageTo, toFloat32, withChannels } from '../media/image.js';
 import type { DecodeOptions } from '../media/image.js';
 import { batches, decodingFor } from '../media/picture-tokens.js';
-import type { CodecFamily, LatentSpace } from '../nn/family.js';
-import { disposeParams, importParams } from '../nn/params.js';
-import { codecFamily } from '../registry.js';
+import { disposeParams } from '../nn/params.js';
 import { sizeOf } from '../shape.js';
-import { loadCodecFiles, openCodec } from './models.js';
+import { codecOf, codecParams, loadCodecFiles, openCodec } from './models.js';
 
 /** A path of a PNG, JPEG or WebP, or a decoded picture. */
 export type Picture = string | Image;
@@ -127,8 +124,8 @@ const CELL = 8;
  */
 export async function codeMap({ codec: directory, picture, map: name, level = 0 }: CodeMapOptions): Promise<CodeMap> {
   const stored = loadCodecFiles(directory);
-  const family = codecFamily(stored.card.name);
-  const specs = family.maps(family.parseConfig(stored.card.config));
+  const { family, config } = codecOf(stored);
+  const specs = family.maps(config);
   if (specs.length === 0) throw new UsageError('E_NO_CODES', `${directory}: expected a codec with codes, received ${family.name}, whose latents are continuous.`);
   if (name !== undefined && specs.every((spec) => spec.name !== name)) throw new UsageError('E_CODE_MAP', `code map: expected map ${specs.map((spec) => spec.name).join(' or ')}, received "${name}".`);
   const codec = openCodec(stored);
@@ -158,14 +155,11 @@ interface OpenLatents {
 }
 
 function openLatents(directory: string): OpenLatents {
-  const { card, tensors } = loadCodecFiles(directory);
-  const family = codecFamily(card.name);
-  if (!family.latents) throw new UsageError('E_NO_LATENTS', `${directory}: expected a codec with a latent space, received ${card.name}, which has none.`);
-  return compiledLatents(family, family.latents, family.parseConfig(card.config), tensors);
-}
-
-function compiledLatents(family: CodecFamily, latents: LatentSpace<unknown>, config: unknown, tensors: NamedTensors): OpenLatents {
-  const params = importParams(family.name, { ...family.trainable(config), ...family.state(config) }, tensors);
+  const stored = loadCodecFiles(directory);
+  const { family, config } = codecOf(stored);
+  const { latents } = family;
+  if (!latents) throw new UsageError('E_NO_LATENTS', `${directory}: expected a codec with a latent space, received ${family.name}, which has none.`);
+  const params = codecParams(directory, stored);
   const encode = compile((images: tf.Tensor4D) => latents.encode(params, images, config), { name: `${family.name}_latents`, freeze: true });
   const decode = compile((points: tf.Tensor) => latents.decode(params, points, config), { name: `${family.name}_from_latents`, freeze: true });
   const input = family.input(config);

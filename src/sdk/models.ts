@@ -7,7 +7,9 @@ import { CorruptError } from '../errors.js';
 import { nodeFiles } from '../files.js';
 import { flatCodes, toIds } from '../interfaces/index.js';
 import type { Conditioning, ImageInput, Prior, Prompt, SamplingOptions, TokenMapSpec, TokenSample, Tokenizer, Tokens } from '../interfaces/index.js';
-import type { OpenOptions, PriorFamily, PriorModel } from '../nn/family.js';
+import type { CodecFamily, OpenOptions, PriorFamily, PriorModel } from '../nn/family.js';
+import { importParams } from '../nn/params.js';
+import type { Params } from '../nn/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { generateCodes } from '../sample/generate.js';
 import { sizeOf } from '../shape.js';
@@ -40,9 +42,20 @@ export function loadCodecFiles(directory: string): StoredModel {
   return loadModel(carriesCodec(directory) ? join(directory, CODEC_FOLDER) : directory, { kind: 'codec' });
 }
 
-export function openCodec({ card, tensors }: Pick<StoredModel, 'card' | 'tensors'>, options: OpenOptions = {}): LoadedCodec {
+/** A codec's family, and its config parsed. */
+export function codecOf({ card }: Pick<StoredModel, 'card'>): { family: CodecFamily; config: unknown } {
   const family = codecFamily(card.name);
-  const config = family.parseConfig(card.config);
+  return { family, config: family.parseConfig(card.config) };
+}
+
+/** All that a codec has stored, as variables, which the caller disposes. @throws {CorruptError} E_MODEL_TENSORS naming `where`. */
+export function codecParams(where: string, stored: Pick<StoredModel, 'card' | 'tensors'>): Params {
+  const { family, config } = codecOf(stored);
+  return importParams(where, { ...family.trainable(config), ...family.state(config) }, stored.tensors);
+}
+
+export function openCodec({ card, tensors }: Pick<StoredModel, 'card' | 'tensors'>, options: OpenOptions = {}): LoadedCodec {
+  const { family, config } = codecOf({ card });
   return Object.assign(family.open(config, tensors, card.fingerprint, options), { card, input: family.input(config) });
 }
 

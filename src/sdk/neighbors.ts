@@ -1,11 +1,11 @@
 // The most similar pictures of a dataset: what tells a new picture from one learned by heart.
 import { evalBatches } from '../data/batches.js';
 import type { DatasetOptions } from '../data/indexed.js';
-import { openDataset } from '../data/open.js';
 import { compile, hostValues, tf } from '../engine/index.js';
 import { InputError, UsageError } from '../errors.js';
 import type { Dataset, Image, Split } from '../interfaces/index.js';
 import { fromFloat32, toFloat32 } from '../media/image.js';
+import { withDataset } from './dataset.js';
 
 export interface NeighborOptions extends DatasetOptions {
   /** Default `train`. */
@@ -40,13 +40,7 @@ const BATCH = 256;
  */
 export async function nearestNeighbors(images: readonly Image[], data: string | Dataset, options: NeighborOptions = {}): Promise<Neighbor[]> {
   if (images.length === 0) throw new UsageError('E_NEIGHBORS', 'nearestNeighbors: expected at least one picture, received none.');
-  if (typeof data !== 'string') return search(images, data, options);
-  const dataset = await openDataset(data, options);
-  try {
-    return await search(images, dataset, options);
-  } finally {
-    await dataset.close();
-  }
+  return withDataset(data, options, (dataset) => search(images, dataset, options));
 }
 
 async function search(images: readonly Image[], dataset: Dataset, { split = 'train', resize = 'contain', background, signal, onProgress }: NeighborOptions): Promise<Neighbor[]> {

@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import type { StoredModel } from '../checkpoint/model.js';
 import type { DatasetOptions } from '../data/indexed.js';
-import { openDataset } from '../data/open.js';
 import { withVariants } from '../data/variants.js';
 import { defaultThreads } from '../engine/index.js';
 import { AbortedError, InputError, UsageError } from '../errors.js';
@@ -10,6 +9,7 @@ import { nodeFiles, readFile, writeFileAtomic } from '../files.js';
 import type { Dataset, Split } from '../interfaces/index.js';
 import { ShardWriter } from '../shards/writer.js';
 import type { ShardManifest } from '../shards/format.js';
+import { withDataset } from './dataset.js';
 import { openEncoderPool, takesAnySize } from './encoder-pool.js';
 import type { EncoderPool } from './encoder-pool.js';
 import { BATCH } from './encoder.js';
@@ -74,14 +74,7 @@ export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult
   const pool = openEncoderPool(stored, options.workers ?? Math.min(8, defaultThreads()));
   try {
     const { variants: count = 1, flip, crop, seed = 0 } = options;
-    const varied = (dataset: Dataset): Dataset => withVariants(dataset, { count, flip, crop, seed });
-    if (typeof options.data !== 'string') return await tokenizeDataset(varied(options.data), stored, pool, options);
-    const dataset = await openDataset(options.data, options);
-    try {
-      return await tokenizeDataset(varied(dataset), stored, pool, options);
-    } finally {
-      await dataset.close();
-    }
+    return await withDataset(options.data, options, (dataset) => tokenizeDataset(withVariants(dataset, { count, flip, crop, seed }), stored, pool, options));
   } finally {
     await pool.close();
   }

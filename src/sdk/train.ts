@@ -1,6 +1,5 @@
 // The two training jobs: from data on disk to a model directory.
 import type { ModelCard } from '../checkpoint/model.js';
-import { openDataset } from '../data/open.js';
 import type { DatasetOptions } from '../data/indexed.js';
 import type { BadSample } from '../data/batches.js';
 import { UsageError } from '../errors.js';
@@ -19,6 +18,7 @@ import { trainCodec as runCodec } from '../train/codec.js';
 import { CodecTrainingSchema, PriorTrainingSchema } from '../train/config.js';
 import type { LoopOptions } from '../train/loop.js';
 import { trainPrior as runPrior } from '../train/prior.js';
+import { withDataset } from './dataset.js';
 import { carriedCodec, carryCodec, LoadedPrior, openCodec } from './models.js';
 import { codecPreset, priorPreset } from './presets.js';
 import type { CodecPreset, PriorPreset } from './presets.js';
@@ -57,12 +57,7 @@ export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard>
   const family = codecFamily(preset.codec);
   const config = family.parseConfig(preset.config);
   const training = parseConfig('training', CodecTrainingSchema, { ...preset.training, ...overridesOf(options), ...perceptualOf(options, preset) });
-  const dataset = typeof options.data === 'string' ? await openDataset(options.data, options) : options.data;
-  try {
-    return await runCodec({ ...options, family, config, training, dataset, seed: options.seed ?? 0 });
-  } finally {
-    if (typeof options.data === 'string') await dataset.close();
-  }
+  return withDataset(options.data, options, (dataset) => runCodec({ ...options, family, config, training, dataset, seed: options.seed ?? 0 }));
 }
 
 export interface TrainPriorOptions extends TrainOptions {

@@ -1,10 +1,9 @@
 // Features of pictures by a network of others, an ONNX file, and the Frechet distance they give.
-import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { openForeignModel } from '../engine/model.js';
 import type { ForeignModel, Port } from '../engine/model.js';
-import { InputError, UsageError, messageOf } from '../errors.js';
-import { readFile } from '../files.js';
+import { InputError, UsageError, firstLineOf } from '../errors.js';
+import { readFile, sha256 } from '../files.js';
 import type { Image } from '../interfaces/index.js';
 import { fromFloat32, resizeImage, withChannels } from '../media/image.js';
 import { FeatureMeter, frechetDistance } from '../metrics/frechet.js';
@@ -49,12 +48,11 @@ export class FeatureExtractor {
     const pixels = pixelScale(scaling);
     const bytes = readFile(path);
     const model = await openForeignModel(bytes).catch((error: unknown) => {
-      throw new InputError('E_FEATURES_FILE', `${path}: expected an ONNX network, weights inside, found what ONNX Runtime refuses (${firstLine(error)}).`, { cause: error });
+      throw new InputError('E_FEATURES_FILE', `${path}: expected an ONNX network, weights inside, found what ONNX Runtime refuses (${firstLineOf(error)}).`, { cause: error });
     });
     try {
       const output = checkedOutput(path, model, options.output);
-      const sha256 = createHash('sha256').update(bytes).digest('hex');
-      return new FeatureExtractor({ network: basename(path), sha256, output, scaling }, path, model, pixels);
+      return new FeatureExtractor({ network: basename(path), sha256: sha256(bytes), output, scaling }, path, model, pixels);
     } catch (error) {
       await model.release();
       throw error;
@@ -88,7 +86,7 @@ export class FeatureExtractor {
   private async run(images: readonly Image[], { height, width }: { height: number; width: number }): Promise<Float32Array[]> {
     const shape = [images.length, 3, height, width];
     const { data, shape: given } = await this.model.run(planes(images, this.pixels), shape, this.source.output).catch((error: unknown) => {
-      throw new UsageError('E_FEATURES', `${this.path}: expected to run on pictures [${shape.join(', ')}], refused by ONNX Runtime (${firstLine(error)}).`, { cause: error });
+      throw new UsageError('E_FEATURES', `${this.path}: expected to run on pictures [${shape.join(', ')}], refused by ONNX Runtime (${firstLineOf(error)}).`, { cause: error });
     });
     const [rows, dimension = 0, ...places] = given;
     if (!(data instanceof Float32Array) || rows !== images.length || dimension === 0 || (places.length !== 0 && places.length !== 2)) {
@@ -160,5 +158,3 @@ function meanOverPlaces(values: Float32Array, dimension: number): Float32Array {
   const places = values.length / dimension;
   return Float32Array.from({ length: dimension }, (_, i) => values.subarray(i * places, (i + 1) * places).reduce((sum, value) => sum + value, 0) / places);
 }
-
-const firstLine = (error: unknown): string => messageOf(error).split('\n')[0]!;

@@ -1,9 +1,8 @@
 // The perceptual term of a run: a network from a file, and its share of the loss.
-import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { importOnnx, tf } from '../engine/index.js';
 import type { ImportedNetwork } from '../engine/index.js';
-import { readFile } from '../files.js';
+import { readFile, sha256 } from '../files.js';
 import { checkTakesPictures, featuresOf, perceptualLoss } from '../nn/perceptual.js';
 import type { PerceptualTraining } from './config.js';
 
@@ -21,7 +20,7 @@ export class PerceptualTerm {
     private readonly config: PerceptualTraining,
   ) {
     const bytes = readFile(path);
-    this.identity = { network: basename(path), sha256: createHash('sha256').update(bytes).digest('hex') };
+    this.identity = { network: basename(path), sha256: sha256(bytes) };
     this.network = importOnnx(bytes, path);
     checkTakesPictures(this.network, path);
   }
