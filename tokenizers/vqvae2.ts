@@ -1,9 +1,9 @@
-// VQ-VAE-2 for pictures: a coarse map of codes for what is far apart, a fine one for the rest, chosen in its light.
+// VQ-VAE-2 for pictures: a coarse map of codes for what is far apart, a fine one for what it leaves over.
 // Razavi, van den Oord and Vinyals, "Generating Diverse High-Fidelity Images with VQ-VAE-2", arXiv:1906.00446.
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
 import type { TokenMapSpec } from '../src/interfaces/index.js';
-import { conv, convSpecs, convTranspose, convTransposeSpecs } from '../src/nn/conv.js';
+import { conv, convSpecs } from '../src/nn/conv.js';
 import type { CodecBatch, CodecLosses } from '../src/nn/family.js';
 import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/nn/losses.js';
 import { prefixed } from '../src/nn/params.js';
@@ -52,12 +52,11 @@ function trainableSpecs(c: VqVae2Config): ParamSpecs {
     // Latents of about unit variance let the codebooks and the commitment losses start in balance.
     ...prefixed('topEncoder', encoderSpecs(betweenGrids(c), c.hidden, top.width, 0.6)),
     ...top.trainable(),
-    ...prefixed('topDecoder', decoderSpecs(betweenGrids(c), top.width, c.hidden, 1)),
-    ...convSpecs('bottomProject', 1, 2 * c.hidden, bottom.width, 0.6),
+    ...prefixed('topDecoder', decoderSpecs(betweenGrids(c), top.width, bottom.width, 0.6)),
+    ...convSpecs('bottomProject', 1, c.hidden, bottom.width, 0.6),
     ...bottom.trainable(),
-    ...convTransposeSpecs('topUp', 4, 2, top.width, c.hidden),
     // The first pictures are faint: an error to learn from, not one to recover from.
-    ...prefixed('decoder', decoderSpecs(c, c.hidden + bottom.width, outputChannels(c.channels, c.reconstruction), 0.1)),
+    ...prefixed('decoder', decoderSpecs(c, bottom.width, outputChannels(c.channels, c.reconstruction), 0.1)),
   };
 }
 
@@ -75,35 +74,39 @@ function featuresOf(p: Params, images: tf.Tensor4D, c: VqVae2Config): Features {
   return { bottom, top: encoder(p, 'topEncoder', bottom, betweenGrids(c)) };
 }
 
-/** Latents of the bottom map, float32 [B, h, w, D], given the top codes float32 [B, h / 2, w / 2, D]. */
-function bottomLatents(p: Params, features: tf.Tensor4D, topCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D {
-  const known = tf.relu(decoder(p, 'topDecoder', topCodes, betweenGrids(c)));
-  return conv(p, 'bottomProject', tf.concat([known, features], -1) as tf.Tensor4D);
-}
+/** What the top codes float32 [B, h / 2, w / 2, D] say about the bottom grid, in the space of its codes: [B, h, w, D']. */
+const baseOf = (p: Params, topCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D => decoder(p, 'topDecoder', topCodes, betweenGrids(c));
 
-/** Codes of both maps, float32 [B, h / 2, w / 2, D] and [B, h, w, D'] -> what the reconstruction loss takes, float32 [B, H, W, C']. */
-function decoderForward(p: Params, topCodes: tf.Tensor4D, bottomCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D {
-  const spread = convTranspose(p, 'topUp', topCodes, 2);
-  return decoder(p, 'decoder', tf.concat([spread, bottomCodes], -1) as tf.Tensor4D, c);
+/** Latents of the bottom map, float32 [B, h, w, D']: what the base leaves over. */
+const bottomLatents = (p: Params, features: tf.Tensor4D, base: tf.Tensor4D): tf.Tensor4D => tf.sub(conv(p, 'bottomProject', features), base);
+
+/** Base and codes of the bottom grid, float32 [B, h, w, D'] both -> what the reconstruction loss takes, float32 [B, H, W, C']. */
+const decoderForward = (p: Params, base: tf.Tensor4D, bottomCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D => decoder(p, 'decoder', tf.add(base, bottomCodes), c);
+
+/** float32 [B, H, W, C] -> latents of both maps, the bottom ones given the ids of the top. */
+function latentsOf(p: Params, images: tf.Tensor4D, c: VqVae2Config): { top: tf.Tensor4D; topIds: tf.Tensor; bottom: tf.Tensor4D } {
+  const { top, bottom } = featuresOf(p, images, c);
+  const topIds = topOf(c).encode(p, top);
+  return { top, topIds, bottom: bottomLatents(p, bottom, baseOf(p, topOf(c).decode(p, topIds), c)) };
 }
 
 /** float32 [B, H, W, C] -> ids of the top and the bottom map, int32 [B, h / 2, w / 2] and [B, h, w]. */
 function encodeIds(p: Params, images: tf.Tensor4D, c: VqVae2Config): [top: tf.Tensor, bottom: tf.Tensor] {
-  const features = featuresOf(p, images, c);
-  const top = topOf(c).encode(p, features.top);
-  return [top, bottomOf(c).encode(p, bottomLatents(p, features.bottom, topOf(c).decode(p, top), c))];
+  const { topIds, bottom } = latentsOf(p, images, c);
+  return [topIds, bottomOf(c).encode(p, bottom)];
 }
 
 /** Ids as {@link encodeIds} gives them -> float32 [B, H, W, C]. */
 const decodeIds = (p: Params, [top, bottom]: readonly tf.Tensor[], c: VqVae2Config): tf.Tensor4D =>
-  toPictures(decoderForward(p, topOf(c).decode(p, top!), bottomOf(c).decode(p, bottom!), c), c.reconstruction);
+  toPictures(decoderForward(p, baseOf(p, topOf(c).decode(p, top!), c), bottomOf(c).decode(p, bottom!), c), c.reconstruction);
 
 /** The training objective: reconstruction loss + what both quantizers add. Assigns their state. */
 function vqVae2Loss(p: Params, { images, dataVariance, ...moment }: CodecBatch, c: VqVae2Config): CodecLosses {
   const features = featuresOf(p, images, c);
   const top = topOf(c).train(p, features.top, moment);
-  const bottom = bottomOf(c).train(p, bottomLatents(p, features.bottom, top.codes, c), moment);
-  return withReconstruction(decoderForward(p, top.codes, bottom.codes, c), images, dataVariance, c.reconstruction, tf.add(top.loss, bottom.loss));
+  const base = baseOf(p, top.codes, c);
+  const bottom = bottomOf(c).train(p, bottomLatents(p, features.bottom, base), moment);
+  return withReconstruction(decoderForward(p, base, bottom.codes, c), images, dataVariance, c.reconstruction, tf.add(top.loss, bottom.loss));
 }
 
 function mapSpecs(c: VqVae2Config): TokenMapSpec[] {
@@ -111,10 +114,11 @@ function mapSpecs(c: VqVae2Config): TokenMapSpec[] {
   return [topOf(c).map('top', top), bottomOf(c).map('bottom', bottom)];
 }
 
-/** A bottom code sees through the bottom encoder, the top one and the top decoder, one after another; a pixel through the decoder and, once more, the top grid. */
+/** A bottom code sees through the bottom encoder, the top one and the top decoder, one after another; a pixel through both decoders. */
 function reachOf(c: VqVae2Config): number | undefined {
-  const ofCodes = [encoderReach(c), encoderReach(betweenGrids(c), c.downsample), decoderReach(betweenGrids(c), c.downsample)];
-  const ofPixels = [decoderReach(c), 2 * c.downsample];
+  const topDecoder = decoderReach(betweenGrids(c), c.downsample);
+  const ofCodes = [encoderReach(c), encoderReach(betweenGrids(c), c.downsample), topDecoder];
+  const ofPixels = [topDecoder, decoderReach(c)];
   const sum = (parts: (number | undefined)[]): number => parts.reduce<number>((total, part) => total + (part ?? NaN), 0);
   const reach = Math.max(sum(ofCodes), sum(ofPixels));
   return Number.isNaN(reach) ? undefined : reach;
@@ -127,14 +131,12 @@ function latentShapes(c: VqVae2Config): { top: [number, number, number]; bottom:
 }
 
 /** float32 [B, H, W, C] -> [B, D]: latents of the top map, then of the bottom one. */
-function latentsOf(p: Params, images: tf.Tensor4D, c: VqVae2Config): tf.Tensor2D {
-  const features = featuresOf(p, images, c);
-  const topCodes = topOf(c).decode(p, topOf(c).encode(p, features.top));
-  const rows = images.shape[0];
-  return tf.concat([tf.reshape(features.top, [rows, -1]), tf.reshape(bottomLatents(p, features.bottom, topCodes, c), [rows, -1])], -1) as tf.Tensor2D;
+function flatLatents(p: Params, images: tf.Tensor4D, c: VqVae2Config): tf.Tensor2D {
+  const { top, bottom } = latentsOf(p, images, c);
+  return tf.concat([top, bottom].map((latents) => tf.reshape(latents, [images.shape[0], -1])), -1) as tf.Tensor2D;
 }
 
-/** Latents as {@link latentsOf} gives them -> float32 [B, H, W, C], quantized on the way. */
+/** Latents as {@link flatLatents} gives them -> float32 [B, H, W, C], quantized on the way. */
 function decodeLatents(p: Params, latents: tf.Tensor2D, c: VqVae2Config): tf.Tensor4D {
   const { top, bottom } = latentShapes(c);
   const [first, second] = tf.split(latents, [sizeOf(top), sizeOf(bottom)], -1) as [tf.Tensor2D, tf.Tensor2D];
@@ -152,17 +154,15 @@ export const vqVae2 = pictureFamily<VqVae2Config>({
   trainable: trainableSpecs,
   state: (c) => ({ ...topOf(c).state(), ...bottomOf(c).state() }),
   initialize: (p, images, key, c) => {
-    const features = featuresOf(p, images, c);
-    topOf(c).initialize(p, features.top, key);
-    const topCodes = topOf(c).decode(p, topOf(c).encode(p, features.top));
-    bottomOf(c).initialize(p, bottomLatents(p, features.bottom, topCodes, c), key);
+    topOf(c).initialize(p, featuresOf(p, images, c).top, key);
+    bottomOf(c).initialize(p, latentsOf(p, images, c).bottom, key);
   },
   loss: vqVae2Loss,
   encode: encodeIds,
   decode: decodeIds,
   latents: {
     shape: (c) => [sizeOf(latentShapes(c).top) + sizeOf(latentShapes(c).bottom)],
-    encode: latentsOf,
+    encode: flatLatents,
     decode: (p, latents, c) => decodeLatents(p, latents as tf.Tensor2D, c),
   },
   lastLayer: (c) => `decoder.${outputLayer(c)}`,

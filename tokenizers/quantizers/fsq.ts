@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/nn/config.js';
 import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { entropyLoss } from './entropy.js';
 import { asColumn, fromColumn, straightThrough } from './nearest.js';
 import { projectInward, projectionSpecs, projectOutward, startProjection } from './projection.js';
 
@@ -23,6 +24,12 @@ export const FsqConfigSchema = z
     levels: z.array(z.int().min(3, 'expected 3 levels or more; quantizer lfq has 2').max(1024)).min(1).max(16).default([8, 5, 5, 5]),
     /** Channels of the codec, projected to as many as there are levels and back; one channel a dimension when left out. */
     width: z.int().min(1).max(1024).optional(),
+    /** Weight of the entropy loss, in nats a bit: above 0 it brings rare codes of large grids into use. */
+    entropyWeight: z.number().min(0).default(0),
+    /** In that loss, weight of even use of the codes against sureness of each position. */
+    diversity: z.number().min(0).default(1),
+    /** In that loss, the squared distance in steps between levels that changes the odds of a code by e. */
+    temperature: z.number().min(0.01).max(100).default(0.25),
   })
   .refine(({ levels }) => product(levels) <= MOST_CODES, { path: ['levels'], message: `expected a product of at most ${MOST_CODES}` });
 
@@ -65,7 +72,27 @@ function pointsOf(ids: tf.Tensor2D, levels: readonly number[]): tf.Tensor2D {
   return tf.sub(tf.cast(tf.stack(digits, 1), 'float32'), zeroDigits(levels)) as tf.Tensor2D;
 }
 
-/** The finite scalar quantizer as codecs know it. Its loss is zero: no code can die and no codebook follows the latents. */
+/** Codes whose joint use the entropy loss evens out; dimensions beyond are grouped. */
+const JOINT_CODES = 2 ** 16;
+
+/** Sizes of groups of dimensions, in order, of at most {@link JOINT_CODES} codes each. */
+function groupsOf(levels: readonly number[]): number[] {
+  const groups: number[][] = [];
+  for (const count of levels) {
+    const last = groups.at(-1);
+    if (last && product(last) * count <= JOINT_CODES) last.push(count);
+    else groups.push([count]);
+  }
+  return groups.map(({ length }) => length);
+}
+
+/** Of latents as {@link bound} gives them, float32 [N, D]: scalar, nats a bit. */
+export function gridEntropyLoss(bounded: tf.Tensor2D, { levels, temperature, diversity }: FsqConfig): tf.Scalar {
+  const values = levels.map((count) => Array.from({ length: count }, (_, digit) => digit - Math.floor(count / 2)));
+  return entropyLoss(bounded, values, { temperature, diversity, groups: groupsOf(levels) });
+}
+
+/** The finite scalar quantizer as codecs know it. Without the entropy loss its loss is zero: no codebook follows the latents. */
 export const fsq: QuantizerFamily<FsqConfig> = {
   name: 'fsq',
   parseConfig: (json) => parseConfig('quantizer fsq', FsqConfigSchema, json),
@@ -75,11 +102,13 @@ export const fsq: QuantizerFamily<FsqConfig> = {
   trainable: ({ width, levels }) => projectionSpecs(width, levels.length),
   state: () => ({}),
   initialize: (p, latents, _, { width }) => startProjection(p, width, latents),
-  train: (p, latents, _, { width, levels }) => {
+  train: (p, latents, _, config) => {
+    const { width, levels, entropyWeight } = config;
     const bounded = bound(projectInward(p, width, latents), levels);
     const points = tf.round(bounded);
     const codes = normalize(straightThrough(bounded, points), levels);
-    return { codes: projectOutward(p, width, codes), ids: idsOf(points, levels), loss: tf.scalar(0) };
+    const loss = entropyWeight === 0 ? tf.scalar(0) : (tf.mul(gridEntropyLoss(bounded, config), entropyWeight) as tf.Scalar);
+    return { codes: projectOutward(p, width, codes), ids: idsOf(points, levels), loss };
   },
   encode: (p, latents, { width, levels }) => idsOf(tf.round(bound(projectInward(p, width, latents), levels)), levels),
   decode: (p, ids, { width, levels }) => projectOutward(p, width, normalize(pointsOf(ids, levels), levels)),

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/nn/config.js';
 import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { entropyLoss } from './entropy.js';
 import { asColumn, fromColumn, straightThrough } from './nearest.js';
 import { projectInward, projectionSpecs, projectOutward, startProjection } from './projection.js';
 
@@ -47,62 +48,16 @@ function codesOf(ids: tf.Tensor2D, bits: number): tf.Tensor2D {
   return tf.sub(tf.mul(tf.cast(tf.stack(set, 1), 'float32'), 2), 1) as tf.Tensor2D;
 }
 
-/** Entropy in nats of a distribution. float32 [K] -> []. */
-const entropy = (p: tf.Tensor1D): tf.Tensor => tf.neg(tf.sum(tf.mul(p, tf.log(tf.maximum(p, 1e-9)))));
-
-/** Entropy in nats of a bit whose log odds are given: exact to the last however sure it is. */
-function bitEntropy(logOdds: tf.Tensor): tf.Tensor {
-  const sureness = tf.abs(logOdds);
-  return tf.add(tf.softplus(tf.neg(sureness)), tf.mul(sureness, tf.sigmoid(tf.neg(sureness))));
-}
-
-/** Probabilities of the codes of a few bits: softmax of minus the squared distance over the temperature. float32 [N, bits] -> [N, 2^bits]. */
-function softCodes(latents: tf.Tensor2D, temperature: number): tf.Tensor2D {
-  const bits = latents.shape[1];
-  const codebook = tf.tensor2d(Array.from({ length: 2 ** bits }, (_, id) => powersOfTwo(bits).map((power) => (Math.floor(id / power) % 2) * 2 - 1)));
-  // All codes are equally long, so |z - c|^2 is -2 z.c but for what cancels in the softmax.
-  return tf.softmax(tf.mul(tf.matMul(latents, codebook, false, true), 2 / temperature));
-}
-
-/**
- * Mean use of the codes of some bits over a batch. The bits of one position are independent given its latents, so the mean
- * over positions is one product of the codes of half the bits with those of the other half: [N, 2^bits] is never made.
- *
- * @param latents float32 [N, bits].
- * @returns float32 [2^bits].
- */
-function meanUse(latents: tf.Tensor2D, temperature: number): tf.Tensor1D {
-  const [rows, bits] = latents.shape;
-  if (bits === 1) return tf.mean(softCodes(latents, temperature), 0);
-  const low = Math.floor(bits / 2);
-  const [lower, upper] = [tf.slice(latents, [0, 0], [rows, low]), tf.slice(latents, [0, low], [rows, bits - low])].map((half) => softCodes(half, temperature));
-  return tf.reshape(tf.div(tf.matMul(upper!, lower!, true, false), rows), [-1]);
-}
-
-/** Columns of groups of at most `jointBits`, of sizes as even as can be: [start, size]. */
-function bitGroups(bits: number, jointBits: number): [number, number][] {
+/** Sizes of groups of at most `jointBits`, as even as can be. */
+function groupsOf({ bits, jointBits }: LfqConfig): number[] {
   const groups = Math.ceil(bits / jointBits);
   const border = (i: number): number => Math.floor((i * bits) / groups);
-  return Array.from({ length: groups }, (_, i) => [border(i), border(i + 1) - border(i)]);
+  return Array.from({ length: groups }, (_, i) => border(i + 1) - border(i));
 }
 
-/**
- * How unsure positions are of their code, less `diversity` times how evenly the batch uses the codes.
- *
- * @param latents float32 [N, bits].
- * @returns scalar, nats a bit.
- *
- * The first entropy is exact, as bits are independent given the latents. The second is exact within groups of `jointBits`
- * and summed over them, which takes groups for independent. Memory: N * 2^(jointBits / 2) + 2^jointBits floats.
- * Source: Yu et al., arXiv:2310.05737, equation 5; groups: Zhao et al., arXiv:2406.07548, section 3.2.
- */
-export function entropyLoss(latents: tf.Tensor2D, { bits, temperature, diversity, jointBits }: LfqConfig): tf.Scalar {
-  const [rows] = latents.shape;
-  const logOdds = tf.mul(latents, 4 / temperature); // of 1 against -1
-  const unsure = tf.mean(tf.sum(bitEntropy(logOdds), 1));
-  const uses = bitGroups(bits, jointBits).map(([start, size]) => entropy(meanUse(tf.slice(latents, [0, start], [rows, size]), temperature)));
-  return tf.div(tf.sub(unsure, tf.mul(tf.addN(uses), diversity)), bits) as tf.Scalar;
-}
+/** float32 [N, bits] -> scalar, nats a bit. */
+export const signEntropyLoss = (latents: tf.Tensor2D, config: LfqConfig): tf.Scalar =>
+  entropyLoss(latents, Array.from({ length: config.bits }, () => [-1, 1]), { ...config, groups: groupsOf(config) });
 
 /** The lookup-free quantizer as codecs know it. */
 export const lfq: QuantizerFamily<LfqConfig> = {
@@ -118,7 +73,7 @@ export const lfq: QuantizerFamily<LfqConfig> = {
     const inward = projectInward(p, config.width, latents);
     const codes = signs(stopGradient(inward));
     const committed = tf.mul(tf.mean(tf.squaredDifference(inward, codes)), config.commitment);
-    const loss = tf.add(committed, tf.mul(entropyLoss(inward, config), config.entropyWeight)) as tf.Scalar;
+    const loss = tf.add(committed, tf.mul(signEntropyLoss(inward, config), config.entropyWeight)) as tf.Scalar;
     return { codes: projectOutward(p, config.width, straightThrough(inward, codes)), ids: idsOf(inward, config.bits), loss };
   },
   encode: (p, latents, { width, bits }) => idsOf(projectInward(p, width, latents), bits),

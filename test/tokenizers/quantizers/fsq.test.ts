@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { randomKey, tf } from '../../../src/engine/index.js';
 import { createParams } from '../../../src/nn/params.js';
 import type { Params } from '../../../src/nn/params.js';
-import { bound, fsq, FsqConfigSchema } from '../../../tokenizers/quantizers/fsq.js';
+import { bound, fsq, FsqConfigSchema, gridEntropyLoss } from '../../../tokenizers/quantizers/fsq.js';
 import { nearestRow, quantizerConformance } from '../../conformance/quantizer.js';
 import { maxDifference } from '../../support/tiny.js';
 import { project } from './support.js';
@@ -22,6 +22,7 @@ const nearestPoint = (levels: number[]) => (p: Params, latents: number[][]): num
 for (const levels of [[8, 5, 5, 5], [8, 6, 5], [3, 4]]) quantizerConformance({ name: 'fsq', levels }, { bruteForce: nearestPoint(levels) });
 quantizerConformance({ name: 'fsq', levels: [7, 5, 4], width: 12 }, { bruteForce: nearestPoint([7, 5, 4]) });
 quantizerConformance({ name: 'fsq', levels: [8, 8, 8, 5, 5, 5], width: 16 });
+quantizerConformance({ name: 'fsq', levels: [5, 4, 3], entropyWeight: 0.2, diversity: 0.5 }, { bruteForce: nearestPoint([5, 4, 3]) });
 
 const moment = () => ({ key: randomKey(0, 1), progress: tf.scalar(0) });
 
@@ -77,5 +78,24 @@ describe('the finite scalar quantizer', () => {
     [[1000, 1000, 1000], /E_CONFIG quantizer fsq: levels: expected a product of at most 4194304/],
   ])('refuses levels %j', (levels, message) => {
     expect(() => fsq.parseConfig({ levels })).toThrow(message);
+  });
+
+  it('spreads positions over the codes by its entropy loss alone', () => {
+    const config = FsqConfigSchema.parse({ levels: [5, 4], entropyWeight: 1 });
+    const latents = tf.variable(tf.randomNormal([256, 2], 0.2, 0.1, 'float32', 5) as tf.Tensor2D);
+    const rows = (): tf.Tensor2D => latents as unknown as tf.Tensor2D;
+    const used = (): number => new Set(fsq.encode({}, rows(), config).dataSync()).size;
+    const before = used();
+    const optimizer = tf.train.adam(0.05);
+    for (let step = 0; step < 150; step++) optimizer.minimize(() => fsq.train({}, rows(), moment(), config).loss, false, [latents]);
+    expect({ before: before <= 4, after: used() }).toEqual({ before: true, after: 20 });
+  });
+
+  it('takes dimensions of more than 65,536 codes in groups', () => {
+    const config = FsqConfigSchema.parse({ levels: [64, 64, 64], entropyWeight: 1 });
+    const twins = tf.tile(tf.randomNormal([64, 1], 0, 8, 'float32', 5) as tf.Tensor2D, [1, 3]);
+    const apart = tf.randomNormal([64, 3], 0, 8, 'float32', 6) as tf.Tensor2D;
+    // Each pair of dimensions counts together, the third alone.
+    expect(gridEntropyLoss(twins, config).dataSync()[0]).toBeGreaterThan(gridEntropyLoss(apart, config).dataSync()[0]! + 0.02);
   });
 });

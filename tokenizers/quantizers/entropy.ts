@@ -1,0 +1,74 @@
+// The entropy loss of quantizers whose codes are the points of a grid: each position sure of its code, all codes together
+// evenly used (Yu et al., arXiv:2310.05737, equation 5, for signs; here for any levels).
+import { tf } from '../../src/engine/index.js';
+
+export interface EntropyOptions {
+  /** Squared distance between latents and codes that changes the odds of a code by e. */
+  temperature: number;
+  /** Weight of even use of the codes against sureness of each position. */
+  diversity: number;
+  /** Sizes of groups of dimensions whose joint use is evened out, in order; groups are taken for independent. */
+  groups: readonly number[];
+}
+
+const product = (numbers: readonly number[]): number => numbers.reduce((total, one) => total * one, 1);
+
+/** All points of a grid, [K, D], the first dimension fastest. `levels` are the values of each dimension. */
+function gridPoints(levels: readonly (readonly number[])[]): number[][] {
+  return levels.reduceRight<number[][]>((rest, values) => rest.flatMap((point) => values.map((value) => [value, ...point])), [[]]);
+}
+
+/** Log probabilities of the points of a grid: log softmax of minus the squared distance over the temperature. float32 [N, D] -> [N, K]. */
+function logChoices(latents: tf.Tensor2D, levels: readonly (readonly number[])[], temperature: number): tf.Tensor2D {
+  const points = tf.tensor2d(gridPoints(levels)); // [K, D]
+  // |z|^2 is the same for every point and cancels.
+  const nearness = tf.sub(tf.mul(tf.matMul(latents, points, false, true), 2), tf.sum(tf.square(points), 1));
+  return tf.logSoftmax(tf.div(nearness, temperature)) as tf.Tensor2D;
+}
+
+/** Where to cut dimensions in two so that neither part has many points. */
+function middle(levels: readonly (readonly number[])[]): number {
+  const sizes = levels.map(({ length }) => length);
+  const larger = (cut: number): number => Math.max(product(sizes.slice(0, cut)), product(sizes.slice(cut)));
+  return sizes.reduce((best, _, cut) => (larger(cut) < larger(best) ? cut : best), 0);
+}
+
+/** Entropy in nats along the last axis, of probabilities whose logarithms are given. */
+const entropyOf = (logs: tf.Tensor): tf.Tensor => tf.neg(tf.sum(tf.mul(tf.exp(logs), logs), -1));
+
+/** The probability below which a code counts as never used. */
+const LEAST_USE = 1e-9;
+
+/** Of one group: the mean entropy of a position's choice, and the entropy of the use of all points. Scalars, nats. */
+function groupEntropies(latents: tf.Tensor2D, levels: readonly (readonly number[])[], temperature: number): { choice: tf.Tensor; use: tf.Tensor } {
+  const rows = latents.shape[0];
+  const cut = middle(levels);
+  const low = logChoices(tf.slice(latents, [0, 0], [rows, cut]), levels.slice(0, cut), temperature);
+  const high = logChoices(tf.slice(latents, [0, cut], [rows, levels.length - cut]), levels.slice(cut), temperature);
+  // Dimensions are independent given the latents: entropies add up, and the mean over positions of all points is one product.
+  const use = tf.div(tf.matMul(tf.exp(high), tf.exp(low), true, false), rows);
+  return { choice: tf.mean(tf.add(entropyOf(low), entropyOf(high))), use: tf.neg(tf.sum(tf.mul(use, tf.log(tf.maximum(use, LEAST_USE))))) };
+}
+
+/**
+ * How unsure positions are of their code, less `diversity` times how evenly the batch uses the codes.
+ *
+ * @param latents float32 [N, D].
+ * @param levels  values of the levels of each dimension; their product are the codes.
+ * @returns scalar, nats a bit of the codes.
+ *
+ * The first entropy is exact. The second is exact within groups and summed over them. Memory: for a group of K codes about
+ * N * sqrt(K) + K floats; [N, K] is never made. A batch tells the use of K codes only if it holds many more positions.
+ * Source: Yu et al., arXiv:2310.05737, equation 5; groups: Zhao et al., arXiv:2406.07548, section 3.2.
+ */
+export function entropyLoss(latents: tf.Tensor2D, levels: readonly (readonly number[])[], { temperature, diversity, groups }: EntropyOptions): tf.Scalar {
+  let start = 0;
+  const losses = groups.map((size) => {
+    const columns = tf.slice(latents, [0, start], [latents.shape[0], size]);
+    const { choice, use } = groupEntropies(columns, levels.slice(start, start + size), temperature);
+    start += size;
+    return tf.sub(choice, tf.mul(use, diversity));
+  });
+  const bits = levels.reduce((sum, { length }) => sum + Math.log2(length), 0);
+  return tf.div(tf.addN(losses), bits) as tf.Scalar;
+}
