@@ -67,9 +67,9 @@ export function oneMapFamily<C extends OneMapConfig>({ name, schema, outputLayer
     encode: (p, images, c) => [quantizerOf(c).encode(p, latents(p, images, c))],
     decode: (p, [ids], c) => decodeIds(p, ids!, c),
     latents: {
-      shape: (c) => [...gridOf(c), quantizerOf(c).width],
-      encode: latents,
-      decode: (p, z, c) => decodeIds(p, quantizerOf(c).encode(p, z as tf.Tensor4D), c),
+      shapes: (c) => [[...gridOf(c), quantizerOf(c).width]],
+      encode: (p, images, c) => [latents(p, images, c)],
+      decode: (p, [z], c) => decodeIds(p, quantizerOf(c).encode(p, z as tf.Tensor4D), c),
     },
     lastLayer: (c) => `decoder.${outputLayer(c)}`,
     anySize: reach && { multiple: ({ downsample }) => downsample, reach },

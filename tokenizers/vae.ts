@@ -195,9 +195,9 @@ export const vae: CodecFamily<VaeConfig> = {
     return withoutCodes(fingerprint);
   },
   latents: {
-    shape: latentShape,
-    encode: (p, images, c) => posterior(p, images, c).means,
-    decode: decodeLatents,
+    shapes: (c) => [latentShape(c)],
+    encode: (p, images, c) => [posterior(p, images, c).means],
+    decode: (p, [latents], c) => decodeLatents(p, latents!, c),
   },
   /** Of the bound with one sample of the latents: bits per dimension in all, and bits per picture that the latents carry. */
   measures: (p, images, key, c) => {

@@ -8,7 +8,6 @@ import type { CodecBatch, CodecLosses } from '../src/nn/family.js';
 import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/nn/losses.js';
 import { prefixed } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
-import { sizeOf } from '../src/shape.js';
 import { pictureFamily } from './family.js';
 import { anySizeFields, decoder, decoderSpecs, encoder, encoderSpecs, networkFields, outputLayer, refuseBadNetwork, withReconstruction } from './networks.js';
 import type { Network } from './networks.js';
@@ -124,28 +123,6 @@ function reachOf(c: VqVae2Config): number | undefined {
   return Number.isNaN(reach) ? undefined : reach;
 }
 
-/** Shapes of the latents of both maps, without the batch. */
-function latentShapes(c: VqVae2Config): { top: [number, number, number]; bottom: [number, number, number] } {
-  const { top, bottom } = gridsOf(c);
-  return { top: [...top, topOf(c).width], bottom: [...bottom, bottomOf(c).width] };
-}
-
-/** float32 [B, H, W, C] -> [B, D]: latents of the top map, then of the bottom one. */
-function flatLatents(p: Params, images: tf.Tensor4D, c: VqVae2Config): tf.Tensor2D {
-  const { top, bottom } = latentsOf(p, images, c);
-  return tf.concat([top, bottom].map((latents) => tf.reshape(latents, [images.shape[0], -1])), -1) as tf.Tensor2D;
-}
-
-/** Latents as {@link flatLatents} gives them -> float32 [B, H, W, C], quantized on the way. */
-function decodeLatents(p: Params, latents: tf.Tensor2D, c: VqVae2Config): tf.Tensor4D {
-  const { top, bottom } = latentShapes(c);
-  const [first, second] = tf.split(latents, [sizeOf(top), sizeOf(bottom)], -1) as [tf.Tensor2D, tf.Tensor2D];
-  const rows = latents.shape[0];
-  const topIds = topOf(c).encode(p, tf.reshape(first, [rows, ...top]));
-  const bottomIds = bottomOf(c).encode(p, tf.reshape(second, [rows, ...bottom]));
-  return decodeIds(p, [topIds, bottomIds], c);
-}
-
 /** VQ-VAE-2 as the registry knows it. */
 export const vqVae2 = pictureFamily<VqVae2Config>({
   name: 'vqvae2',
@@ -161,9 +138,12 @@ export const vqVae2 = pictureFamily<VqVae2Config>({
   encode: encodeIds,
   decode: decodeIds,
   latents: {
-    shape: (c) => [sizeOf(latentShapes(c).top) + sizeOf(latentShapes(c).bottom)],
-    encode: flatLatents,
-    decode: (p, latents, c) => decodeLatents(p, latents as tf.Tensor2D, c),
+    shapes: (c) => [[...gridsOf(c).top, topOf(c).width], [...gridsOf(c).bottom, bottomOf(c).width]],
+    encode: (p, images, c) => {
+      const { top, bottom } = latentsOf(p, images, c);
+      return [top, bottom];
+    },
+    decode: (p, [top, bottom], c) => decodeIds(p, [topOf(c).encode(p, top as tf.Tensor4D), bottomOf(c).encode(p, bottom as tf.Tensor4D)], c),
   },
   lastLayer: (c) => `decoder.${outputLayer(c)}`,
   anySize: { multiple: ({ downsample }) => 2 * downsample, reach: reachOf },

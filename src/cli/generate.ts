@@ -65,7 +65,7 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
   const total = prompts.length * flags.n;
   const progress = session.progress({ label: 'generate', total, unit: 'pictures' });
   const options: SamplingOptions = { ...sampling, signal: session.signal, onProgress: (fraction) => progress.update(Math.floor(fraction * total)) };
-  if (prime !== undefined) options.prime = await (await import('../sdk/prime.js')).primeCodes({ codec: codec ?? prior, picture: prime, rows: primeRows });
+  if (prime !== undefined) options.prime = await (await import('../sdk/prime.js')).primeCodes({ prior, codec, picture: prime, rows: primeRows });
   const { images, tokens, prompts: labels } = await sdk.generate({ prior, codec, prompts, sampling: options });
   progress.finish();
   const near = neighbors === undefined ? undefined : await findNeighbors(session, images, neighbors);

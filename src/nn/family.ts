@@ -37,12 +37,12 @@ export interface CodecLosses {
 
 /** The continuous space between a codec's encoder and decoder. */
 export interface LatentSpace<C> {
-  /** Of one picture's latents: [h, w, D], or [D]. */
-  shape(config: C): number[];
-  /** float32 [B, H, W, C] -> [B, ..shape]; means, where latents are random. */
-  encode(p: Params, images: tf.Tensor4D, config: C): tf.Tensor;
-  /** float32 [B, ..shape] -> [B, H, W, C]; quantized on the way, where there are codes. */
-  decode(p: Params, latents: tf.Tensor, config: C): tf.Tensor4D;
+  /** Of one picture's latents, [h, w, D] or [D]; several where there are several maps. */
+  shapes(config: C): number[][];
+  /** float32 [B, H, W, C] -> [B, ..shape] of each shape; means, where latents are random. */
+  encode(p: Params, images: tf.Tensor4D, config: C): tf.Tensor[];
+  /** float32 [B, ..shape] of each shape -> [B, H, W, C]; quantized on the way, where there are codes. */
+  decode(p: Params, latents: readonly tf.Tensor[], config: C): tf.Tensor4D;
 }
 
 /** How a codec meets pictures of any size. Its networks follow the shape of what they get. */
@@ -91,7 +91,7 @@ export interface CodecFamily<C = unknown> {
   anySize?: AnySize<C>;
   /** The trainable kernel that makes the pictures: where losses added from outside are weighed against the codec's own. */
   lastLayer?(config: C): string;
-  /** Further measures of held-out pictures, each float32 [B], averaged by name, e.g. bits per dimension. */
+  /** Further measures of held-out pictures, each float32 [B], averaged by name, e.g. bits per dimension. `klBits`, the bits of a picture's latents, counts as a rate. */
   measures?(p: Params, images: tf.Tensor4D, key: RandomKey, config: C): Record<string, tf.Tensor1D>;
 }
 

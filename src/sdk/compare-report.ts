@@ -78,11 +78,23 @@ function notes(codecs: readonly ComparedCodec[]): Fragment[] {
   ];
 }
 
+/** Bits a pixel: by the entropy of the codes, or without codes by the divergence of the latents from their prior. */
+function rateOf({ empiricalBitsPerPixel, measures, input: { width, height } }: ComparedCodec): number | undefined {
+  return empiricalBitsPerPixel ?? (measures.klBits === undefined ? undefined : measures.klBits / (width * height));
+}
+
 function rateDistortion(codecs: readonly ComparedCodec[]): ReportSection[] {
-  const points = codecs.flatMap(({ name, empiricalBitsPerPixel, psnr }) => (empiricalBitsPerPixel === undefined ? [] : [{ name, x: empiricalBitsPerPixel, y: psnr }]));
-  const without = codecs.filter(({ empiricalBitsPerPixel }) => empiricalBitsPerPixel === undefined).map(({ name }) => name);
+  const points = codecs.flatMap((codec) => (rateOf(codec) === undefined ? [] : [{ name: codec.name, x: rateOf(codec)!, y: codec.psnr }]));
   if (points.length === 0) return [];
-  const body = [chartFigure(scatterChart(points, { xLabel: 'bits a pixel, by the entropy of the codes', yLabel: 'PSNR, dB' })), ...(without.length > 0 ? [paragraph(`Without codes, and so without a rate: ${without.join(', ')}.`)] : [])];
+  const remark = (text: string, wanted: (codec: ComparedCodec) => boolean): Fragment[] => {
+    const names = codecs.filter(wanted).map(({ name }) => name);
+    return names.length > 0 ? [paragraph(`${text}: ${names.join(', ')}.`)] : [];
+  };
+  const body = [
+    chartFigure(scatterChart(points, { xLabel: 'bits a pixel, by the entropy of the codes', yLabel: 'PSNR, dB' })),
+    ...remark('Without codes, at what their latents carry by the evidence bound, which no file of them reaches', (codec) => codec.empiricalBitsPerPixel === undefined && rateOf(codec) !== undefined),
+    ...remark('Without a rate', (codec) => rateOf(codec) === undefined),
+  ];
   return [{ title: 'Rate and distortion', intro: 'Further up and to the left is better.', body }];
 }
 

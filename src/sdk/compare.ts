@@ -156,7 +156,7 @@ async function encodingRate(family: CodecFamily, config: unknown, params: Params
 function encoded(family: CodecFamily, config: unknown, params: Params, images: tf.Tensor4D): tf.Tensor[] {
   const { maps, images: reconstruction } = family.reconstruct(params, images, config);
   if (maps.length > 0) return maps;
-  return [family.latents?.encode(params, images, config) ?? reconstruction];
+  return family.latents?.encode(params, images, config) ?? [reconstruction];
 }
 
 /** Originals and reconstructions at the size of the largest codec. */

@@ -69,7 +69,7 @@ export interface Traversal {
 
 /**
  * Decodes latents around a picture's, one dimension or two at a time. Where latents are a grid [h, w, D], a dimension is
- * varied at all positions alike.
+ * varied at all positions alike; where there are several grids, the dimensions of the next follow those of the one before.
  *
  * @throws {UsageError} E_NO_LATENTS, E_LATENTS for dimensions there are not. @throws {InputError} for a picture that does not decode.
  */
@@ -78,15 +78,15 @@ export async function traverse({ codec, picture, dims, grid = false, steps = 9, 
   if (!(range > 0 && Number.isFinite(range))) throw new UsageError('E_LATENTS', `traverse(range): expected a number above 0, received ${range}.`);
   const space = openLatents(codec);
   try {
-    const depth = space.shape.at(-1)!;
+    const depth = space.depths.reduce((sum, one) => sum + one, 0);
     const chosen = [...(dims ?? Array.from({ length: Math.min(depth, grid ? 2 : 10) }, (_, i) => i))];
     checkDims(chosen, depth, grid);
     const [origin] = (await space.encode([await space.read(picture)])) as [Float32Array];
     const offsets = Array.from({ length: steps }, (_, i) => range * ((2 * i) / (steps - 1) - 1));
     const [down, across] = chosen as [number, number];
     const points = grid
-      ? offsets.flatMap((vertical) => offsets.map((horizontal) => shifted(shifted(origin, down, vertical, depth), across, horizontal, depth)))
-      : chosen.flatMap((dim) => offsets.map((offset) => shifted(origin, dim, offset, depth)));
+      ? offsets.flatMap((vertical) => offsets.map((horizontal) => space.shifted(space.shifted(origin, down, vertical), across, horizontal)))
+      : chosen.flatMap((dim) => offsets.map((offset) => space.shifted(origin, dim, offset)));
     return { images: await space.decode(points), columns: steps, dims: chosen, offsets };
   } finally {
     await space.dispose();
@@ -144,13 +144,16 @@ export async function codeMap({ codec: directory, picture, map: name, level = 0 
   }
 }
 
-/** A codec's latents, compiled. */
+/** A codec's latents, compiled. Those of a picture are one vector, grid after grid. */
 interface OpenLatents {
-  shape: number[];
+  /** Dimensions of each grid. */
+  depths: number[];
   hasCodes: boolean;
   read(picture: Picture): Promise<Image>;
   encode(images: readonly Image[]): Promise<Float32Array[]>;
   decode(latents: readonly Float32Array[]): Promise<Image[]>;
+  /** The vector with one dimension moved at all positions. */
+  shifted(point: Float32Array, dim: number, offset: number): Float32Array;
   dispose(): Promise<void>;
 }
 
@@ -161,32 +164,48 @@ function openLatents(directory: string): OpenLatents {
   if (!latents) throw new UsageError('E_NO_LATENTS', `${directory}: expected a codec with a latent space, received ${family.name}, which has none.`);
   const params = codecParams(directory, stored);
   const encode = compile((images: tf.Tensor4D) => latents.encode(params, images, config), { name: `${family.name}_latents`, freeze: true });
-  const decode = compile((points: tf.Tensor) => latents.decode(params, points, config), { name: `${family.name}_from_latents`, freeze: true });
+  const decode = compile((points: tf.Tensor[]) => latents.decode(params, points, config), { name: `${family.name}_from_latents`, freeze: true });
   const input = family.input(config);
-  const shape = latents.shape(config);
-  const size = sizeOf(shape);
+  const shapes = latents.shapes(config);
+  const grids = shapes.map((shape, i) => ({ shape, depth: shape.at(-1)!, size: sizeOf(shape), start: shapes.slice(0, i).reduce((sum, before) => sum + sizeOf(before), 0) }));
+  const size = grids.reduce((sum, grid) => sum + grid.size, 0);
   return {
-    shape,
+    depths: grids.map(({ depth }) => depth),
     hasCodes: family.maps(config).length > 0,
     read: (picture) => readPicture(picture, sized(input)),
     encode: async (images) => {
       const batch = tf.tensor4d(toFloat32(images), [images.length, input.height, input.width, input.channels]);
-      const points = await encode(batch);
-      const values = Float32Array.from(hostValues(points));
-      tf.dispose([batch, points]);
-      return images.map((_, i) => values.subarray(i * size, (i + 1) * size));
+      const encoded = await encode(batch);
+      const points = images.map(() => new Float32Array(size));
+      grids.forEach((grid, g) => {
+        const values = hostValues(encoded[g]!) as Float32Array;
+        points.forEach((point, row) => point.set(values.subarray(row * grid.size, (row + 1) * grid.size), grid.start));
+      });
+      tf.dispose([batch, encoded]);
+      return points;
     },
     decode: async (points) => {
       const images: Image[] = [];
       for (const [start, rows] of batches(points.length)) {
-        const values = new Float32Array(rows * size);
-        points.slice(start, start + rows).forEach((point, row) => values.set(point, row * size));
-        const batch = tf.tensor(values, [rows, ...shape]);
+        const batch = grids.map((grid) => {
+          const values = new Float32Array(rows * grid.size);
+          points.slice(start, start + rows).forEach((point, row) => values.set(point.subarray(grid.start, grid.start + grid.size), row * grid.size));
+          return tf.tensor(values, [rows, ...grid.shape]);
+        });
         const decoded = await decode(batch);
         images.push(...fromFloat32(hostValues(decoded) as Float32Array, decoded.shape));
-        tf.dispose([batch, decoded]);
+        tf.dispose([...batch, decoded]);
       }
       return images.slice(0, points.length);
+    },
+    shifted: (point, dim, offset) => {
+      const moved = point.slice();
+      let first = 0;
+      for (const { depth, start, size: length } of grids) {
+        if (dim >= first && dim < first + depth) for (let at = start + dim - first; at < start + length; at += depth) moved[at]! += offset;
+        first += depth;
+      }
+      return moved;
     },
     dispose: async () => {
       await encode.dispose();
@@ -223,11 +242,6 @@ function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
   return sum;
-}
-
-/** Latents [.., depth] with one dimension moved at all positions. */
-function shifted(point: Float32Array, dim: number, offset: number, depth: number): Float32Array {
-  return point.map((value, i) => (i % depth === dim ? value + offset : value));
 }
 
 function checkCount(name: string, count: number, least: number): void {

@@ -28,8 +28,8 @@ const common = {
 
 /** An opponent that learns to tell the codec's pictures from real ones (Esser et al., arXiv:2012.09841). */
 const AdversarialSchema = z.strictObject({
-  /** Pull of the opponent, relative to that of the other losses at the codec's last layer. */
-  weight: z.number().positive().default(0.8),
+  /** Pull of the opponent, relative to that of the other losses at the codec's last layer. Above 1 the pictures would give way, whose larger error would strengthen the pull further. */
+  weight: z.number().positive().max(1).default(0.8),
   /** Fraction of the training that is done when it joins. */
   startFraction: z.number().min(0).lt(1).default(0.25),
   /** Channels of its first layer. */

@@ -39,8 +39,8 @@ export async function writeCodecReport(path: string, card: ModelCard, metricsPat
     summary,
     sections: [
       { title: 'Reconstructions', intro: 'Held-out pictures, each above what the codec makes of it.', body: [imageFigure(sheet)] },
-      { title: 'Training', body: curves(records, ['loss', 'nmse', ...Object.keys(metrics.measures)]) },
-      ...(counts.length > 0 ? [{ title: 'Codebook', intro: 'How often each code occurs over the held-out split.', body: [codebookTable([{ maps: metrics.maps }]), ...curves(records, usageNames(records), false), ...codebookHistograms(metrics.maps, counts)] }] : []),
+      { title: 'Training', body: curves(records, [...new Set(['loss', 'nmse', ...namesOf(records.filter(({ split }) => split !== 'test')), ...Object.keys(metrics.measures)])]) },
+      ...(counts.length > 0 ? [{ title: 'Codebook', intro: 'How often each code occurs over the held-out split.', body: [codebookTable([{ maps: metrics.maps }]), ...curves(records, namesOf(records).filter((name) => /(^|\.)usage$/.test(name)), { log: false }), ...codebookHistograms(metrics.maps, counts)] }] : []),
       settings(card),
     ],
   });
@@ -73,8 +73,11 @@ export async function writePriorReport(out: string, card: ModelCard, samples: { 
 
 const settings = (card: ModelCard) => ({ title: 'Settings', body: [preformatted(formatJson({ config: card.config, training: card.training }))] });
 
-/** One chart for each name, training and held-out values together. */
-function curves(records: readonly MetricsRecord[], names: readonly string[], log = true): Fragment[] {
+/** What was measured, in the order of appearance. */
+const namesOf = (records: readonly MetricsRecord[]): string[] => [...new Set(records.flatMap((record) => Object.keys(record)))].filter((name) => !['step', 'split', 'final'].includes(name));
+
+/** One chart for each name, training and held-out values together; logarithmic where all values allow it. */
+function curves(records: readonly MetricsRecord[], names: readonly string[], { log = true } = {}): Fragment[] {
   return names.flatMap((name) => {
     const series = [false, true].map((heldOut) => ({
       name: heldOut ? 'held out' : 'training',
@@ -84,12 +87,10 @@ function curves(records: readonly MetricsRecord[], names: readonly string[], log
         .map((record) => ({ x: record.step, y: record[name] as number })),
     }));
     const drawn = series.filter(({ points }) => points.length > 0);
-    return drawn.length > 0 ? [chartFigure(lineChart(drawn, { title: name, xLabel: 'step', yLabel: name, log }))] : [];
+    const positive = drawn.every(({ points }) => points.every(({ y }) => y > 0));
+    return drawn.length > 0 ? [chartFigure(lineChart(drawn, { title: name, xLabel: 'step', yLabel: name, log: log && positive }))] : [];
   });
 }
-
-/** `usage`, or that of each map by its name. */
-const usageNames = (records: readonly MetricsRecord[]): string[] => [...new Set(records.flatMap((record) => Object.keys(record)))].filter((name) => /(^|\.)usage$/.test(name));
 
 /** Two rows a strip: originals above, reconstructions below. */
 function reconstructionSheet({ shape, originals, reconstructions }: CodecEvaluation['examples']): Image {

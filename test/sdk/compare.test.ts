@@ -82,10 +82,14 @@ describe('the report of a comparison', () => {
     expect(html).not.toMatch(/<script|(src|href)="(?!data:)|url\(/);
     expect(html.split('<img src="data:image/png;base64,').length - 1).toBe(4);
     expect(html).toMatch(/<th[^>]*>by entropy<\/th>/);
-    // two dots with their names; the codec without codes has no place in the plot and is named below it
-    expect(html.split('<circle').length - 1).toBe(2);
-    for (const name of ['small', 'large']) expect(html).toMatch(new RegExp(`<text[^>]*>${name}</text>`));
-    expect(html).toContain('Without codes, and so without a rate: continuous.');
+    // Dots with their names; where the codec without codes stands is explained below.
+    expect(html.split('<circle').length - 1).toBe(3);
+    for (const name of ['small', 'large', 'continuous']) expect(html).toMatch(new RegExp(`<text[^>]*>${name}</text>`));
+    expect(html).toMatch(/Without codes, at what their latents carry[^<]*: continuous\./);
+    const [small, , continuous] = comparison.codecs;
+    const withoutRate = await comparisonReport({ ...comparison, codecs: [small!, { ...continuous!, measures: {} }] });
+    expect(withoutRate.split('<circle').length - 1).toBe(1);
+    expect(withoutRate).toContain('Without a rate: continuous.');
     expect(html).toContain('network.onnx');
   });
 

@@ -30,12 +30,21 @@ function identity(name: string, shape: number[]): CodecFamily {
     reconstruct: refuse,
     open: refuse,
     exports: refuse,
-    latents: { shape: () => shape, encode: (_, x) => tf.reshape(x, [-1, ...shape]), decode: (_, z) => tf.reshape(z, [-1, 2, 2, 1]) },
+    latents: { shapes: () => [shape], encode: (_, x) => [tf.reshape(x, [-1, ...shape])], decode: (_, [z]) => tf.reshape(z!, [-1, 2, 2, 1]) },
   };
 }
 
 registerCodec(identity('identity', [4]));
 registerCodec(identity('identity-grid', [2, 2, 1]));
+registerCodec({
+  ...identity('identity-rows', []),
+  // The upper row as a vector, the lower as a grid.
+  latents: {
+    shapes: () => [[2], [1, 2, 1]],
+    encode: (_, x) => tf.split(x, 2, 1).map((row, i) => tf.reshape(row, i === 0 ? [-1, 2] : [-1, 1, 2, 1])),
+    decode: (_, rows) => tf.concat(rows.map((row) => tf.reshape(row, [-1, 1, 2, 1])), 1) as tf.Tensor4D,
+  },
+});
 registerCodec({ ...identity('opaque', [4]), latents: undefined });
 
 /** A model directory of a fresh codec. */
@@ -128,6 +137,14 @@ describe('traverse', () => {
       expect(maxDifference(images[3 * row + 1]!.pixels, middle!.pixels)).toBeLessThanOrEqual(1);
       expect(images[3 * row]!.pixels).not.toEqual(images[3 * row + 2]!.pixels);
     }
+  });
+
+  it('counts the dimensions of a second grid after those of the first', async () => {
+    const picture = square(102, 153, 51, 102);
+    const traversed = await traverse({ codec: stored('identity-rows'), picture, dims: [0, 2], steps: 2, range: 0.4 });
+    expect(pixelsOf(traversed.images)).toEqual([[51, 153, 51, 102], [153, 153, 51, 102], [102, 153, 0, 51], [102, 153, 102, 153]]);
+    await expect(traverse({ codec: stored('identity-rows'), picture, dims: [3] })).rejects.toThrow(/expected dimensions from 0 to 2, received 3/);
+    expect(pixelsOf(await interpolate({ codec: stored('identity-rows'), from: picture, to: picture, steps: 2 }))).toEqual(pixelsOf([picture, picture]));
   });
 
   it.each([
