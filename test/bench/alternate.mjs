@@ -13,20 +13,22 @@ const smallest = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
 const largest = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
 
 /**
- * Runs every contestant `rounds` times, `blocks` blocks a turn; who begins changes from round to round.
+ * Runs every contestant `rounds` times, `blocks` blocks a turn, or about `seconds`; who begins changes from round to round.
  *
  * @param {import('./peer.mjs').Contestant[]} contestants the first is what the others are compared with.
- * @param {{rounds?: number, blocks?: number, calm?: number, patienceSeconds?: number, retries?: number, log?: (line: string) => void}} options
+ * @param {{rounds?: number, blocks?: number, seconds?: number, calm?: number, patienceSeconds?: number, retries?: number, log?: (line: string) => void}} options
  *   `calm`: cores others may use in a turn that counts. A turn that met more is repeated up to `retries` times, and the calmest kept.
  * @returns one result a contestant: milliseconds a block (median, best), rate in units a second, ratio of its time to the
  *   first's (median over rounds, with the smallest and largest), and the cores others used at worst in a kept turn.
  */
-export async function alternate(contestants, { rounds = 5, blocks = 5, calm = 0.15, patienceSeconds = 20, retries = 4, log = () => {} } = {}) {
+export async function alternate(contestants, { rounds = 5, blocks, seconds = 1, calm = 0.15, patienceSeconds = 20, retries = 4, log = () => {} } = {}) {
   const turns = contestants.map(() => []);
+  const counts = [];
+  for (const contestant of contestants) counts.push(blocks ?? Math.max(2, Math.ceil((1000 * seconds) / median(await contestant.run(3)))));
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < contestants.length; i++) {
       const who = (round + i) % contestants.length;
-      const turn = await calmTurn(contestants[who], blocks, { calm, patienceSeconds, retries });
+      const turn = await calmTurn(contestants[who], counts[who], { calm, patienceSeconds, retries });
       turns[who].push(turn);
       log(`round ${round + 1}/${rounds}  ${contestants[who].name}: ${median(turn.ms).toFixed(1)} ms, others used ${turn.others.toFixed(2)} cores`);
     }

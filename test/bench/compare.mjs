@@ -1,4 +1,5 @@
-// Side by side with the Python peers: node test/bench/compare.mjs SUITE [--rounds N] [--blocks N] [--only a,b] [--calm CORES] [--json]
+// Side by side with the Python peers:
+//   node test/bench/compare.mjs SUITE [--preset NAME] [--rounds N] [--blocks N] [--only a,b] [--threads N] [--calm CORES] [--json]
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -39,23 +40,27 @@ function table(rows) {
 }
 
 function options() {
+  const text = { type: 'string' };
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { rounds: { type: 'string' }, blocks: { type: 'string' }, only: { type: 'string' }, calm: { type: 'string' }, json: { type: 'boolean' } },
+    options: { preset: { ...text, default: 'sonnet' }, rounds: text, blocks: text, only: text, threads: { ...text, default: '2' }, calm: text, json: { type: 'boolean' } },
   });
   const [suite] = positionals;
   if (!SUITES[suite] || positionals.length > 1) throw new Error(`compare: expected one of ${Object.keys(SUITES).join(', ')}, received "${positionals.join(' ')}".`);
   const number = (name) => (values[name] === undefined ? undefined : Number(values[name]));
-  return { suite, json: values.json, only: values.only?.split(','), rounds: number('rounds'), blocks: number('blocks') ?? SUITES[suite].blocks, calm: number('calm') };
+  const { json, preset } = values;
+  const title = SUITES[suite].ofPreset ? `${SUITES[suite].title} (${preset})` : SUITES[suite].title;
+  const contestants = { only: values.only?.split(','), threads: number('threads'), preset };
+  return { suite, title, json, contestants, turns: { rounds: number('rounds'), blocks: number('blocks') ?? SUITES[suite].blocks, calm: number('calm') } };
 }
 
 async function main() {
-  const { suite, json, only, ...turns } = options();
+  const { suite, title, json, contestants: wanted, turns } = options();
   const log = (line) => process.stderr.write(`${line}\n`);
-  const contestants = await startSuite(suite, { only, log });
+  const contestants = await startSuite(suite, { ...wanted, log });
   try {
     const results = await alternate(contestants, { ...turns, log });
-    const report = { suite, title: SUITES[suite].title, date: new Date().toISOString(), machine: machine(), results };
+    const report = { suite, title, date: new Date().toISOString(), machine: machine(), results };
     if (json) return console.log(JSON.stringify(report));
     const { cpu, cores, memoryGiB, system, node, onnxruntimeNode } = report.machine;
     const torch = results.find(({ details }) => details?.torch)?.details;

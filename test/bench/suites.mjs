@@ -1,5 +1,5 @@
 // What is compared: the peers of each suite, the first being the reference. Our side of a suite is
-// `ours/<suite>.mjs`, exporting `contestant(): Promise<Contestant>`; a suite without one runs its peers alone.
+// `ours/<suite>.mjs`, exporting `contestant({ threads, preset }): Promise<Contestant>`; a suite without one runs its peers alone.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -17,16 +17,19 @@ const generation = (batch) => ({
   },
 });
 
-export const SUITES = {
-  'vqvae-step': {
-    title: 'VQ-VAE train step: hidden 128, 2x32 residual, K=512 D=64, EMA, batch 32 of 32x32x3, Adam',
-    blocks: 10,
-    peers: {
-      eager: ['vqvae_step.py', []],
-      compiled: ['vqvae_step.py', ['--compile']],
-      bf16: ['vqvae_step.py', ['--bf16']],
-    },
+/** Suites of any codec preset; a turn takes about a second. */
+const ofPreset = (program) => ({
+  ofPreset: true,
+  peers: {
+    eager: [program, []],
+    compiled: [program, ['--compile']],
+    bf16: [program, ['--bf16']],
   },
+});
+
+export const SUITES = {
+  'codec-step': { title: 'Train step of a codec preset: its batch, its optimizer, its adversary; no perceptual term', ...ofPreset('codec_step.py') },
+  'codec-encode': { title: 'Encoding with a codec preset: batches of 16 pictures in memory to ids', ...ofPreset('codec_encode.py') },
   'gpt-step': {
     title: 'GPT train step: 4 layers, d=256, 8 heads, T=256, batch 8, vocabulary 1024, AdamW, clip 1',
     blocks: 4,
@@ -51,18 +54,20 @@ export const SUITES = {
 const isOptional = (name) => name.endsWith('bf16');
 
 /** Starts the contestants of a suite: peers (all in float32, or those named), then our side where it is written. */
-export async function startSuite(suite, { only, log }) {
-  const { peers } = SUITES[suite];
+export async function startSuite(suite, { only, threads, preset, log }) {
+  const { peers, ofPreset } = SUITES[suite];
+  const common = ['--threads', `${threads}`, ...(ofPreset ? ['--preset', preset] : [])];
   const names = Object.keys(peers).filter((name) => (only ? only.includes(name) : !isOptional(name)));
   const contestants = [];
   for (const name of names) {
     log(`starting ${name}`);
-    contestants.push(await startPeer(...peers[name]));
+    const [program, args] = peers[name];
+    contestants.push(await startPeer(program, [...args, ...common]));
   }
   const ours = join(import.meta.dirname, 'ours', `${suite}.mjs`);
   if (existsSync(ours) && (!only || only.includes('ours'))) {
     log('starting ours');
-    contestants.push(await (await import(pathToFileURL(ours).href)).contestant());
+    contestants.push(await (await import(pathToFileURL(ours).href)).contestant({ threads, preset }));
   }
   return contestants;
 }

@@ -1,3 +1,3 @@
 import { generationContestant } from './generation.mjs';
 
-export const contestant = () => generationContestant(1);
+export const contestant = ({ threads }) => generationContestant(1, threads);

@@ -1,3 +1,3 @@
 import { generationContestant } from './generation.mjs';
 
-export const contestant = () => generationContestant(16);
+export const contestant = ({ threads }) => generationContestant(16, threads);

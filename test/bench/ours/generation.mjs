@@ -10,7 +10,7 @@ const PROMPT = 64;
 const NEW = 256;
 
 /** d = 512, 8 layers, 8 heads over 320 positions: a prompt of 64 tokens, 256 codes of 1024, top-k 100. */
-export async function generationContestant(batch, threads = 2) {
+export async function generationContestant(batch, threads) {
   setDefaultThreads(threads);
   const config = GptConfigSchema.parse({
     codes: { shape: [NEW], vocabSize: 1024 },

@@ -1,3 +1,3 @@
 import { gptStep, stepContestant } from './steps.mjs';
 
-export const contestant = () => stepContestant(gptStep());
+export const contestant = ({ threads }) => stepContestant(gptStep(), threads);

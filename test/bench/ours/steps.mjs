@@ -1,28 +1,12 @@
-// Our training steps as contestants: the project's own models with the sizes, batches and optimizers of the peers.
+// Our training steps as contestants; the GPT with the sizes, the batch and the optimizer of its peer.
 import { compile, randomKey, tf } from '../../../dist/src/engine/index.js';
 import { ADAMW_DEFAULTS, adamW, adamWHyper, adamWSlots, gradients } from '../../../dist/src/nn/optimizer.js';
 import { createParams } from '../../../dist/src/nn/params.js';
 import { fillUniform, streamId } from '../../../dist/src/rng.js';
 import { gptLoss, GptConfigSchema, specs } from '../../../dist/priors/gpt.js';
-import { vqVae } from '../../../dist/tokenizers/vqvae.js';
 import { timed } from './timed.mjs';
 
 const uniform = (count, stream) => fillUniform({ seed: 1, stream: streamId(stream), step: 0 }, new Float32Array(count));
-
-/** Sonnet's CIFAR-10 VQ-VAE: hidden 128, 2 residual layers of 32, K = 512, D = 64, EMA codebook, Adam 3e-4. */
-export function vqvaeStep(batch = 32, size = 32) {
-  const config = vqVae.parseConfig({ height: size, width: size });
-  const trainable = createParams(vqVae.trainable(config), 0);
-  const params = { ...trainable, ...createParams(vqVae.state(config), 0) };
-  const slots = adamWSlots(trainable);
-  const images = tf.tensor4d(uniform(batch * size * size * 3, 'images').map((u) => 2 * u - 1), [batch, size, size, 3]);
-  const step = (images, hyper, key) => {
-    const { result, grads } = gradients(trainable, () => vqVae.loss(params, { images, key, progress: 0, dataVariance: 1 / 3 }, config));
-    adamW(trainable, slots, grads, hyper, ADAMW_DEFAULTS);
-    return { loss: result.loss };
-  };
-  return { name: 'vqvae_step', step, args: [images, adamWHyper(100, 3e-4, ADAMW_DEFAULTS), randomKey(0, 1)] };
-}
 
 const GPT_ADAMW = { ...ADAMW_DEFAULTS, beta2: 0.96, weightDecay: 0.045, clip: 1 };
 
@@ -41,7 +25,7 @@ export function gptStep(batch = 8, length = 256, vocabSize = 1024) {
 }
 
 /** A compiled step as `peer.mjs` describes contestants. */
-export async function stepContestant({ name, step, args }, threads = 2) {
+export async function stepContestant({ name, step, args }, threads) {
   const compiled = compile(step, { name, threads });
   const once = async () => {
     const { loss } = await compiled(...args);

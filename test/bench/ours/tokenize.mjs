@@ -13,8 +13,8 @@ const DATA = process.env.TESSERAE_DATA ?? '../shared/data';
 const PICTURES = 3233;
 
 /** Sonnet's CIFAR-10 sizes at 64x64, random weights. */
-export async function contestant() {
-  setDefaultThreads(2);
+export async function contestant({ threads }) {
+  setDefaultThreads(threads);
   const folder = mkdtempSync(join(tmpdir(), 'tesserae-bench-'));
   const codec = join(folder, 'codec');
   const family = codecFamily('vqvae');
@@ -22,7 +22,7 @@ export async function contestant() {
   const params = createParams({ ...family.trainable(config), ...family.state(config) }, 0);
   saveModel(codec, { kind: 'codec', name: 'vqvae', config, maps: family.maps(config) }, exportParams(params));
   disposeParams(params);
-  const workers = Number(process.env.TESSERAE_BENCH_WORKERS ?? 2);
+  const workers = Number(process.env.TESSERAE_BENCH_WORKERS ?? threads);
   const once = () => tokenize({ data: join(DATA, 'emoji/noto-emoji-72.tar'), codec, out: join(folder, 'tokens'), workers, force: true });
   await once();
   return {

@@ -36,7 +36,7 @@ def gpt(args):
 
     from weights import gpt_prefix, load_gpt2, read_model
 
-    config, tensors = read_model(args.path)
+    _, config, tensors = read_model(args.path)
     dump = load_file(args.dump)
     with torch.inference_mode():
         ids = torch.cat([dump["condition"].long(), dump["codes"][:, :-1].long()], 1)
@@ -100,7 +100,8 @@ def run_onnx(args):
     import torch
     from safetensors.torch import load_file
 
-    from weights import load_vqvae, read_model
+    from quantizers import rows
+    from weights import load_codec, read_model
 
     onnx.checker.check_model(args.path, full_check=True)
     domains = sorted({o.domain or "ai.onnx" for o in onnx.load(args.path).opset_import})
@@ -112,19 +113,19 @@ def run_onnx(args):
     ids = np.concatenate([session.run(None, {first.name: batch})[0] for batch in batches]).astype(np.int64)
     ours = dump["ids"].numpy().astype(np.int64)
 
-    model = load_vqvae(*read_model(args.codec)).double().eval()
+    model = load_codec(*read_model(args.codec)).double().eval()
     with torch.inference_mode():
-        z = model.encoder(dump["images"].double().permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        distances = model.quantizer.distances(z.reshape(-1, z.shape[-1])).numpy()
-    twin = distances.argmin(1)
-    rows = np.arange(len(twin))
+        z = model.encoder(dump["images"].double().permute(0, 3, 1, 2))
+        scores = model.quantizer.scores(rows(z)).numpy()
+    twin = scores.argmax(1)
+    every = np.arange(len(twin))
 
     def against(a, b):
-        """How many ids differ, and how many of them are not ties: codes whose distances differ by more than rounding."""
+        """How many ids differ, and how many of them are not ties: codes whose scores differ by more than rounding."""
         a, b = a.reshape(-1), b.reshape(-1)
         differ = a != b
-        gap = np.abs(distances[rows, a] - distances[rows, b])
-        scale = np.abs(distances[rows, b]) + 1
+        gap = np.abs(scores[every, a] - scores[every, b])
+        scale = np.abs(scores[every, b]) + 1
         return {"differ": int(differ.sum()), "notTies": int((differ & (gap > args.tie * scale)).sum())}
 
     result = {

@@ -120,11 +120,11 @@ def main():
     torch, versions = start(args)
     from torch.utils.data import DataLoader
 
-    from vqvae import Config, VqVae
-    from weights import load_vqvae, read_model
+    from codec import create
+    from weights import load_codec, read_model
 
     layout = torch.channels_last if args.layout == "channels_last" else torch.contiguous_format
-    model = load_vqvae(*read_model(args.codec)) if args.codec else VqVae(Config())
+    model = load_codec(*read_model(args.codec)) if args.codec else create("vqvae", {})
     model = model.eval().to(memory_format=layout)
     encode = torch.compile(model.encode) if args.compile else model.encode
     entries = pictures(args.data)
@@ -145,9 +145,9 @@ def main():
             for pixels, widths, heights in loader:
                 x = pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)  # channels_last by construction
                 with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
-                    ids = encode(x.contiguous(memory_format=layout))
+                    (ids,) = encode(x.contiguous(memory_format=layout))
                 codes = ids.to(torch.uint16).numpy()
-                shards = shards or Shards(folder, list(codes.shape[1:]), model.c.codebook_size)
+                shards = shards or Shards(folder, list(codes.shape[1:]), model.quantizer.c.codebook_size)
                 for i in range(len(codes)):
                     key, _, _, _, text = entries[done + i]
                     shards.add(key, codes[i].tobytes(), text, widths[i], heights[i])

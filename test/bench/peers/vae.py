@@ -13,12 +13,9 @@ import gzip
 import json
 import math
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from common import parser, start
-
-LATENTS = 32
 
 
 def read_pictures(folder, name):
@@ -31,42 +28,10 @@ def read_pictures(folder, name):
     return np.frombuffer(data, np.uint8, offset=16).reshape(count, 1, height, width)
 
 
-def build(torch):
-    from torch import nn
-    from torch.nn import functional as F
-    from vqvae import Config, Decoder, Encoder
-
-    class Vae(nn.Module):
-        def __init__(self, side=28, latents=LATENTS):
-            super().__init__()
-            c = Config(channels=1, hidden=64, residual_hidden=32, residual_layers=2, halvings=2, code_dim=32)
-            self.grid = side >> c.halvings
-            inner = self.grid**2 * c.code_dim
-            self.encoder = Encoder(c)
-            self.posterior = nn.Linear(inner, 2 * latents)
-            self.latents = nn.Linear(latents, inner)
-            self.decoder = Decoder(replace(c, channels=2))
-
-        def encode(self, x):
-            """[B, 1, H, W] -> means and log variances [B, D]."""
-            h = F.relu(self.encoder(x)).permute(0, 2, 3, 1).flatten(1)
-            means, log_variances = self.posterior(h).chunk(2, 1)
-            return means, log_variances.clamp(-12, 12)
-
-        def decode(self, z):
-            """[B, D] -> means and log scales of the pixels, [B, 1, H, W]."""
-            h = F.relu(self.latents(z)).view(len(z), self.grid, self.grid, -1).permute(0, 3, 1, 2)
-            means, raw = self.decoder(h).chunk(2, 1)
-            return means, F.softplus(raw + 7) - 7
-
-        def forward(self, x):
-            """Nats of the pixels and of the latents, [B] each."""
-            means, log_variances = self.encode(x)
-            z = means + torch.exp(0.5 * log_variances) * torch.randn_like(means)
-            kl = 0.5 * (means.square() + log_variances.exp() - 1 - log_variances).sum(1)
-            return pixel_nats(torch, x, *self.decode(z)), kl
-
-    return Vae()
+def nats(torch, model, x):
+    """Of the pixels and of the latents, [B] each."""
+    decoded, kl = model.drawn(x)
+    return pixel_nats(torch, x, *decoded), kl
 
 
 def pixel_nats(torch, x, means, log_scales):
@@ -97,14 +62,6 @@ def initialize(torch, model):
         torch.nn.init.zeros_(module.bias)
 
 
-def load(model, directory):
-    from safetensors.torch import load_file
-    from weights import torch_layout
-
-    tensors = load_file(Path(directory) / "model.safetensors")
-    model.load_state_dict({name: t.t() if t.dim() == 2 else torch_layout(t) for name, t in tensors.items()}, strict=True)
-
-
 def batches(torch, pictures, size):
     """float32 in [-1, 1], shuffled, without end."""
     while True:
@@ -122,7 +79,7 @@ def train(torch, model, pictures, args):
         factor = step / 100 if step <= 100 else 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
         optimizer.param_groups[0]["lr"] = rate * factor
         x = next(source)
-        pixels, kl = model(x)
+        pixels, kl = nats(torch, model, x)
         loss = (pixels + kl).mean() / x[0].numel() / math.log(2)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -134,7 +91,7 @@ def measure(torch, model, pictures):
     pixels, kl = 0.0, 0.0
     with torch.no_grad():
         for chunk in pictures.split(250):
-            a, b = model(chunk.float() / 127.5 - 1)
+            a, b = nats(torch, model, chunk.float() / 127.5 - 1)
             pixels += a.sum().item()
             kl += b.sum().item()
     dimensions = pictures[0].numel()
@@ -153,11 +110,12 @@ def main():
     args = p.parse_args()
     torch, versions = start(args)
     pictures, held_out = (torch.from_numpy(read_pictures(args.data, f"{split}-images-idx3-ubyte")[: args.limit].copy()) for split in ("train", "t10k"))
-    model = build(torch)
+    from codec import create
+    from weights import load_codec, read_model, read_preset
+
+    model = load_codec(*read_model(args.model)) if args.model else create("vae", read_preset("vae-gray-28")["config"])
     begun = time.perf_counter()
-    if args.model:
-        load(model, args.model)
-    else:
+    if not args.model:
         initialize(torch, model)
         train(torch, model, pictures, args)
     seconds = time.perf_counter() - begun

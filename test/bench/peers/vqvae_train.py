@@ -10,10 +10,10 @@ import json
 import time
 
 import torch
+from codec import create
 from common import parser, start
 from safetensors.torch import load_file
 from torch import nn
-from vqvae import Config, VqVae, perplexity
 
 
 def sonnet_initialization(model):
@@ -27,6 +27,11 @@ def sonnet_initialization(model):
             nn.init.zeros_(module.bias)
 
 
+def perplexity(ids, codebook_size):
+    p = torch.bincount(ids.flatten(), minlength=codebook_size).float() / ids.numel()
+    return torch.exp(-(p * torch.log(p + 1e-10)).sum())
+
+
 def main():
     p = parser(__doc__)
     p.add_argument("--data", required=True)
@@ -38,7 +43,7 @@ def main():
     pictures = data["pixels"].permute(0, 3, 1, 2).float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
     order = data["order"].long()
     variance = pictures.var(unbiased=False).item()
-    model = VqVae(Config(channels=pictures.shape[1])).to(memory_format=torch.channels_last)
+    model = create("vqvae", {"channels": pictures.shape[1], "quantizer": {"restartBelow": 0}}).to(memory_format=torch.channels_last)
     sonnet_initialization(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=args.learning_rate)
     reports = [int(step) for step in args.report.split(",")]
@@ -47,14 +52,16 @@ def main():
     for step in range(1, reports[-1] + 1):
         began = time.perf_counter()
         x = pictures[order[step - 1]]
-        loss, reconstruction, ids = model(x, variance)
+        loss, reconstruction = model(x, variance)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         seconds += time.perf_counter() - began
+        if not any(0 <= report - step < 100 for report in reports):
+            continue
         with torch.no_grad():
             nmse.append(nn.functional.mse_loss(reconstruction, x).item() / variance)
-            perplexities.append(perplexity(ids, model.c.codebook_size).item())
+            perplexities.append(perplexity(model.encode(x)[0], model.quantizer.c.codebook_size).item())
         if step in reports:
             recent = slice(-100, None)
             report = {"step": step, "nmse": sum(nmse[recent]) / len(nmse[recent]), "perplexity": sum(perplexities[recent]) / len(perplexities[recent])}

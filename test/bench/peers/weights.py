@@ -1,61 +1,52 @@
-"""Tesserae's files in PyTorch's terms: model directories, weights, layouts."""
+"""Tesserae's files in PyTorch's terms: presets, model directories, weights, layouts."""
 
 import json
-import math
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
-from vqvae import Config, VqVae
+from codec import create
+
+PRESETS = Path(__file__).parents[3] / "presets" / "codec"
+
+
+def read_preset(name):
+    return json.loads((PRESETS / f"{name}.json").read_text())
 
 
 def read_model(path):
-    """A model directory, or a weights file with its config beside it -> (config, tensors)."""
-    path = Path(path)
-    directory = path if path.is_dir() else path.parent
-    file = path / "model.safetensors" if path.is_dir() else path
-    card = json.loads((directory / "model.json").read_text())
-    return card["config"], load_file(file)
+    """A model directory -> (name, config, tensors)."""
+    card = json.loads((Path(path) / "model.json").read_text())
+    return card["name"], card["config"], load_file(Path(path) / "model.safetensors")
 
 
-def read_config(path):
-    """`model.json`, or a bare config."""
-    card = json.loads(Path(path).read_text())
-    return card.get("config", card)
+def torch_layout(name, tensor):
+    """Kernels [kh, kw, in, out], transposed ones [kh, kw, out, in], both become PyTorch's by the same permutation; matrices turn."""
+    if tensor.dim() == 4:
+        return tensor.permute(3, 2, 0, 1).contiguous()
+    return tensor.t().contiguous() if is_matrix(name, tensor) else tensor
 
 
-def torch_layout(tensor):
-    """Kernels [kh, kw, in, out], transposed ones [kh, kw, out, in], both become PyTorch's by the same permutation."""
-    return tensor.permute(3, 2, 0, 1).contiguous() if tensor.dim() == 4 else tensor
-
-
-def tesserae_layout(tensor):
+def tesserae_layout(name, tensor):
     """The inverse of `torch_layout`."""
-    return tensor.permute(2, 3, 1, 0).contiguous() if tensor.dim() == 4 else tensor
+    if tensor.dim() == 4:
+        return tensor.permute(2, 3, 1, 0).contiguous()
+    return tensor.t().contiguous() if is_matrix(name, tensor) else tensor
 
 
-def vqvae_config(config):
-    q = config.get("quantizer", {})
-    return Config(
-        channels=config.get("channels", 3),
-        hidden=config.get("hidden", 128),
-        residual_hidden=config.get("residualHidden", 32),
-        residual_layers=config.get("residualLayers", 2),
-        halvings=int(math.log2(config.get("downsample", 4))),
-        codebook_size=q.get("codebookSize", 512),
-        code_dim=q.get("codeDim", 64),
-        commitment=q.get("commitment", 0.25),
-        decay=q.get("emaDecay", 0.99),
-        entropy_price=q.get("entropyPrice", 0.0),
-    )
+def is_matrix(name, tensor):
+    return tensor.dim() == 2 and name.endswith(".weight")
 
 
-def load_vqvae(config, tensors):
+def load_weights(model, tensors):
     """Every tensor must be used and every parameter filled."""
-    model = VqVae(vqvae_config(config))
-    model.load_state_dict({name: torch_layout(t) for name, t in tensors.items()}, strict=True)
+    model.load_state_dict({name: torch_layout(name, t) for name, t in tensors.items()}, strict=True)
     return model
+
+
+def load_codec(name, config, tensors):
+    return load_weights(create(name, config), tensors)
 
 
 def gpt_prefix(config):

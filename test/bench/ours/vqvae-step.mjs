@@ -1,3 +1,0 @@
-import { stepContestant, vqvaeStep } from './steps.mjs';
-
-export const contestant = () => stepContestant(vqvaeStep());
