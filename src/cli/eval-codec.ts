@@ -51,11 +51,12 @@ async function evalCodec(session: Session, flags: Flags): Promise<void> {
   skips.conclude();
 }
 
-function qualityLines({ nmse, psnr, ssim, measures, rfid, features }: Omit<CodecEvaluation, 'counts' | 'examples'>): string[] {
+function qualityLines({ nmse, psnr, ssim, sharpness, measures, rfid, features }: Omit<CodecEvaluation, 'counts' | 'examples'>): string[] {
   return [
     `NMSE             ${formatNumber(nmse)}`,
     `PSNR             ${formatNumber(psnr)} dB`,
     `SSIM             ${formatNumber(ssim)}`,
+    `sharpness        ${formatNumber(sharpness)} of the originals'`,
     ...Object.entries(measures).map(([name, value]) => `${name.padEnd(16)} ${formatNumber(value)}`),
     ...(features ? [`rFID             ${formatNumber(rfid!)}, of ${features.dimension} features "${features.output}" of ${features.network}`] : []),
   ];

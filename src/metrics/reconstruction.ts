@@ -13,6 +13,8 @@ export interface ReconstructionQuality {
   psnr: number;
   /** The mean over pictures; see {@link ssim}. */
   ssim: number;
+  /** Mean difference of neighboring values, over that of the originals: below 1 for blurred pictures, above 1 for noisy ones. */
+  sharpness: number;
 }
 
 /** A picture that comes back exactly has no finite PSNR; in a mean it counts as this many dB. */
@@ -21,7 +23,7 @@ export const PSNR_LIMIT = 100;
 /**
  * Measures reconstructions against originals, in memory that does not grow with the set.
  *
- * PSNR and SSIM see the reconstruction limited to [-1, 1], as a picture shows it; NMSE sees it as it is, as the training
+ * PSNR, SSIM and sharpness see the reconstruction limited to [-1, 1], as a picture shows it; NMSE sees it as it is, as the training
  * loss does.
  */
 export class ReconstructionMeter {
@@ -30,6 +32,7 @@ export class ReconstructionMeter {
   private error = 0;
   private psnrSum = 0;
   private ssimSum = 0;
+  private readonly contrast = { originals: 0, reconstructions: 0 };
 
   /**
    * @param originals       float32 [B, H, W, C] in [-1, 1].
@@ -54,6 +57,8 @@ export class ReconstructionMeter {
       const shown = limited(reconstructions.subarray(start, start + stride));
       this.psnrSum += Math.min(PSNR_LIMIT, psnrOfMse(mse(original, shown)));
       this.ssimSum += ssim(original, shown, [height, width, channels]);
+      this.contrast.originals += contrastOf(original, [height, width, channels]);
+      this.contrast.reconstructions += contrastOf(shown, [height, width, channels]);
     }
     this.samples += batch;
   }
@@ -68,8 +73,22 @@ export class ReconstructionMeter {
       nmse: normalizedBy(this.error / this.moments.count, this.moments.variance),
       psnr: this.psnrSum / this.samples,
       ssim: this.ssimSum / this.samples,
+      sharpness: this.contrast.originals > 0 ? this.contrast.reconstructions / this.contrast.originals : 1,
     };
   }
+}
+
+/** Sum of the absolute differences of values [H, W, C] to those right of and below them. */
+function contrastOf(values: Float32Array, [height, width, channels]: readonly [number, number, number]): number {
+  let sum = 0;
+  const row = width * channels;
+  for (let y = 0; y < height; y++) {
+    for (let at = y * row; at < (y + 1) * row; at++) {
+      if (at + channels < (y + 1) * row) sum += Math.abs(values[at + channels]! - values[at]!);
+      if (y + 1 < height) sum += Math.abs(values[at + row]! - values[at]!);
+    }
+  }
+  return sum;
 }
 
 function limited(values: Float32Array): Float32Array {

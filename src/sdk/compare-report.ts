@@ -24,6 +24,7 @@ export function comparisonColumns(codecs: readonly ComparedCodec[]): Column[] {
     ['NMSE', ({ nmse }) => nmse],
     ['PSNR, dB', ({ psnr }) => psnr],
     ['SSIM', ({ ssim }) => ssim],
+    ['sharpness', ({ sharpness }) => sharpness],
     ['usage', ({ maps }) => usageCell(maps)],
     ['rFID', ({ rfid }) => rfid ?? null],
     ...measures.map((name): Column => [name, (codec) => codec.measures[name] ?? null]),
@@ -73,7 +74,7 @@ function notes(codecs: readonly ComparedCodec[]): Fragment[] {
   const { features, samples } = codecs[0]!;
   const bias = features && frechetBias(samples, features.dimension);
   return [
-    paragraph('Bits a pixel: log2 K for every code, and by the entropy of the codes over the split. PSNR and SSIM are means over pictures; NMSE is the squared error over the variance of the split. Encoded/s: pictures in memory, in batches, on the machine that wrote this.'),
+    paragraph('Bits a pixel: log2 K for every code, and by the entropy of the codes over the split. PSNR and SSIM are means over pictures; NMSE is the squared error over the variance of the split, sharpness the mean difference of neighboring values over that of the originals. Encoded/s: pictures in memory, in batches, on the machine that wrote this.'),
     ...(features ? [paragraph(`rFID: Frechet distance between originals and reconstructions in the ${features.dimension} features "${features.output}" of ${features.network} (sha256 ${features.sha256.slice(0, 12)}, pixels ${features.scaling}).${bias === undefined ? '' : ` ${bias}`}`)] : []),
   ];
 }

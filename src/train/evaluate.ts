@@ -9,6 +9,7 @@ import type { Dataset, Split, TokenMapSpec } from '../interfaces/index.js';
 import { CodebookMeter, empiricalBitsPerPixel, nominalBitsPerPixel } from '../metrics/codebook.js';
 import type { CodebookUse } from '../metrics/codebook.js';
 import { ReconstructionMeter } from '../metrics/reconstruction.js';
+import type { ReconstructionQuality } from '../metrics/reconstruction.js';
 import type { CodecFamily, PriorFamily } from '../nn/family.js';
 import type { Params } from '../nn/params.js';
 import { sizeOf } from '../shape.js';
@@ -17,13 +18,7 @@ import type { ConditionSource } from './conditions.js';
 import { FrechetMeter } from './features.js';
 import type { FeatureExtractor, FeatureSource } from './features.js';
 
-export interface CodecEvaluation {
-  samples: number;
-  /** Mean squared error over the variance of the split. */
-  nmse: number;
-  /** dB, mean over pictures. */
-  psnr: number;
-  ssim: number;
+export interface CodecEvaluation extends ReconstructionQuality {
   /** log2 K for every code, over the pixels of the codec's pictures. Absent for a codec without codes. */
   bitsPerPixel?: number;
   /** By the entropy of the codes' frequencies over the split. Absent for a codec without codes. */
@@ -106,9 +101,9 @@ export async function evaluateCodec<C>(family: CodecFamily<C>, config: C, params
 }
 
 /** The figures that are logged during training; those of maps by name where there are several. */
-export function loggedFigures({ nmse, psnr, ssim, measures, maps }: CodecEvaluation): Record<string, number> {
+export function loggedFigures({ nmse, psnr, ssim, sharpness, measures, maps }: CodecEvaluation): Record<string, number> {
   const prefix = (map: CodebookUse): string => (maps.length > 1 ? `${map.name}.` : '');
-  return Object.assign({ nmse, psnr, ssim, ...measures }, ...maps.map((map) => ({ [`${prefix(map)}usage`]: map.usage, [`${prefix(map)}perplexity`]: map.perplexity }))) as Record<string, number>;
+  return Object.assign({ nmse, psnr, ssim, sharpness, ...measures }, ...maps.map((map) => ({ [`${prefix(map)}usage`]: map.usage, [`${prefix(map)}perplexity`]: map.perplexity }))) as Record<string, number>;
 }
 
 /** What {@link evaluateCodec} sums up batch by batch. */

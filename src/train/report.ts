@@ -24,6 +24,7 @@ export async function writeCodecReport(path: string, card: ModelCard, metricsPat
     ['NMSE', metrics.nmse],
     ['PSNR, dB', metrics.psnr],
     ['SSIM', metrics.ssim],
+    ['sharpness', metrics.sharpness],
     ...(metrics.bitsPerPixel === undefined ? [] : ([['bits a pixel', metrics.bitsPerPixel], ['bits a pixel by entropy', metrics.empiricalBitsPerPixel!]] as [string, Cell][])),
     ...Object.entries(metrics.measures),
     ...metrics.maps.flatMap((map): [string, Cell][] => [

@@ -105,7 +105,7 @@ describe('train, tokenize, train, generate', () => {
 describe('eval', () => {
   it('prints the measures of a codec on held-out pictures', async () => {
     const evaluation = await json(['eval', 'codec', '--codec', 'codec', '--data', 'data']);
-    expect(evaluation).toMatchObject({ samples: NUMBER, nmse: NUMBER, psnr: NUMBER, ssim: NUMBER, bitsPerPixel: (16 * 4) / 256, maps: [{ name: 'codes', shape: [4, 4], vocabSize: 16, used: NUMBER, usage: NUMBER, entropyRatio: NUMBER, perplexity: NUMBER }] });
+    expect(evaluation).toMatchObject({ samples: NUMBER, nmse: NUMBER, psnr: NUMBER, ssim: NUMBER, sharpness: NUMBER, bitsPerPixel: (16 * 4) / 256, maps: [{ name: 'codes', shape: [4, 4], vocabSize: 16, used: NUMBER, usage: NUMBER, entropyRatio: NUMBER, perplexity: NUMBER }] });
     const { metrics } = JSON.parse(readFileSync(at('codec/model.json'), 'utf8')) as { metrics: { nmse: number } };
     expect(evaluation.nmse).toBeCloseTo(metrics.nmse, 6);
     expect(await json(['eval', 'codec', '--codec', 'codec', '--data', 'data', '--split', 'all'])).toMatchObject({ samples: 60 });

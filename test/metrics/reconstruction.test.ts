@@ -38,6 +38,7 @@ describe('ReconstructionMeter', () => {
       expect(parts.nmse).toBeCloseTo(whole.nmse, 12);
       expect(parts.psnr).toBeCloseTo(whole.psnr, 10);
       expect(parts.ssim).toBeCloseTo(whole.ssim, 12);
+      expect(parts.sharpness).toBeCloseTo(whole.sharpness, 12);
     }
   });
 
@@ -46,7 +47,23 @@ describe('ReconstructionMeter', () => {
     const original = Float32Array.from({ length: 64 }, (_, i) => (i % 2) * 2 - 1);
     const loud = original.map((value) => value * 1.5);
     meter.add(original, loud, [1, 8, 8, 1]);
-    expect(meter.result()).toEqual({ samples: 1, nmse: mse(original, loud), psnr: PSNR_LIMIT, ssim: expect.closeTo(1, 10) as number });
+    expect(meter.result()).toEqual({ samples: 1, nmse: mse(original, loud), psnr: PSNR_LIMIT, ssim: expect.closeTo(1, 10) as number, sharpness: 1 });
+  });
+
+  it('takes sharpness from the differences of neighbors, right and below', () => {
+    const meter = new ReconstructionMeter();
+    // Two pixels of two channels a row: differences to the right 0.5 and 0.25, below 0.125 four times.
+    const original = Float32Array.of(0, 0, 0.5, 0.25, 0.125, 0.125, 0.625, 0.375);
+    meter.add(original, original.map((value) => value / 4 - 0.5), [1, 2, 2, 2]);
+    expect(meter.result().sharpness).toBeCloseTo(0.25, 6);
+    const noisy = original.slice();
+    noisy[7] = -0.375; // 0.75 away from its neighbors in place of 0.25 and 0.125
+    const other = new ReconstructionMeter();
+    other.add(original, noisy, [1, 2, 2, 2]);
+    expect(other.result().sharpness).toBeCloseTo((2 + 0.5 - 0.25 + 0.625 - 0.125) / 2, 6);
+    const flat = new ReconstructionMeter();
+    flat.add(new Float32Array(4), new Float32Array(4), [1, 2, 2, 1]);
+    expect(flat.result().sharpness).toBe(1);
   });
 
   it('measures 2,000 small pictures in a moment', () => {

@@ -46,7 +46,7 @@ describe('evaluateCodec', () => {
     const pixels = Array.from({ length: COUNT }, (_, i) => [...picture(i).pixels]).flat();
     // The rows that fill up the last batch are not counted.
     expect(evaluation.measures).toEqual({ brightness: expect.closeTo(pixels.reduce((sum, value) => sum + value / 127.5 - 1, 0) / pixels.length, 5) as number });
-    expect(loggedFigures(evaluation)).toEqual({ nmse: evaluation.nmse, psnr: evaluation.psnr, ssim: evaluation.ssim, ...evaluation.measures });
+    expect(loggedFigures(evaluation)).toEqual({ nmse: evaluation.nmse, psnr: evaluation.psnr, ssim: evaluation.ssim, sharpness: evaluation.sharpness, ...evaluation.measures });
   });
 
   it('measures each map and each depth, and sums their bits', async () => {
