@@ -5,7 +5,7 @@ import { tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/nn/config.js';
 import type { QuantizerFamily } from '../../src/nn/quantizer.js';
 import { allSpecs, columns, InnerConfigsSchema, innerQuantizers, problemWithInner, totalDepth } from './inner.js';
-import type { InnerQuantizer } from './inner.js';
+import type { ScopedQuantizer } from './scoped.js';
 
 export const GroupedConfigSchema = z
   .strictObject({
@@ -22,8 +22,8 @@ export const GroupedConfigSchema = z
 
 export type GroupedConfig = z.infer<typeof GroupedConfigSchema>;
 
-const innerOf = ({ quantizer, groups }: GroupedConfig): InnerQuantizer[] => innerQuantizers(quantizer, groups);
-const widthsOf = (inner: readonly InnerQuantizer[]): number[] => inner.map(({ width }) => width);
+const innerOf = ({ quantizer, groups }: GroupedConfig): ScopedQuantizer[] => innerQuantizers(quantizer, groups);
+const widthsOf = (inner: readonly ScopedQuantizer[]): number[] => inner.map(({ width }) => width);
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
 /** The grouped quantizer as codecs know it. */

@@ -1,9 +1,7 @@
 // Quantizers within a quantizer: how grouped and residual ones hold theirs.
 import { z } from 'zod';
 import { subKey, tf } from '../../src/engine/index.js';
-import type { RandomKey } from '../../src/engine/index.js';
-import type { Params, ParamSpecs } from '../../src/nn/params.js';
-import type { QuantizedBatch, TrainingMoment } from '../../src/nn/quantizer.js';
+import type { ParamSpecs } from '../../src/nn/params.js';
 import { QuantizerConfigSchema } from './registry.js';
 import type { QuantizerConfig } from './registry.js';
 import { ScopedQuantizer } from './scoped.js';
@@ -11,26 +9,15 @@ import { ScopedQuantizer } from './scoped.js';
 /** Configs of the inner quantizers: one that all share, or one each. Parsed, always a list. */
 export const InnerConfigsSchema = z.preprocess((json) => (Array.isArray(json) ? json : [json]), z.array(QuantizerConfigSchema).min(1).max(64)).prefault({});
 
-/** One of several quantizers in another; each draws from random streams of its own. */
-export class InnerQuantizer extends ScopedQuantizer {
-  override initialize(p: Params, latents: tf.Tensor2D, key: RandomKey): void {
-    super.initialize(p, latents, subKey(key, this.scope));
-  }
-
-  override train(p: Params, latents: tf.Tensor2D, moment: TrainingMoment): QuantizedBatch {
-    return super.train(p, latents, { ...moment, key: subKey(moment.key, this.scope) });
-  }
-}
-
-/** `count` inner quantizers from one config or as many, named '0', '1', ... */
-export const innerQuantizers = (configs: readonly QuantizerConfig[], count: number): InnerQuantizer[] =>
-  Array.from({ length: count }, (_, i) => new InnerQuantizer(configs[i] ?? configs[0]!, String(i)));
+/** `count` inner quantizers from one config or as many, named '0', '1', ..., each with random streams of its own. */
+export const innerQuantizers = (configs: readonly QuantizerConfig[], count: number): ScopedQuantizer[] =>
+  Array.from({ length: count }, (_, i) => new ScopedQuantizer(configs[i] ?? configs[0]!, String(i), (key) => subKey(key, String(i))));
 
 /** Specs of all, in one record. */
 export const allSpecs = (specs: readonly ParamSpecs[]): ParamSpecs => Object.assign({}, ...specs) as ParamSpecs;
 
 /** Ids of one position, those of all inner quantizers side by side. */
-export const totalDepth = (inner: readonly InnerQuantizer[]): number => inner.reduce((sum, { depth }) => sum + depth, 0);
+export const totalDepth = (inner: readonly ScopedQuantizer[]): number => inner.reduce((sum, { depth }) => sum + depth, 0);
 
 /**
  * What is wrong with a choice of inner quantizers, if anything.

@@ -5,7 +5,7 @@ import { randomUniform, tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/nn/config.js';
 import type { QuantizerFamily, TrainingMoment } from '../../src/nn/quantizer.js';
 import { allSpecs, columns, InnerConfigsSchema, innerQuantizers, problemWithInner, totalDepth } from './inner.js';
-import type { InnerQuantizer } from './inner.js';
+import type { ScopedQuantizer } from './scoped.js';
 
 export const ResidualConfigSchema = z
   .strictObject({
@@ -27,7 +27,7 @@ export const ResidualConfigSchema = z
 
 export type ResidualConfig = z.infer<typeof ResidualConfigSchema>;
 
-const innerOf = ({ quantizer, levels }: ResidualConfig): InnerQuantizer[] => innerQuantizers(quantizer, levels);
+const innerOf = ({ quantizer, levels }: ResidualConfig): ScopedQuantizer[] => innerQuantizers(quantizer, levels);
 
 /** How many levels each row keeps: float32 [N, 1], or [1, 1] for all rows alike; nothing where all are kept. */
 function keptLevels({ key }: TrainingMoment, rows: number, { levels, dropout, dropoutOf }: ResidualConfig): tf.Tensor2D | undefined {

@@ -10,9 +10,11 @@ import type { QuantizerConfig } from './registry.js';
 export class ScopedQuantizer {
   private readonly family: QuantizerFamily;
 
+  /** @param ownKey what becomes of the random key that is passed on: quantizers side by side draw from streams of their own. */
   constructor(
     private readonly config: QuantizerConfig,
-    protected readonly scope: string,
+    private readonly scope: string,
+    private readonly ownKey: (key: RandomKey) => RandomKey = (key) => key,
   ) {
     this.family = quantizerFamily(config.name);
   }
@@ -38,11 +40,11 @@ export class ScopedQuantizer {
   }
 
   initialize(p: Params, latents: tf.Tensor2D, key: RandomKey): void {
-    this.family.initialize?.(scoped(this.scope, p), latents, key, this.config);
+    this.family.initialize?.(scoped(this.scope, p), latents, this.ownKey(key), this.config);
   }
 
   train(p: Params, latents: tf.Tensor2D, moment: TrainingMoment): QuantizedBatch {
-    return this.family.train(scoped(this.scope, p), latents, moment, this.config);
+    return this.family.train(scoped(this.scope, p), latents, { ...moment, key: this.ownKey(moment.key) }, this.config);
   }
 
   /** float32 [N, width] -> int32 [N, depth]. */
