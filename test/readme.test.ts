@@ -1,4 +1,4 @@
-// What the README says is tried: its commands parse, its TypeScript type-checks, its Python reads a shard.
+// What the README and the pages beside it say is tried: its commands parse, its TypeScript type-checks, its Python reads a shard.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,10 +12,10 @@ import { Session } from '../src/cli/session.js';
 import { ShardWriter } from '../src/shards/writer.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const pages = ['README.md', 'docs/codecs.md'].map((name) => readFileSync(join(root, name), 'utf8'));
 
 /** The code blocks of a language. */
-const blocks = (language: string): string[] => [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map((match) => match[1]!);
+const blocks = (language: string): string[] => pages.flatMap((page) => [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map((match) => match[1]!));
 
 const commands = blocks('sh').flatMap((block) => block.split('\n').filter((line) => line.startsWith('tesserae ')));
 

@@ -78,7 +78,7 @@ export async function traverse({ codec, picture, dims, grid = false, steps = 9, 
   if (!(range > 0 && Number.isFinite(range))) throw new UsageError('E_LATENTS', `traverse(range): expected a number above 0, received ${range}.`);
   const space = openLatents(codec);
   try {
-    const depth = space.depths.reduce((sum, one) => sum + one, 0);
+    const { depth } = space;
     const chosen = [...(dims ?? Array.from({ length: Math.min(depth, grid ? 2 : 10) }, (_, i) => i))];
     checkDims(chosen, depth, grid);
     const [origin] = (await space.encode([await space.read(picture)])) as [Float32Array];
@@ -146,8 +146,8 @@ export async function codeMap({ codec: directory, picture, map: name, level = 0 
 
 /** A codec's latents, compiled. Those of a picture are one vector, grid after grid. */
 interface OpenLatents {
-  /** Dimensions of each grid. */
-  depths: number[];
+  /** Number of dimensions, those of all grids. */
+  depth: number;
   hasCodes: boolean;
   read(picture: Picture): Promise<Image>;
   encode(images: readonly Image[]): Promise<Float32Array[]>;
@@ -155,6 +155,28 @@ interface OpenLatents {
   /** The vector with one dimension moved at all positions. */
   shifted(point: Float32Array, dim: number, offset: number): Float32Array;
   dispose(): Promise<void>;
+}
+
+interface Layout {
+  grids: { shape: number[]; start: number; size: number }[];
+  /** Of the vector. */
+  size: number;
+  /** Of each value of the vector, its dimension. */
+  dimensions: number[];
+}
+
+/** How grids [.., D] lie in one vector. */
+function layoutOf(shapes: readonly number[][]): Layout {
+  const grids: Layout['grids'] = [];
+  const dimensions: number[] = [];
+  let first = 0;
+  for (const shape of shapes) {
+    const [size, depth] = [sizeOf(shape), shape.at(-1)!];
+    grids.push({ shape, start: dimensions.length, size });
+    for (let i = 0; i < size; i++) dimensions.push(first + (i % depth));
+    first += depth;
+  }
+  return { grids, size: dimensions.length, dimensions };
 }
 
 function openLatents(directory: string): OpenLatents {
@@ -166,11 +188,9 @@ function openLatents(directory: string): OpenLatents {
   const encode = compile((images: tf.Tensor4D) => latents.encode(params, images, config), { name: `${family.name}_latents`, freeze: true });
   const decode = compile((points: tf.Tensor[]) => latents.decode(params, points, config), { name: `${family.name}_from_latents`, freeze: true });
   const input = family.input(config);
-  const shapes = latents.shapes(config);
-  const grids = shapes.map((shape, i) => ({ shape, depth: shape.at(-1)!, size: sizeOf(shape), start: shapes.slice(0, i).reduce((sum, before) => sum + sizeOf(before), 0) }));
-  const size = grids.reduce((sum, grid) => sum + grid.size, 0);
+  const { grids, size, dimensions } = layoutOf(latents.shapes(config));
   return {
-    depths: grids.map(({ depth }) => depth),
+    depth: dimensions.at(-1)! + 1,
     hasCodes: family.maps(config).length > 0,
     read: (picture) => readPicture(picture, sized(input)),
     encode: async (images) => {
@@ -198,15 +218,7 @@ function openLatents(directory: string): OpenLatents {
       }
       return images.slice(0, points.length);
     },
-    shifted: (point, dim, offset) => {
-      const moved = point.slice();
-      let first = 0;
-      for (const { depth, start, size: length } of grids) {
-        if (dim >= first && dim < first + depth) for (let at = start + dim - first; at < start + length; at += depth) moved[at]! += offset;
-        first += depth;
-      }
-      return moved;
-    },
+    shifted: (point, dim, offset) => point.map((value, i) => (dimensions[i] === dim ? value + offset : value)),
     dispose: async () => {
       await encode.dispose();
       await decode.dispose();
