@@ -72,8 +72,3 @@ export function entropyLoss(latents: tf.Tensor2D, levels: readonly (readonly num
   const bits = levels.reduce((sum, { length }) => sum + Math.log2(length), 0);
   return tf.div(tf.addN(losses), bits) as tf.Scalar;
 }
-
-/** The weight of the loss at a moment of training: a number where it stays, float32 [] where it changes. */
-export function entropyWeightAt(progress: tf.Scalar, { entropyWeight: from, finalEntropyWeight: to = from }: { entropyWeight: number; finalEntropyWeight?: number }): number | tf.Scalar {
-  return from === to ? from : tf.add(from, tf.mul(progress, to - from));
-}

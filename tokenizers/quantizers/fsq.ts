@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/nn/config.js';
 import type { QuantizerFamily } from '../../src/nn/quantizer.js';
-import { entropyLoss, entropyWeightAt } from './entropy.js';
+import { entropyLoss } from './entropy.js';
 import { asColumn, fromColumn, straightThrough } from './nearest.js';
 import { projectInward, projectionSpecs, projectOutward, startProjection } from './projection.js';
 
@@ -24,10 +24,8 @@ export const FsqConfigSchema = z
     levels: z.array(z.int().min(3, 'expected 3 levels or more; quantizer lfq has 2').max(1024)).min(1).max(16).default([8, 5, 5, 5]),
     /** Channels of the codec, projected to as many as there are levels and back; one channel a dimension when left out. */
     width: z.int().min(1).max(1024).optional(),
-    /** Weight of the entropy loss, in nats a bit: above 0 it brings rare codes of large grids into use. */
+    /** Weight of the entropy loss, in nats a bit: above 0 it brings rare codes of large grids into use, and keeps them there while it lasts. */
     entropyWeight: z.number().min(0).default(0),
-    /** What it comes down to, straight on, over the training: codes in use stay so, and pictures get better. `entropyWeight` when left out. */
-    finalEntropyWeight: z.number().min(0).optional(),
     /** In that loss, weight of even use of the codes against sureness of each position. */
     diversity: z.number().min(0).default(1),
     /** In that loss, the squared distance in steps between levels that changes the odds of a code by e. */
@@ -104,13 +102,12 @@ export const fsq: QuantizerFamily<FsqConfig> = {
   trainable: ({ width, levels }) => projectionSpecs(width, levels.length),
   state: () => ({}),
   initialize: (p, latents, _, { width }) => startProjection(p, width, latents),
-  train: (p, latents, { progress }, config) => {
-    const { width, levels } = config;
+  train: (p, latents, _, config) => {
+    const { width, levels, entropyWeight } = config;
     const bounded = bound(projectInward(p, width, latents), levels);
     const points = tf.round(bounded);
     const codes = normalize(straightThrough(bounded, points), levels);
-    const weight = entropyWeightAt(progress, config);
-    const loss = weight === 0 ? tf.scalar(0) : (tf.mul(gridEntropyLoss(bounded, config), weight) as tf.Scalar);
+    const loss = entropyWeight === 0 ? tf.scalar(0) : (tf.mul(gridEntropyLoss(bounded, config), entropyWeight) as tf.Scalar);
     return { codes: projectOutward(p, width, codes), ids: idsOf(points, levels), loss };
   },
   encode: (p, latents, { width, levels }) => idsOf(tf.round(bound(projectInward(p, width, latents), levels)), levels),

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/nn/config.js';
 import type { QuantizerFamily } from '../../src/nn/quantizer.js';
-import { entropyLoss, entropyWeightAt } from './entropy.js';
+import { entropyLoss } from './entropy.js';
 import { asColumn, fromColumn, straightThrough } from './nearest.js';
 import { projectInward, projectionSpecs, projectOutward, startProjection } from './projection.js';
 
@@ -18,8 +18,6 @@ export const LfqConfigSchema = z.strictObject({
   commitment: z.number().min(0).default(0.25),
   /** Weight of the entropy loss, which is in nats a bit. */
   entropyWeight: z.number().min(0).default(0.5),
-  /** What it comes down to, straight on, over the training. `entropyWeight` when left out. */
-  finalEntropyWeight: z.number().min(0).optional(),
   /** Weight of even use of the codes against sureness of each position: gamma. */
   diversity: z.number().min(0).default(1),
   /** Squared distance between latents and codes that changes the odds of a code by e, for the entropy loss. */
@@ -71,11 +69,11 @@ export const lfq: QuantizerFamily<LfqConfig> = {
   trainable: ({ width, bits }) => projectionSpecs(width, bits),
   state: () => ({}),
   initialize: (p, latents, _, { width }) => startProjection(p, width, latents),
-  train: (p, latents, { progress }, config) => {
+  train: (p, latents, _, config) => {
     const inward = projectInward(p, config.width, latents);
     const codes = signs(stopGradient(inward));
     const committed = tf.mul(tf.mean(tf.squaredDifference(inward, codes)), config.commitment);
-    const loss = tf.add(committed, tf.mul(signEntropyLoss(inward, config), entropyWeightAt(progress, config))) as tf.Scalar;
+    const loss = tf.add(committed, tf.mul(signEntropyLoss(inward, config), config.entropyWeight)) as tf.Scalar;
     return { codes: projectOutward(p, config.width, straightThrough(inward, codes)), ids: idsOf(inward, config.bits), loss };
   },
   encode: (p, latents, { width, bits }) => idsOf(projectInward(p, width, latents), bits),

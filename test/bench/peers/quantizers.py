@@ -133,7 +133,6 @@ class Gumbel(Quantizer):
 class FsqConfig:
     levels: list[int] = field(default_factory=lambda: [8, 5, 5, 5])
     entropy_weight: float = 0.0
-    final_entropy_weight: float | None = None
     diversity: float = 1.0
     temperature: float = 0.25
 
@@ -177,13 +176,8 @@ class Fsq(Quantizer):
         """Straight-through codes like z, and the entropy loss."""
         bounded = self.bound(rows(z).to(self.shift.dtype))
         codes = (bounded + (bounded.round() - bounded).detach()) / self.zero
-        weight = self.entropy_weight(progress)
-        loss = weight * self.entropy_loss(bounded) if weight > 0 else 0
+        loss = self.c.entropy_weight * self.entropy_loss(bounded) if self.c.entropy_weight > 0 else 0
         return codes.view(z.shape[0], *z.shape[2:], -1).permute(0, 3, 1, 2), loss
-
-    def entropy_weight(self, progress):
-        start, end = self.c.entropy_weight, self.c.final_entropy_weight
-        return start if end is None else start + progress * (end - start)
 
     def entropy_loss(self, bounded):
         """How unsure positions are of their code, less how evenly the batch uses all; nats a bit."""

@@ -15,7 +15,6 @@ quantizerConformance({ name: 'lfq', bits: 6 }, { bruteForce: nearestCorner(6) })
 quantizerConformance({ name: 'lfq', bits: 5, width: 12, jointBits: 2, diversity: 0.5, temperature: 2 }, { bruteForce: nearestCorner(5) });
 quantizerConformance({ name: 'lfq', bits: 1 }, { bruteForce: nearestCorner(1) });
 quantizerConformance({ name: 'lfq', bits: 16, width: 8 });
-quantizerConformance({ name: 'lfq', bits: 6, entropyWeight: 1, finalEntropyWeight: 0.1 });
 
 const normals = (rows: number, bits: number, seed = 4) => tf.randomNormal([rows, bits], 0.2, 0.7, 'float32', seed) as tf.Tensor2D;
 const moment = () => ({ key: randomKey(0, 1), progress: tf.scalar(0) });
