@@ -1,9 +1,12 @@
-// Convolution as a matrix product over patches. The patches are made by one Gather, which copies whole runs of pixels,
+// Convolution as a matrix product over patches. The patches are made by Gather, which copies whole runs of pixels,
 // instead of a slice for every tap and a join of the slices.
 import type { Value } from '../../graph.js';
 import type { Lower } from '../../lowering.js';
 import type { ConvGeometry } from './geometry.js';
 import { isDense } from './geometry.js';
+
+/** Runs of fewer numbers cost by their count, not by their length. */
+const NARROW = 8;
 
 /** The patches under every output position, one a row: x [B, H, W, Ci] -> [B * H' * W', kh * kw * Ci]. */
 export function patches(g: Lower, x: Value, c: ConvGeometry): Value {
@@ -16,29 +19,32 @@ export function patches(g: Lower, x: Value, c: ConvGeometry): Value {
   const height = c.inHeight + top + bottom;
   const padded = g.pad(x, [[0, 0], [top, bottom], [left, right + runs * run - width], [0, 0]]);
   const table = g.reshape(padded, [c.batch, height * runs, run * c.inChannels]);
-  const index = patchIndex(g, c, run, runs);
-  const gathered = g.gather(table, index, 1);
-  return g.reshape(gathered, [c.batch * c.outHeight * c.outWidth, kh * kw * c.inChannels]);
+  const down = steps(kh, c.dilations[0]);
+  const across = steps(kw / run, c.dilations[1]);
+  const starts = { rows: steps(c.outHeight, c.strides[0]), columns: steps(c.outWidth, c.strides[1] / run) };
+  const rows = c.batch * c.outHeight * c.outWidth;
+  if (run * c.inChannels >= NARROW || across.length < 3 || kh === 1) {
+    return g.reshape(g.gather(table, tapIndex(g, starts.rows, starts.columns, down, across, runs), 1), [rows, kh * kw * c.inChannels]);
+  }
+  // Joined to rows of taps first, each of which serves every patch it crosses.
+  const windows = g.reshape(g.gather(table, tapIndex(g, steps(height, 1), starts.columns, [0], across, runs), 1), [c.batch, height * c.outWidth, kw * c.inChannels]);
+  return g.reshape(g.gather(windows, tapIndex(g, starts.rows, steps(c.outWidth, 1), down, [0], c.outWidth), 1), [rows, kh * kw * c.inChannels]);
 }
 
-/** Index constants by graph and geometry, so that equal patches are equal nodes and are gathered once. */
+/** 0, stride, 2 stride, ... */
+const steps = (count: number, stride: number): number[] => Array.from({ length: count }, (_, i) => i * stride);
+
+/** Index constants by graph and content, so that equal patches are equal nodes and are gathered once. */
 const indices = new WeakMap<Lower, Map<string, Value>>();
 
-/** Which runs of pixels make up the patches of one picture: int32 [H' * W' * kh * (kw / run)]. */
-function patchIndex(g: Lower, c: ConvGeometry, run: number, runs: number): Value {
+/** Places in a grid of `width` columns, for each row and column of the output the taps below and beside it: int32 [rows * columns * down * across]. */
+function tapIndex(g: Lower, rows: readonly number[], columns: readonly number[], down: readonly number[], across: readonly number[], width: number): Value {
   const known = indices.get(g) ?? new Map<string, Value>();
   indices.set(g, known);
-  const key = [c.outHeight, c.outWidth, ...c.kernel, ...c.strides, ...c.dilations, run, runs].join();
+  const key = JSON.stringify([rows, columns, down, across, width]);
   let found = known.get(key);
   if (!found) {
-    const index: number[] = [];
-    for (let y = 0; y < c.outHeight; y++) {
-      for (let x = 0; x < c.outWidth; x++) {
-        for (let i = 0; i < c.kernel[0]; i++) {
-          for (let j = 0; j < c.kernel[1]; j += run) index.push((y * c.strides[0] + i * c.dilations[0]) * runs + (x * c.strides[1] + j * c.dilations[1]) / run);
-        }
-      }
-    }
+    const index = rows.flatMap((y) => columns.flatMap((x) => down.flatMap((i) => across.map((j) => (y + i) * width + x + j))));
     known.set(key, (found = g.constant('int32', [index.length], Int32Array.from(index))));
   }
   return found;
