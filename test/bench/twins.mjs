@@ -38,11 +38,12 @@ function unsettle(params) {
 }
 
 /** What the step draws at random, by the names that `twin.py` takes. */
-function draws({ name, config: { quantizer, height, width, downsample, latent } }, key, batch) {
+function draws({ name, config: { quantizer, height, width, downsample, latent }, params }, key, batch) {
   if (name === 'vae') return { latents: randomNormal(key, [batch, latent.size], 'vae.latents') };
   const positions = (batch * height * width) / downsample ** 2;
   if (quantizer.name === 'gumbel') return { gumbel: randomUniform(key, [positions, quantizer.codebookSize], 'quantizer.gumbel') };
-  return quantizer.name === 'fsq' ? {} : { restart: randomUniform(key, [quantizer.codebookSize], 'quantizer.restart') };
+  const sizes = Object.keys(params).filter((param) => param.endsWith('.emaCount')).map((param) => params[param].size);
+  return Object.fromEntries(sizes.map((size) => [`restart.${size}`, randomUniform(key, [size], 'quantizer.restart')]));
 }
 
 /** |a - b| / |b|. */
@@ -85,7 +86,7 @@ async function compare(preset, seed, folder) {
   const pictures = await decoder(...codes);
   saveModel(join(folder, 'codec'), { kind: 'codec', name: family.name, config, maps: family.maps(config) }, exportParams(params));
   const opponent = adversary && { ...exportParams(adversary.saved), adversarialWeight: scalar(training.adversarial.weight) };
-  const random = Object.entries(draws({ name: family.name, config }, key, images.shape[0])).map(([name, t]) => [name, tensor(t)]);
+  const random = Object.entries(draws({ name: family.name, config, params }, key, images.shape[0])).map(([name, t]) => [name, tensor(t)]);
   const given = Object.fromEntries(codes.map((map, i) => [`map.${i}`, tensor(map)]));
   const twin = runTwin(folder, { images: tensor(images), variance: scalar(DATA_VARIANCE), progress: scalar(PROGRESS), ...given, ...Object.fromEntries(random), ...opponent });
   const momentsBefore = rival && exportParams(adversary.saved);

@@ -44,7 +44,7 @@ def replace_draws(model, inputs):
     for q in model.modules():
         if isinstance(q, Quantizer):
             q.noise = lambda logits: -torch.log(-torch.log(inputs["gumbel"].to(logits.dtype)))
-            q.random_rows = lambda count, rows: (inputs["restart"] * rows).long()
+            q.random_rows = lambda count, rows: (inputs[f"restart.{count}"] * rows).long()
 
 
 def margins_of(q, flat):
