@@ -81,12 +81,18 @@ function checkedCard(card: ModelCard): ModelCard {
   return result.data;
 }
 
+interface LoadOptions {
+  kind?: ModelCard['kind'];
+  files?: FileSystem;
+}
+
 /**
  * Reads the card of a model directory without its weights.
  *
- * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_FORMAT. @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION.
+ * @param options.kind refuse a model of the other kind.
+ * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_FORMAT, E_MODEL_KIND. @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION.
  */
-export function readModelCard(directory: string, files: FileSystem = nodeFiles): ModelCard {
+export function readModelCard(directory: string, { kind, files = nodeFiles }: LoadOptions = {}): ModelCard {
   const status = files.status(directory);
   if (status?.kind === 'file') refuseForeignFormat(directory, files);
   if (status !== undefined && status.kind !== 'file') completeCommit(directory, files);
@@ -98,7 +104,9 @@ export function readModelCard(directory: string, files: FileSystem = nodeFiles):
   refuseNewerVersion(path, value);
   const result = cardSchema.safeParse(value);
   if (!result.success) throw new CorruptError('E_MODEL_CARD', `${path}: expected a model card, ${z.prettifyError(result.error)}.`);
-  return result.data;
+  const card = result.data;
+  if (kind !== undefined && card.kind !== kind) throw new UsageError('E_MODEL_KIND', `${directory}: expected a ${kind}, found a ${card.kind} ("${card.name}").`);
+  return card;
 }
 
 function refuseNewerVersion(path: string, value: unknown): void {
@@ -117,12 +125,9 @@ function refuseNewerVersion(path: string, value: unknown): void {
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_FORMAT, E_MODEL_KIND.
  * @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION, E_MODEL_FILE, E_MODEL_FINGERPRINT, E_SAFETENSORS, E_TENSOR_NOT_FINITE.
  */
-export function loadModel(directory: string, options: { kind?: ModelCard['kind']; files?: FileSystem } = {}): StoredModel {
-  const files = options.files ?? nodeFiles;
-  const card = readModelCard(directory, files);
-  if (options.kind !== undefined && card.kind !== options.kind) {
-    throw new UsageError('E_MODEL_KIND', `${directory}: expected a ${options.kind}, found a ${card.kind} ("${card.name}").`);
-  }
+export function loadModel(directory: string, options: LoadOptions = {}): StoredModel {
+  const { files = nodeFiles } = options;
+  const card = readModelCard(directory, options);
   if (card.files[WEIGHTS] === undefined) throw new CorruptError('E_MODEL_CARD', `${join(directory, CARD)}: expected ${WEIGHTS} among its files, found none.`);
   let weights: Uint8Array | undefined;
   const extras: Record<string, Uint8Array> = {};

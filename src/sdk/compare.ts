@@ -113,7 +113,7 @@ export function shortNames(paths: readonly string[]): string[] {
 
 async function measure(contestant: Contestant, dataset: Dataset, split: Splits, options: EvaluationOptions, features: FeatureExtractor | undefined) {
   const { name, path, family, config, card } = contestant;
-  const params = codecParams(path, contestant);
+  const params = codecParams(path, contestant, contestant.tensors);
   try {
     const { counts: _counts, examples, ...evaluation } = await evaluateCodec(family, config, params, dataset, split, { ...options, features });
     const { width, height, channels } = family.input(config);

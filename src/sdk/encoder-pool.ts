@@ -152,7 +152,7 @@ class ThreadPool implements EncoderPool {
 
 async function encoderModel(stored: StoredModel, threads: number): Promise<EncoderModel> {
   const { family, config } = codecOf(stored);
-  const params = codecParams(stored.card.name, stored);
+  const params = codecParams(stored.card.name, { family, config }, stored.tensors);
   try {
     const input = family.input(config);
     const maps = family.maps(config);

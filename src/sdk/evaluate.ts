@@ -45,7 +45,7 @@ export async function evaluateCodecOn(options: EvaluateCodecOptions): Promise<Co
   const { family, config } = codecOf(stored);
   return withFeatures(options, (features) =>
     withDataset(options.data, options, async (dataset) => {
-      const params = codecParams(options.codec, stored);
+      const params = codecParams(options.codec, { family, config }, stored.tensors);
       try {
         return await evaluateCodec(family, config, params, dataset, options.split ?? 'test', { ...evaluationOf(options), features });
       } finally {

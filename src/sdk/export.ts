@@ -109,9 +109,9 @@ function described(directory: string, stored: StoredModel): Described {
   const { kind, name, fingerprint, config, classes } = stored.card;
   const common = { format: 'tesserae-export' as const, version: '1.0' as const, kind, name, fingerprint, config, classes };
   if (kind === 'codec') {
-    const { family, config: parsed } = codecOf(stored);
-    const params = codecParams(directory, stored);
-    return { params, functions: family.exports(params, parsed), card: { ...common, maps: family.maps(parsed) } };
+    const codec = codecOf(stored);
+    const params = codecParams(directory, codec, stored.tensors);
+    return { params, functions: codec.family.exports(params, codec.config), card: { ...common, maps: codec.family.maps(codec.config) } };
   }
   const family = priorFamily(name);
   const parsed = family.parseConfig(config);

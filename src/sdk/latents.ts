@@ -1,18 +1,15 @@
 // A look into a codec: the way between two pictures, what each dimension of the latents does, which code lies where.
 import { compile, hostValues, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
-import { readFile } from '../files.js';
 import type { Image, ImageInput, TokenMap } from '../interfaces/index.js';
 import { imageGrid } from '../media/grid.js';
-import { decodeImage, fromFloat32, imageTo, toFloat32, withChannels } from '../media/image.js';
-import type { DecodeOptions } from '../media/image.js';
-import { batches, decodingFor } from '../media/picture-tokens.js';
+import { fromFloat32, toFloat32, withChannels } from '../media/image.js';
+import { batches } from '../media/picture-tokens.js';
 import { disposeParams } from '../nn/params.js';
 import { sizeOf } from '../shape.js';
 import { codecOf, codecParams, loadCodecFiles, openCodec } from './models.js';
-
-/** A path of a PNG, JPEG or WebP, or a decoded picture. */
-export type Picture = string | Image;
+import { readPicture, sized } from './read-picture.js';
+import type { Picture } from './read-picture.js';
 
 export interface InterpolateOptions {
   /** Model directory of a codec with latents, or one that carries its codec. */
@@ -130,7 +127,7 @@ export async function codeMap({ codec: directory, picture, map: name, level = 0 
   if (name !== undefined && specs.every((spec) => spec.name !== name)) throw new UsageError('E_CODE_MAP', `code map: expected map ${specs.map((spec) => spec.name).join(' or ')}, received "${name}".`);
   const codec = openCodec(stored);
   try {
-    const seen = await readPicture(picture, decodingFor(codec.input));
+    const seen = await readPicture(picture, codec.input);
     const { maps } = await codec.encode(seen);
     const map = maps.find((one) => one.name === name) ?? maps.reduce((most, one) => (one.ids.length > most.ids.length ? one : most));
     const ids = idsOf(map, level);
@@ -184,7 +181,7 @@ function openLatents(directory: string): OpenLatents {
   const { family, config } = codecOf(stored);
   const { latents } = family;
   if (!latents) throw new UsageError('E_NO_LATENTS', `${directory}: expected a codec with a latent space, received ${family.name}, which has none.`);
-  const params = codecParams(directory, stored);
+  const params = codecParams(directory, { family, config }, stored.tensors);
   const encode = compile((images: tf.Tensor4D) => latents.encode(params, images, config), { name: `${family.name}_latents`, freeze: true });
   const decode = compile((points: tf.Tensor[]) => latents.decode(params, points, config), { name: `${family.name}_from_latents`, freeze: true });
   const input = family.input(config);
@@ -225,15 +222,6 @@ function openLatents(directory: string): OpenLatents {
       disposeParams(params);
     },
   };
-}
-
-/** Latents of two pictures must be of one shape: pictures that would keep their size are cut to the codec's. */
-function sized(input: ImageInput): DecodeOptions {
-  return decodingFor(input.resize === 'none' ? { ...input, resize: 'cover' } : input);
-}
-
-function readPicture(picture: Picture, options: DecodeOptions): Promise<Image> {
-  return typeof picture === 'string' ? decodeImage(readFile(picture), picture, options) : imageTo(picture, options);
 }
 
 function lerp(a: Float32Array, b: Float32Array, t: number): Float32Array {

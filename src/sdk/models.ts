@@ -49,9 +49,8 @@ export function codecOf({ card }: Pick<StoredModel, 'card'>): { family: CodecFam
 }
 
 /** All that a codec has stored, as variables, which the caller disposes. @throws {CorruptError} E_MODEL_TENSORS naming `where`. */
-export function codecParams(where: string, stored: Pick<StoredModel, 'card' | 'tensors'>): Params {
-  const { family, config } = codecOf(stored);
-  return importParams(where, { ...family.trainable(config), ...family.state(config) }, stored.tensors);
+export function codecParams(where: string, { family, config }: { family: CodecFamily; config: unknown }, tensors: NamedTensors): Params {
+  return importParams(where, { ...family.trainable(config), ...family.state(config) }, tensors);
 }
 
 export function openCodec({ card, tensors }: Pick<StoredModel, 'card' | 'tensors'>, options: OpenOptions = {}): LoadedCodec {
@@ -90,6 +89,20 @@ export function storedTokenizer({ 'tokenizer.json': json }: StoredModel['extras'
   return json ? loadTokenizer(new TextDecoder().decode(json)) : undefined;
 }
 
+/** @throws {CorruptError} E_MODEL_CARD for the card of a prior that names none. */
+function codecFingerprintOf({ fingerprint, codec }: ModelCard): string {
+  if (!codec) throw new CorruptError('E_MODEL_CARD', `prior ${fingerprint.slice(0, 12)}: expected the fingerprint of its codec in the card, found none.`);
+  return codec.fingerprint;
+}
+
+/** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one the prior of this card was trained for. */
+export function assertCodecOf(card: ModelCard, fingerprint: string): void {
+  const wanted = codecFingerprintOf(card);
+  if (fingerprint !== wanted) {
+    throw new CorruptError('E_CODEC_MISMATCH', `prior ${card.fingerprint.slice(0, 12)}: expected codec ${wanted.slice(0, 12)}, received ${fingerprint.slice(0, 12)}. Use the codec this prior was trained for.`);
+  }
+}
+
 /** A prior with the card of its model directory. */
 export class LoadedPrior implements Prior {
   readonly name: string;
@@ -109,10 +122,9 @@ export class LoadedPrior implements Prior {
   ) {
     const family: PriorFamily = priorFamily(card.name);
     const config = family.parseConfig(card.config);
-    if (!card.codec) throw new CorruptError('E_MODEL_CARD', `prior ${card.fingerprint.slice(0, 12)}: expected the fingerprint of its codec in the card, found none.`);
     this.name = card.name;
     this.fingerprint = card.fingerprint;
-    this.codec = card.codec.fingerprint;
+    this.codec = codecFingerprintOf(card);
     this.conditioning = family.conditioning(config);
     this.maps = family.maps(config);
     this.classes = family.classes(config);
@@ -149,9 +161,7 @@ export class LoadedPrior implements Prior {
 
   /** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one this prior was trained for. */
   assertCodec(fingerprint: string): void {
-    if (fingerprint !== this.codec) {
-      throw new CorruptError('E_CODEC_MISMATCH', `prior ${this.fingerprint.slice(0, 12)}: expected codec ${this.codec.slice(0, 12)}, received ${fingerprint.slice(0, 12)}. Use the codec this prior was trained for.`);
-    }
+    assertCodecOf(this.card, fingerprint);
   }
 
   dispose(): void {

@@ -1,7 +1,7 @@
 """One training step of a codec preset on random pictures: its batch, its optimizer, its adversary; without a perceptual term."""
 
-from common import mode, parser, start
-from protocol import serve
+from common import parser, start
+from protocol import serve_step
 
 
 def main():
@@ -30,7 +30,6 @@ def main():
     if rival:
         judge = PatchGan(x.shape[1], rival["channels"], rival["layers"])
         _, discriminator, its_optimizer = prepared(judge, rival["learningRate"], (0.5, 0.9))
-    last = {}
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -49,12 +48,9 @@ def main():
                 its_loss = discriminator_loss(discriminator, x, reconstruction.detach())
             its_loss.backward()
             its_optimizer.step()
-        last["loss"] = loss.item()
+        return loss.item()
 
-    for _ in range(args.warmup):
-        step()
-    parameters = sum(p.numel() for p in model.parameters())
-    serve(f"PyTorch {mode(args)}", step, 1, "step", parameters=parameters, loss=last["loss"], **versions)
+    serve_step(args, model, step, versions)
 
 
 main()

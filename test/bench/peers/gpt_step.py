@@ -1,7 +1,7 @@
 """One GPT training step: 4 layers, d=256, 8 heads, T=256, batch 8, vocabulary 1024, AdamW, clip 1.0."""
 
-from common import mode, parser, start
-from protocol import serve
+from common import parser, start
+from protocol import serve_step
 
 
 def main():
@@ -25,7 +25,6 @@ def main():
     ]
     optimizer = torch.optim.AdamW(groups, lr=3e-4, betas=(0.9, 0.96), fused=True)
     forward = torch.compile(model) if args.compile else model
-    last = {}
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -34,12 +33,9 @@ def main():
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        last["loss"] = loss.item()
+        return loss.item()
 
-    for _ in range(args.warmup):
-        step()
-    parameters = sum(p.numel() for p in model.parameters())
-    serve(f"PyTorch {mode(args)}", step, 1, "step", parameters=parameters, loss=last["loss"], **versions)
+    serve_step(args, model, step, versions)
 
 
 main()

@@ -13,6 +13,8 @@ import os
 import sys
 import time
 
+from common import mode
+
 _out = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(2, 1)
 
@@ -43,3 +45,10 @@ def serve(name, block, work, unit, **details):
             block()
             times.append((time.perf_counter() - start) * 1000)
         emit({"ms": times})
+
+
+def serve_step(args, model, step, versions):
+    """Warms a training step up and serves it. `step` returns its loss."""
+    losses = [step() for _ in range(args.warmup)]
+    parameters = sum(p.numel() for p in model.parameters())
+    serve(f"PyTorch {mode(args)}", step, 1, "step", parameters=parameters, loss=losses[-1], **versions)

@@ -19,32 +19,44 @@ export function patches(g: Lower, x: Value, c: ConvGeometry): Value {
   const height = c.inHeight + top + bottom;
   const padded = g.pad(x, [[0, 0], [top, bottom], [left, right + runs * run - width], [0, 0]]);
   const table = g.reshape(padded, [c.batch, height * runs, run * c.inChannels]);
-  const down = steps(kh, c.dilations[0]);
-  const across = steps(kw / run, c.dilations[1]);
-  const starts = { rows: steps(c.outHeight, c.strides[0]), columns: steps(c.outWidth, c.strides[1] / run) };
-  const rows = c.batch * c.outHeight * c.outWidth;
-  if (run * c.inChannels >= NARROW || across.length < 3 || kh === 1) {
-    return g.reshape(g.gather(table, tapIndex(g, starts.rows, starts.columns, down, across, runs), 1), [rows, kh * kw * c.inChannels]);
-  }
+  const down: Axis = { starts: c.outHeight, stride: c.strides[0], taps: kh, dilation: c.dilations[0] };
+  const across: Axis = { starts: c.outWidth, stride: c.strides[1] / run, taps: kw / run, dilation: c.dilations[1] };
+  const shape = [c.batch * c.outHeight * c.outWidth, kh * kw * c.inChannels];
+  if (run * c.inChannels >= NARROW || across.taps < 3 || kh === 1) return g.reshape(g.gather(table, tapIndex(g, down, across, runs), 1), shape);
   // Joined to rows of taps first, each of which serves every patch it crosses.
-  const windows = g.reshape(g.gather(table, tapIndex(g, steps(height, 1), starts.columns, [0], across, runs), 1), [c.batch, height * c.outWidth, kw * c.inChannels]);
-  return g.reshape(g.gather(windows, tapIndex(g, starts.rows, steps(c.outWidth, 1), down, [0], c.outWidth), 1), [rows, kh * kw * c.inChannels]);
+  const windows = g.gather(table, tapIndex(g, everyOne(height), across, runs), 1);
+  const rows = g.reshape(windows, [c.batch, height * c.outWidth, kw * c.inChannels]);
+  return g.reshape(g.gather(rows, tapIndex(g, down, everyOne(c.outWidth), c.outWidth), 1), shape);
 }
 
-/** 0, stride, 2 stride, ... */
-const steps = (count: number, stride: number): number[] => Array.from({ length: count }, (_, i) => i * stride);
+/** Where windows begin on an axis, and the taps of each. */
+interface Axis {
+  starts: number;
+  stride: number;
+  taps: number;
+  dilation: number;
+}
 
-/** Index constants by graph and content, so that equal patches are equal nodes and are gathered once. */
+const everyOne = (extent: number): Axis => ({ starts: extent, stride: 1, taps: 1, dilation: 1 });
+
+/** Index constants by graph and geometry, so that equal patches are equal nodes and are gathered once. */
 const indices = new WeakMap<Lower, Map<string, Value>>();
 
-/** Places in a grid of `width` columns, for each row and column of the output the taps below and beside it: int32 [rows * columns * down * across]. */
-function tapIndex(g: Lower, rows: readonly number[], columns: readonly number[], down: readonly number[], across: readonly number[], width: number): Value {
+/** Places of the taps of every window in a grid of `width` columns, row by row: int32 [starts * starts * taps * taps]. */
+function tapIndex(g: Lower, down: Axis, across: Axis, width: number): Value {
   const known = indices.get(g) ?? new Map<string, Value>();
   indices.set(g, known);
-  const key = JSON.stringify([rows, columns, down, across, width]);
+  const key = JSON.stringify([down, across, width]);
   let found = known.get(key);
   if (!found) {
-    const index = rows.flatMap((y) => columns.flatMap((x) => down.flatMap((i) => across.map((j) => (y + i) * width + x + j))));
+    const index: number[] = [];
+    for (let y = 0; y < down.starts; y++) {
+      for (let x = 0; x < across.starts; x++) {
+        for (let i = 0; i < down.taps; i++) {
+          for (let j = 0; j < across.taps; j++) index.push((y * down.stride + i * down.dilation) * width + x * across.stride + j * across.dilation);
+        }
+      }
+    }
     known.set(key, (found = g.constant('int32', [index.length], Int32Array.from(index))));
   }
   return found;
