@@ -1,7 +1,7 @@
 // Reading parts of files: a bounded pool of open files with positioned reads, and sequential scans through a window.
 import { open, type FileHandle } from 'node:fs/promises';
 
-import { InputError, IoError, messageOf } from '../errors.js';
+import { InputError, IoError, TesseraeError, messageOf } from '../errors.js';
 
 const MAX_OPEN = 64;
 
@@ -15,22 +15,11 @@ export class FilePool {
    * @throws {IoError} E_DATA_READ when the file cannot be read or has become shorter.
    */
   async read(path: string, position: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
-    let filled = 0;
     try {
-      const handle = await this.handle(path);
-      while (filled < length) {
-        const { bytesRead } = await handle.read(bytes, filled, length - filled, position + filled);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-      }
+      return await readExactly(await this.handle(path), path, position, length);
     } catch (error) {
       throw readError(path, error);
     }
-    if (filled < length) {
-      throw new IoError('E_DATA_READ', `${path}: expected ${length} bytes at ${position}, found ${filled}. The file changed.`);
-    }
-    return bytes;
   }
 
   async close(): Promise<void> {
@@ -57,8 +46,21 @@ export class FilePool {
   }
 }
 
+/** Reads exactly `length` bytes at `position` of an open file. @throws {IoError} E_DATA_READ when it ends before. */
+export async function readExactly(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await handle.read(bytes, filled, length - filled, position + filled);
+    if (bytesRead === 0) throw new IoError('E_DATA_READ', `${path}: expected ${length} bytes at ${position}, found ${filled}. The file changed.`);
+    filled += bytesRead;
+  }
+  return bytes;
+}
+
 /** Turns what `node:fs` throws into an error with a code: a missing file is bad input, anything else the disk's. */
 export function readError(path: string, error: unknown): Error {
+  if (error instanceof TesseraeError) return error;
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new InputError('E_NOT_FOUND', `${path}: expected a file or folder, found nothing. Check the path.`, { cause: error });

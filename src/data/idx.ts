@@ -1,19 +1,20 @@
 // IDX, the format of MNIST and its kin: a header of big-endian extents, then bytes. Source: LeCun, Cortes, Burges, "The
 // MNIST database of handwritten digits", file formats.
-import { closeSync, createReadStream, openSync, readSync, rmSync, unlinkSync, writeSync } from 'node:fs';
-import { open, readdir, readFile, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readSync } from 'node:fs';
+import { open, readdir, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { randomBytes } from 'node:crypto';
-import { createGunzip, gunzipSync } from 'node:zlib';
 
-import { InputError, IoError, messageOf } from '../errors.js';
+import { InputError, IoError } from '../errors.js';
 import type { Dataset, Split } from '../interfaces/dataset.js';
-import { readError } from './files.js';
+import { readError, readExactly } from './files.js';
 import { IndexedDataset, type DatasetOptions, type Entry } from './indexed.js';
-import { captionLines } from './labels.js';
+import { inflatedHead, InflatedFile } from './inflate.js';
+import { namedSplit } from './split.js';
+import { Tally } from './tally.js';
+import { captionLines } from './text.js';
 
-const IMAGES_NAME = /^(.*?)-?images[-.]idx([34])-ubyte(\.gz)?$/;
+const IMAGES_NAME = /^(.*?)-?images[-.]idx([34])-ubyte(\.gz)?$/i;
+const LABELS_NAME = /labels[-.]idx1-ubyte(\.gz)?$/i;
 const NO_CAPTIONS: readonly string[] = [];
 
 /** Magic, then at most four extents. */
@@ -54,20 +55,32 @@ export async function openIdx(path: string, options: DatasetOptions = {}): Promi
   const folder = isFolder ? path : dirname(path);
   const names = (await readdir(folder)).sort();
   const images = isFolder ? imageFiles(names) : [basename(path)];
-  const sides = officialSides(images);
+  const tally = new Tally(options);
+  const official = options.splitBy === 'hash' ? undefined : namedSplit(images.map(prefixOf), 'files');
   const opened: PixelFile[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(opened.map((file) => file.close()));
+  };
   try {
     const entries: IdxEntry[] = [];
-    for (const name of images) {
-      const side = sides?.get(name);
-      if (sides && !side) continue;
+    for (const [i, name] of images.entries()) {
+      const side = official?.sides[i];
+      if (official && !side) {
+        tally.leftOut.add(official.leftOut(i), name);
+        continue;
+      }
       const file = await PixelFile.open(join(folder, name));
       opened.push(file);
+      tally.usePicture('idx');
       const labels = await labelsOf(folder, name, names, file.count);
+      if (labels) tally.texts++;
       const prefix = prefixOf(name) || basename(name);
-      for (let i = 0; i < file.count; i++) entries.push(new LazyEntry(file, i, prefix, labels?.[i], side));
+      for (let at = 0; at < file.count; at++) entries.push(new LazyEntry(file, at, prefix, labels?.[at], side));
     }
-    const classes = options.classes ?? (await classNames(folder, names));
+    const named = await classNames(folder, names);
+    if (named) tally.texts++;
+    if (isFolder) accountFor(names, images, tally);
+    else tally.files = tally.pictures + tally.texts;
     return new IndexedDataset(
       {
         kind: 'idx',
@@ -75,14 +88,25 @@ export async function openIdx(path: string, options: DatasetOptions = {}): Promi
         entries,
         sourceOf: ({ file, index }) => `${file.path}#${index}`,
         read: async ({ file, index }) => file.read(index),
-        close: async () => opened.forEach((file) => file.close()),
+        close,
+        tally,
+        split: official?.description,
       },
-      { ...options, classes },
+      { ...options, classes: options.classes ?? named },
     );
   } catch (error) {
-    for (const file of opened) file.close();
+    await close();
     throw error;
   }
+}
+
+/** Every other file of the folder is left out. */
+function accountFor(names: readonly string[], images: readonly string[], tally: Tally): void {
+  tally.files = names.length;
+  const others = names.filter((name) => !images.includes(name));
+  // As many of them as gave labels or class names were used: those that have the names for it.
+  const used = others.filter((name) => LABELS_NAME.test(name) || name === 'classes.txt').slice(0, tally.texts);
+  for (const name of others) if (!used.includes(name)) tally.leftOut.add('files that are not read', name);
 }
 
 /** Computes its key, so that sixty thousand of them cost little. */
@@ -116,42 +140,32 @@ function prefixOf(name: string): string {
   return IMAGES_NAME.exec(name)?.[1] ?? '';
 }
 
-function officialSides(images: readonly string[]): Map<string, Split> | undefined {
-  const train = images.find((name) => prefixOf(name) === 'train');
-  const test = images.find((name) => ['t10k', 'test', 'val', 'valid'].includes(prefixOf(name)));
-  if (!train || !test) return undefined;
-  return new Map([
-    [train, 'train'],
-    [test, 'test'],
-  ]);
-}
-
 /** Labels of an images file, one byte each; undefined when there is no labels file. */
 async function labelsOf(folder: string, images: string, names: readonly string[], count: number): Promise<Uint8Array | undefined> {
   const plain = images.replace('images', 'labels').replace(/idx[34]/, 'idx1').replace(/\.gz$/, '');
   const name = [plain, `${plain}.gz`].find((candidate) => candidate !== images && names.includes(candidate));
   if (name === undefined) return undefined;
   const path = join(folder, name);
-  const bytes = await readFile(path);
-  const content = name.endsWith('.gz') ? gunzipBounded(bytes, path, count + MAX_HEADER) : bytes;
+  const size = count + MAX_HEADER;
+  const content = name.endsWith('.gz') ? await inflatedHead(path, size) : await headOf(path, size);
   const { shape, bytes: header } = parseHeader(content, path);
   if (shape.length !== 1) throw new InputError('E_IDX_LABELS', `${path}: expected labels [N], found extents [${shape.join(', ')}].`);
   if (shape[0] !== count || content.length !== header + count) {
-    throw new InputError(
-      'E_IDX_LABELS',
-      `${path}: expected ${count} labels for ${images}, found ${shape[0]} announced and ${content.length - header} present.`,
-    );
+    throw new InputError('E_IDX_LABELS', `${path}: expected ${count} labels for ${images}, found ${shape[0]} announced and ${content.length < size ? content.length - header : 'more'} present.`);
   }
   return content.subarray(header);
 }
 
-function gunzipBounded(bytes: Uint8Array, path: string, limit: number): Uint8Array {
+/** The first bytes of a file. */
+async function headOf(path: string, length: number): Promise<Uint8Array> {
+  const handle = await open(path, 'r');
   try {
-    return gunzipSync(bytes, { maxOutputLength: limit });
+    const { size } = await handle.stat();
+    return await readExactly(handle, path, 0, Math.min(length, size));
   } catch (error) {
-    throw new InputError('E_IDX_LABELS', `${path}: expected at most ${limit} bytes of gzip, found otherwise (${messageOf(error)}).`, {
-      cause: error,
-    });
+    throw readError(path, error);
+  } finally {
+    await handle.close();
   }
 }
 
@@ -173,32 +187,34 @@ function parseHeader(bytes: Uint8Array, path: string): Header {
   return { shape: Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i)), bytes: header };
 }
 
+/** Pictures of any size that a file may hold; more must have 64 pixels each, so that what is kept of each stays small beside it. */
+const MANY = 1_000_000;
+
 /** The pixels of an images file, read one item at a time. */
 class PixelFile {
   private constructor(
     readonly path: string,
-    private readonly descriptor: number,
-    private readonly temporary: string | undefined,
+    private readonly source: PixelSource,
     private readonly header: number,
     readonly count: number,
     private readonly size: { width: number; height: number; channels: 1 | 3 },
-  ) {
-    if (temporary) process.once('exit', this.remove);
-  }
+  ) {}
 
   static async open(path: string): Promise<PixelFile> {
     const zipped = path.endsWith('.gz');
-    const { shape, bytes: header } = parseHeader(await firstBytes(path, zipped), path);
+    const { shape, bytes: header } = parseHeader(zipped ? await inflatedHead(path, MAX_HEADER) : await headOf(path, MAX_HEADER), path);
     const [count = 0, height = 0, width = 0, channels = 1] = shape;
     if (shape.length < 3 || (channels !== 1 && channels !== 3) || width * height === 0 || width * height > 2 ** 26) {
       throw new InputError('E_IDX_SIZE', `${path}: expected pictures [N, H, W] or [N, H, W, 3], found extents [${shape.join(', ')}].`);
     }
+    if (count > MANY && width * height < 64) throw new InputError('E_IDX_SIZE', `${path}: expected at most ${MANY} pictures of less than 64 pixels, found extents [${shape.join(', ')}].`);
     const expected = header + count * height * width * channels;
-    const { descriptor, temporary, size } = zipped ? await inflate(path, expected) : await openPlain(path);
-    const file = new PixelFile(path, descriptor, temporary, header, count, { width, height, channels });
-    if (size === expected) return file;
-    file.close();
-    const found = size > expected ? 'more' : `${size}`;
+    await expectRoom(path, zipped, expected);
+    const source = zipped ? await InflatedFile.open(path, expected) : await openPlain(path);
+    const file = new PixelFile(path, source, header, count, { width, height, channels });
+    if (source.size === expected) return file;
+    await file.close();
+    const found = source.size > expected ? 'more' : `${source.size}`;
     throw new InputError('E_IDX_SIZE', `${path}: expected ${expected} bytes for [${shape.join(', ')}], found ${found}.`);
   }
 
@@ -209,103 +225,42 @@ class PixelFile {
   /** A short synchronous read: a few hundred bytes from the page cache cost less than a turn of the event loop. */
   read(index: number): { bytes: Uint8Array; pixels: { width: number; height: number; channels: 1 | 3 } } {
     const bytes = new Uint8Array(this.itemBytes);
-    const read = readSync(this.descriptor, bytes, 0, bytes.length, this.header + index * bytes.length);
+    const read = readSync(this.source.handle.fd, bytes, 0, bytes.length, this.header + index * bytes.length);
     if (read < bytes.length) throw new IoError('E_DATA_READ', `${this.path}#${index}: expected ${bytes.length} bytes, found ${read}.`);
     return { bytes, pixels: this.size };
   }
 
-  close(): void {
-    closeSync(this.descriptor);
-    this.remove();
-    process.off('exit', this.remove);
+  close(): Promise<void> {
+    return this.source.close();
   }
-
-  private readonly remove = (): void => {
-    if (this.temporary) rmSync(this.temporary, { force: true });
-  };
 }
 
-async function firstBytes(path: string, zipped: boolean): Promise<Uint8Array> {
-  const file = createReadStream(path, { end: zipped ? 65535 : MAX_HEADER - 1 });
-  const stream = zipped ? file.pipe(createGunzip()) : file;
-  file.on('error', (error) => stream.destroy(error));
-  const parts: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const part of stream as AsyncIterable<Buffer>) {
-      parts.push(part);
-      length += part.length;
-      if (length >= MAX_HEADER) break;
-    }
-  } catch (error) {
-    throw zipped ? gzipError(path, error) : readError(path, error);
-  }
-  return Buffer.concat(parts);
-}
-
-interface Opened {
-  descriptor: number;
-  temporary?: string;
+/** A file of pixels, open. */
+interface PixelSource {
+  handle: FileHandle;
   size: number;
+  close(): Promise<void>;
 }
 
-async function openPlain(path: string): Promise<Opened> {
-  return { descriptor: openSync(path, 'r'), size: (await stat(path)).size };
+/** Deflate shrinks to a thousandth at best, so a file that announces more is refused before it is inflated. */
+const BEST_RATIO = 1032;
+
+async function expectRoom(path: string, zipped: boolean, expected: number): Promise<void> {
+  const { size } = await stat(path);
+  const most = zipped ? size * BEST_RATIO : size;
+  if (expected > most) throw new InputError('E_IDX_SIZE', `${path}: expected ${expected} bytes of pictures, found ${zipped ? `${size} of gzip, which hold at most ${most}` : `${size}`}.`);
 }
 
-/**
- * Inflates a `.gz` into a temporary file, stopping one byte past the expected size. Where the system allows, the file has
- * no name any more when this returns, so nothing is left behind even by kill -9.
- */
-async function inflate(path: string, expected: number): Promise<Opened> {
-  const temporary = join(tmpdir(), `tesserae-${process.pid}-${randomBytes(6).toString('hex')}.idx`);
-  const descriptor = openSync(temporary, 'wx+', 0o600);
-  try {
-    let size = 0;
-    const source = createReadStream(path);
-    const stream = source.pipe(createGunzip({ chunkSize: 1 << 18 }));
-    source.on('error', (error) => stream.destroy(error));
-    for await (const part of stream as AsyncIterable<Buffer>) {
-      writeAll(descriptor, part, temporary);
-      size += part.length;
-      if (size > expected) break;
-    }
-    return { descriptor, temporary: unlinkOpen(temporary), size };
-  } catch (error) {
-    closeSync(descriptor);
-    rmSync(temporary, { force: true });
-    throw error instanceof IoError ? error : gzipError(path, error);
-  }
-}
-
-/** Loops, because a full disk shows as a short write before it shows as an error. */
-function writeAll(descriptor: number, bytes: Uint8Array, path: string): void {
-  try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-  } catch (error) {
-    throw new IoError('E_DATA_TEMPORARY', `${path}: cannot be written (${messageOf(error)}). Free space or set TMPDIR.`, { cause: error });
-  }
-}
-
-/** Removes the name of an open file; returns it where the system (Windows) refuses. */
-function unlinkOpen(path: string): string | undefined {
-  try {
-    unlinkSync(path);
-    return undefined;
-  } catch {
-    return path;
-  }
-}
-
-function gzipError(path: string, error: unknown): InputError {
-  return new InputError('E_IDX_SIZE', `${path}: expected a complete gzip file (${messageOf(error)}). Fetch it again.`, { cause: error });
+async function openPlain(path: string): Promise<PixelSource> {
+  const handle = await open(path, 'r').catch((error: unknown) => {
+    throw readError(path, error);
+  });
+  return { handle, size: (await handle.stat()).size, close: () => handle.close() };
 }
 
 /** True when the file begins like an IDX file, inside gzip or not; false when it is anything else. */
 export async function looksLikeIdx(path: string): Promise<boolean> {
-  const handle = await open(path, 'r');
-  const head = Buffer.alloc(4);
-  await handle.read(head, 0, 4, 0).finally(() => handle.close());
+  const head = await headOf(path, 4);
   if (head[0] !== 0x1f || head[1] !== 0x8b) return isIdx(head);
-  return firstBytes(path, true).then(isIdx, () => false);
+  return inflatedHead(path, 4).then(isIdx, () => false);
 }

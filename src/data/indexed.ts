@@ -2,17 +2,30 @@
 import { createHash } from 'node:crypto';
 
 import { InputError, UsageError } from '../errors.js';
-import type { Dataset, RawSample, Split } from '../interfaces/dataset.js';
-import { captionByLabel, checkTemplate, DEFAULT_TEMPLATE, resolveLabels, type RawLabel } from './labels.js';
-import { DEFAULT_HOLDOUT, splitByKey } from './split.js';
+import type { Dataset, DataSummary, RawSample, Split } from '../interfaces/dataset.js';
+import { captionByLabel, checkTemplate, DEFAULT_TEMPLATE, resolveLabels, type Labels, type RawLabel } from './labels.js';
+import { DEFAULT_HOLDOUT, splitByKey, SPLIT_BY, type SplitBy } from './split.js';
+import { Tally } from './tally.js';
 
 export interface DatasetOptions {
   /** Class names by index. Default: what the dataset says, else its labels themselves. */
   classes?: readonly string[];
   /** Caption of samples that have a label but no caption of their own. Default "a photo of a {label}". */
   captionTemplate?: string;
-  /** Fraction held out when the dataset brings no split of its own, in (0, 1). Default 0.1. */
+  /** Fraction held out when the dataset brings no split of its own, in [0, 1); 0 holds out none. Default 0.1. */
   holdout?: number;
+  /**
+   * Where a split of the dataset's own is looked for: in names of archives, IDX files and pictures, in folders, or nowhere
+   * (`hash`). Default: everywhere, and in a `split` column of metadata.
+   */
+  splitBy?: SplitBy;
+  /**
+   * Where captions come from: a column of the metadata, an extension of files (`.caption`), or `filename`. Default: the usual
+   * columns and extensions, columns first.
+   */
+  captions?: string;
+  /** Leave out files that cannot be used, told in {@link Dataset.summary}; without it the first one is an error. Default false. */
+  skipBad?: boolean;
   /** Keep the first `limit` samples, in dataset order, of each split. Default all. */
   limit?: number;
 }
@@ -27,6 +40,8 @@ export interface Entry {
   bytes: number;
   /** The dataset's own split, set on all samples or on none. */
   split?: Split;
+  /** Samples of one group are held out together. Default: each sample by its key. */
+  group?: string;
 }
 
 /** The media of an entry. */
@@ -40,14 +55,22 @@ export interface IndexedSource<E extends Entry> {
   sourceOf(entry: E): string;
   read(entry: E): Promise<Media>;
   close?(): Promise<void>;
+  /** The account of its opening. */
+  tally?: Tally;
+  /** How its own split was found, for people. */
+  split?: string;
 }
 
 /** @throws {UsageError} E_DATA_OPTIONS, before anything is read. */
 export function checkDatasetOptions(options: DatasetOptions): void {
-  const { holdout = DEFAULT_HOLDOUT, limit, captionTemplate, classes } = options;
-  if (!(holdout > 0 && holdout < 1)) {
-    throw new UsageError('E_DATA_OPTIONS', `holdout: expected a fraction between 0 and 1, received ${holdout}.`);
+  const { holdout = DEFAULT_HOLDOUT, limit, captionTemplate, classes, splitBy, captions } = options;
+  if (!(holdout >= 0 && holdout < 1)) {
+    throw new UsageError('E_DATA_OPTIONS', `holdout: expected a fraction of at least 0 and below 1, received ${holdout}.`);
   }
+  if (splitBy !== undefined && !SPLIT_BY.includes(splitBy)) {
+    throw new UsageError('E_DATA_OPTIONS', `splitBy: expected one of ${SPLIT_BY.join(', ')}, received "${String(splitBy)}".`);
+  }
+  if (captions === '') throw new UsageError('E_DATA_OPTIONS', 'captions: expected a column, an extension or "filename", received an empty text.');
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
     throw new UsageError('E_DATA_OPTIONS', `limit: expected a positive whole number, received ${limit}.`);
   }
@@ -63,6 +86,7 @@ export class IndexedDataset<E extends Entry> implements Dataset {
   readonly source: string;
   readonly fingerprint: string;
   readonly classes?: readonly string[];
+  readonly summary: DataSummary;
   private readonly table: IndexedSource<E>;
   private readonly captions: ReadonlyArray<readonly string[]>;
   private readonly labels: ReadonlyArray<number | undefined>;
@@ -91,6 +115,7 @@ export class IndexedDataset<E extends Entry> implements Dataset {
     );
     this.order = orderOf(entries, options);
     this.fingerprint = this.digest();
+    this.summary = summarize(table, labels, options);
   }
 
   size(split: Split): number {
@@ -147,8 +172,28 @@ function orderOf(entries: readonly Entry[], options: DatasetOptions): Record<Spl
   const order: Record<Split, number[]> = entries.some((entry) => entry.split !== undefined)
     ? { train: indices('train'), test: indices('test') }
     : splitByKey(
-        entries.map((entry) => entry.key),
+        entries.map((entry) => entry.group ?? entry.key),
         options.holdout ?? DEFAULT_HOLDOUT,
       );
   return { train: order.train.slice(0, options.limit), test: order.test.slice(0, options.limit) };
+}
+
+function summarize({ entries, tally = new Tally({}), split }: IndexedSource<Entry>, { classes, labels, ids }: Labels, { holdout = DEFAULT_HOLDOUT }: DatasetOptions): DataSummary {
+  const captioned = entries.filter((entry) => entry.captions.length > 0);
+  const labeled = labels.reduce<number>((count, label) => count + Number(label !== undefined), 0);
+  const warnings = [...tally.warnings];
+  if (ids !== undefined) warnings.push(`The labels are ${ids} different numbers on ${entries.length} samples: they were taken for ids, not classes, and dropped. Name the classes (--classes) if they are classes.`);
+  return {
+    files: tally.files,
+    pictures: tally.pictures,
+    texts: tally.texts,
+    leftOut: tally.leftOut.list,
+    bad: tally.bad,
+    samples: entries.length,
+    captions: { samples: captioned.length, distinct: new Set(captioned.flatMap((entry) => entry.captions)).size, used: tally.usedCaptions, unused: tally.unusedCaptions.list },
+    labeled: classes ? labeled : 0,
+    formats: tally.formats,
+    split: split ?? (holdout === 0 ? 'none, all samples are for training' : `${Math.round(holdout * 1e6) / 1e4} % held out by a hash of the names`),
+    warnings,
+  };
 }

@@ -3,8 +3,6 @@ import { InputError, UsageError } from '../errors.js';
 
 export const DEFAULT_TEMPLATE = 'a photo of a {label}';
 
-const MAX_CLASSES = 1_000_000;
-
 /** A label as a source gives it: a class name or a class index. */
 export type RawLabel = string | number;
 
@@ -13,13 +11,16 @@ export interface Labels {
   classes?: string[];
   /** Class index of each sample. */
   labels: Array<number | undefined>;
+  /** Different whole numbers that were taken for ids of the samples and dropped. */
+  ids?: number;
 }
 
 /**
  * Turns raw labels into indices.
  *
- * Given class names, names are looked up and indices checked. Without, whole numbers are indices named by their digits,
- * and names are numbered in code-unit order.
+ * Given class names, names are looked up and indices checked. Without, the classes are the labels that occur: whole numbers
+ * in their order, else names in code-unit order. Whole numbers with about as many values as samples are ids of the samples,
+ * not classes, and are dropped.
  *
  * @param raw    one label, or undefined, a sample.
  * @param source names sample i in errors.
@@ -32,28 +33,32 @@ export function resolveLabels(
 ): Labels {
   const given = raw.filter((label) => label !== undefined);
   if (given.length === 0) return { classes: classes && [...classes], labels: raw.map(() => undefined) };
-  const names = classes ?? nameClasses(given);
+  if (classes) return { classes: [...classes], labels: indicesAmong(raw, classes, source) };
+  const numbers = given.map(wholeNumber);
+  const areNumbers = numbers.every((number) => number !== undefined);
+  const values = new Set(areNumbers ? numbers.map(String) : given.map(String));
+  if (areNumbers && areIds(values.size, given.length)) return { labels: raw.map(() => undefined), ids: values.size };
+  const names = [...values].sort(areNumbers ? (a, b) => Number(a) - Number(b) : undefined);
   const byName = new Map(names.map((name, i) => [name, i]));
-  const indexOf = (label: RawLabel, i: number): number => {
-    const index = byName.get(String(label)) ?? wholeNumber(label);
-    if (index === undefined || index >= names.length) {
-      throw new InputError(
-        'E_DATA_LABEL',
-        `${source(i)}: expected one of ${names.length} classes (${names.slice(0, 5).join(', ')}, ...), found label "${label}".`,
-      );
-    }
-    return index;
-  };
-  return { classes: [...names], labels: raw.map((label, i) => (label === undefined ? undefined : indexOf(label, i))) };
+  return { classes: names, labels: raw.map((label) => (label === undefined ? undefined : byName.get(String(areNumbers ? wholeNumber(label) : label)))) };
 }
 
-function nameClasses(labels: readonly RawLabel[]): string[] {
-  const numbers = labels.map(wholeNumber);
-  if (numbers.every((number) => number !== undefined)) {
-    const count = numbers.reduce((max, number) => Math.max(max, number), 0) + 1;
-    if (count <= MAX_CLASSES) return Array.from({ length: count }, (_, i) => String(i));
-  }
-  return [...new Set(labels.map(String))].sort();
+function indicesAmong(raw: ReadonlyArray<RawLabel | undefined>, classes: readonly string[], source: (index: number) => string): Array<number | undefined> {
+  const byName = new Map(classes.map((name, i) => [name, i]));
+  return raw.map((label, i) => {
+    if (label === undefined) return undefined;
+    const index = byName.get(String(label)) ?? wholeNumber(label);
+    if (index !== undefined && index < classes.length) return index;
+    throw new InputError('E_DATA_LABEL', `${source(i)}: expected one of ${classes.length} classes (${classes.slice(0, 5).join(', ')}${classes.length > 5 ? ', ...' : ''}), found label "${String(label).slice(0, 80)}".`);
+  });
+}
+
+/** Fewer samples than this have classes of one sample by chance. */
+const FEWEST_IDS = 10;
+
+/** True for about as many values as samples: a class of hardly more than one sample teaches nothing. */
+export function areIds(values: number, samples: number): boolean {
+  return values >= FEWEST_IDS && values > 0.7 * samples;
 }
 
 function wholeNumber(label: RawLabel): number | undefined {
@@ -78,53 +83,4 @@ export function captionByLabel(
 ): Array<readonly string[]> {
   const ofClass = (classes ?? []).map((name) => [template.replaceAll('{label}', () => name)]);
   return captions.map((own, i) => (own.length > 0 || labels[i] === undefined ? own : ofClass[labels[i]]!));
-}
-
-/**
- * Reads captions, one a line: trimmed, empty lines dropped.
- *
- * @throws {InputError} E_DATA_TEXT when the bytes are not UTF-8.
- */
-export function captionLines(bytes: Uint8Array, source: string): string[] {
-  return utf8(bytes, source)
-    .split(/\r\n|\n|\r/)
-    .map((line) => line.trim())
-    .filter((line) => line !== '');
-}
-
-/** @throws {InputError} E_DATA_TEXT when the bytes are not UTF-8. A byte order mark is dropped. */
-export function utf8(bytes: Uint8Array, source: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new InputError('E_DATA_TEXT', `${source}: expected UTF-8 text. Save the file as UTF-8.`, { cause: error });
-  }
-}
-
-/** What a row of metadata may say of a sample, whatever the file format. */
-export interface Described {
-  captions: string[];
-  label?: RawLabel;
-}
-
-/**
- * Picks captions and label out of a metadata row (`text`, `caption` or `captions`; `label` or `cls`).
- *
- * @throws {InputError} E_DATA_METADATA when one has a type that makes no sense.
- */
-export function describeRow(row: Readonly<Record<string, unknown>>, source: string): Described {
-  const own = (name: string): unknown => (Object.hasOwn(row, name) ? (row[name] ?? undefined) : undefined);
-  const text = own('text') ?? own('caption') ?? own('captions');
-  const texts = text === undefined ? [] : Array.isArray(text) ? text : [text];
-  const label = own('label') ?? own('cls');
-  if (!texts.every((item) => typeof item === 'string')) {
-    throw new InputError('E_DATA_METADATA', `${source}: expected captions as text, found ${JSON.stringify(text).slice(0, 60)}.`);
-  }
-  if (label !== undefined && typeof label !== 'string' && typeof label !== 'number') {
-    throw new InputError('E_DATA_METADATA', `${source}: expected a label as text or number, found ${JSON.stringify(label).slice(0, 60)}.`);
-  }
-  return {
-    captions: texts.map((item: string) => item.trim()).filter((item) => item !== ''),
-    label: label === '' ? undefined : label,
-  };
 }

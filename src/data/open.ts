@@ -1,50 +1,74 @@
 // What people have on disk -> a Dataset.
-import { open, readdir, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { open, opendir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { InputError } from '../errors.js';
-import type { Dataset, RawSample, Sample } from '../interfaces/dataset.js';
-import { decodeWithOriginal, imageTo, type Decoded, type DecodeOptions } from '../media/image.js';
-import { describeBytes } from '../media/sniff.js';
-import { vary } from './augment.js';
+import type { Dataset } from '../interfaces/dataset.js';
+import { describeBytes, PICTURE_EXTENSIONS } from '../media/sniff.js';
 import { readError } from './files.js';
-import { openFolder } from './folder.js';
 import { isIdxFolder, looksLikeIdx, openIdx } from './idx.js';
 import { checkDatasetOptions, type DatasetOptions } from './indexed.js';
-import { openWebDataset } from './webdataset.js';
+import { inflatedHead } from './inflate.js';
+import { extensionOf } from './names.js';
+import { ARCHIVE, openFolder, openWebDataset } from './pictures.js';
 
 /**
- * Opens a dataset, whatever kind it is: a folder of pictures, a WebDataset `.tar` (or a folder or list of them), or
- * MNIST-style IDX files. Names, captions and labels are read; media are not. See `openFolder`, `openWebDataset` and
- * `openIdx` for what each kind takes from where.
+ * Opens a dataset, whatever kind it is: a folder of pictures, a WebDataset `.tar` or `.tar.gz` (or a folder, a list or a glob
+ * of them), or MNIST-style IDX files. Names, captions and labels are read; media are not. See `openFolder`, `openWebDataset`
+ * and `openIdx` for what each kind takes from where, and {@link Dataset.summary} for what was left out.
  *
  * Without a split of its own, a dataset holds out samples by a hash of their keys: adding or removing a sample moves no
  * other. Close it when done.
  *
+ * @param path a path, or archives by paths and globs (`shards/train-*.tar`, `shards/train-{0000..0127}.tar`).
  * @throws {InputError} E_NOT_FOUND, E_DATA_EMPTY, E_DATA_KIND and those of the kinds.
- * @throws {UsageError} E_DATA_OPTIONS.
+ * @throws {UsageError} E_DATA_OPTIONS, E_DATA_CAPTIONS.
  */
 export async function openDataset(path: string | readonly string[], options: DatasetOptions = {}): Promise<Dataset> {
   checkDatasetOptions(options);
-  if (typeof path !== 'string') return openTars(path, options);
-  const found = await stat(path).catch((error: unknown) => {
-    throw readError(path, error);
+  const given = typeof path === 'string' ? [path] : path;
+  const paths = (await Promise.all(given.map(expand))).flat();
+  if (paths.length !== 1) return openArchives(paths, options);
+  const [only] = paths as [string];
+  const found = await stat(only).catch((error: unknown) => {
+    throw readError(only, error);
   });
-  if (found.isDirectory()) return openDirectory(path, options);
-  if (!found.isFile()) throw kindError(path, 'neither a file nor a folder');
-  const head = await firstBytes(path);
-  if (isTar(head)) return openWebDataset([path], options, path);
-  if (await looksLikeIdx(path)) return openIdx(path, options);
-  throw kindError(path, describeBytes(head));
+  if (found.isDirectory()) return openDirectory(only, options);
+  if (!found.isFile()) throw kindError(only, 'neither a file nor a folder');
+  if (await isArchive(only)) return openWebDataset([only], options, only);
+  if (await looksLikeIdx(only)) return openIdx(only, options);
+  throw kindError(only, describeBytes(await firstBytes(only)));
 }
 
-async function openTars(paths: readonly string[], options: DatasetOptions): Promise<Dataset> {
+/** A path that is there stands for itself, others may be globs. */
+async function expand(path: string): Promise<string[]> {
+  if (existsSync(path) || !/[*?{[]/.test(path)) return [path];
+  const { glob } = await import('tinyglobby');
+  const found = await glob(numbered(path.replaceAll('\\', '/')), { absolute: path.startsWith('/'), onlyFiles: false, expandDirectories: false });
+  if (found.length === 0) throw new InputError('E_NOT_FOUND', `${path}: expected a glob that files match, found none. Check the path.`);
+  return found.map((one) => one.replace(/\/$/, '')).sort();
+}
+
+/** Most names that a range may stand for. */
+const MAX_RANGE = 100_000;
+
+/** Ranges of numbers, as WebDataset's users write them, to lists: `{08..10}` to `{08,09,10}`. */
+function numbered(pattern: string): string {
+  return pattern.replace(/\{(\d+)\.\.(\d+)\}/g, (range, from: string, to: string) => {
+    const count = Number(to) - Number(from) + 1;
+    if (!(count >= 1 && count <= MAX_RANGE)) return range;
+    return `{${Array.from({ length: count }, (_, i) => String(Number(from) + i).padStart(from.length, '0')).join(',')}}`;
+  });
+}
+
+async function openArchives(paths: readonly string[], options: DatasetOptions): Promise<Dataset> {
   if (paths.length === 0) throw new InputError('E_DATA_EMPTY', 'openDataset: expected at least one archive, received an empty list.');
   for (const path of paths) {
-    const head = await firstBytes(path);
-    if (!isTar(head)) throw kindError(path, describeBytes(head));
+    const isFile = await stat(path).then((found) => found.isFile(), () => true);
+    if (!isFile || !(await isArchive(path))) throw kindError(path, isFile ? describeBytes(await firstBytes(path)) : 'a folder among several paths, which must be archives');
   }
-  return openWebDataset(paths, options);
+  return openWebDataset([...new Set(paths)], options);
 }
 
 async function openDirectory(path: string, options: DatasetOptions): Promise<Dataset> {
@@ -52,10 +76,36 @@ async function openDirectory(path: string, options: DatasetOptions): Promise<Dat
     throw readError(path, error);
   });
   if (isIdxFolder(names)) return openIdx(path, options);
-  const tars = names.filter((name) => name.toLowerCase().endsWith('.tar') && !name.startsWith('.')).sort();
-  if (tars.length === 0) return openFolder(path, options);
-  const paths = tars.map((name) => join(path, name));
-  return openWebDataset(paths, options, path);
+  const isArchiveName = (name: string): boolean => ARCHIVE.test(name) && !name.startsWith('.');
+  const archives = names.filter(isArchiveName).sort();
+  if (archives.length > 0) return openWebDataset(archives.map((name) => join(path, name)), options, path, names.filter((name) => !isArchiveName(name)));
+  const below = names.some(isPicture) ? [] : await archivesBelow(path);
+  return below.length > 0 ? openWebDataset(below, options, path) : openFolder(path, options);
+}
+
+function isPicture(name: string): boolean {
+  return PICTURE_EXTENSIONS.has(extensionOf(name));
+}
+
+/** Archives in the folders below, sorted; none when there are pictures. */
+async function archivesBelow(path: string): Promise<string[]> {
+  const archives: string[] = [];
+  try {
+    for await (const item of await opendir(path, { recursive: true })) {
+      if (isPicture(item.name)) return [];
+      if (ARCHIVE.test(item.name) && !item.name.startsWith('.')) archives.push(join(item.parentPath, item.name));
+    }
+  } catch {
+    return []; // what cannot be entered is told by who opens the folder
+  }
+  return archives.sort();
+}
+
+/** A tar, or a gzip file that holds one. */
+async function isArchive(path: string): Promise<boolean> {
+  const head = await firstBytes(path);
+  if (isTar(head)) return true;
+  return head[0] === 0x1f && head[1] === 0x8b && isTar(await inflatedHead(path, 512).catch(() => new Uint8Array(0)));
 }
 
 async function firstBytes(path: string): Promise<Uint8Array> {
@@ -80,26 +130,6 @@ function isTar(head: Uint8Array): boolean {
 function kindError(path: string, found: string): InputError {
   return new InputError(
     'E_DATA_KIND',
-    `${path}: expected a folder of pictures, an uncompressed .tar or MNIST-style IDX, found ${found}.`,
+    `${path}: expected a folder of pictures, a .tar or .tar.gz, or MNIST-style IDX, found ${found}.`,
   );
-}
-
-/** A sample, and what its picture was before it was brought to another size. */
-export type DecodedSample = Sample & Pick<Decoded, 'original'>;
-
-/**
- * Decodes what a dataset read.
- *
- * @throws {InputError} E_IMAGE_... naming the sample's source.
- */
-export async function decodeSample(raw: RawSample, options: DecodeOptions = {}): Promise<DecodedSample> {
-  const { image: plain, original } = await decoded(raw, options);
-  const { key, captions, label } = raw;
-  const image = raw.variation ? vary(plain, raw.variation) : plain;
-  return label === undefined ? { key, image, original, captions } : { key, image, original, captions, label };
-}
-
-async function decoded({ bytes, pixels, source }: RawSample, options: DecodeOptions): Promise<Decoded> {
-  if (!pixels) return decodeWithOriginal(bytes, source, options);
-  return { image: await imageTo({ kind: 'image', ...pixels, pixels: bytes }, options), original: { kind: 'image', ...pixels } };
 }

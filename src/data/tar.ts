@@ -1,92 +1,140 @@
 // The index of a tar archive, built from its headers alone: bodies are skipped, never held. `tar-stream` cannot seek and
 // does not say where a body lies. Source: POSIX.1-2001 pax, "ustar interchange format"; GNU tar's long names.
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 
 import { InputError } from '../errors.js';
 import { readError, WindowReader } from './files.js';
-import { utf8 } from './labels.js';
+import { decodeName } from './names.js';
 
 const BLOCK = 512;
 
 /** Bound on pax records and long names: real ones are a few hundred bytes. */
 const MAX_EXTENSION = 1 << 20;
 
+/** A regular file in an archive. */
 export interface TarMember {
-  /** Path inside the archive, without a leading `./`. */
-  name: string;
+  /** Its path as stored, in whatever encoding. */
+  name: Uint8Array;
   /** Byte position of the body. */
   position: number;
   size: number;
+  /** Set for a link, which has no body: the path as stored that it leads to, from the top of the archive or from its own folder. */
+  link?: { target: Uint8Array; from: 'top' | 'folder' };
 }
 
 /** Reads the body of the member just visited. */
 export type ReadBody = () => Promise<Uint8Array>;
 
 /**
- * Visits the regular files of an archive, in order.
+ * Visits the regular files and links of an archive, in order. Archives written one after another into one file are read
+ * as one.
  *
+ * @returns bytes after the end of the archive that are none.
  * @throws {InputError} E_TAR_CORRUPT, E_TAR_TRUNCATED naming the byte position; E_NOT_FOUND.
  */
-export async function scanTar(path: string, visit: (member: TarMember, body: ReadBody) => Promise<void>): Promise<void> {
+export async function scanTar(path: string, visit: (member: TarMember, body: ReadBody) => Promise<void>): Promise<number> {
   const handle = await open(path, 'r').catch((error: unknown) => {
     throw readError(path, error);
   });
   try {
-    const { size } = await handle.stat();
-    await scan(new WindowReader(handle), path, size, visit);
+    return await scanOpen(handle, path, visit);
   } finally {
     await handle.close();
   }
 }
 
+/** As {@link scanTar}, of a file that is open. @param where names it in errors. */
+export async function scanOpen(handle: FileHandle, where: string, visit: (member: TarMember, body: ReadBody) => Promise<void>): Promise<number> {
+  const { size } = await handle.stat();
+  const reader = new WindowReader(handle);
+  for (let at = 0; ; ) {
+    const end = await scan(reader, where, at, size, visit);
+    const next = await skipZeros(reader, end, size);
+    if (next >= size) return 0;
+    // GNU tar too ignores what follows the end, unless it is another archive.
+    const block = await reader.at(next, BLOCK);
+    if (block.length < BLOCK || !isHeader(block)) return size - next;
+    at = next;
+  }
+}
+
+/** @returns the position of the first block from `start` on that is not all zeros. */
+async function skipZeros(reader: WindowReader, start: number, size: number): Promise<number> {
+  for (let at = start; at < size; at += BLOCK) if (!isZero(await reader.at(at, BLOCK))) return at;
+  return size;
+}
+
+interface Override {
+  name?: Uint8Array;
+  link?: Uint8Array;
+  size?: number;
+}
+
+/** @returns the position of the end-of-archive marker. */
 async function scan(
   reader: WindowReader,
   path: string,
+  start: number,
   fileSize: number,
   visit: (member: TarMember, body: ReadBody) => Promise<void>,
-): Promise<void> {
-  let override: { name?: string; size?: number } = {};
-  for (let at = 0; ; ) {
+): Promise<number> {
+  let override: Override = {};
+  for (let at = start; ; ) {
     const block = await reader.at(at, BLOCK);
     if (block.length < BLOCK) throw truncated(path, at, 'a header or the end-of-archive marker');
-    if (isZero(block)) return;
+    if (isZero(block)) return at;
     const header = readHeader(block, path, at);
-    const extension = header.type === 'x' || header.type === 'L';
+    const extension = EXTENSIONS.includes(header.type);
     const size = extension ? header.size : (override.size ?? header.size);
     const position = at + BLOCK;
-    if (position + size > fileSize) throw truncated(path, at, `${size} bytes of ${header.name}`);
+    if (position + size > fileSize) throw truncated(path, at, `${size} bytes of ${decodeName(header.name).text}`);
     at = position + Math.ceil(size / BLOCK) * BLOCK;
     const body: ReadBody = async () => Uint8Array.from(await reader.at(position, size));
     if (extension) {
       if (size > MAX_EXTENSION) throw corrupt(path, position, `an extended header of ${size} bytes`);
-      const bytes = await body();
-      override = header.type === 'L' ? { ...override, name: cString(bytes) } : { ...override, ...readPax(bytes, path, position) };
+      override = { ...override, ...readExtension(header.type, await body(), path, position) };
       continue;
     }
-    const name = (override.name ?? header.name).replace(/^(\.\/)+/, '');
+    const name = override.name ?? header.name;
+    const target = override.link ?? header.link;
     override = {};
     if (header.type === '0') await visit({ name, position, size }, body);
+    else if (header.type === '1') await visit({ name, position, size: 0, link: { target, from: 'top' } }, body);
+    else if (header.type === '2') await visit({ name, position, size: 0, link: { target, from: 'folder' } }, body);
   }
 }
 
+/** Headers that say something of the member after them: pax records, GNU's long name and long link. */
+const EXTENSIONS = ['x', 'L', 'K'];
+
+function readExtension(type: string, bytes: Uint8Array, path: string, position: number): Override {
+  if (type === 'L') return { name: untilZero(bytes) };
+  return type === 'K' ? { link: untilZero(bytes) } : readPax(bytes, path, position);
+}
+
 interface Header {
-  name: string;
+  name: Uint8Array;
+  link: Uint8Array;
   size: number;
-  /** `0` for a regular file. */
+  /** `0` for a regular file, `1` for a hard link, `2` for a symbolic one. */
   type: string;
 }
 
+function isHeader(block: Buffer): boolean {
+  return octal(block.subarray(148, 156)) === checksum(block);
+}
+
 function readHeader(block: Buffer, path: string, at: number): Header {
-  const stored = octal(block.subarray(148, 156));
-  if (stored === undefined || stored !== checksum(block)) throw corrupt(path, at, 'a header with a wrong checksum');
+  if (!isHeader(block)) throw corrupt(path, at, 'a header with a wrong checksum');
   const size = readSize(block.subarray(124, 136));
   if (size === undefined) throw corrupt(path, at, 'a header without a size');
-  const prefix = block.toString('latin1', 257, 263) === 'ustar\0' ? cString(block.subarray(345, 500)) : '';
-  const name = cString(block.subarray(0, 100));
+  const prefix = block.toString('latin1', 257, 263) === 'ustar\0' ? untilZero(block.subarray(345, 500)) : new Uint8Array(0);
+  const own = untilZero(block.subarray(0, 100));
+  const name = prefix.length > 0 ? Buffer.concat([prefix, Buffer.from('/'), own]) : Uint8Array.from(own);
   const type = String.fromCharCode(block[156]!);
   // Links, devices and folders have no body, whatever their size field says.
   const bodiless = type >= '1' && type <= '6';
-  return { name: prefix ? `${prefix}/${name}` : name, size: bodiless ? 0 : size, type: fileType(type) };
+  return { name, link: Uint8Array.from(untilZero(block.subarray(157, 257))), size: bodiless ? 0 : size, type: fileType(type) };
 }
 
 /** Old archives write NUL, and contiguous files `7`, for what is a regular file. */
@@ -110,24 +158,25 @@ function readSize(field: Buffer): number | undefined {
 }
 
 function octal(field: Buffer): number | undefined {
-  const text = cString(field).trim();
+  const text = Buffer.from(untilZero(field)).toString('latin1').trim();
   return /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : undefined;
 }
 
-/** Records `length key=value\n`. */
-function readPax(bytes: Uint8Array, path: string, position: number): { name?: string; size?: number } {
-  const found: { name?: string; size?: number } = {};
+/** Records `length key=value\n`. All but those of the path, the link and the size are skipped as bytes: attributes may hold anything. */
+function readPax(bytes: Uint8Array, path: string, position: number): Override {
+  const found: Override = {};
   for (let at = 0; at < bytes.length; ) {
     const blank = bytes.indexOf(0x20, at);
-    const length = blank < 0 ? Number.NaN : Number(utf8(bytes.subarray(at, blank), path));
-    if (!Number.isInteger(length) || length < blank - at + 3 || at + length > bytes.length) {
-      throw corrupt(path, position + at, 'a malformed pax record');
-    }
-    const record = utf8(bytes.subarray(blank + 1, at + length - 1), path);
-    const equals = record.indexOf('=');
-    const value = record.slice(equals + 1);
-    if (record.startsWith('path=')) found.name = value;
-    if (record.startsWith('size=')) found.size = paxSize(value, path, position + at);
+    const digits = blank < 0 ? '' : Buffer.from(bytes.subarray(at, blank)).toString('latin1');
+    const length = /^\d{1,9}$/.test(digits) ? Number(digits) : Number.NaN;
+    if (!(length >= digits.length + 3) || at + length > bytes.length) throw corrupt(path, position + at, 'a malformed pax record');
+    const record = bytes.subarray(blank + 1, at + length - 1);
+    const equals = record.indexOf(0x3d);
+    const value = record.subarray(equals + 1);
+    const key = Buffer.from(record.subarray(0, Math.max(0, equals))).toString('latin1');
+    if (key === 'path') found.name = value;
+    if (key === 'linkpath') found.link = value;
+    if (key === 'size') found.size = paxSize(Buffer.from(value).toString('latin1'), path, position + at);
     at += length;
   }
   return found;
@@ -139,9 +188,9 @@ function paxSize(value: string, path: string, position: number): number {
   return size;
 }
 
-function cString(bytes: Uint8Array): string {
+function untilZero(bytes: Uint8Array): Uint8Array {
   const end = bytes.indexOf(0);
-  return Buffer.from(bytes.subarray(0, end < 0 ? bytes.length : end)).toString('utf8');
+  return bytes.subarray(0, end < 0 ? bytes.length : end);
 }
 
 function isZero(block: Buffer): boolean {

@@ -46,6 +46,8 @@ export interface Dataset {
   readonly fingerprint: string;
   /** Class names, where samples carry labels. */
   readonly classes?: readonly string[];
+  /** What opening found, used and left out. Datasets made by programs may not say. */
+  readonly summary?: DataSummary;
   /** Number of samples of a split. */
   size(split: Split): number;
   /** Reads the encoded bytes of sample `index` of a split. */
@@ -53,4 +55,60 @@ export interface Dataset {
   /** Key, captions and label of a sample without touching its media. */
   describe(split: Split, index: number): { key: string; captions: string[]; label?: number };
   close(): Promise<void>;
+}
+
+/** Files or captions that were not used, by reason. */
+export interface LeftOut {
+  /** What they are and why, after a count: `.caption files without a picture of their name`. */
+  reason: string;
+  count: number;
+  /** The first few of them. */
+  examples: string[];
+}
+
+/** A file or a row of metadata that cannot be used, and what is wrong with it. */
+export interface BadFile {
+  /** Path inside the dataset. */
+  file: string;
+  /** Number of the row, from 1, when only that is bad. */
+  row?: number;
+  /** The error's one line. */
+  error: string;
+}
+
+/**
+ * What opening a dataset found, used and left out. Every file found is counted once: `files` is the sum of `pictures`,
+ * `texts`, the counts of `leftOut` and the number of `bad` files (rows of metadata not counted). Likewise every caption there is either used or counted
+ * in `captions.unused`.
+ */
+export interface DataSummary {
+  /** Files found, also in archives, hidden ones included. */
+  files: number;
+  /** Files that are samples (of IDX: that hold samples). */
+  pictures: number;
+  /** Files that gave captions, labels or metadata. */
+  texts: number;
+  leftOut: LeftOut[];
+  /** Files left out because something is wrong with them, as `skipBad` or `onBad` allowed. */
+  bad: BadFile[];
+  /** Samples in both splits, before any limit. */
+  samples: number;
+  captions: {
+    /** Samples with a caption of their own, not made from their class. */
+    samples: number;
+    /** Distinct captions among those. */
+    distinct: number;
+    /** Caption files and captions in metadata that were used, by where they came from: `.txt`, `column text`. */
+    used: Record<string, number>;
+    /** Those that were not used. */
+    unused: LeftOut[];
+  };
+  /** Samples with a class. */
+  labeled: number;
+  /** Pictures by lower-case extension. */
+  formats: Record<string, number>;
+  /** How the held-out split was made, for people: `10 % by a hash of the names`, `folders train and test`. */
+  split: string;
+  /** Things a user should know: one sentence each. */
+  warnings: string[];
 }

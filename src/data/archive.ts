@@ -1,0 +1,172 @@
+// The files of a tar archive, gzipped or not.
+import { open, stat, type FileHandle } from 'node:fs/promises';
+
+import { InputError } from '../errors.js';
+import { readError, readExactly, type FilePool } from './files.js';
+import { InflatedFile } from './inflate.js';
+import { isMetadata, MAX_METADATA, MAX_TEXT, SIDECAR_EXTENSIONS, type DataFile } from './listing.js';
+import { decodeName, extensionOf, fileName, insidePath, isHidden } from './names.js';
+import { scanOpen, type TarMember } from './tar.js';
+import type { Tally } from './tally.js';
+
+/** Content may be this many times as large as its gzip: pictures hardly shrink, and a bomb shrinks a thousandfold. */
+const MAX_INFLATION = 200;
+
+/** Inflated size that any gzip may have. */
+const SMALL = 2 ** 26;
+
+/** Reads `length` bytes at a position of the archive's content. */
+type ReadAt = (position: number, length: number) => Promise<Uint8Array>;
+
+class MemberFile implements DataFile {
+  constructor(
+    readonly path: string,
+    readonly bytes: number,
+    private readonly archive: string,
+    private readonly position: number,
+    private readonly readAt: ReadAt,
+    /** Small texts are kept from the scan: reading them one by one later takes as long again. */
+    private readonly content: Uint8Array | undefined,
+  ) {}
+
+  get where(): string {
+    return `${this.archive}:${this.path}`;
+  }
+
+  async read(): Promise<Uint8Array> {
+    return this.content ?? this.readAt(this.position, this.bytes);
+  }
+
+  /** The same content under another name. */
+  linked(path: string): MemberFile {
+    return new MemberFile(path, this.bytes, this.archive, this.position, this.readAt, this.content);
+  }
+}
+
+/** An archive's files, and what must be closed when they are not read any more. */
+export interface OpenArchive {
+  files: DataFile[];
+  close(): Promise<void>;
+}
+
+/**
+ * Lists the files of an archive, in its order. Links inside it are followed; hidden files are left out.
+ *
+ * @param pool reads the bodies later.
+ * @throws {InputError} E_TAR_..., E_GZIP, E_DATA_LINK, E_DATA_DUPLICATE, E_SAMPLE_KEY, E_NOT_FOUND, unless the tally takes bad files.
+ */
+export async function openArchive(path: string, pool: FilePool, tally: Tally): Promise<OpenArchive> {
+  const inflated = /gz$/i.test(path) ? await inflate(path) : undefined;
+  const readAt: ReadAt = inflated ? (position, length) => readExactly(inflated.handle, path, position, length) : (position, length) => pool.read(path, position, length);
+  try {
+    const list = new MemberList(path, readAt, tally);
+    if (inflated) await list.scan(inflated.handle);
+    else await withHandle(path, (handle) => list.scan(handle));
+    return { files: list.files, close: async () => inflated?.close() };
+  } catch (error) {
+    await inflated?.close();
+    throw error;
+  }
+}
+
+async function inflate(path: string): Promise<InflatedFile> {
+  const { size } = await stat(path).catch((error: unknown) => {
+    throw readError(path, error);
+  });
+  const limit = size * MAX_INFLATION + SMALL;
+  const inflated = await InflatedFile.open(path, limit);
+  if (inflated.size <= limit) return inflated;
+  await inflated.close();
+  throw new InputError('E_GZIP', `${path}: expected at most ${limit} bytes in a gzip file of ${size}, found more. Unpack it yourself if it is meant so.`);
+}
+
+async function withHandle(path: string, work: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const handle = await open(path, 'r').catch((error: unknown) => {
+    throw readError(path, error);
+  });
+  try {
+    await work(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Collects the members of one archive. */
+class MemberList {
+  readonly files: DataFile[] = [];
+  private readonly byPath = new Map<string, MemberFile>();
+
+  constructor(
+    private readonly archive: string,
+    private readonly readAt: ReadAt,
+    private readonly tally: Tally,
+  ) {}
+
+  async scan(handle: FileHandle): Promise<void> {
+    const links: TarMember[] = [];
+    // What is wrong with the archive itself leaves the members before it.
+    await this.tally.attempt(this.archive, async () => {
+      const ignored = await scanOpen(handle, this.archive, async (member, body) => {
+        if (member.link) links.push(member);
+        else await this.add(member, body);
+      });
+      if (ignored > 0) this.tally.warnings.push(`${this.archive}: ${ignored} bytes after the end of the archive were ignored.`);
+    });
+    for (const member of links) this.follow(member);
+  }
+
+  private async add(member: TarMember, body: () => Promise<Uint8Array>): Promise<void> {
+    const path = this.pathOf(member);
+    if (path === undefined) return;
+    const content = isText(path) && member.size <= (isMetadata(fileName(path)) ? MAX_METADATA : MAX_TEXT) ? await body() : undefined;
+    this.keep(new MemberFile(path, member.size, this.archive, member.position, this.readAt, content));
+  }
+
+  /** A link is the file it leads to, under its own name. */
+  private follow(member: TarMember): void {
+    const path = this.pathOf(member);
+    if (path === undefined) return;
+    const { target, from } = member.link!;
+    const text = decodeName(target).text;
+    const folder = path.slice(0, path.length - fileName(path).length);
+    const file = this.byPath.get(resolved(from === 'top' ? text : `${folder}${text}`));
+    if (file) this.keep(file.linked(path));
+    else this.tally.reject(path, new InputError('E_DATA_LINK', `${this.archive}:${path}: expected a link to a file of the archive, found one to ${JSON.stringify(text.slice(0, 80))}. Pack the archive with tar --dereference.`));
+  }
+
+  /** The path a member gets; undefined for one that is left out. */
+  private pathOf(member: TarMember): string | undefined {
+    const path = insidePath(decodeName(member.name).text);
+    this.tally.files++;
+    if (path === '') {
+      this.tally.reject(`${this.archive}@${member.position}`, new InputError('E_SAMPLE_KEY', `${this.archive}@${member.position}: expected a file with a name, found none.`));
+      return undefined;
+    }
+    if (!isHidden(path)) return path;
+    this.tally.leftOut.add('hidden files', path);
+    return undefined;
+  }
+
+  private keep(file: MemberFile): void {
+    if (this.byPath.has(file.path)) {
+      this.tally.reject(`${file.path} (second)`, new InputError('E_DATA_DUPLICATE', `${file.where}: expected a name of its own in the archive, found a second "${file.path}".`));
+      return;
+    }
+    this.byPath.set(file.path, file);
+    this.files.push(file);
+  }
+}
+
+function isText(path: string): boolean {
+  return SIDECAR_EXTENSIONS.has(extensionOf(path)) || isMetadata(fileName(path));
+}
+
+/** A path with `..` taken back, as a link may hold it. */
+function resolved(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.replaceAll('\\', '/').split('/')) {
+    if (part === '..') parts.pop();
+    else parts.push(part);
+  }
+  return insidePath(parts.join('/'));
+}

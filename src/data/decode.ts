@@ -1,0 +1,24 @@
+// From the bytes of a sample to its picture: all of a dataset that a worker needs.
+import type { RawSample, Sample } from '../interfaces/dataset.js';
+import { decodeWithOriginal, imageTo, type Decoded, type DecodeOptions } from '../media/image.js';
+import { vary } from './augment.js';
+
+/** A sample, and what its picture was before it was brought to another size. */
+export type DecodedSample = Sample & Pick<Decoded, 'original'>;
+
+/**
+ * Decodes what a dataset read.
+ *
+ * @throws {InputError} E_IMAGE_... naming the sample's source.
+ */
+export async function decodeSample(raw: RawSample, options: DecodeOptions = {}): Promise<DecodedSample> {
+  const { image: plain, original } = await decoded(raw, options);
+  const { key, captions, label } = raw;
+  const image = raw.variation ? vary(plain, raw.variation) : plain;
+  return label === undefined ? { key, image, original, captions } : { key, image, original, captions, label };
+}
+
+async function decoded({ bytes, pixels, source }: RawSample, options: DecodeOptions): Promise<Decoded> {
+  if (!pixels) return decodeWithOriginal(bytes, source, options);
+  return { image: await imageTo({ kind: 'image', ...pixels, pixels: bytes }, options), original: { kind: 'image', ...pixels } };
+}

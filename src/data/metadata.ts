@@ -1,0 +1,123 @@
+// Tables with a row for each picture: metadata.csv, .tsv, .jsonl and .parquet, as in Hugging Face's imagefolder.
+import { parse } from 'csv-parse/sync';
+
+import { InputError, messageOf } from '../errors.js';
+import { isMetadata, MAX_METADATA, type DataFile } from './listing.js';
+import { extensionOf, fileName, insidePath } from './names.js';
+import { parquetRows } from './parquet.js';
+import { describeRow, filesOf, type Described, type Row } from './rows.js';
+import type { Tally } from './tally.js';
+import { jsonObject, utf8 } from './text.js';
+
+/** Everything the tables of a folder or archive say. */
+export interface Metadata {
+  /** By path of the picture. */
+  rows: Map<string, Described>;
+  /** Pictures with a row that cannot be used. */
+  spoiled: Set<string>;
+  /** Names of all columns. */
+  columns: Set<string>;
+}
+
+/** A row, its number from 1, and where it is, for errors. */
+type Numbered = [row: Row, number: number];
+
+/**
+ * Reads every table among the files. A table describes pictures of its own folder and below.
+ *
+ * @param present paths of the pictures there are.
+ * @param column  the caption column to take in place of the usual ones.
+ * @throws {InputError} E_DATA_METADATA, E_DATA_TEXT, unless the tally takes bad files.
+ */
+export async function readMetadata(files: readonly DataFile[], present: ReadonlySet<string>, column: string | undefined, tally: Tally): Promise<Metadata> {
+  const metadata: Metadata = { rows: new Map(), spoiled: new Set(), columns: new Set() };
+  for (const file of files) {
+    if (!isMetadata(fileName(file.path))) continue;
+    const table = await tally.attempt(file.path, async () => readTable(file, column, tally));
+    if (!table) continue;
+    tally.texts++;
+    for (const [row, number] of table) addRow(metadata, file, row, number, present, column, tally);
+  }
+  return metadata;
+}
+
+function addRow({ rows, spoiled, columns }: Metadata, file: DataFile, row: Row, number: number, present: ReadonlySet<string>, column: string | undefined, tally: Tally): void {
+  const where = `${file.where}#${number}`;
+  const folder = file.path.slice(0, file.path.length - fileName(file.path).length);
+  for (const name of Object.keys(row)) columns.add(name);
+  let pictures: string[] = [];
+  try {
+    pictures = filesOf(row, where).map((name) => pictureIn(folder, name, where));
+    const missing = pictures.find((picture) => !present.has(picture));
+    if (missing !== undefined) throw metadataError(where, `a file_name below its folder, found "${missing.slice(0, 120)}", which is not there`);
+    const doubled = pictures.find((picture) => rows.has(picture));
+    if (doubled !== undefined) throw metadataError(where, `one row a picture, found a second for "${doubled}"`);
+    const described = describeRow(row, where, column);
+    for (const picture of pictures) rows.set(picture, described);
+  } catch (error) {
+    tally.reject(file.path, error, number);
+    for (const picture of pictures) if (present.has(picture) && !rows.has(picture)) spoiled.add(picture);
+  }
+}
+
+/** @throws {InputError} E_DATA_METADATA for a path that leads out of the folder. */
+function pictureIn(folder: string, name: string, where: string): string {
+  if (name.split(/[/\\]/).includes('..')) throw metadataError(where, `a file_name below its folder, found "${name.slice(0, 120)}", which leads out of it`);
+  return folder + insidePath(name);
+}
+
+async function readTable(file: DataFile, column: string | undefined, tally: Tally): Promise<Numbered[]> {
+  if (file.bytes > MAX_METADATA) throw metadataError(file.where, `at most ${MAX_METADATA} bytes, found ${file.bytes}`);
+  const bytes = await file.read();
+  const extension = extensionOf(file.path);
+  if (extension === 'parquet') return (await parquetRows(bytes, file.where, column)).map((row, i) => [row, i + 1]);
+  const text = utf8(bytes, file.where);
+  return extension === 'csv' || extension === 'tsv' ? csvRows(text, file, tally) : jsonlRows(text, file, tally);
+}
+
+function csvRows(text: string, file: DataFile, tally: Tally): Numbered[] {
+  const rows: Numbered[] = [];
+  const bad: Array<[error: unknown, row: number]> = [];
+  try {
+    const options = { columns: true, bom: true, skip_empty_lines: true, trim: true, delimiter: delimiterOf(text), info: true, skip_records_with_error: true } as const;
+    parse<Record<string, string>>(text, {
+      ...options,
+      on_skip: (error) => void bad.push([error, rows.length + bad.length + 1]),
+      on_record: ({ record }: { record: Record<string, string> }) => {
+        rows.push([record, rows.length + bad.length + 1]);
+        return null;
+      },
+    } as Parameters<typeof parse>[1]);
+  } catch (error) {
+    throw csvError(file.where, error);
+  }
+  for (const [error, row] of bad) tally.reject(file.path, csvError(`${file.where}#${row}`, error), row);
+  return rows;
+}
+
+/** Spreadsheets of many countries write semicolons, or tabs, between what they call comma-separated values. */
+function delimiterOf(text: string): string {
+  const header = text.slice(0, text.search(/[\r\n]|$/));
+  const counts = [',', ';', '\t'].map((one): [string, number] => [one, header.split(one).length]);
+  return counts.sort((a, b) => b[1] - a[1])[0]![0];
+}
+
+function csvError(where: string, error: unknown): InputError {
+  return new InputError('E_DATA_METADATA', `${where}: expected comma-separated values (${messageOf(error).slice(0, 160)}).`, { cause: error });
+}
+
+function jsonlRows(text: string, file: DataFile, tally: Tally): Numbered[] {
+  return text.split('\n').flatMap((line, i): Numbered[] => {
+    if (line.trim() === '') return [];
+    try {
+      return [[jsonObject(line, `${file.where}#${i + 1}`), i + 1]];
+    } catch (error) {
+      tally.reject(file.path, error, i + 1);
+      return [];
+    }
+  });
+}
+
+function metadataError(where: string, expected: string): InputError {
+  return new InputError('E_DATA_METADATA', `${where}: expected ${expected}.`);
+}

@@ -1,0 +1,60 @@
+// Names of files inside a dataset: bytes of any encoding, of any system, brought to one form.
+
+/** A name as text, and whether it was UTF-8. */
+export interface DecodedName {
+  text: string;
+  utf8: boolean;
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const WINDOWS_1252 = new TextDecoder('windows-1252');
+
+/** Decodes a name. What is not UTF-8 (old archives, old disks) is read as Windows-1252, which gives every byte a character. */
+export function decodeName(bytes: Uint8Array): DecodedName {
+  try {
+    return { text: UTF8.decode(bytes), utf8: true };
+  } catch {
+    return { text: WINDOWS_1252.decode(bytes), utf8: false };
+  }
+}
+
+/**
+ * The path of a file inside its dataset: `/` between folders, Unicode in composed form (NFC), no control characters, and
+ * nothing that would lead out of a folder it is written into later (a leading `/`, a drive, `..`).
+ *
+ * @returns an empty string when nothing is left.
+ */
+export function insidePath(name: string): string {
+  const parts = name.normalize('NFC').replaceAll('\\', '/').replace(/^[A-Za-z]:(?=\/)/, '').replace(/\p{Cc}/gu, '_').split('/');
+  return parts.filter((part) => part !== '' && part !== '.' && part !== '..').join('/').replace(/^([A-Za-z]):/, '$1_');
+}
+
+/** The last part of a path. */
+export function fileName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** What stands after the last dot of a file's name, in lower case; empty without a dot or with only a leading one. */
+export function extensionOf(path: string): string {
+  const name = fileName(path);
+  const dot = name.lastIndexOf('.');
+  return dot > 0 ? name.slice(dot + 1).toLowerCase() : '';
+}
+
+/** The path without its extension. */
+export function stemOf(path: string): string {
+  const extension = extensionOf(path);
+  return extension === '' ? path : path.slice(0, -extension.length - 1);
+}
+
+/** The path up to the first dot of the file's name: what WebDataset calls a sample's key. */
+export function keyOf(path: string): string {
+  const folder = path.length - fileName(path).length;
+  const dot = path.indexOf('.', folder + 1);
+  return dot < 0 ? path : path.slice(0, dot);
+}
+
+/** Hidden files, and what macOS packs beside the real ones. */
+export function isHidden(path: string): boolean {
+  return path.split('/').some((part) => part.startsWith('.') || part === '__MACOSX');
+}

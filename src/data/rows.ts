@@ -1,0 +1,103 @@
+// What a row of metadata, or a JSON file beside a picture, says of it.
+import { InputError } from '../errors.js';
+import type { RawLabel } from './labels.js';
+import { shown } from './text.js';
+
+export type Row = Readonly<Record<string, unknown>>;
+
+/** Columns that hold captions, the first there is is taken. Names are compared without case. */
+const CAPTION_COLUMNS = ['text', 'caption', 'captions', 'prompt', 'prompts', 'transcription', 'description', 'alt', 'alt_text', 'title'];
+
+/** Columns that hold the class. */
+const LABEL_COLUMNS = ['label', 'cls', 'class', 'category'];
+
+/** Columns that hold paths of pictures, by the convention of Hugging Face's imagefolder; else the first of the others there is. */
+const FILE_COLUMN = /^(.*_)?file_names?$/;
+const OTHER_FILE_COLUMNS = ['filename', 'file', 'image', 'image_path', 'path'];
+
+const SPLIT_COLUMN = 'split';
+
+/** A caption column of a row, and its captions. */
+export interface CaptionCell {
+  column: string;
+  captions: string[];
+}
+
+/** What a row says of its pictures. */
+export interface Described {
+  /** All columns that hold captions, best first; or the one asked for alone. */
+  captions: CaptionCell[];
+  label?: RawLabel;
+  /** As written. */
+  split?: string;
+}
+
+/**
+ * Picks captions, class and split out of a row.
+ *
+ * @param column the caption column to take in place of the usual ones.
+ * @throws {InputError} E_DATA_METADATA when one has a type that makes no sense.
+ */
+export function describeRow(row: Row, source: string, column?: string): Described {
+  const names = column === undefined ? CAPTION_COLUMNS : [column];
+  const cells = names.flatMap((name) => {
+    const key = columnOf(row, name);
+    return key === undefined ? [] : [{ column: key, captions: captionsIn(row[key], source, 0) }];
+  });
+  return { captions: cells.filter(({ captions }) => captions.length > 0), label: labelOf(row, source), split: splitOf(row) };
+}
+
+/**
+ * Paths of the pictures that a row describes, as written.
+ *
+ * @throws {InputError} E_DATA_METADATA when there is none, or one is no text.
+ */
+export function filesOf(row: Row, source: string): string[] {
+  const usual = Object.keys(row).filter((name) => FILE_COLUMN.test(name.trim().toLowerCase()));
+  const columns = usual.length > 0 ? usual : OTHER_FILE_COLUMNS.map((name) => columnOf(row, name)).filter((name) => name !== undefined).slice(0, 1);
+  const files = columns
+    .flatMap((name) => (Array.isArray(row[name]) ? (row[name] as unknown[]) : [row[name]]))
+    .filter((file) => file !== null && file !== undefined && file !== '');
+  if (files.length === 0) throw new InputError('E_DATA_METADATA', `${source}: expected a column file_name with the path of a picture, found ${Object.keys(row).slice(0, 10).join(', ') || 'nothing'}.`);
+  const wrong = files.find((file) => typeof file !== 'string');
+  if (wrong !== undefined) throw new InputError('E_DATA_METADATA', `${source}: expected the path of a picture as text, found ${shown(wrong)}.`);
+  return files as string[];
+}
+
+/** True for a column that says something of a picture: others need not be read. */
+export function isKnownColumn(name: string): boolean {
+  const plain = name.trim().toLowerCase();
+  return FILE_COLUMN.test(plain) || [...OTHER_FILE_COLUMNS, ...CAPTION_COLUMNS, ...LABEL_COLUMNS, SPLIT_COLUMN].includes(plain);
+}
+
+/** A row's own spelling of a column's name. */
+function columnOf(row: Row, name: string): string | undefined {
+  if (Object.hasOwn(row, name)) return name;
+  return Object.keys(row).find((key) => key.trim().toLowerCase() === name.toLowerCase());
+}
+
+/** Captions in a cell: a text, a list of them, or objects that hold them in a caption column (as COCO's annotations do). */
+function captionsIn(cell: unknown, source: string, depth: number): string[] {
+  if (cell === null || cell === undefined) return [];
+  if (typeof cell === 'string') return cell.trim() === '' ? [] : [cell.trim()];
+  if (typeof cell === 'number') return [String(cell)];
+  if (Array.isArray(cell) && depth < 4) return cell.flatMap((item) => captionsIn(item, source, depth + 1));
+  const inner = typeof cell === 'object' && depth < 4 ? Object.entries(cell).filter(([name]) => [...CAPTION_COLUMNS, 'raw', 'sentence'].includes(name.toLowerCase())) : [];
+  if (inner.length === 0) throw new InputError('E_DATA_METADATA', `${source}: expected captions as text, found ${shown(cell)}.`);
+  return captionsIn(inner[0]![1], source, depth + 1);
+}
+
+function labelOf(row: Row, source: string): RawLabel | undefined {
+  const key = LABEL_COLUMNS.map((name) => columnOf(row, name)).find((name) => name !== undefined && row[name] !== null && row[name] !== undefined && row[name] !== '');
+  if (key === undefined) return undefined;
+  const label = row[key];
+  if (typeof label === 'bigint') return String(label);
+  if (typeof label !== 'string' && typeof label !== 'number') throw new InputError('E_DATA_METADATA', `${source}: expected a label as text or number, found ${shown(label)}.`);
+  return label;
+}
+
+function splitOf(row: Row): string | undefined {
+  const key = columnOf(row, SPLIT_COLUMN);
+  const split = key === undefined ? undefined : row[key];
+  return typeof split === 'string' && split !== '' ? split : undefined;
+}

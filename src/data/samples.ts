@@ -1,0 +1,259 @@
+// From the files of a folder or of archives to samples: each picture with its captions, its class and what it was called.
+import { InputError, UsageError } from '../errors.js';
+import { PICTURE_EXTENSIONS } from '../media/sniff.js';
+import { mapLimit } from './concurrency.js';
+import type { Entry } from './indexed.js';
+import { isMetadata, SIDECAR_EXTENSIONS, type DataFile, type Listing } from './listing.js';
+import { readMetadata } from './metadata.js';
+import { extensionOf, fileName, keyOf, stemOf } from './names.js';
+import type { Described } from './rows.js';
+import { account, byPreference, cellSources, MAX_FIELDS, PictureIndex, readSidecar, type CaptionSource, type Sidecar } from './sidecars.js';
+import type { Tally } from './tally.js';
+
+/** Texts read at once. */
+const AT_ONCE = 16;
+
+/** A picture of a folder or archive. */
+export interface PictureEntry extends Entry {
+  file: DataFile;
+  /** Name of the archive without its extension. */
+  archive?: string;
+  /** What its row of metadata or `.json` calls its split. */
+  splitName?: string;
+  /** True when a row of metadata describes it. */
+  hasRow: boolean;
+  /** Where its captions came from. */
+  sources: readonly CaptionSource[];
+  /** Files beside it that gave it something. */
+  sidecars: readonly Sidecar[];
+}
+
+/** Which captions are taken, as `--captions` says. */
+export interface CaptionChoice {
+  /** A column of metadata or `.json`, or an extension of files. */
+  column?: string;
+  /** Extension in lower case, without the dot. */
+  extension?: string;
+  /** The file's name is its caption. */
+  fileName?: boolean;
+}
+
+/** Understands the `captions` option. */
+export function captionChoice(captions: string | undefined): CaptionChoice {
+  if (captions === undefined) return {};
+  if (captions === 'filename') return { fileName: true };
+  if (captions.startsWith('.')) return { extension: captions.slice(1).toLowerCase() };
+  return { column: captions, extension: captions.toLowerCase() };
+}
+
+/** What the pictures of one or more listings come down to, before they are split. */
+export interface Collected {
+  entries: PictureEntry[];
+  /** Closes the account of the files beside pictures, given the entries that became samples. */
+  settle(samples: readonly PictureEntry[]): void;
+}
+
+/**
+ * Collects the samples of listings.
+ *
+ * @param isArchive files of an archive are joined by the name before the first dot, as WebDataset does.
+ * @throws {InputError} E_DATA_DUPLICATE, E_DATA_METADATA, E_DATA_TEXT. @throws {UsageError} E_DATA_CAPTIONS.
+ */
+export async function collectSamples(listings: readonly Listing[], isArchive: boolean, captions: string | undefined, tally: Tally): Promise<Collected> {
+  const choice = captionChoice(captions);
+  const collectors: Collector[] = [];
+  for (const listing of listings) {
+    const collector = new Collector(listing, isArchive, choice, tally);
+    await collector.collect();
+    collectors.push(collector);
+  }
+  const entries = collectors.flatMap((collector) => collector.entries);
+  if (captions !== undefined && entries.length > 0 && entries.every((entry) => entry.captions.length === 0)) throw choiceError(captions, collectors);
+  return {
+    entries,
+    settle: (samples) => {
+      for (const { sources, sidecars } of samples) {
+        for (const source of sources) source.used = true;
+        for (const sidecar of sidecars) sidecar.used = true;
+      }
+      for (const collector of collectors) collector.settle();
+    },
+  };
+}
+
+function choiceError(captions: string, collectors: readonly Collector[]): UsageError {
+  const list = (names: Iterable<string>): string => {
+    const all = [...new Set(names)].sort();
+    return all.length > 10 ? `${all.slice(0, 10).join(', ')} and ${all.length - 10} more` : all.join(', ') || 'none';
+  };
+  const columns = list(collectors.flatMap((one) => [...one.columns]));
+  const extensions = list(collectors.flatMap((one) => [...one.extensions].map((name) => `.${name}`)));
+  return new UsageError('E_DATA_CAPTIONS', `captions: expected "filename", a column (there are: ${columns}) or an extension of text files (there are: ${extensions}), received "${captions}", which gives no picture a caption.`);
+}
+
+/** Collects the samples of one listing. */
+class Collector {
+  readonly entries: PictureEntry[] = [];
+  readonly columns = new Set<string>();
+  readonly extensions = new Set<string>();
+  private readonly sidecars: Sidecar[] = [];
+  private readonly rowSources: CaptionSource[] = [];
+
+  constructor(
+    private readonly listing: Listing,
+    private readonly isArchive: boolean,
+    private readonly choice: CaptionChoice,
+    private readonly tally: Tally,
+  ) {}
+
+  async collect(): Promise<void> {
+    const pictures = this.pictures();
+    const present = new Set(pictures.map(({ path }) => path));
+    const { rows, spoiled, columns } = await readMetadata(this.listing.files, present, this.choice.column, this.tally);
+    for (const column of columns) this.columns.add(column);
+    const beside = await this.readSidecars(new PictureIndex([...present], this.isArchive));
+    const keys = keysOf(pictures);
+    const crowd = crowdedKeys(pictures, this.isArchive);
+    pictures.forEach((file, i) => {
+      const row = rows.get(file.path);
+      const own = byPreference(beside.get(file.path) ?? []);
+      if (spoiled.has(file.path)) this.tally.leftOut.add('pictures whose metadata cannot be used', file.path);
+      else this.add(file, keys[i]!, crowd.has(keyOf(file.path)), row, own);
+    });
+  }
+
+  private add(file: DataFile, key: string, isCrowded: boolean, row: Described | undefined, own: readonly Sidecar[]): void {
+    const { prefix, archive } = this.listing;
+    const cells = row ? cellSources(row, file.path, '') : [];
+    this.rowSources.push(...cells);
+    const captions = this.captionsOf(file, cells, own);
+    // Beside a caption, a .json that cannot be used is passed over.
+    const broken = own.find(({ problem, extension }) => problem !== undefined && !(extension === 'json' && captions.length > 0));
+    if (broken) {
+      this.tally.reject(broken.file.path, broken.problem);
+      return this.tally.leftOut.add('pictures whose caption or class cannot be read', file.path);
+    }
+    const labeled = row?.label === undefined ? labeledBy(own) : undefined;
+    const split = own.find((one) => one.split !== undefined);
+    this.entries.push({
+      key: prefix + key,
+      group: isCrowded ? prefix + keyOf(file.path) : undefined,
+      captions: captions.flatMap((source) => source.captions),
+      label: row?.label ?? labeled?.label,
+      bytes: file.bytes,
+      file,
+      archive,
+      splitName: row?.split ?? split?.split,
+      hasRow: row !== undefined,
+      sources: captions,
+      sidecars: own.filter((one) => one === labeled || one === split || one.captions.some((source) => captions.includes(source))),
+    });
+  }
+
+  /** Enters everything beside pictures into the account. */
+  settle(): void {
+    for (const sidecar of this.sidecars) account(sidecar, this.tally, 'not used');
+    for (const source of this.rowSources) {
+      if (source.used) this.tally.useCaption(source.label);
+      else this.tally.unusedCaptions.add(`captions in ${source.label} not used`, source.example);
+    }
+  }
+
+  /** The pictures that are samples. Other files are left to the sidecars and tables, or left out. */
+  private pictures(): DataFile[] {
+    const pictures = this.listing.files.filter(({ path }) => PICTURE_EXTENSIONS.has(extensionOf(path)));
+    for (const { path } of this.listing.files) {
+      const extension = extensionOf(path);
+      if (PICTURE_EXTENSIONS.has(extension) || this.isSidecar(path) || isMetadata(fileName(path))) continue;
+      this.tally.leftOut.add(extension === '' ? 'files without an extension' : `.${extension} files, which are no pictures`, path);
+    }
+    return this.isArchive ? this.withoutSidePictures(pictures) : pictures;
+  }
+
+  private isSidecar(path: string): boolean {
+    const extension = extensionOf(path);
+    return SIDECAR_EXTENSIONS.has(extension) || (extension !== '' && extension === this.choice.extension);
+  }
+
+  /** By convention `key.mask.png` accompanies `key.png`; `22.05.png` is a sample of its own, and so is `v1.2_cat.png` without a `v1.png`. */
+  private withoutSidePictures(pictures: readonly DataFile[]): DataFile[] {
+    const stems = new Map<string, string>();
+    return pictures.filter(({ path, where }) => {
+      const stem = stemOf(path);
+      const other = stems.get(stem);
+      stems.set(stem, path);
+      if (other === undefined) return true;
+      this.tally.reject(path, new InputError('E_DATA_DUPLICATE', `${where}: expected one picture for key "${stem}", found "${fileName(other)}" too.`));
+      return false;
+    }).filter(({ path }) => {
+      const key = keyOf(path);
+      const field = stemOf(path).slice(key.length + 1);
+      if (!stems.has(key) || !/^[a-z][a-z_-]*\d*$/i.test(field)) return true;
+      this.tally.leftOut.add(`pictures beside the one of their key, such as masks (KEY.${field.toLowerCase()}.${extensionOf(path)})`, path);
+      return false;
+    });
+  }
+
+  /** Sidecars by the path of their picture. */
+  private async readSidecars(index: PictureIndex): Promise<Map<string, Sidecar[]>> {
+    const files = this.listing.files.filter(({ path }) => this.isSidecar(path));
+    const owned = files.map((file) => ({ file, owners: index.ownersOf(file.path) }));
+    for (const { file, owners } of owned) {
+      this.extensions.add(extensionOf(file.path));
+      if (owners.length > 0) continue;
+      this.tally.leftOut.add(`.${extensionOf(file.path)} files without a picture of their name`, file.path);
+      if (extensionOf(file.path) !== 'cls') this.tally.unusedCaptions.add(`.${extensionOf(file.path)} files without a picture of their name`, file.path);
+    }
+    const read = await mapLimit(owned.filter(({ owners }) => owners.length > 0), AT_ONCE, async ({ file, owners }) => ({ owners, sidecar: await readSidecar(file, this.choice.column, this.columns) }));
+    const beside = new Map<string, Sidecar[]>();
+    for (const { owners, sidecar } of read) {
+      this.sidecars.push(sidecar);
+      for (const owner of owners) beside.set(owner, [...(beside.get(owner) ?? []), sidecar]);
+    }
+    return beside;
+  }
+
+  /** The sources a picture's captions are taken from: of all there are, those that come first. */
+  private captionsOf(file: DataFile, cells: readonly CaptionSource[], own: readonly Sidecar[]): CaptionSource[] {
+    const { fileName: byName, column, extension } = this.choice;
+    if (byName) {
+      const source = { captions: captionOfName(file.path), label: 'file names', example: file.path, used: false };
+      this.rowSources.push(source);
+      return [source];
+    }
+    const jsons = own.filter((one) => one.extension === 'json').flatMap(({ captions }) => captions.slice(0, 1));
+    const texts = own.filter((one) => one.extension !== 'json' && one.captions.length > 0 && (extension === undefined || one.extension === extension));
+    const sameKind = texts.filter((one) => one.extension === texts[0]!.extension).flatMap(({ captions }) => captions);
+    // With a column asked for, cells hold that column alone.
+    const fromCells = extension !== undefined && column === undefined ? [] : cells.slice(0, 1);
+    const fromJson = extension !== undefined && column === undefined ? [] : jsons.slice(0, 1);
+    return [fromCells, column === undefined ? sameKind : fromJson, column === undefined ? fromJson : sameKind].find((sources) => sources.length > 0) ?? [];
+  }
+}
+
+/** The sidecar that gives the class: a `.cls` before a `.json`. */
+function labeledBy(own: readonly Sidecar[]): Sidecar | undefined {
+  const labeled = own.filter(({ label }) => label !== undefined);
+  return labeled.find(({ extension }) => extension === 'cls') ?? labeled[0];
+}
+
+/** `a_red-bird_0012.png` becomes `a red bird`. */
+function captionOfName(path: string): string[] {
+  const words = stemOf(fileName(path)).replace(/[_\-.]+/g, ' ').replace(/\s*(\(\d+\)|\b\d+)\s*$/, '').trim();
+  return words === '' ? [] : [words];
+}
+
+/** Paths without extension; with it where `a.png` and `a.jpg` would share a key. */
+function keysOf(pictures: readonly DataFile[]): string[] {
+  const stems = pictures.map(({ path }) => stemOf(path));
+  const count = new Map<string, number>();
+  for (const stem of stems) count.set(stem, (count.get(stem) ?? 0) + 1);
+  return stems.map((stem, i) => (count.get(stem) === 1 ? stem : pictures[i]!.path));
+}
+
+/** Keys of archives that several pictures share: views of one thing, which stay on one side of a split. */
+function crowdedKeys(pictures: readonly DataFile[], isArchive: boolean): Set<string> {
+  const counts = new Map<string, number>();
+  if (isArchive) for (const { path } of pictures) counts.set(keyOf(path), (counts.get(keyOf(path)) ?? 0) + 1);
+  return new Set([...counts].filter(([, count]) => count > 1 && count <= MAX_FIELDS).map(([key]) => key));
+}
