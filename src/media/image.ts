@@ -8,7 +8,8 @@
 // - EXIF orientation, in JPEG, PNG and WebP: turned upright; sizes are told of the upright picture.
 // - Color profile (ICC): converted to sRGB. Without one, and whatever a PNG's gamma says, samples are taken as sRGB.
 // - CMYK JPEG: converted to sRGB by the embedded profile, or by libvips' own for print.
-// - Animation (APNG, WebP): the first frame.
+// - Animation (APNG, GIF, WebP, AVIF) and pages (TIFF): the first, and `Decoded.oneOfSeveral` says so.
+// - BMP: uncompressed. TIFF: of whole numbers up to 16 bits, up to four a pixel.
 // - Any other format: refused by name, E_IMAGE_FORMAT. Files cut short or with warnings: refused, never filled up.
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
@@ -16,19 +17,22 @@ import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
 
 import { InputError, ShapeError, UsageError, firstLineOf } from '../errors.js';
 import type { Image } from '../interfaces/media.js';
+import { decodeBmp } from './bmp.js';
+import { checkPicture, hasMorePictures, pngSize } from './complete.js';
 import { decodePlainPng, type Samples } from './png.js';
 import { resample, type Color, type Kernel, type ResizeMode } from './resample.js';
-import { checkPicture, pngSize, type PictureFormat } from './sniff.js';
+import type { PictureFormat } from './sniff.js';
 
 export type { Color, Kernel, ResizeMode } from './resample.js';
 
-// libvips links loaders for dozens of formats; only these three may ever see a byte of a dataset.
+// libvips links loaders for dozens of formats; only these may ever see a byte of a dataset.
+const LOADED = ['Png', 'Jpeg', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map((name) => `VipsForeignLoad${name}Buffer`);
 const SVG_LOADER = 'VipsForeignLoadSvgBuffer';
 const LOADERS = 'tesserae.loaders';
-// The block holds for the process. A thread that blocked again would take the three from the others for a moment.
+// The block holds for the process. A thread that blocked again would take them from the others for a moment.
 if (getEnvironmentData(LOADERS) === undefined) {
   sharp.block({ operation: ['VipsForeignLoad'] });
-  sharp.unblock({ operation: ['VipsForeignLoadPngBuffer', 'VipsForeignLoadJpegBuffer', 'VipsForeignLoadWebpBuffer'] });
+  sharp.unblock({ operation: LOADED });
   setEnvironmentData(LOADERS, 'blocked');
 }
 // Every picture is decoded once and in no order: libvips' operation cache would only hold memory.
@@ -69,12 +73,14 @@ export const WHITE: Color = [255, 255, 255];
 export interface Decoded {
   image: Image;
   original: { kind: 'image'; width: number; height: number; channels: 1 | 3 };
+  /** Set when it is the first frame or page of several. */
+  oneOfSeveral?: true;
 }
 
 /**
- * Decodes a PNG, JPEG or WebP: upright by EXIF, 8 bits a channel, sRGB, alpha flattened on the background.
+ * Decodes a PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF: upright by EXIF, 8 bits a channel, sRGB, alpha flattened on the background.
  *
- * @param bytes  the encoded file; an animation gives its first frame.
+ * @param bytes  the encoded file; of several frames or pages it gives the first.
  * @param source names the file in errors.
  * @returns uint8 [height, width, channels]; exactly the decoded pixels when no resizing is needed.
  * @throws {InputError} E_IMAGE_EMPTY, E_IMAGE_FORMAT, E_IMAGE_TRUNCATED, E_IMAGE_CORRUPT, E_IMAGE_TOO_LARGE.
@@ -89,11 +95,19 @@ export async function decodeWithOriginal(bytes: Uint8Array, source: string, opti
   const { background = WHITE, size, maxPixels = MAX_PIXELS } = options;
   checkOptions(size, background);
   const format = checkPicture(bytes, source);
-  const plain = format === 'png' ? decodePlainPng(bytes, Math.min(maxPixels, LARGE)) : undefined;
-  if (plain) return fitted(opaque(plain, background), options);
-  return decodeByLibvips(bytes, format, options).catch((error: unknown) => {
+  const several = hasMorePictures(bytes, format) ? { oneOfSeveral: true as const } : {};
+  const plain = decodePlain(bytes, format, source, maxPixels);
+  if (plain) return { ...(await fitted(opaque(plain, background), options)), ...several };
+  const decoded = await decodeByLibvips(bytes, format, options).catch((error: unknown) => {
     throw decodeError(error, source, maxPixels);
   });
+  return { ...decoded, ...several };
+}
+
+/** What is decoded here: plain small PNGs, and BMPs, which libvips does not read. */
+function decodePlain(bytes: Uint8Array, format: PictureFormat, source: string, maxPixels: number): Samples | undefined {
+  if (format === 'bmp') return decodeBmp(bytes, source, maxPixels);
+  return format === 'png' ? decodePlainPng(bytes, Math.min(maxPixels, LARGE)) : undefined;
 }
 
 /** Above this many pixels libvips resizes, reading no more of a JPEG or WebP than the result needs. */
@@ -101,11 +115,19 @@ const LARGE = 512 * 512;
 
 async function decodeByLibvips(bytes: Uint8Array, format: PictureFormat, options: DecodeOptions): Promise<Decoded> {
   const { background = WHITE, size, resize, kernel, maxPixels = MAX_PIXELS } = options;
-  const open = (): Sharp => sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
+  const encoded = format === 'avif' ? asStillAvif(bytes) : bytes;
+  const open = (): Sharp => sharp(encoded, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
   const own = size && (await sizeIfLarge(open, bytes, format));
   if (!own) return fitted(await rawImage(open(), background), options);
   const image = await rawImage(open().flatten({ background: cssColor(background) }).resize(resizing({ ...size, resize, kernel, background })), background);
   return { image: withChannels(image, options.channels ?? 3), original: { kind: 'image', ...own, channels: image.channels } };
+}
+
+/** libvips looks for the brand of a single picture; a sequence holds its first picture in the same way. */
+function asStillAvif(bytes: Uint8Array): Uint8Array {
+  const still = Uint8Array.from(bytes);
+  still.set([0x61, 0x76, 0x69, 0x66], 8); // avif
+  return still;
 }
 
 /** Upright width and height of a picture that libvips had better resize. */

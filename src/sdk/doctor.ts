@@ -5,6 +5,7 @@ import { compile, defaultThreads, loadRuntime, tf } from '../engine/index.js';
 import { messageOf } from '../errors.js';
 import type { Image } from '../interfaces/index.js';
 import { decodeImage, encodePng } from '../media/image.js';
+import { PICTURE_FORMATS } from '../media/sniff.js';
 import { packageVersion } from './version.js';
 
 /** Something that works in a version, or a reason why not. */
@@ -75,7 +76,7 @@ async function pictureFormats(): Promise<Finding> {
     const back = await decodeImage(await encodePng(picture), 'doctor.png');
     if (Buffer.compare(back.pixels, pixels) !== 0) return { ok: false, reason: 'a PNG did not come back as it was written' };
     const sharp = (await import('sharp')).default;
-    return { ok: true, version: sharp.versions.sharp ?? 'unknown', remark: `libvips ${sharp.versions.vips}; PNG, JPEG, WebP` };
+    return { ok: true, version: sharp.versions.sharp ?? 'unknown', remark: `libvips ${sharp.versions.vips}; ${PICTURE_FORMATS.replace(' or ', ', ')}` };
   } catch (error) {
     return { ok: false, reason: messageOf(error) };
   }

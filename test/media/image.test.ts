@@ -89,13 +89,13 @@ describe('decodeImage', () => {
   it('names what it found instead of a picture', async () => {
     const cases: Array<[string, string]> = [
       ['<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', 'SVG'],
-      ['GIF89a..........', 'GIF'],
+      ['\0\0\0\x18ftypheic', 'HEIC'],
       ['%PDF-1.7', 'PDF'],
       ['hello there', 'text'],
     ];
     for (const [content, name] of cases) {
       const failure = decodeImage(Buffer.from(content), 'cat.png');
-      await expect(failure).rejects.toThrow(`cat.png: expected PNG, JPEG or WebP, found ${name}`);
+      await expect(failure).rejects.toThrow(`cat.png: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF, found ${name}`);
       expect(await codeOf(failure)).toBe('E_IMAGE_FORMAT');
     }
     expect(await codeOf(decodeImage(new Uint8Array(0), 'cat.png'))).toBe('E_IMAGE_EMPTY');

@@ -1,0 +1,148 @@
+// Whether all of a picture file is there. Decoders are lenient about it: they fill missing rows with gray.
+import { crc32 } from 'node:zlib';
+
+import { InputError } from '../errors.js';
+import { PICTURE_FORMATS, PNG_SIGNATURE, describeBytes, latin1, pictureFormat, type PictureFormat } from './sniff.js';
+import { walkGif } from './gif.js';
+import { hasAllPixels, oddSamples, readTiff } from './tiff.js';
+
+/**
+ * Names the format, after making sure that the file is complete: every PNG chunk present with its checksum, a JPEG up to
+ * its end marker, a WebP as long as its RIFF header says, every block of a GIF, every strip of a TIFF, every box of an AVIF.
+ * A BMP is checked as it is decoded.
+ *
+ * @throws {InputError} E_IMAGE_EMPTY, E_IMAGE_FORMAT (naming what was found), E_IMAGE_TRUNCATED, E_IMAGE_CORRUPT.
+ */
+export function checkPicture(bytes: Uint8Array, source: string): PictureFormat {
+  if (bytes.length === 0) {
+    throw new InputError('E_IMAGE_EMPTY', `${source}: expected a picture, found an empty file.`);
+  }
+  const format = pictureFormat(bytes);
+  if (!format) {
+    throw new InputError('E_IMAGE_FORMAT', `${source}: expected ${PICTURE_FORMATS}, found ${describeBytes(bytes)}. Convert it first.`);
+  }
+  CHECKS[format]?.(bytes, source);
+  return format;
+}
+
+/** Walks the chunks up to IEND and checks each CRC-32. Source: PNG specification, third edition, section 5. */
+function checkPng(bytes: Uint8Array, source: string): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = PNG_SIGNATURE.length;
+  while (at + 12 <= bytes.length) {
+    const length = view.getUint32(at);
+    const end = at + 12 + length;
+    if (end > bytes.length) break;
+    const type = latin1(bytes, at + 4, at + 8);
+    if (crc32(bytes.subarray(at + 4, end - 4)) !== view.getUint32(end - 4)) {
+      throw new InputError('E_IMAGE_CORRUPT', `${source}: PNG chunk ${printable(type)} at byte ${at} fails its checksum.`);
+    }
+    if (type === 'IEND') return;
+    at = end;
+  }
+  throw truncated('PNG', source, bytes.length);
+}
+
+/** Width and height a checked PNG announces in its first chunk, IHDR; nothing about them is checked. */
+export function pngSize(bytes: Uint8Array): { width: number; height: number } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { width: view.getUint32(16), height: view.getUint32(20) };
+}
+
+/** Walks the markers up to EOI. Source: ITU-T T.81, annex B. */
+function checkJpeg(bytes: Uint8Array, source: string): void {
+  let at = 2;
+  while (at + 1 < bytes.length) {
+    if (bytes[at] !== 0xff) {
+      at = nextMarker(bytes, at);
+      continue;
+    }
+    const marker = bytes[at + 1]!;
+    if (marker === 0xd9) return;
+    if (isBareMarker(marker)) {
+      at += marker === 0xff ? 1 : 2;
+      continue;
+    }
+    if (at + 3 >= bytes.length) break;
+    at += 2 + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
+  }
+  throw truncated('JPEG', source, bytes.length);
+}
+
+/** Stuffed zero, fill byte, TEM, RST0-7 and SOI: markers that no segment follows. */
+function isBareMarker(marker: number): boolean {
+  return marker === 0x00 || marker === 0xff || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8);
+}
+
+function nextMarker(bytes: Uint8Array, from: number): number {
+  const found = bytes.indexOf(0xff, from);
+  return found < 0 ? bytes.length : found;
+}
+
+function checkWebp(bytes: Uint8Array, source: string): void {
+  const riffSize = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true);
+  if (riffSize + 8 > bytes.length) throw truncated('WebP', source, bytes.length);
+}
+
+function checkGif(bytes: Uint8Array, source: string): void {
+  if (!walkGif(bytes).complete) throw truncated('GIF', source, bytes.length);
+}
+
+function checkTiff(bytes: Uint8Array, source: string): void {
+  const directory = readTiff(bytes);
+  if (!directory || !hasAllPixels(directory, bytes.length)) {
+    throw new InputError('E_IMAGE_TRUNCATED', `${source}: TIFF whose directory or pixels lie beyond the end of the file, byte ${bytes.length}. Fetch or export the file again.`);
+  }
+  const odd = oddSamples(directory);
+  if (odd) throw new InputError('E_IMAGE_FORMAT', `${source}: expected a TIFF of colors with up to 16 bits a sample, found ${odd}. Convert it to PNG first.`);
+}
+
+/** Walks the boxes of the file. Source: ISO/IEC 14496-12, section 4.2. */
+function checkAvif(bytes: Uint8Array, source: string): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 0;
+  while (at < bytes.length) {
+    if (at + 16 > bytes.length) throw truncated('AVIF', source, bytes.length);
+    const short = view.getUint32(at);
+    // 0: to the end of the file; 1: a length of 64 bits follows.
+    const length = short === 0 ? bytes.length - at : short === 1 ? Number(view.getBigUint64(at + 8)) : short;
+    if (length < 8) throw new InputError('E_IMAGE_CORRUPT', `${source}: AVIF box at byte ${at} has a length of ${length}.`);
+    at += length;
+  }
+  if (at > bytes.length) throw truncated('AVIF', source, bytes.length);
+}
+
+const CHECKS: Readonly<Record<PictureFormat, ((bytes: Uint8Array, source: string) => void) | undefined>> = {
+  png: checkPng, jpeg: checkJpeg, webp: checkWebp, gif: checkGif, bmp: undefined, tiff: checkTiff, avif: checkAvif,
+};
+
+/** Whether a file holds more pictures than the first, which is the one that is decoded: an animation, the pages of a TIFF. */
+export function hasMorePictures(bytes: Uint8Array, format: PictureFormat): boolean {
+  if (format === 'gif') return walkGif(bytes).frames > 1;
+  if (format === 'tiff') return (readTiff(bytes)?.next ?? 0) > 0;
+  if (format === 'avif') return latin1(bytes, 8, 12) === 'avis';
+  // The chunks that announce an animation come before the first frame: VP8X with its flags, acTL.
+  if (format === 'webp') return latin1(bytes, 12, 16) === 'VP8X' && (bytes[20]! & 2) !== 0;
+  return format === 'png' && hasAnimationChunk(bytes);
+}
+
+function hasAnimationChunk(bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = PNG_SIGNATURE.length; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
+    const type = latin1(bytes, at + 4, at + 8);
+    if (type === 'acTL') return at + 12 <= bytes.length && view.getUint32(at + 8) > 1;
+    if (type === 'IDAT') return false;
+  }
+  return false;
+}
+
+function truncated(format: string, source: string, size: number): InputError {
+  return new InputError(
+    'E_IMAGE_TRUNCATED',
+    `${source}: ${format} ends at byte ${size} before its end marker. Fetch or export the file again.`,
+  );
+}
+
+function printable(type: string): string {
+  return /^[A-Za-z]{4}$/.test(type) ? type : 'of unknown type';
+}
