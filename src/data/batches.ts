@@ -7,7 +7,7 @@ import { pixelsToFloat32, type DecodeOptions } from '../media/image.js';
 import { permutation } from '../rng.js';
 import { augment, centerCrop, randomCrop, type AugmentKey, type AugmentOptions } from './augment.js';
 import { mapLimit, PARALLEL } from './concurrency.js';
-import { decodeSample } from './open.js';
+import { decodeSample } from './decode.js';
 
 /** Decoded pictures of one size, ready for a codec. */
 export interface Batch {

@@ -146,8 +146,10 @@ async function labelsOf(folder: string, images: string, names: readonly string[]
   const name = [plain, `${plain}.gz`].find((candidate) => candidate !== images && names.includes(candidate));
   if (name === undefined) return undefined;
   const path = join(folder, name);
-  const size = count + MAX_HEADER;
-  const content = name.endsWith('.gz') ? await inflatedHead(path, size) : await headOf(path, size);
+  // One byte more than the largest header and the labels take.
+  const size = count + MAX_HEADER + 1;
+  const content = name.endsWith('.gz') ? await inflatedHead(path, size, 'E_IDX_LABELS') : await headOf(path, size);
+  if (name.endsWith('.gz') && content.length === size) throw new InputError('E_IDX_LABELS', `${path}: expected ${count} labels for ${images}, found more bytes of gzip than they take.`);
   const { shape, bytes: header } = parseHeader(content, path);
   if (shape.length !== 1) throw new InputError('E_IDX_LABELS', `${path}: expected labels [N], found extents [${shape.join(', ')}].`);
   if (shape[0] !== count || content.length !== header + count) {
@@ -202,7 +204,7 @@ class PixelFile {
 
   static async open(path: string): Promise<PixelFile> {
     const zipped = path.endsWith('.gz');
-    const { shape, bytes: header } = parseHeader(zipped ? await inflatedHead(path, MAX_HEADER) : await headOf(path, MAX_HEADER), path);
+    const { shape, bytes: header } = parseHeader(zipped ? await inflatedHead(path, MAX_HEADER, 'E_IDX_SIZE') : await headOf(path, MAX_HEADER), path);
     const [count = 0, height = 0, width = 0, channels = 1] = shape;
     if (shape.length < 3 || (channels !== 1 && channels !== 3) || width * height === 0 || width * height > 2 ** 26) {
       throw new InputError('E_IDX_SIZE', `${path}: expected pictures [N, H, W] or [N, H, W, 3], found extents [${shape.join(', ')}].`);
@@ -210,7 +212,7 @@ class PixelFile {
     if (count > MANY && width * height < 64) throw new InputError('E_IDX_SIZE', `${path}: expected at most ${MANY} pictures of less than 64 pixels, found extents [${shape.join(', ')}].`);
     const expected = header + count * height * width * channels;
     await expectRoom(path, zipped, expected);
-    const source = zipped ? await InflatedFile.open(path, expected) : await openPlain(path);
+    const source = zipped ? await InflatedFile.open(path, expected, 'E_IDX_SIZE') : await openPlain(path);
     const file = new PixelFile(path, source, header, count, { width, height, channels });
     if (source.size === expected) return file;
     await file.close();

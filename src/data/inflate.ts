@@ -1,12 +1,11 @@
 // Gzip files whose content is read at random: inflated once into a temporary file.
-import { rmSync, unlinkSync } from 'node:fs';
+import { createReadStream, rmSync, unlinkSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { createReadStream } from 'node:fs';
 
 import { InputError, IoError, TesseraeError, messageOf } from '../errors.js';
 import { readError } from './files.js';
@@ -26,15 +25,16 @@ export class InflatedFile {
    * Inflates a file, stopping one byte past `limit`. Where the system allows, the temporary file has no name any more when
    * this returns, so nothing is left behind even by kill -9.
    *
-   * @throws {InputError} E_GZIP for a damaged file, E_NOT_FOUND. @throws {IoError} E_DATA_TEMPORARY, E_DATA_READ.
+   * @param code of the error for a damaged file.
+   * @throws {InputError} E_GZIP or `code` for a damaged file, E_NOT_FOUND. @throws {IoError} E_DATA_TEMPORARY, E_DATA_READ.
    */
-  static async open(path: string, limit: number): Promise<InflatedFile> {
+  static async open(path: string, limit: number, code = DAMAGED): Promise<InflatedFile> {
     const temporary = join(tmpdir(), `tesserae-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
     const handle = await open(temporary, 'wx+', 0o600).catch((error: unknown) => {
       throw temporaryError(temporary, error);
     });
     try {
-      const size = await inflate(path, handle, temporary, limit);
+      const size = await inflate(path, handle, temporary, limit, code);
       return new InflatedFile(handle, size, unlinkOpen(temporary));
     } catch (error) {
       await handle.close();
@@ -54,43 +54,45 @@ export class InflatedFile {
   };
 }
 
-/** Content beyond the limit ends the inflation early. */
-const ENOUGH = Symbol('enough');
+/** Code of the error for a damaged file. */
+const DAMAGED = 'E_GZIP';
 
-async function inflate(path: string, handle: FileHandle, temporary: string, limit: number): Promise<number> {
+async function inflate(path: string, handle: FileHandle, temporary: string, limit: number, code: string): Promise<number> {
   let size = 0;
-  const write = async (content: AsyncIterable<Buffer>): Promise<void> => {
-    for await (const part of content) {
-      await writeAll(handle, part, temporary);
-      size += part.length;
-      if (size > limit) throw ENOUGH;
-    }
-  };
-  try {
-    await pipeline(createReadStream(path), createGunzip({ chunkSize: 1 << 18 }), write);
-  } catch (error) {
-    if (error !== ENOUGH) throw error instanceof TesseraeError ? error : gzipError(path, error);
-  }
+  await consume(path, code, async (part) => {
+    await writeAll(handle, part, temporary);
+    size += part.length;
+    return size <= limit;
+  });
   return size;
 }
 
 /** The first bytes of a `.gz`'s content, fewer than `length` only when it ends before. @throws as {@link InflatedFile.open}. */
-export async function inflatedHead(path: string, length: number): Promise<Uint8Array> {
+export async function inflatedHead(path: string, length: number, code = DAMAGED): Promise<Uint8Array> {
   const parts: Buffer[] = [];
   let found = 0;
-  const take = async (content: AsyncIterable<Buffer>): Promise<void> => {
-    for await (const part of content) {
-      parts.push(part);
-      found += part.length;
-      if (found >= length) throw ENOUGH;
-    }
-  };
-  try {
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 14 }), createGunzip(), take);
-  } catch (error) {
-    if (error !== ENOUGH) throw gzipError(path, error);
-  }
+  await consume(path, code, async (part) => {
+    parts.push(part);
+    found += part.length;
+    return found < length;
+  });
   return Buffer.concat(parts).subarray(0, length);
+}
+
+/** Hands the content over in pieces, until `take` wants no more. */
+async function consume(path: string, code: string, take: (part: Buffer) => Promise<boolean>): Promise<void> {
+  let enough = false;
+  try {
+    // A pipeline, unlike pipes, closes the file when its end is not waited for.
+    await pipeline(createReadStream(path), createGunzip({ chunkSize: 1 << 18 }), async (content: AsyncIterable<Buffer>) => {
+      for await (const part of content) {
+        enough = !(await take(part));
+        if (enough) return;
+      }
+    });
+  } catch (error) {
+    if (!enough) throw gzipError(path, error, code);
+  }
 }
 
 /** Loops, because a full disk shows as a short write before it shows as an error. */
@@ -117,8 +119,8 @@ function unlinkOpen(path: string): string | undefined {
 }
 
 /** The gunzip's complaints are the file's fault; others are the system's. */
-function gzipError(path: string, error: unknown): Error {
-  const { code = '', syscall } = (error ?? {}) as NodeJS.ErrnoException;
-  if (syscall !== undefined && !code.startsWith('Z_')) return readError(path, error);
-  return new InputError('E_GZIP', `${path}: expected a complete gzip file (${messageOf(error)}). Fetch it again.`, { cause: error });
+function gzipError(path: string, error: unknown, code: string): Error {
+  const { code: reason = '', syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  if (error instanceof TesseraeError || (syscall !== undefined && !reason.startsWith('Z_'))) return readError(path, error);
+  return new InputError(code, `${path}: expected a complete gzip file (${messageOf(error)}). Fetch it again.`, { cause: error });
 }

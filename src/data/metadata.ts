@@ -78,16 +78,21 @@ async function readTable(file: DataFile, column: string | undefined, tally: Tall
 function csvRows(text: string, file: DataFile, tally: Tally): Numbered[] {
   const rows: Numbered[] = [];
   const bad: Array<[error: unknown, row: number]> = [];
+  const number = (): number => rows.length + bad.length + 1;
   try {
-    const options = { columns: true, bom: true, skip_empty_lines: true, trim: true, delimiter: delimiterOf(text), info: true, skip_records_with_error: true } as const;
-    parse<Record<string, string>>(text, {
-      ...options,
-      on_skip: (error) => void bad.push([error, rows.length + bad.length + 1]),
-      on_record: ({ record }: { record: Record<string, string> }) => {
-        rows.push([record, rows.length + bad.length + 1]);
+    parse(text, {
+      columns: true,
+      bom: true,
+      skip_empty_lines: true,
+      trim: true,
+      delimiter: delimiterOf(text),
+      skip_records_with_error: true,
+      on_skip: (error) => void bad.push([error, number()]),
+      on_record: (record: Record<string, string>) => {
+        rows.push([record, number()]);
         return null;
       },
-    } as Parameters<typeof parse>[1]);
+    });
   } catch (error) {
     throw csvError(file.where, error);
   }

@@ -1,7 +1,7 @@
 // Decoding and encoding of a batch of samples, in this thread or in a worker's.
 import { InputError } from '../errors.js';
-import { decodeSample } from '../data/open.js';
-import type { DecodedSample } from '../data/open.js';
+import { decodeSample } from '../data/decode.js';
+import type { DecodedSample } from '../data/decode.js';
 import type { Image, ImageInput, RawSample, Tokens } from '../interfaces/index.js';
 import { decodingFor } from '../media/picture-tokens.js';
 

@@ -5,7 +5,8 @@ import { gzipSync } from 'node:zlib';
 
 import { describe, expect, it } from 'vitest';
 
-import { decodeSample, openDataset } from '../../src/data/open.js';
+import { decodeSample } from '../../src/data/decode.js';
+import { openDataset } from '../../src/data/open.js';
 import { codeOf, describeAll, folderOf, idxOf } from './fixtures.js';
 
 const COUNT = 6;
@@ -30,8 +31,9 @@ describe('openDataset on IDX', () => {
       });
       const dataset = await openDataset(folder);
       expect([dataset.kind, dataset.size('train'), dataset.size('test')]).toEqual(['idx', COUNT, COUNT]);
-      expect(dataset.classes).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
-      expect(dataset.describe('test', 3)).toEqual({ key: 't10k-000003', captions: ['a photo of a 9'], label: 9 });
+      // The classes that occur, in the order of their numbers.
+      expect(dataset.classes).toEqual(['0', '1', '2', '9']);
+      expect(dataset.describe('test', 3)).toEqual({ key: 't10k-000003', captions: ['a photo of a 9'], label: 3 });
       const raw = await dataset.read('train', 2);
       expect(raw.pixels).toEqual({ width: 4, height: 3, channels: 1 });
       expect([...raw.bytes]).toEqual([...pixels.subarray(24, 36)]);

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { decodeSample, openDataset } from '../../src/data/open.js';
+import { decodeSample } from '../../src/data/decode.js';
+import { openDataset } from '../../src/data/open.js';
 import { encodePng } from '../../src/media/image.js';
 import { noise } from '../media/fixtures.js';
 import { allKeys, codeOf, describeAll, folderOf, png, tarOf, temporaryFolder, type Files } from './fixtures.js';
@@ -172,7 +173,7 @@ describe('openDataset on anything else', () => {
 
   it('refuses options that make no sense', async () => {
     const folder = folderOf({ 'a.png': await png() });
-    for (const options of [{ holdout: 0 }, { holdout: 1 }, { holdout: Number.NaN }, { limit: 0 }, { limit: 1.5 }, { captionTemplate: 'x' }, { classes: ['a', 'a'] }]) {
+    for (const options of [{ holdout: -0.1 }, { holdout: 1 }, { holdout: Number.NaN }, { limit: 0 }, { limit: 1.5 }, { captionTemplate: 'x' }, { classes: ['a', 'a'] }, { captions: '' }, { splitBy: 'x' as 'hash' }]) {
       expect(await codeOf(openDataset(folder, options))).toBe('E_DATA_OPTIONS');
     }
   });

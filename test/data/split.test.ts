@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { keyFraction, officialSplit, splitByKey } from '../../src/data/split.js';
+import { keyFraction, officialSplit, splitByKey, type SplitBy } from '../../src/data/split.js';
 
 const keySets = fc.uniqueArray(fc.string({ maxLength: 8 }), { minLength: 2, maxLength: 60 });
 const holdouts = fc.double({ min: 0.01, max: 0.99, noNaN: true });
@@ -48,10 +48,68 @@ describe('splitByKey', () => {
 });
 
 describe('officialSplit', () => {
+  const sidesOf = (paths: readonly string[], by?: SplitBy): Array<string | undefined> | undefined => officialSplit(paths.map((path) => ({ path })), by)?.sides;
+  const ofArchives = (archives: readonly string[], by?: SplitBy): Array<string | undefined> | undefined => officialSplit(archives.map((archive) => ({ archive, path: 'a.png' })), by)?.sides;
+
   it('needs both sides', () => {
-    expect(officialSplit(['train', 'val', 'x'])).toEqual({ train: 'train', test: 'val' });
-    expect(officialSplit(['train', 'val', 'test'])).toEqual({ train: 'train', test: 'test' });
-    expect(officialSplit(['train', 'x'])).toBeUndefined();
-    expect(officialSplit(['test'])).toBeUndefined();
+    expect(sidesOf(['train/a.png', 'val/a.png', 'x/a.png'])).toEqual(['train', 'test', undefined]);
+    expect(sidesOf(['train/a.png', 'x/a.png'])).toBeUndefined();
+    expect(sidesOf(['test/a.png'])).toBeUndefined();
+    expect(sidesOf([])).toBeUndefined();
+  });
+
+  it('holds out test data before validation data, which it leaves out', () => {
+    const split = officialSplit(['train/a.png', 'val/a.png', 'test/a.png'].map((path) => ({ path })))!;
+    expect(split.sides).toEqual(['train', undefined, 'test']);
+    expect(split.leftOut(1)).toMatch('validation');
+  });
+
+  it.each([
+    [['Train/a.png', 'TEST/a.png']],
+    [['training/a.png', 'testing/a.png']],
+    [['train2017/a.png', 'val2017/a.png']],
+    [['emnist-letters-train/a.png', 'emnist-letters-test/a.png']],
+    [['TrainImages/a.png', 'TestImages/a.png']],
+    [['data/deep/train/a.png', 'data/deep/Validation/a.png']],
+    [['cat/train/a.png', 'dog/test/a.png']],
+    [['train_0001.png', 'test_0001.png']],
+  ])('finds the sides of %j', (paths) => expect(sidesOf(paths)).toEqual(['train', 'test']));
+
+  it.each([
+    [['imagenet-train-000000', 'imagenet-val-000000']],
+    [['train_0001', 'validation_0001']],
+    [['shards.train.00', 'shards.test.00']],
+    [['00-train', '00-dev']],
+    [['train/0001', 'test/0001']],
+  ])('finds the sides of archives %j', (archives) => expect(ofArchives(archives)).toEqual(['train', 'test']));
+
+  it('takes no class for a side', () => {
+    expect(sidesOf(['steam_train/a.png', 'test_tube/a.png'])).toBeUndefined();
+    expect(sidesOf(['car/a.png', 'train/a.png'])).toBeUndefined();
+    expect(sidesOf(['train_0001.png', 'test_0001.png', 'cat.png'])).toBeUndefined();
+  });
+
+  it('never trains on data named test', () => {
+    expect(sidesOf(['images/a.png', 'test/a.png'])).toEqual(['train', 'test']);
+    expect(ofArchives(['emnist-letters', 'emnist-letters-test'])).toEqual(['train', 'test']);
+  });
+
+  it('looks where it is told to', () => {
+    const samples = [
+      { path: 'train/a.png', archive: 'x-test' },
+      { path: 'test/a.png', archive: 'x-train' },
+    ];
+    expect(officialSplit(samples)!.sides).toEqual(['test', 'train']);
+    expect(officialSplit(samples, 'name')!.sides).toEqual(['test', 'train']);
+    expect(officialSplit(samples, 'folder')!.sides).toEqual(['train', 'test']);
+    expect(officialSplit(samples, 'hash')).toBeUndefined();
+  });
+
+  it('takes a column of the metadata first', () => {
+    const samples = [
+      { path: 'train/a.png', splitName: 'test' },
+      { path: 'test/a.png', splitName: 'train' },
+    ];
+    expect(officialSplit(samples)!.sides).toEqual(['test', 'train']);
   });
 });

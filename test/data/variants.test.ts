@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { memoryDataset } from '../../src/data/memory.js';
-import { decodeSample } from '../../src/data/open.js';
+import { decodeSample } from '../../src/data/decode.js';
 import { withVariants } from '../../src/data/variants.js';
 import type { Dataset, Image } from '../../src/interfaces/index.js';
 import { picture } from '../support/tiny.js';

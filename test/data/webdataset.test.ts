@@ -29,10 +29,10 @@ describe('openDataset on a WebDataset archive', () => {
     const all = [...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')].sort((x, y) => (x.key < y.key ? -1 : 1));
     expect(all).toEqual([
       { key: 'a', captions: ['first', 'second'] },
-      { key: 'b', captions: ['a photo of a 2'], label: 2 },
+      { key: 'b', captions: ['a photo of a 2'], label: 1 },
       { key: 'dir/c', captions: ['sea'], label: 0 },
     ]);
-    expect(dataset.classes).toEqual(['0', '1', '2']);
+    expect(dataset.classes).toEqual(['0', '2']);
     await dataset.close();
   });
 
@@ -71,7 +71,7 @@ describe('openDataset on a WebDataset archive', () => {
     signHeader(tar, 0);
     const names: string[] = [];
     const path = join(folderOf({ 'x.tar': tar }), 'x.tar');
-    await scanTar(path, async ({ name }) => void names.push(name));
+    await scanTar(path, async ({ name }) => void names.push(Buffer.from(name).toString()));
     expect(names).toEqual([long]);
   });
 
@@ -138,7 +138,7 @@ describe('openDataset on a WebDataset archive', () => {
     const tar = await tarOf([{ name: 'a.png', body: new Uint8Array(3000) }]);
     const path = join(folderOf({ 'x.tar': tar.subarray(0, 2000) }), 'x.tar');
     const seen: string[] = [];
-    expect(await codeOf(scanTar(path, async ({ name }) => void seen.push(name)))).toBe('E_TAR_TRUNCATED');
+    expect(await codeOf(scanTar(path, async ({ name }) => void seen.push(Buffer.from(name).toString())))).toBe('E_TAR_TRUNCATED');
     expect(seen).toEqual([]);
   });
 
