@@ -3,15 +3,15 @@ import { formatNumber } from '../report/format.js';
 import type { Column } from '../sdk/compare-report.js';
 import type { CodecComparison } from '../sdk/compare.js';
 import { noteFewPictures } from './eval-codec.js';
-import { addDataOptions, addFeatureOptions, addOutputOptions, jsonOption, splitOption } from './options.js';
+import { addDataOptions, dataOption, addFeatureOptions, addOutputOptions, jsonOption, splitOption } from './options.js';
 import type { DataFlags, FeatureFlags, OutputFlags } from './options.js';
-import { expectExisting, expectFile, expectModel, expectOutputFile } from './paths.js';
+import { dataSources, expectData, expectFile, expectModel, expectOutputFile } from './paths.js';
 import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
-import { Skips } from './skips.js';
+import { dataEvents, Skips } from './skips.js';
 
 interface Flags extends DataFlags, FeatureFlags, OutputFlags {
-  data: string;
+  data: string[];
   split: 'train' | 'test' | 'all';
   skipBad?: boolean;
 }
@@ -24,9 +24,9 @@ export function compareCommand(session: Session): Command {
   const command = new Command('compare')
     .description('measure several codecs on the same pictures: table, pictures, rate against distortion')
     .argument('<codecs...>', 'model directories of codecs, at least two')
-    .requiredOption('--data <PATH>', 'folder of pictures, .tar, or MNIST-style IDX')
+    .addOption(dataOption(false))
     .addOption(splitOption(['train', 'test', 'all'], 'test'))
-    .option('--skip-bad', 'leave out pictures that do not decode, and exit 7');
+    .option('--skip-bad', 'leave out files and pictures that cannot be used, and exit 7');
   addOutputOptions(command, 'the report, one .html file', { resumes: false });
   addFeatureOptions(command);
   return addDataOptions(command)
@@ -41,8 +41,8 @@ async function compare(session: Session, codecs: string[], flags: Flags): Promis
   const [{ compareCodecs }, { comparisonColumns, comparisonReport }, { writeFileAtomic }] = await Promise.all([import('../sdk/compare.js'), import('../sdk/compare-report.js'), import('../files.js')]);
   const skips = new Skips(session);
   const { onProgress, finish } = countedProgress(session, 'compare', 'pictures');
-  const { out, force: _force, skipBad, ...options } = flags;
-  const comparison = await compareCodecs({ ...options, codecs, signal: session.signal, onProgress, onBad: skipBad ? skips.add : undefined });
+  const { out, force: _force, ...options } = flags;
+  const comparison = await compareCodecs({ ...options, codecs, signal: session.signal, onProgress, onBad: flags.skipBad ? skips.add : undefined, ...dataEvents(session, skips) });
   finish();
   writeFileAtomic(out, await comparisonReport(comparison));
   const { pictures: _pictures, ...figures } = comparison;
@@ -53,9 +53,9 @@ async function compare(session: Session, codecs: string[], flags: Flags): Promis
 
 function check(codecs: readonly string[], { data, out, force, features }: Flags): void {
   for (const codec of codecs) expectModel('CODEC', codec);
-  expectExisting('--data', data);
+  expectData(data);
   if (features !== undefined) expectFile('--features', features);
-  expectOutputFile({ out, force }, { '--data': data, '--features': features, ...Object.fromEntries(codecs.map((codec) => [`CODEC ${codec}`, codec])) });
+  expectOutputFile({ out, force }, { ...dataSources(data), '--features': features, ...Object.fromEntries(codecs.map((codec) => [`CODEC ${codec}`, codec])) });
 }
 
 /** The table of the report, in columns of a terminal. */

@@ -2,16 +2,16 @@ import { Command } from 'commander';
 import type { CodeSpread } from '../metrics/codebook.js';
 import { formatNumber } from '../report/format.js';
 import type { CodecEvaluation } from '../sdk/evaluate.js';
-import { addDataOptions, addFeatureOptions, jsonOption, splitOption } from './options.js';
+import { addDataOptions, dataOption, addFeatureOptions, jsonOption, splitOption } from './options.js';
 import type { DataFlags, FeatureFlags } from './options.js';
-import { expectExisting, expectFile, expectModel } from './paths.js';
+import { expectData, expectFile, expectModel } from './paths.js';
 import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
-import { Skips } from './skips.js';
+import { dataEvents, Skips } from './skips.js';
 
 interface Flags extends DataFlags, FeatureFlags {
   codec: string;
-  data: string;
+  data: string[];
   split: 'train' | 'test' | 'all';
   skipBad?: boolean;
 }
@@ -25,9 +25,9 @@ export function evalCodecCommand(session: Session): Command {
   const command = new Command('codec')
     .description('reconstruct a split: error, rate and codebook use')
     .requiredOption('--codec <DIR>', 'model directory of the codec')
-    .requiredOption('--data <PATH>', 'folder of pictures, .tar, or MNIST-style IDX')
+    .addOption(dataOption())
     .addOption(splitOption(['train', 'test', 'all'], 'test'))
-    .option('--skip-bad', 'leave out pictures that do not decode, and exit 7');
+    .option('--skip-bad', 'leave out files and pictures that cannot be used, and exit 7');
   addFeatureOptions(command);
   return addDataOptions(command)
     .addOption(jsonOption())
@@ -37,14 +37,13 @@ export function evalCodecCommand(session: Session): Command {
 
 async function evalCodec(session: Session, flags: Flags): Promise<void> {
   expectModel('--codec', flags.codec);
-  expectExisting('--data', flags.data);
+  expectData(flags.data);
   if (flags.features !== undefined) expectFile('--features', flags.features);
   await session.startEngine();
   const { evaluateCodecOn } = await import('../sdk/evaluate.js');
   const skips = new Skips(session);
   const { onProgress, finish } = countedProgress(session, 'eval codec', 'pictures');
-  const { skipBad, ...options } = flags;
-  const { counts: _counts, examples: _examples, ...evaluation } = await evaluateCodecOn({ ...options, signal: session.signal, onProgress, onBad: skipBad ? skips.add : undefined });
+    const { counts: _counts, examples: _examples, ...evaluation } = await evaluateCodecOn({ ...flags, signal: session.signal, onProgress, onBad: flags.skipBad ? skips.add : undefined, ...dataEvents(session, skips) });
   finish();
   session.result(evaluation, [`samples          ${evaluation.samples} of split ${flags.split}`, ...qualityLines(evaluation), ...codeLines(evaluation)]);
   await noteFewPictures(session, evaluation);

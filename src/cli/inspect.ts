@@ -1,9 +1,11 @@
 import { Command } from 'commander';
 import { EXIT } from '../errors.js';
 import { formatCount, formatNumber } from '../report/format.js';
-import type { Inspection } from '../sdk/inspect.js';
-import { jsonOption } from './options.js';
-import { expectExisting } from './paths.js';
+import { summaryLines } from '../report/data-summary.js';
+import type { DatasetInspection, Inspection } from '../sdk/inspect.js';
+import { addDataOptions, jsonOption } from './options.js';
+import type { DataFlags } from './options.js';
+import { expectData } from './paths.js';
 import type { Session } from './session.js';
 import { metricsText } from './training.js';
 
@@ -12,23 +14,32 @@ Example:
   tesserae inspect runs/tokens`;
 
 export function inspectCommand(session: Session): Command {
-  return new Command('inspect')
+  const command = new Command('inspect')
     .description('say what a path is: codec, prior, tokens, dataset, training run, export or picture')
-    .argument('<path>')
+    .argument('<paths...>', 'a path; several are the archives of one dataset');
+  return addDataOptions(command)
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
-    .action((path: string) => inspect(session, path));
+    .action((paths: string[], flags: DataFlags) => inspect(session, paths, flags));
 }
 
-async function inspect(session: Session, path: string): Promise<void> {
-  expectExisting('PATH', path);
+async function inspect(session: Session, paths: string[], flags: DataFlags): Promise<void> {
+  expectData(paths, 'PATH');
   const sdk = await import('../sdk/inspect.js');
-  const found = await sdk.inspect(path);
+  const found = await sdk.inspect(paths, flags);
   session.result(found, [headline(found), ...rows(found).map(([name, value]) => `  ${name.padEnd(14)} ${value}`)]);
+  if (found.kind === 'dataset') reportData(session, found);
   const problem = found.kind === 'tokens' ? found.health.problem : undefined;
   if (problem === undefined) return;
   session.note(problem);
   session.exitCode = EXIT.corrupt;
+}
+
+/** The account of a dataset, and exit code 7 where files cannot be used: other commands refuse the first of them. */
+function reportData(session: Session, { summary }: DatasetInspection): void {
+  const [, ...warnings] = summaryLines(summary);
+  for (const warning of warnings) session.note(warning);
+  if (summary.bad.length > 0) session.exitCode = EXIT.skipped;
 }
 
 function headline({ kind, fingerprint, path }: Inspection): string {
@@ -74,7 +85,8 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
         ['samples', `${formatCount(found.samples.train)} train, ${formatCount(found.samples.test)} test`],
         ['captions', `${formatCount(found.captions.distinct)} different, on ${formatCount(found.captions.samples)} samples`],
         ['classes', listText(found.classes?.map(({ name, samples }) => `${name} (${samples})`))],
-        ['first', `${found.first.key}: ${found.first.width}x${found.first.height}${found.first.caption === undefined ? '' : `, "${found.first.caption}"`}`],
+        ['first', firstText(found.first)],
+        ['data', summaryLines(found.summary)[0]!.replace('data: ', '')],
       ];
     case 'run':
       return [
@@ -110,6 +122,11 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
     case 'picture':
       return [['format', `${found.format}, ${found.width}x${found.height}, ${found.channels === 1 ? 'gray' : 'color'}`]];
   }
+}
+
+function firstText(first: DatasetInspection['first']): string {
+  if (!first) return 'none of the first pictures decodes';
+  return `${first.key}: ${first.width}x${first.height}${first.caption === undefined ? '' : `, "${first.caption}"`}`;
 }
 
 function mapText({ name, shape, vocabSize }: { name: string; shape: readonly number[]; vocabSize: number }): string {

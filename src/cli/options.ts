@@ -53,6 +53,8 @@ export function listOption(flags: string, description: string): Option {
 
 /** How a dataset of media is read. */
 export interface DataFlags {
+  captions?: string;
+  splitBy?: 'name' | 'folder' | 'hash';
   holdout?: number;
   classes?: string[];
   captionTemplate?: string;
@@ -61,10 +63,19 @@ export interface DataFlags {
 
 export function addDataOptions(command: Command): Command {
   return command
-    .addOption(numberOption('--holdout <F>', 'fraction held out for testing, where the data brings no split (default: 0.1)', { above: 0, below: 1 }))
+    .option('--captions <SOURCE>', 'where captions come from: a column of the metadata, an extension such as .caption, or "filename" (default: the usual columns and extensions)')
+    .addOption(new Option('--split-by <WHERE>', 'take the split from names of files and archives, from folders, or from a hash of each sample\'s name (default: names, then folders, then hash)').choices(['name', 'folder', 'hash']))
+    .addOption(numberOption('--holdout <F>', 'fraction held out by hash; 0 holds out none (default: 0.1)', { min: 0, below: 1 }))
     .addOption(listOption('--classes <A,B,C>', 'class names in the order of the labels'))
     .addOption(new Option('--caption-template <TEXT>', 'caption of labeled pictures without one (default: "a photo of a {label}")').argParser(captionTemplate))
     .addOption(numberOption('--limit <N>', 'use only the first N samples of each split', { min: 1, whole: true }));
+}
+
+/** `--data`: a path, or archives by paths and globs. @param several whether paths may follow each other; else the flag is repeated. */
+export function dataOption(several = true): Option {
+  const description = 'folder of pictures, .tar or .tar.gz archives (paths or globs), or MNIST-style IDX';
+  if (several) return new Option('--data <PATH...>', description).makeOptionMandatory();
+  return new Option('--data <PATH>', `${description}; may be repeated`).argParser((path, before: string[] | undefined) => [...(before ?? []), path]).makeOptionMandatory();
 }
 
 function captionTemplate(text: string): string {

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { refuseForeignFormat } from '../checkpoint/safetensors.js';
 import { UsageError } from '../errors.js';
-import { acquireLock, guarded, isTemporary } from '../files.js';
+import { acquireLock, guarded, isGlob, isTemporary } from '../files.js';
 import type { OutputFlags } from './options.js';
 
 /** What a command reads: paths by flag. */
@@ -14,6 +14,16 @@ const LOCK_FILES = ['.tesserae.lock', '.tesserae.lock.reclaim'];
 /** @throws {UsageError} E_NOT_FOUND naming the flag. */
 export function expectExisting(flag: string, path: string): void {
   if (!existsSync(path)) throw new UsageError('E_NOT_FOUND', `${flag} ${path}: expected a file or directory, found nothing. Check the path.`);
+}
+
+/** @throws {UsageError} E_NOT_FOUND naming the flag, unless the path may be a glob: what that matches is seen when the data is opened. */
+export function expectData(paths: readonly string[], flag = '--data'): void {
+  for (const path of paths) if (!isGlob(path)) expectExisting(flag, path);
+}
+
+/** Datasets as inputs of a command. */
+export function dataSources(paths: readonly string[]): Sources {
+  return Object.fromEntries(paths.map((path, i) => [i === 0 ? '--data' : `--data ${path}`, path]));
 }
 
 /** @throws {UsageError} E_NOT_FOUND, E_NOT_A_FILE naming the flag. */

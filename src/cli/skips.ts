@@ -1,7 +1,19 @@
 // Inputs left out by --skip-bad.
 import { EXIT } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
+import type { DataSummary } from '../interfaces/index.js';
+import { summaryLines } from '../report/data-summary.js';
 import type { Session } from './session.js';
+
+/** Prints the account of a dataset before the work on it begins; what was left out of it as bad counts as skipped. */
+export function dataEvents(session: Session, skips?: Skips): { onSummary(summary: DataSummary): void } {
+  return {
+    onSummary: (summary) => {
+      for (const line of summaryLines(summary)) session.note(line);
+      if (skips) skips.count += summary.bad.length;
+    },
+  };
+}
 
 /** Names the first few on stderr, counts all, and in the end sets exit code 7. */
 export class Skips {

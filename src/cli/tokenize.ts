@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { addDataOptions, addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
+import { addDataOptions, addOutputOptions, dataOption, jsonOption, numberOption, seedOption } from './options.js';
 import type { DataFlags, OutputFlags } from './options.js';
-import { expectExisting, expectModel, expectOutputDirectory } from './paths.js';
+import { dataSources, expectData, expectModel, expectOutputDirectory } from './paths.js';
 import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
-import { Skips } from './skips.js';
+import { dataEvents, Skips } from './skips.js';
 
 interface Flags extends OutputFlags, DataFlags {
-  data: string;
+  data: string[];
   codec: string;
   workers?: number;
   variants: number;
@@ -26,7 +26,7 @@ Examples:
 export function tokenizeCommand(session: Session): Command {
   const command = new Command('tokenize')
     .description('turn pictures into token shards with a trained codec')
-    .requiredOption('--data <PATH>', 'folder of pictures, .tar, or MNIST-style IDX')
+    .addOption(dataOption())
     .requiredOption('--codec <DIR>', 'model directory of the codec');
   addOutputOptions(command, 'directory of the shards');
   command.addOption(numberOption('--workers <N>', 'threads that decode and encode side by side (default: one for each core, 8 at most); the bytes written do not depend on it', { min: 0, max: 256, whole: true }));
@@ -35,7 +35,7 @@ export function tokenizeCommand(session: Session): Command {
     .option('--flip', 'mirror every second variant; not where left and right matter, as in lettering')
     .addOption(numberOption('--crop <P>', 'shift variants by up to P of the codec\'s pixels each way', { min: 1, max: 1024, whole: true }))
     .addOption(seedOption());
-  command.option('--skip-bad', 'leave out pictures that do not decode, list them in rejects.jsonl, and exit 7');
+  command.option('--skip-bad', 'leave out files and pictures that cannot be used, list them in rejects.jsonl, and exit 7');
   return addDataOptions(command)
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
@@ -43,14 +43,14 @@ export function tokenizeCommand(session: Session): Command {
 }
 
 async function tokenize(session: Session, flags: Flags): Promise<void> {
-  expectExisting('--data', flags.data);
+  expectData(flags.data);
   expectModel('--codec', flags.codec);
-  expectOutputDirectory(flags, { '--data': flags.data, '--codec': flags.codec });
+  expectOutputDirectory(flags, { ...dataSources(flags.data), '--codec': flags.codec });
   await session.startEngine();
   const sdk = await import('../sdk/tokenize.js');
   const skips = new Skips(session);
   const { onProgress, finish } = countedProgress(session, 'tokenize', 'samples', flags.resume);
-  const { samples, rejected, manifest } = await sdk.tokenize({ ...flags, signal: session.signal, onProgress, onReject: skips.add });
+  const { samples, rejected, manifest } = await sdk.tokenize({ ...flags, signal: session.signal, onProgress, onReject: skips.add, ...dataEvents(session) });
   finish();
   session.result({ kind: 'tokens', fingerprint: manifest.fingerprint, out: flags.out, samples, rejected, parts: manifest.parts.length }, [
     `tokens ${manifest.fingerprint.slice(0, 12)} in ${flags.out}: ${samples.train} training and ${samples.test} held-out samples, ${manifest.parts.length} parts`,

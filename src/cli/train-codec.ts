@@ -1,16 +1,16 @@
 import { Command, Option } from 'commander';
 import { FEATURE_SCALINGS } from '../interfaces/feature-scaling.js';
 import type { FeatureScaling } from '../interfaces/feature-scaling.js';
-import { addDataOptions, addOutputOptions, addTrainingOptions, jsonOption } from './options.js';
+import { addDataOptions, addOutputOptions, dataOption, addTrainingOptions, jsonOption } from './options.js';
 import type { DataFlags, TrainFlags } from './options.js';
-import { expectExisting, expectFile, expectOutputDirectory } from './paths.js';
+import { dataSources, expectData, expectFile, expectOutputDirectory } from './paths.js';
 import type { Session } from './session.js';
 import { expectSettings, presetsText } from './settings.js';
 import { metricsText, trainingEvents } from './training.js';
-import { Skips } from './skips.js';
+import { dataEvents, Skips } from './skips.js';
 
 interface Flags extends TrainFlags, DataFlags {
-  data: string;
+  data: string[];
   features?: string;
   featureScaling?: FeatureScaling;
   skipBad?: boolean;
@@ -21,35 +21,35 @@ Example:
   tesserae train codec --data photos/ --out runs/codec --steps 5000`;
 
 export function trainCodecCommand(session: Session): Command {
-  const command = new Command('codec').description('train a codec on pictures: a folder, WebDataset tars or IDX files').requiredOption('--data <PATH>', 'folder of pictures, .tar, or MNIST-style IDX');
+  const command = new Command('codec').description('train a codec on pictures: a folder, WebDataset tars or IDX files').addOption(dataOption());
   addOutputOptions(command, 'directory of the model');
   addTrainingOptions(command);
   command
     .option('--features <FILE>', 'an ONNX network [B, 3, H, W] -> feature maps: adds their distance to the loss')
     .addOption(new Option('--feature-scaling <NAME>', 'the pixels it was trained on (default: what the preset says, else imagenet)').choices(FEATURE_SCALINGS));
-  addDataOptions(command).option('--skip-bad', 'leave out pictures that do not decode, and exit 7').addOption(jsonOption());
+  addDataOptions(command).option('--skip-bad', 'leave out files and pictures that cannot be used, and exit 7').addOption(jsonOption());
   return command
     .addHelpText('after', () => presetsText('codec') + EXAMPLE)
     .action((flags: Flags) => trainCodec(session, flags));
 }
 
 async function trainCodec(session: Session, flags: Flags): Promise<void> {
-  expectExisting('--data', flags.data);
+  expectData(flags.data);
   if (flags.features !== undefined) expectFile('--features', flags.features);
-  expectOutputDirectory(flags, { '--data': flags.data, '--features': flags.features });
+  expectOutputDirectory(flags, { ...dataSources(flags.data), '--features': flags.features });
   await expectSettings('codec', flags);
-  const { batch, skipBad, ...options } = flags;
+  const { batch, ...options } = flags;
   await session.startEngine();
   const sdk = await import('../sdk/train.js');
   const skips = new Skips(session);
   const events = trainingEvents(session, 'train codec');
-  const card = await sdk.trainCodec({ ...options, batchSize: batch, signal: session.signal, onBad: skipBad ? skips.add : undefined, ...events });
+  const card = await sdk.trainCodec({ ...options, batchSize: batch, signal: session.signal, onBad: flags.skipBad ? skips.add : undefined, ...dataEvents(session, skips), ...events });
   events.finish();
   const { maps: _maps, measures, ...metrics } = card.metrics ?? {};
   session.result({ kind: 'codec', fingerprint: card.fingerprint, out: flags.out, metrics: card.metrics, skipped: skips.count }, [
     `codec ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
     `held out: ${metricsText({ ...metrics, ...(measures as object) })}`,
-    card.maps?.length === 0 ? `next: tesserae latents traverse PICTURE --codec ${flags.out} --out traversal.png` : `next: tesserae tokenize --data ${flags.data} --codec ${flags.out} --out TOKENS`,
+    card.maps?.length === 0 ? `next: tesserae latents traverse PICTURE --codec ${flags.out} --out traversal.png` : `next: tesserae tokenize --data ${flags.data.join(' ')} --codec ${flags.out} --out TOKENS`,
   ]);
   skips.conclude();
 }

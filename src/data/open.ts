@@ -4,6 +4,7 @@ import { open, opendir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { InputError } from '../errors.js';
+import { isGlob } from '../files.js';
 import type { Dataset } from '../interfaces/dataset.js';
 import { describeBytes, PICTURE_EXTENSIONS } from '../media/sniff.js';
 import { readError } from './files.js';
@@ -43,7 +44,7 @@ export async function openDataset(path: string | readonly string[], options: Dat
 
 /** A path that is there stands for itself, others may be globs. */
 async function expand(path: string): Promise<string[]> {
-  if (existsSync(path) || !/[*?{[]/.test(path)) return [path];
+  if (existsSync(path) || !isGlob(path)) return [path];
   const { glob } = await import('tinyglobby');
   const found = await glob(numbered(path.replaceAll('\\', '/')), { absolute: path.startsWith('/'), onlyFiles: false, expandDirectories: false });
   if (found.length === 0) throw new InputError('E_NOT_FOUND', `${path}: expected a glob that files match, found none. Check the path.`);

@@ -139,6 +139,6 @@ function emptyError(source: string, listings: readonly Listing[], tally: Tally):
   }
   const most = [...others].sort((a, b) => b[1] - a[1])[0];
   const bad = tally.bad[0];
-  const found = bad ? `${tally.bad.length} that cannot be used (${bad.error.slice(0, 200)})` : most ? `${files.length} files, ${most[1]} of them ${most[0]}` : 'no files';
-  return new InputError('E_DATA_EMPTY', `${source}: expected pictures (PNG, JPEG, WebP and others), found ${found}.`);
+  const found = bad ? `${tally.bad.length} that cannot be used (${bad.error.slice(0, 200)})` : most ? `${files.length} files, ${most[1]} of them ${most[0]}` : 'an empty folder';
+  return new InputError('E_DATA_EMPTY', `${source}: expected PNG, JPEG or WebP pictures, found ${found}.`);
 }

@@ -131,6 +131,7 @@ class Collector {
     const broken = own.find(({ problem, extension }) => problem !== undefined && !(extension === 'json' && captions.length > 0));
     if (broken) {
       this.tally.reject(broken.file.path, broken.problem);
+      broken.rejected = true;
       return this.tally.leftOut.add('pictures whose caption or class cannot be read', file.path);
     }
     const labeled = row?.label === undefined ? labeledBy(own) : undefined;
@@ -152,7 +153,7 @@ class Collector {
 
   /** Enters everything beside pictures into the account. */
   settle(): void {
-    for (const sidecar of this.sidecars) account(sidecar, this.tally, 'not used');
+    for (const sidecar of this.sidecars) account(sidecar, this.tally);
     for (const source of this.rowSources) {
       if (source.used) this.tally.useCaption(source.label);
       else this.tally.unusedCaptions.add(`captions in ${source.label} not used`, source.example);

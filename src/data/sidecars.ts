@@ -26,6 +26,8 @@ export interface Sidecar {
   split?: string;
   /** The error it was refused with, kept until it is known whether the picture can do without it. */
   problem?: unknown;
+  /** True when that error was told: the file is in the account already. */
+  rejected?: boolean;
   /** True once it gave a sample anything. */
   used: boolean;
 }
@@ -111,13 +113,15 @@ export function byPreference(sidecars: readonly Sidecar[]): Sidecar[] {
 }
 
 /** Enters a sidecar into the account, once it is known what became of it. */
-export function account({ file, extension, captions, label, problem, used }: Sidecar, tally: Tally, why: string): void {
+export function account({ file, extension, captions, label, problem, rejected, used }: Sidecar, tally: Tally): void {
   for (const source of captions) {
     if (source.used) tally.useCaption(source.label);
-    else tally.unusedCaptions.add(`captions of ${source.label} ${why}`, source.example);
+    else tally.unusedCaptions.add(`captions of ${source.label} not used`, source.example);
   }
+  if (problem !== undefined && extension !== 'cls') tally.unusedCaptions.add(`captions of .${extension} that cannot be read`, file.path);
+  if (rejected) return;
   if (used) tally.texts++;
   else if (problem !== undefined) tally.leftOut.add(`.${extension} files that cannot be used, beside other captions`, file.path);
   else if (captions.length === 0 && label === undefined) tally.leftOut.add(`.${extension} files without a caption or class`, file.path);
-  else tally.leftOut.add(`.${extension} files ${why}`, file.path);
+  else tally.leftOut.add(`.${extension} files not used`, file.path);
 }

@@ -2,7 +2,6 @@
 import { sep } from 'node:path';
 import type { StoredModel } from '../checkpoint/model.js';
 import { compile, tf } from '../engine/index.js';
-import type { DatasetOptions } from '../data/indexed.js';
 import { UsageError } from '../errors.js';
 import type { Dataset, Image, ImageInput } from '../interfaces/index.js';
 import { fromFloat32, resizeImage } from '../media/image.js';
@@ -13,14 +12,15 @@ import { evaluateCodec } from '../train/evaluate.js';
 import type { CodecEvaluation, EvaluationOptions, Splits } from '../train/evaluate.js';
 import type { FeatureExtractor } from '../train/features.js';
 import { withDataset } from './dataset.js';
+import type { DataOptions, DataSource } from './dataset.js';
 import { evaluationOf, withFeatures } from './evaluate.js';
 import type { FeatureNetworkOptions } from './evaluate.js';
 import { codecOf, codecParams, loadCodecFiles } from './models.js';
 
-export interface CompareCodecsOptions extends EvaluationOptions, Omit<DatasetOptions, 'limit'>, FeatureNetworkOptions {
+export interface CompareCodecsOptions extends EvaluationOptions, Omit<DataOptions, 'limit'>, FeatureNetworkOptions {
   /** Model directories, at least two. */
   codecs: readonly string[];
-  data: string | Dataset;
+  data: DataSource;
   /** Default `test`. */
   split?: Splits;
 }

@@ -1,8 +1,7 @@
 // The two evaluations, on model directories.
 import { loadModel } from '../checkpoint/model.js';
-import type { DatasetOptions } from '../data/indexed.js';
 import { CorruptError, UsageError } from '../errors.js';
-import type { Dataset, TokenMapSpec } from '../interfaces/index.js';
+import type { TokenMapSpec } from '../interfaces/index.js';
 import type { FeatureScaling } from '../interfaces/feature-scaling.js';
 import { disposeParams, importParams } from '../nn/params.js';
 import { priorFamily } from '../registry.js';
@@ -13,6 +12,7 @@ import { evaluateCodec, evaluatePrior } from '../train/evaluate.js';
 import type { CodecEvaluation, EvaluationOptions, PriorEvaluation, Splits } from '../train/evaluate.js';
 import { FeatureExtractor } from '../train/features.js';
 import { withDataset } from './dataset.js';
+import type { DataOptions, DataSource } from './dataset.js';
 import { codecOf, codecParams, loadCodecFiles, storedTokenizer } from './models.js';
 
 export type { CodecEvaluation, PriorEvaluation };
@@ -27,9 +27,9 @@ export interface FeatureNetworkOptions {
   featureOutput?: string;
 }
 
-export interface EvaluateCodecOptions extends EvaluationOptions, Omit<DatasetOptions, 'limit'>, FeatureNetworkOptions {
+export interface EvaluateCodecOptions extends EvaluationOptions, Omit<DataOptions, 'limit'>, FeatureNetworkOptions {
   codec: string;
-  data: string | Dataset;
+  data: DataSource;
   /** Default `test`. */
   split?: Splits;
 }

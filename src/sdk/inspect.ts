@@ -4,10 +4,11 @@ import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { loadModel } from '../checkpoint/model.js';
 import { decodeSample } from '../data/decode.js';
+import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
-import { CorruptError, UsageError } from '../errors.js';
-import { canonicalJson, nodeFiles, readFile, readJson, sha256 } from '../files.js';
-import type { Conditioning, Dataset, Split, TokenMapSpec } from '../interfaces/index.js';
+import { CorruptError, InputError, UsageError } from '../errors.js';
+import { canonicalJson, isGlob, nodeFiles, readFile, readJson, sha256 } from '../files.js';
+import type { Conditioning, Dataset, DataSummary, Split, TokenMapSpec } from '../interfaces/index.js';
 import { decodeImage } from '../media/image.js';
 import { pictureFormat } from '../media/sniff.js';
 import { parseConfig } from '../nn/config.js';
@@ -70,7 +71,10 @@ export interface DatasetInspection extends Common {
   samples: Record<Split, number>;
   captions: { samples: number; distinct: number };
   classes?: { name: string; samples: number }[];
-  first: { key: string; width: number; height: number; channels: number; caption?: string; label?: number };
+  /** The first sample that decodes; undefined when the first few do not. */
+  first?: { key: string; width: number; height: number; channels: number; caption?: string; label?: number };
+  /** What opening it found, used and left out. */
+  summary: DataSummary;
 }
 
 export interface RunInspection extends Common {
@@ -126,13 +130,18 @@ export type Inspection = DemoInspection | PicturesInspection | ModelInspection |
 const PARTS_OF = /^(model\.json|model\.safetensors|manifest\.json|metrics\.jsonl|card\.json|pictures\.json|part-\d{5}\.msgpack)$/;
 
 /**
- * Says what a path is, from its content. Models, exports and tokens are verified to the last byte.
+ * Says what a path is, from its content. Models, exports and tokens are verified to the last byte; of a dataset, files that
+ * cannot be used are listed in its `summary`.
  *
+ * @param path several paths, or globs, are the archives of one dataset.
+ * @param options how a dataset is opened.
  * @throws {UsageError} E_NOT_FOUND. @throws {CorruptError} for a damaged model or export. @throws {InputError} for data that cannot be read.
  */
-export async function inspect(path: string): Promise<Inspection> {
+export async function inspect(path: string | readonly string[], options: DatasetOptions = {}): Promise<Inspection> {
+  if (typeof path !== 'string') return path.length === 1 ? inspect(path[0]!, options) : inspectDataset(path, options);
+  if (!existsSync(path) && isGlob(path)) return inspectDataset(path, options);
   if (!existsSync(path)) throw new UsageError('E_NOT_FOUND', `${path}: expected to exist, found nothing. Check the path.`);
-  if (!statSync(path).isDirectory()) return PARTS_OF.test(basename(path)) ? inspect(dirname(path)) : inspectFile(path);
+  if (!statSync(path).isDirectory()) return PARTS_OF.test(basename(path)) ? inspect(dirname(path)) : inspectFile(path, options);
   const names = readdirSync(path);
   if (names.includes('model.json') || names.includes('.commit.json')) return inspectModel(path);
   if (isTokens(path, names)) return inspectTokens(path, names);
@@ -140,13 +149,13 @@ export async function inspect(path: string): Promise<Inspection> {
   if (hasPicturesCard(path)) return inspectPictures(path);
   if (names.includes('demo.json')) return inspectDemo(path);
   if (names.includes('checkpoints') || names.includes('metrics.jsonl')) return inspectRun(path, names);
-  return inspectDataset(path);
+  return inspectDataset(path, options);
 }
 
-async function inspectFile(path: string): Promise<Inspection> {
+async function inspectFile(path: string, options: DatasetOptions): Promise<Inspection> {
   const head = nodeFiles.status(path)!.size < 2 ** 28 ? readFile(path) : new Uint8Array(0);
   const format = pictureFormat(head);
-  if (!format) return inspectDataset(path);
+  if (!format) return inspectDataset(path, options);
   const { width, height, channels } = await decodeImage(head, path);
   return { kind: 'picture', fingerprint: sha256(head), path, format, width, height, channels };
 }
@@ -271,8 +280,8 @@ function identityOf(path: string, step: number | undefined): Record<string, unkn
   return (readJson(join(path, 'checkpoints', directory, 'state.json')) as { identity?: Record<string, unknown> }).identity;
 }
 
-async function inspectDataset(path: string): Promise<DatasetInspection> {
-  const dataset = await openDataset(path);
+async function inspectDataset(path: string | readonly string[], options: DatasetOptions): Promise<DatasetInspection> {
+  const dataset = await openDataset(path, { skipBad: true, ...options });
   try {
     const samples = { train: dataset.size('train'), test: dataset.size('test') };
     const counts = new Array<number>(dataset.classes?.length ?? 0).fill(0);
@@ -287,13 +296,25 @@ async function inspectDataset(path: string): Promise<DatasetInspection> {
       }
     }
     const classes = dataset.classes?.map((name, i) => ({ name, samples: counts[i]! }));
-    return { kind: 'dataset', fingerprint: dataset.fingerprint, path, format: dataset.kind, samples, captions: { samples: captioned, distinct: captions.size }, classes, first: await firstOf(dataset) };
+    return { kind: 'dataset', fingerprint: dataset.fingerprint, path: dataset.source, format: dataset.kind, samples, captions: { samples: captioned, distinct: captions.size }, classes, first: await firstOf(dataset), summary: dataset.summary! };
   } finally {
     await dataset.close();
   }
 }
 
+/** Samples tried. */
+const TRIES = 10;
+
+/** A picture that does not decode says nothing of the others. */
 async function firstOf(dataset: Dataset): Promise<DatasetInspection['first']> {
-  const { key, image, captions, label } = await decodeSample(await dataset.read(dataset.size('train') > 0 ? 'train' : 'test', 0));
-  return { key, width: image.width, height: image.height, channels: image.channels, caption: captions[0], label };
+  const split = dataset.size('train') > 0 ? 'train' : 'test';
+  for (let i = 0; i < Math.min(TRIES, dataset.size(split)); i++) {
+    try {
+      const { key, image, captions, label } = await decodeSample(await dataset.read(split, i));
+      return { key, width: image.width, height: image.height, channels: image.channels, caption: captions[0], label };
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+    }
+  }
+  return undefined;
 }

@@ -1,13 +1,13 @@
 // The most similar pictures of a dataset: what tells a new picture from one learned by heart.
 import { evalBatches } from '../data/batches.js';
-import type { DatasetOptions } from '../data/indexed.js';
 import { compile, hostValues, tf } from '../engine/index.js';
 import { InputError, UsageError } from '../errors.js';
 import type { Dataset, Image, Split } from '../interfaces/index.js';
 import { fromFloat32, toFloat32 } from '../media/image.js';
 import { withDataset } from './dataset.js';
+import type { DataOptions, DataSource } from './dataset.js';
 
-export interface NeighborOptions extends DatasetOptions {
+export interface NeighborOptions extends DataOptions {
   /** Default `train`. */
   split?: Split;
   /** How the dataset's pictures are brought to the size of those given. Default `contain` on white, as codecs do. */
@@ -38,7 +38,7 @@ const BATCH = 256;
  * @throws {UsageError} E_NEIGHBORS without pictures. @throws {InputError} E_DATA_EMPTY, and for a dataset
  * that cannot be opened.
  */
-export async function nearestNeighbors(images: readonly Image[], data: string | Dataset, options: NeighborOptions = {}): Promise<Neighbor[]> {
+export async function nearestNeighbors(images: readonly Image[], data: DataSource, options: NeighborOptions = {}): Promise<Neighbor[]> {
   if (images.length === 0) throw new UsageError('E_NEIGHBORS', 'nearestNeighbors: expected at least one picture, received none.');
   return withDataset(data, options, (dataset) => search(images, dataset, options));
 }

@@ -1,7 +1,6 @@
 // Media on disk to token shards.
 import { join } from 'node:path';
 import type { StoredModel } from '../checkpoint/model.js';
-import type { DatasetOptions } from '../data/indexed.js';
 import { withVariants } from '../data/variants.js';
 import { defaultThreads } from '../engine/index.js';
 import { AbortedError, InputError, UsageError } from '../errors.js';
@@ -9,16 +8,16 @@ import { nodeFiles, readFile, writeFileAtomic } from '../files.js';
 import type { Dataset, Split } from '../interfaces/index.js';
 import { ShardWriter } from '../shards/writer.js';
 import type { ShardManifest } from '../shards/format.js';
-import { withDataset } from './dataset.js';
+import { sourceText, withDataset } from './dataset.js';
+import type { DataOptions, DataSource } from './dataset.js';
 import { openEncoderPool, takesAnySize } from './encoder-pool.js';
 import type { EncoderPool } from './encoder-pool.js';
 import { BATCH } from './encoder.js';
 import type { Encoded } from './encoder.js';
 import { carryCodec, CODEC_FOLDER, loadCodecFiles } from './models.js';
 
-export interface TokenizeOptions extends DatasetOptions {
-  /** A folder, a tar, IDX files, or an open dataset. */
-  data: string | Dataset;
+export interface TokenizeOptions extends DataOptions {
+  data: DataSource;
   /** Model directory of the codec. */
   codec: string;
   /** Directory of the token dataset. */
@@ -87,7 +86,7 @@ async function tokenizeDataset(dataset: Dataset, stored: StoredModel, pool: Enco
     // Extents of -1 differ between samples.
     maps: takesAnySize(stored) ? maps!.map((map) => ({ ...map, shape: map.shape.map((extent, axis) => (axis < 2 ? -1 : extent)) })) : maps!,
     classes: dataset.classes,
-    source: typeof options.data === 'string' ? options.data : dataset.source,
+    source: sourceText(options.data),
     dataset: dataset.fingerprint,
   };
   const writer = await ShardWriter.open(options.out, card, { resume: options.resume, force: options.force, owned: [CODEC_FOLDER, REJECTS] });

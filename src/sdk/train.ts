@@ -1,11 +1,10 @@
 // The two training jobs: from data on disk to a model directory.
 import type { ModelCard } from '../checkpoint/model.js';
-import type { DatasetOptions } from '../data/indexed.js';
 import type { BadSample } from '../data/batches.js';
 import { UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
 import { readFile } from '../files.js';
-import type { Conditioning, Dataset, Image, Prompt } from '../interfaces/index.js';
+import type { Conditioning, Image, Prompt } from '../interfaces/index.js';
 import { parseConfig } from '../nn/config.js';
 import type { FeatureScaling } from '../interfaces/feature-scaling.js';
 import { codecFamily, priorFamily } from '../registry.js';
@@ -19,6 +18,7 @@ import { CodecTrainingSchema, PriorTrainingSchema } from '../train/config.js';
 import type { LoopOptions } from '../train/loop.js';
 import { trainPrior as runPrior } from '../train/prior.js';
 import { withDataset } from './dataset.js';
+import type { DataOptions, DataSource } from './dataset.js';
 import { carriedCodec, carryCodec, LoadedPrior, openCodec } from './models.js';
 import { codecPreset, priorPreset } from './presets.js';
 import type { CodecPreset, PriorPreset } from './presets.js';
@@ -36,9 +36,8 @@ export interface TrainOptions extends LoopOptions {
   learningRate?: number;
 }
 
-export interface TrainCodecOptions extends TrainOptions, DatasetOptions {
-  /** A folder, a tar, IDX files (see {@link openDataset}), or an open dataset. */
-  data: string | Dataset;
+export interface TrainCodecOptions extends TrainOptions, DataOptions {
+  data: DataSource;
   /** Path of an ONNX network, pictures [B, 3, H, W] to feature maps: adds the distance of all its outputs to the loss. */
   features?: string;
   /** The pixels it was trained on. Default what the preset says, else `imagenet`. */

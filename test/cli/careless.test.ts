@@ -2,7 +2,7 @@
 import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CODEC_SETTINGS, contentsOf, linesOf, run, succeed, temporaryFolder, writeInputs, writeModels } from './support.js';
+import { CODEC_SETTINGS, contentsOf, errorLinesOf, linesOf, run, succeed, temporaryFolder, writeInputs, writeModels } from './support.js';
 
 const folder = temporaryFolder();
 const world = folder.path;
@@ -54,7 +54,7 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
   ['half a sample', [...trainCodec, '--batch', '1.5'], /^E_OPTION --batch: .* received "1\.5"/],
   ['a learning rate in words', [...trainPrior, '--learning-rate', 'fast'], /^E_OPTION --learning-rate: expected a number above 0, received "fast"/],
   ['a negative seed', [...trainPrior, '--seed', '-1'], /^E_OPTION --seed: /],
-  ['all data held out', [...trainCodec, '--holdout', '1'], /^E_OPTION --holdout: expected a number above 0 and below 1, received "1"/],
+  ['all data held out', [...trainCodec, '--holdout', '1'], /^E_OPTION --holdout: expected a number of at least 0 and below 1, received "1"/],
   ['a class without a name', [...tokenize, '--classes', 'cat,,dog'], /^E_OPTION --classes: /],
   ['a template without its place', [...tokenize, '--caption-template', 'a photo'], /^E_OPTION --caption-template: expected a sentence with \{label\}/],
   ['an unknown split', ['eval', 'codec', '--codec', 'codec', '--data', 'data', '--split', 'dev'], /--split.*Allowed choices are train, test, all/],
@@ -114,7 +114,7 @@ describe('a careless command line', () => {
   it.each(MISUSE)('with %s exits 2 with one line and writes nothing', async (_, args, line) => {
     const before = contentsOf(world);
     const { code, stdout, stderr } = await run(world, args);
-    expect(linesOf(stderr)).toEqual([expect.stringMatching(line)]);
+    expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(line)]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(contentsOf(world)).toEqual(before);
   });
@@ -122,7 +122,7 @@ describe('a careless command line', () => {
   it.each(FAULTS)('with %s exits with one line and loses nothing', async (_, args, expected, line) => {
     const before = contentsOf(world);
     const { code, stdout, stderr } = await run(world, args);
-    expect(linesOf(stderr)).toEqual([expect.stringMatching(line)]);
+    expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(line)]);
     expect({ code, stdout }).toEqual({ code: expected, stdout: '' });
     expect(contentsOf(world)).toMatchObject(before);
   });
@@ -144,7 +144,7 @@ describe('a careless command line', () => {
 
   it('prints no control characters of a path on the terminal', async () => {
     const { stderr } = await run(world, ['inspect', 'red\u001b[31m\nalert']);
-    expect(linesOf(stderr)).toEqual([expect.stringMatching(/^E_NOT_FOUND PATH red\?\[31m alert: /)]);
+    expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(/^E_NOT_FOUND PATH red\?\[31m alert: /)]);
   });
 });
 
@@ -152,7 +152,7 @@ describe('one corrupt picture among many', () => {
   it('stops tokenizing with exit 3 and names the file', async () => {
     const { code, stderr } = await run(world, ['tokenize', '--data', 'one-bad', '--codec', 'codec', '--out', 'stopped']);
     expect(code).toBe(3);
-    expect(linesOf(stderr)).toEqual([expect.stringMatching(/^E_IMAGE_TRUNCATED one-bad.shape-00030\.png: .*--skip-bad/)]);
+    expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(/^E_IMAGE_TRUNCATED one-bad.shape-00030\.png: .*--skip-bad/)]);
   });
 
   it('is left out with --skip-bad, which exits 7 and lists it', async () => {
@@ -168,7 +168,7 @@ describe('one corrupt picture among many', () => {
     const args = ['train', 'codec', '--data', 'one-bad', '--config', 'codec.json', '--steps', '2'];
     const stopped = await run(world, [...args, '--out', 'stopped-codec']);
     expect(stopped.code).toBe(3);
-    expect(linesOf(stopped.stderr)).toEqual([expect.stringMatching(/^E_IMAGE_TRUNCATED one-bad.shape-00030\.png/)]);
+    expect(errorLinesOf(stopped.stderr)).toEqual([expect.stringMatching(/^E_IMAGE_TRUNCATED one-bad.shape-00030\.png/)]);
     const skipped = await run(world, [...args, '--out', 'skipping-codec', '--skip-bad']);
     expect(skipped.code).toBe(7);
     expect(skipped.stderr).toContain('E_SKIPPED finished, but left out 1 bad sample.');
@@ -178,5 +178,5 @@ describe('one corrupt picture among many', () => {
 it('training that diverges exits 8 and names the batch', async () => {
   const { code, stderr } = await run(world, ['train', 'codec', '--data', 'data', '--out', 'diverged', '--config', 'codec.json', '--learning-rate', '1e30']);
   expect(code).toBe(8);
-  expect(linesOf(stderr)).toEqual([expect.stringMatching(/^E_DIVERGED training step \d+: expected a finite .* shape-000/)]);
+  expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(/^E_DIVERGED training step \d+: expected a finite .* shape-000/)]);
 });

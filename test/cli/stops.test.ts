@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CODEC_SETTINGS, linesOf, run, sha256Of, start, succeed, temporaryFolder, until, writeInputs, writeTokens } from './support.js';
+import { CODEC_SETTINGS, errorLinesOf, run, sha256Of, start, succeed, temporaryFolder, until, writeInputs, writeTokens } from './support.js';
 
 const folder = temporaryFolder();
 const world = folder.path;
@@ -88,8 +88,8 @@ describe('a signal', () => {
     child.kill(signal);
     const { code, stdout, stderr } = await finished;
     expect({ code, stdout }).toEqual({ code: expected, stdout: '' });
-    expect(linesOf(stderr)).toEqual([expect.stringMatching(/^Stopping after this step/), expect.stringMatching(/^E_ABORTED training: stopped after step (\d+) of 150, which is saved\. Continue with --resume\.$/)]);
-    const step = Number(/after step (\d+)/.exec(linesOf(stderr)[1]!)![1]);
+    expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(/^Stopping after this step/), expect.stringMatching(/^E_ABORTED training: stopped after step (\d+) of 150, which is saved\. Continue with --resume\.$/)]);
+    const step = Number(/after step (\d+)/.exec(errorLinesOf(stderr)[1]!)![1]);
     expect(checkpoints(out).map((name) => Number(name.slice(5)))).toContain(step);
     if (signal === 'SIGTERM') return;
     const unfinished = await succeed(world, ['inspect', out, '--json']);
@@ -117,7 +117,7 @@ describe('two processes and one output', () => {
     await until(() => existsSync(at('shared', '.tesserae.lock')), 'the lock');
     const second = await run(world, trainCodec('shared'));
     expect(second).toMatchObject({ code: 6, stdout: '' });
-    expect(linesOf(second.stderr)).toEqual([expect.stringMatching(new RegExp(`^E_LOCKED shared: expected to be free, process ${first.child.pid} is writing there`))]);
+    expect(errorLinesOf(second.stderr)).toEqual([expect.stringMatching(new RegExp(`^E_LOCKED shared: expected to be free, process ${first.child.pid} is writing there`))]);
     first.child.kill('SIGKILL');
     await first.finished;
     expect(existsSync(at('shared', '.tesserae.lock'))).toBe(true);
@@ -131,7 +131,7 @@ describe('a full disk', () => {
     // No file may grow beyond 4 KiB: the weights do not fit, metrics and locks do.
     const limited = await run(world, trainCodec('full'), { shell: (command) => `ulimit -f 4; exec ${command}` });
     expect(limited).toMatchObject({ code: 5, stdout: '' });
-    expect(linesOf(limited.stderr)).toEqual([expect.stringMatching(/^E_(IO|DISK_FULL) full.checkpoints/)]);
+    expect(errorLinesOf(limited.stderr)).toEqual([expect.stringMatching(/^E_(IO|DISK_FULL) full.checkpoints/)]);
     await succeed(world, [...trainCodec('full'), '--resume']);
     expect(resultOf('full')).toEqual(resultOf('codec-whole'));
   });
@@ -143,7 +143,7 @@ describe('a full disk', () => {
       writeFileSync(at('disk', 'ballast'), new Uint8Array(40 * 1024));
       const { code, stderr } = await run(world, tokenize('disk/tokens'));
       expect(code).toBe(5);
-      expect(linesOf(stderr)).toEqual([expect.stringMatching(/^E_DISK_FULL disk.tokens.*no space left.*Free some space/)]);
+      expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(/^E_DISK_FULL disk.tokens.*no space left.*Free some space/)]);
       expect(readFileSync(at('disk', 'ballast'))).toHaveLength(40 * 1024);
     } finally {
       execFileSync('umount', [at('disk')]);

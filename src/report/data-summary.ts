@@ -1,0 +1,65 @@
+// A dataset's account in sentences.
+import type { DataSummary, LeftOut } from '../interfaces/index.js';
+import { formatCount } from './format.js';
+
+/** Reasons named in the first line; the rest are counted together. */
+const MOST_REASONS = 4;
+
+/** Formats that may hold several pictures, of which the first is read. */
+const ANIMATED: ReadonlySet<string> = new Set(['gif', 'tif', 'tiff']);
+
+/**
+ * What was read and what was left out, then a line for each warning.
+ *
+ * @returns `data: 4,120 pictures, 3,980 captioned (.txt); 140 .caption files not used; split: ...; conditioning: text`, and so on.
+ */
+export function summaryLines(summary: DataSummary): string[] {
+  const parts = [contentText(summary), ...leftOutTexts(summary), ...firstFrames(summary), `split: ${summary.split}`, `conditioning: ${conditioningText(summary)}`];
+  return [`data: ${parts.join('; ')}`, ...[...summary.warnings, ...captionWarnings(summary), ...badWarnings(summary)].map((line) => `warning: ${line}`)];
+}
+
+function contentText({ samples, captions, labeled }: DataSummary): string {
+  const sources = Object.entries(captions.used).sort((a, b) => b[1] - a[1]);
+  const from = sources.length === 1 ? ` (${sources[0]![0]})` : sources.length > 1 ? ` (${sources.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ')})` : '';
+  return `${formatCount(samples)} ${samples === 1 ? 'picture' : 'pictures'}, ${formatCount(captions.samples)} captioned${from}${labeled > 0 ? `, ${formatCount(labeled)} with a class` : ''}`;
+}
+
+/** Everything left out that is not a bad file: those are warned of. Captions that lie in files left out are told with the files. */
+function leftOutTexts({ leftOut, captions }: DataSummary): string[] {
+  const files = new Set(leftOut.map(({ reason }) => reason));
+  const alone = captions.unused.filter(({ reason }) => !files.has(reason) && !files.has(reason.replace(/^captions of (\.\S+) /, '$1 files ')));
+  const all = [...leftOut, ...alone].sort((a, b) => b.count - a.count);
+  const shown = all.slice(0, MOST_REASONS).map(reasonText);
+  const rest = all.slice(MOST_REASONS).reduce((sum, { count }) => sum + count, 0);
+  return rest === 0 ? shown : [...shown, `${formatCount(rest)} more left out`];
+}
+
+function reasonText({ reason, count, examples }: LeftOut): string {
+  if (count > 1) return `${formatCount(count)} ${reason}`;
+  return `1 ${reason.replace(/\b(picture|file|caption|pipe)s\b/, '$1').replace(/\bare no\b/, 'is no')} (${examples[0]!})`;
+}
+
+function firstFrames({ formats }: DataSummary): string[] {
+  return Object.entries(formats)
+    .filter(([extension]) => ANIMATED.has(extension))
+    .map(([extension, count]) => `${formatCount(count)} .${extension}: only the first picture of each`);
+}
+
+/** What a prior trained on these will be conditioned on, if it is not told otherwise. */
+function conditioningText({ captions, labeled }: DataSummary): string {
+  if (captions.samples > 0) return 'text';
+  return labeled > 0 ? 'label' : 'none';
+}
+
+function captionWarnings({ samples, captions, labeled }: DataSummary): string[] {
+  const unused = captions.unused.reduce((sum, { count }) => sum + count, 0);
+  const hint = unused > 0 ? ` ${formatCount(unused)} captions were not used: ${captions.unused.map(({ reason, count }) => `${formatCount(count)} ${reason}`).slice(0, 3).join(', ')}.` : '';
+  if (captions.samples === 0 && labeled === 0) return [`no picture has a caption or a class, so a prior trained on them draws without a prompt.${hint}`];
+  if (captions.samples > 0 && captions.samples < samples / 2 && labeled < samples / 2) return [`only ${formatCount(captions.samples)} of ${formatCount(samples)} pictures have a caption.${hint}`];
+  return [];
+}
+
+function badWarnings({ bad }: DataSummary): string[] {
+  const shown = bad.slice(0, 10).map(({ error }) => `left out: ${error}`);
+  return bad.length > 10 ? [...shown, `left out: ${formatCount(bad.length - 10)} more files that cannot be used`] : shown;
+}
