@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { pack, type Header } from 'tar-stream';
 import { afterEach } from 'vitest';
 
-import { TesseraeError } from '../../src/errors.js';
+import type { TesseraeError } from '../../src/errors.js';
 import type { Dataset, Sample, Split } from '../../src/interfaces/dataset.js';
 import { encodePng } from '../../src/media/image.js';
 import { noise } from '../media/fixtures.js';
@@ -78,13 +78,19 @@ export function allKeys(dataset: Dataset): string[] {
   return [...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')].map(({ key }) => key).sort();
 }
 
+/** True for an error of ours; the built classes are not those of the sources. */
+export function isTyped(error: unknown): error is TesseraeError {
+  const { code, exitCode } = error as TesseraeError;
+  return error instanceof Error && /^E_[A-Z_]+$/.test(code) && Number.isInteger(exitCode);
+}
+
 /** The code of the error that must come, checked to be typed and one line long. */
 export async function codeOf(work: Promise<unknown>): Promise<string> {
   const error = await work.then(
     () => undefined,
     (reason: unknown) => reason,
   );
-  if (!(error instanceof TesseraeError)) throw new Error(`expected a typed error, received ${String(error)}`, { cause: error });
+  if (!isTyped(error)) throw new Error(`expected a typed error, received ${String(error)}`, { cause: error });
   if (error.message.includes('\n')) throw new Error(`expected one line, received ${error.message}`);
   return error.code;
 }
