@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { UsageError } from '../errors.js';
-import { readJson } from '../files.js';
+import { decodeUtf8, parseJson, readFile, readJson } from '../files.js';
 import { parseConfig } from '../nn/config.js';
 
 const json = z.record(z.string(), z.unknown());
@@ -52,9 +52,17 @@ export function priorPreset(source: { preset?: string; config?: string }): Prior
   return parseConfig(source.config ?? source.preset ?? 'prior', PriorPresetSchema, readPreset('prior', source));
 }
 
+/** People's editors write a byte order mark, which JSON does not allow. */
+function readConfig(path: string): unknown {
+  return parseJson(decodeUtf8(readFile(path, { limit: CONFIG_LIMIT }), path).replace(/^\ufeff/, ''), path);
+}
+
+/** Bytes: settings are a page. */
+const CONFIG_LIMIT = 2 ** 20;
+
 function readPreset(kind: 'codec' | 'prior', { preset, config }: { preset?: string; config?: string }): unknown {
   if (preset !== undefined && config !== undefined) throw new UsageError('E_PRESET', '--preset and --config: expected one of them, received both.');
-  if (config !== undefined) return readJson(config);
+  if (config !== undefined) return readConfig(config);
   const name = preset ?? 'default';
   const names = presetNames(kind);
   if (!names.includes(name)) throw new UsageError('E_PRESET', `--preset ${name}: expected one of ${names.join(', ')}.`);
