@@ -10,7 +10,8 @@
 // - CMYK JPEG: converted to sRGB by the embedded profile, or by libvips' own for print.
 // - Animation (APNG, GIF, WebP, AVIF) and pages (TIFF): the first, and `Decoded.oneOfSeveral` says so.
 // - BMP: uncompressed. TIFF: of whole numbers up to 16 bits, up to four a pixel.
-// - Any other format: refused by name, E_IMAGE_FORMAT. Files cut short or with warnings: refused, never filled up.
+// - Any other format: refused by name, E_IMAGE_FORMAT. Files cut short or with warnings: refused, never filled up. Two slips of
+//   cameras are set right first (see jpeg.ts).
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
 import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
@@ -18,10 +19,12 @@ import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
 import { InputError, ShapeError, UsageError, firstLineOf } from '../errors.js';
 import type { Image } from '../interfaces/media.js';
 import { decodeBmp } from './bmp.js';
-import { checkPicture, hasMorePictures, pngSize } from './complete.js';
+import { MAX_AVIF_PIXELS, checkPicture, hasMorePictures, pngSize } from './complete.js';
+import { tidyJpeg, walkJpeg, withoutPadding } from './jpeg.js';
 import { decodePlainPng, type Samples } from './png.js';
 import { resample, type Color, type Kernel, type ResizeMode } from './resample.js';
 import type { PictureFormat } from './sniff.js';
+import { firstPage } from './tiff.js';
 
 export type { Color, Kernel, ResizeMode } from './resample.js';
 
@@ -99,7 +102,7 @@ export async function decodeWithOriginal(bytes: Uint8Array, source: string, opti
   const plain = decodePlain(bytes, format, source, maxPixels);
   if (plain) return { ...(await fitted(opaque(plain, background), options)), ...several };
   const decoded = await decodeByLibvips(bytes, format, options).catch((error: unknown) => {
-    throw decodeError(error, source, maxPixels);
+    throw decodeError(error, source, format === 'avif' ? Math.min(maxPixels, MAX_AVIF_PIXELS) : maxPixels);
   });
   return { ...decoded, ...several };
 }
@@ -113,10 +116,26 @@ function decodePlain(bytes: Uint8Array, format: PictureFormat, source: string, m
 /** Above this many pixels libvips resizes, reading no more of a JPEG or WebP than the result needs. */
 const LARGE = 512 * 512;
 
+/** A JPEG gets a second chance without the padding that some cameras leave after a scan. */
 async function decodeByLibvips(bytes: Uint8Array, format: PictureFormat, options: DecodeOptions): Promise<Decoded> {
+  if (format === 'avif') return runLibvips(asStillAvif(bytes), format, { ...options, maxPixels: Math.min(options.maxPixels ?? MAX_PIXELS, MAX_AVIF_PIXELS) });
+  if (format === 'tiff') return runLibvips(firstPage(bytes), format, options);
+  if (format !== 'jpeg') return runLibvips(bytes, format, options);
+  const tidy = tidyJpeg(bytes, walkJpeg(bytes));
+  try {
+    return await runLibvips(tidy, format, options);
+  } catch (error) {
+    for (const shorter of withoutPadding(tidy, walkJpeg(tidy), firstLineOf(error))) {
+      const decoded = await runLibvips(shorter, format, options).catch(() => undefined);
+      if (decoded) return decoded;
+    }
+    throw error;
+  }
+}
+
+async function runLibvips(bytes: Uint8Array, format: PictureFormat, options: DecodeOptions): Promise<Decoded> {
   const { background = WHITE, size, resize, kernel, maxPixels = MAX_PIXELS } = options;
-  const encoded = format === 'avif' ? asStillAvif(bytes) : bytes;
-  const open = (): Sharp => sharp(encoded, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
+  const open = (): Sharp => sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
   const own = size && (await sizeIfLarge(open, bytes, format));
   if (!own) return fitted(await rawImage(open(), background), options);
   const image = await rawImage(open().flatten({ background: cssColor(background) }).resize(resizing({ ...size, resize, kernel, background })), background);
