@@ -97,7 +97,7 @@ export function messageOf(error: unknown): string {
  * characters that a terminal would obey.
  */
 export function excerpt(text: string, most = 80): string {
-  const shown = text.length > most ? `${[...text.slice(0, most)].slice(0, -1).join('')}...` : text;
+  const shown = text.length > most ? `${text.slice(0, most).replace(/[\uD800-\uDBFF]$/, '')}...` : text;
   return shown.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
 }
 
