@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { loadModel, saveModel } from '../checkpoint/model.js';
 import type { ModelCard, StoredModel } from '../checkpoint/model.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
-import { CorruptError } from '../errors.js';
+import { CorruptError, UsageError } from '../errors.js';
 import { nodeFiles } from '../files.js';
-import { flatCodes, toIds } from '../interfaces/index.js';
+import { checkTokens, flatCodes, toIds } from '../interfaces/index.js';
 import type { Conditioning, ImageInput, Prior, Prompt, SamplingOptions, TokenMapSpec, TokenSample, Tokenizer, Tokens } from '../interfaces/index.js';
 import type { CodecFamily, OpenOptions, PriorFamily, PriorModel } from '../nn/family.js';
 import { importParams } from '../nn/params.js';
@@ -103,6 +103,16 @@ export function assertCodecOf(card: ModelCard, fingerprint: string): void {
   }
 }
 
+/** Pictures for one prompt. */
+const MAX_PICTURES = 1e6;
+
+function checkPrompts(prompts: readonly Prompt[]): void {
+  if (!Array.isArray(prompts)) throw new UsageError('E_PROMPT', `prompts: expected a list, received ${typeof prompts}.`);
+  for (const [i, prompt] of prompts.entries()) {
+    if (prompt !== null && typeof prompt !== 'string' && !Number.isInteger(prompt)) throw new UsageError('E_PROMPT', `prompts[${i}]: expected a text, the number of a class or null, received ${typeof prompt}.`);
+  }
+}
+
 /** A prior with the card of its model directory. */
 export class LoadedPrior implements Prior {
   readonly name: string;
@@ -133,10 +143,10 @@ export class LoadedPrior implements Prior {
   }
 
   async score(samples: readonly TokenSample[]): Promise<Float64Array> {
+    samples.forEach((sample, i) => this.checkSample(`score[${i}]`, sample));
     const nats = new Float64Array(samples.length);
     for (let first = 0; first < samples.length; first += 32) {
       const batch = samples.slice(first, first + 32);
-      for (const { tokens } of batch) this.assertCodec(tokens.codec);
       const codes = flatCodes(batch);
       const conditions = Int32Array.from(batch.flatMap((sample) => [...this.conditions.of(sample)]));
       nats.set((await this.model.score(codes, conditions, batch.length)).nats, first);
@@ -146,6 +156,8 @@ export class LoadedPrior implements Prior {
 
   async generate(prompts: readonly Prompt[], options: SamplingOptions = {}): Promise<Tokens[]> {
     const n = options.n ?? 1;
+    if (!Number.isInteger(n) || n < 1 || n > MAX_PICTURES) throw new UsageError('E_SAMPLING', `n: expected a whole number from 1 to ${MAX_PICTURES}, received ${n}.`);
+    checkPrompts(prompts);
     const [map] = this.maps as [TokenMapSpec];
     const conditions = prompts.flatMap((prompt) => Array.from({ length: n }, () => this.conditions.prompt(prompt)));
     const codeCount = sizeOf(map.shape);
@@ -157,6 +169,14 @@ export class LoadedPrior implements Prior {
       media: { kind: 'image', width, height, channels: 3 },
       maps: [{ ...map, shape: [...map.shape], ids: toIds(ids, map.vocabSize) }],
     }));
+  }
+
+  private checkSample(where: string, sample: TokenSample): void {
+    checkTokens(where, sample?.tokens, this.maps);
+    this.assertCodec(sample.tokens.codec);
+    const { captions, label } = sample;
+    if (!Array.isArray(captions) || captions.some((caption) => typeof caption !== 'string')) throw new UsageError('E_PROMPT', `${where}: expected captions in a list of texts, received ${typeof captions}.`);
+    if (label !== undefined && !Number.isInteger(label)) throw new UsageError('E_PROMPT', `${where}: expected a label that is a whole number, received ${String(label)}.`);
   }
 
   /** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one this prior was trained for. */
