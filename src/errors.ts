@@ -98,7 +98,15 @@ export function messageOf(error: unknown): string {
  */
 export function excerpt(text: string, most = 80): string {
   const shown = text.length > most ? `${text.slice(0, most).replace(/[\uD800-\uDBFF]$/, '')}...` : text;
-  return shown.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+  return printable(shown.replace(/\s+/g, ' '));
+}
+
+/**
+ * Text without what a terminal would obey rather than show: control characters, breaks of lines, and marks that turn the
+ * direction of writing, each as a question mark.
+ */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/gu, '?');
 }
 
 /** Its first line: what others throw may go on for pages. */

@@ -16,6 +16,8 @@ export interface CheckedDefinition {
   definition: Definition;
   /** One more than the largest id. */
   vocabSize: number;
+  /** The id of the unknown token, where there is one. */
+  unknownId?: number;
   /** A text of n characters has at most `growth * n + added` when it reaches the model. */
   growth: number;
   added: number;
@@ -58,6 +60,7 @@ export function parseDefinition(text: string): CheckedDefinition {
       decoder: parsed['decoder'] ?? null,
     },
     vocabSize,
+    unknownId: unknownIdOf(parsed['model'], added),
     growth,
     added: steps.reduce((sum, step) => sum + lengthOf(step['prepend']) + lengthOf(step['str_rep']), 0) * growth,
   };
@@ -107,6 +110,12 @@ function checkModel(model: Record<string, unknown>): void {
   for (const entry of vocab) if (!isScored(entry)) throw refusal(`a vocabulary of [token, score], received ${describe(entry)}`);
   const isKnown = unknownId === null || unknownId === undefined || (Number.isInteger(unknownId) && (unknownId as number) >= 0 && (unknownId as number) < vocab.length);
   if (!isKnown) throw refusal(`"unk_id" in [0, ${vocab.length}), received ${describe(unknownId)}`);
+}
+
+function unknownIdOf({ vocab, unk_token: token, unk_id: id }: Record<string, unknown>, added: unknown[]): number | undefined {
+  if (Array.isArray(vocab)) return (id ?? undefined) as number | undefined;
+  const own = (added as { content?: unknown; id?: unknown }[]).find(({ content }) => content === token)?.id;
+  return (own ?? (typeof token === 'string' && Object.hasOwn(vocab as object, token) ? (vocab as Record<string, unknown>)[token] : undefined)) as number | undefined;
 }
 
 function isMerge(merge: unknown): boolean {

@@ -29,6 +29,8 @@ export interface PadOptions {
 export interface TextTokenizer {
   /** One more than the largest id. */
   readonly vocabSize: number;
+  /** The id that unknown pieces of text get, where there is one. */
+  readonly unknownId?: number;
   /** The text of its `tokenizer.json`: what a prior stores beside its weights. */
   readonly json: string;
   /** Ids of the text alone: no start, end or separator tokens are added. */
@@ -93,6 +95,10 @@ class HuggingFaceText implements TextTokenizer {
     private readonly checked: CheckedDefinition,
   ) {
     this.watched = !isOwn(checked.definition);
+  }
+
+  get unknownId(): number | undefined {
+    return this.checked.unknownId;
   }
 
   get vocabSize(): number {
