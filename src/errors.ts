@@ -17,6 +17,7 @@ export const EXIT = {
 /** Base of every error Tesserae raises on purpose; anything else that escapes is a bug. */
 export abstract class TesseraeError extends Error {
   abstract readonly exitCode: number;
+  readonly detail: string;
 
   /**
    * @param code   stable identifier, `E_` and upper snake case, e.g. `E_SHARD_CRC`.
@@ -24,12 +25,21 @@ export abstract class TesseraeError extends Error {
    */
   constructor(
     readonly code: string,
-    readonly detail: string,
+    detail: string,
     options?: { cause?: unknown },
   ) {
-    super(`${code} ${detail}`, options);
+    const bounded = withoutMiddle(detail);
+    super(`${code} ${bounded}`, options);
+    this.detail = bounded;
     this.name = new.target.name;
   }
+}
+
+/** Nobody reads more of one line; where it fails stands at the beginning of a message, the remedy at its end. */
+const LONGEST_DETAIL = 2000;
+
+function withoutMiddle(detail: string): string {
+  return detail.length <= LONGEST_DETAIL ? detail : `${detail.slice(0, LONGEST_DETAIL - 300)} ... ${detail.slice(-300)}`;
 }
 
 /** A wrong argument, option, config or a request that contradicts itself (exit 2). */
@@ -80,6 +90,23 @@ export class AbortedError extends TesseraeError {
 /** The message of anything thrown, for use inside another message. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Text from outside (a prompt, a caption, a name in a file) for use inside a message: its beginning, on one line, without
+ * characters that a terminal would obey.
+ */
+export function excerpt(text: string, most = 80): string {
+  const shown = text.length > most ? `${text.slice(0, most).replace(/[\uD800-\uDBFF]$/, '')}...` : text;
+  return printable(shown.replace(/\s+/g, ' '));
+}
+
+/**
+ * Text without what a terminal would obey rather than show: control characters, breaks of lines, and marks that turn the
+ * direction of writing, each as a question mark.
+ */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/gu, '?');
 }
 
 /** Its first line: what others throw may go on for pages. */

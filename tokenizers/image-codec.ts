@@ -1,8 +1,9 @@
 // Turns a codec's two traced functions into a Tokenizer of pictures: batches, resizing or tiles, tokens in and out.
-import { CorruptError, InputError, ShapeError, UsageError } from '../src/errors.js';
+import { CorruptError, InputError, UsageError } from '../src/errors.js';
 import { compile, hostValues, tf } from '../src/engine/index.js';
 import type { Image, ImageInput, MediaInfo, TokenMapSpec, Tokenizer, Tokens } from '../src/interfaces/index.js';
-import { toIds } from '../src/interfaces/index.js';
+import { checkTokens, toIds } from '../src/interfaces/index.js';
+import { checkImage, checkImages } from '../src/media/check.js';
 import { fromFloat32, toFloat32, withChannels } from '../src/media/image.js';
 import { batches, encodePictures, MAX_ROWS } from '../src/media/picture-tokens.js';
 import { windowOf } from '../src/media/window.js';
@@ -61,8 +62,12 @@ export class ImageCodec implements Tokenizer<Image> {
   encode(media: Image): Promise<Tokens>;
   encode(media: readonly Image[]): Promise<Tokens[]>;
   async encode(media: Image | readonly Image[]): Promise<Tokens | Tokens[]> {
-    if (!Array.isArray(media)) return (await this.encodeAll([media as Image]))[0]!;
-    return this.encodeAll(media as readonly Image[]);
+    if (!Array.isArray(media)) {
+      checkImage('encode', media as Image);
+      return (await this.encodeAll([media as Image]))[0]!;
+    }
+    checkImages('encode', media);
+    return this.encodeAll(media);
   }
 
   decode(tokens: Tokens): Promise<Image>;
@@ -120,7 +125,7 @@ export class ImageCodec implements Tokenizer<Image> {
   }
 
   private async decodeAll(tokens: readonly Tokens[]): Promise<Image[]> {
-    const sizes = tokens.map((one) => this.check(one));
+    const sizes = tokens.map((one, i) => this.check(one, `decode[${i}]`));
     if (this.anySize) return this.decodeTiles(tokens, sizes);
     const images: Image[] = [];
     for (const [start, rows] of batches(tokens.length)) {
@@ -203,18 +208,13 @@ export class ImageCodec implements Tokenizer<Image> {
   }
 
   /** @returns height and width of the picture the maps are for. */
-  private check(tokens: Tokens): Size {
+  private check(tokens: Tokens, where: string): Size {
+    if (typeof tokens?.codec !== 'string' || !Array.isArray(tokens.maps)) checkTokens(where, tokens, []);
     if (tokens.codec !== this.fingerprint) {
-      throw new CorruptError('E_CODEC_MISMATCH', `decode: expected tokens of codec ${this.fingerprint.slice(0, 12)}, received tokens of ${tokens.codec.slice(0, 12)}. Decode with the codec that made them.`);
+      throw new CorruptError('E_CODEC_MISMATCH', `${where}: expected tokens of codec ${this.fingerprint.slice(0, 12)}, received tokens of ${tokens.codec.slice(0, 12)}. Decode with the codec that made them.`);
     }
     const size = this.sizeOf(tokens);
-    const specs = this.anySize?.maps(...size) ?? this.parts.maps;
-    specs.forEach(({ name, shape, vocabSize }, i) => {
-      const map = tokens.maps[i];
-      if (!map || !sameShape(map.shape, shape)) throw new ShapeError('E_TOKENS_SHAPE', `decode(${name}): expected a map [${shape.join(', ')}], received ${map ? `[${map.shape.join(', ')}]` : 'none'}.`);
-      const bad = map.ids.findIndex((id) => id >= vocabSize);
-      if (bad >= 0) throw new ShapeError('E_TOKENS_RANGE', `decode(${name}): expected ids below ${vocabSize}, received ${map.ids[bad]} at ${bad}.`);
-    });
+    checkTokens(where, tokens, this.anySize?.maps(...size) ?? this.parts.maps);
     return size;
   }
 

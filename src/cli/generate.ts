@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { UsageError } from '../errors.js';
+import { UsageError, excerpt } from '../errors.js';
 import type { Image, Prompt, SamplingOptions } from '../interfaces/index.js';
 import { addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
 import { expectExisting, expectFile, expectModel, expectOutputDirectory, expectOutputFile, expectPrior } from './paths.js';
@@ -64,7 +64,7 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
   const { out, prior, codec, force, prime, primeRows, neighbors, json: _json, ...sampling } = flags;
   const total = prompts.length * flags.n;
   const progress = session.progress({ label: 'generate', total, unit: 'pictures' });
-  const options: SamplingOptions = { ...sampling, signal: session.signal, onProgress: (fraction) => progress.update(Math.floor(fraction * total)) };
+  const options: SamplingOptions = { ...sampling, signal: session.signal, onProgress: (fraction) => progress.update(Math.floor(fraction * total)), onNote: (note) => session.note(note) };
   if (prime !== undefined) options.prime = await (await import('../sdk/prime.js')).primeCodes({ prior, codec, picture: prime, rows: primeRows });
   const { images, tokens, prompts: labels } = await sdk.generate({ prior, codec, prompts, sampling: options });
   progress.finish();
@@ -113,6 +113,6 @@ async function refuseUnheardPrompts(texts: readonly string[], directory: string)
   const { readModelCard } = await import('../checkpoint/model.js');
   const { conditioning } = readModelCard(directory);
   if (texts.length > 0 && conditioning === 'none') {
-    throw new UsageError('E_PROMPT', `prompt "${texts[0]}": expected none for ${directory}, which was trained without captions or classes. Leave it out, or train with --conditioning text.`);
+    throw new UsageError('E_PROMPT', `prompt "${excerpt(texts[0]!)}": expected none for ${directory}, which was trained without captions or classes. Leave it out, or train with --conditioning text.`);
   }
 }

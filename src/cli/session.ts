@@ -1,6 +1,6 @@
 // What surrounds every command: signals, streams, the one line of an error, the exit code.
 import { CommanderError } from 'commander';
-import { AbortedError, EXIT, TesseraeError, messageOf } from '../errors.js';
+import { AbortedError, EXIT, TesseraeError, messageOf, printable } from '../errors.js';
 import { fileError } from '../files.js';
 import { Progress } from '../report/progress.js';
 import type { ProgressOptions } from '../report/progress.js';
@@ -53,12 +53,12 @@ export class Session {
 
   /** A line for people, on stderr. */
   note(line: string): void {
-    process.stderr.write(`${line}\n`);
+    process.stderr.write(`${oneLine(line)}\n`);
   }
 
   /** The result: one JSON object with `--json`, the lines without. Nothing else writes to stdout. */
   result(json: object, lines: readonly string[]): void {
-    process.stdout.write(this.options.json ? `${JSON.stringify(json)}\n` : lines.map((line) => `${line}\n`).join(''));
+    process.stdout.write(this.options.json ? `${safeJson(json)}\n` : lines.map((line) => `${oneLine(line)}\n`).join(''));
   }
 
   /** Runs the program and ends the process with its exit code. */
@@ -87,7 +87,7 @@ export class Session {
     const known = expectedError(error);
     const line = known ? known.message : `E_INTERNAL internal error: ${messageOf(error)}. This is a bug: please report it, with what --debug prints.`;
     process.stderr.write(`${oneLine(line)}\n`);
-    if (this.wantsStack() && error instanceof Error) process.stderr.write(`${stackOf(error)}\n`);
+    if (this.wantsStack() && error instanceof Error) process.stderr.write(`${linesOf(stackOf(error))}\n`);
     if (!known) return EXIT.internal;
     return known instanceof AbortedError && this.interrupt ? INTERRUPT_CODES[this.interrupt] : known.exitCode;
   }
@@ -117,9 +117,19 @@ function stackOf(error: Error): string {
   return `${error.stack ?? error.message}${cause}`;
 }
 
-/** Control characters, which a file name may hold, must not reach a terminal. */
+/** Control characters, which a file name, a caption or a network may hold, must not reach a terminal. */
 function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, ' ').replace(/\p{Cc}/gu, '?');
+  return printable(text.replace(/\s*\n\s*/g, ' '));
+}
+
+/** Likewise, for text that is broken into lines by us. */
+function linesOf(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
+/** The same value, without a raw character that a terminal would obey: JSON leaves some of them as they are. */
+function safeJson(value: object): string {
+  return JSON.stringify(value).replace(/[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function quietOnClosedPipe(error: NodeJS.ErrnoException): void {

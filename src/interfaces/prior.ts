@@ -23,6 +23,8 @@ export interface SamplingOptions {
   /** Called after each position with the fraction done in [0, 1]. */
   onProgress?: (fraction: number) => void;
   signal?: AbortSignal;
+  /** Called with a sentence about something worth knowing, such as words of a prompt that no training caption had. */
+  onNote?: (note: string) => void;
 }
 
 /** What a sample is conditioned on: a text, a class index or name, or nothing. */

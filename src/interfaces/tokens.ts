@@ -1,4 +1,6 @@
 // Tokens are the border between codecs and priors: plain data that no tensor crosses.
+import { ShapeError } from '../errors.js';
+import { sameShape, sizeOf } from '../shape.js';
 import type { MediaInfo } from './media.js';
 
 /** One grid of discrete codes, e.g. `[H, W]` of a picture, row-major. */
@@ -38,9 +40,42 @@ export interface TokenSample {
   label?: number;
 }
 
-/** Copies ids into the narrowest unsigned integer array that holds `vocabSize`. */
+/**
+ * Copies ids into the narrowest unsigned integer array that holds `vocabSize`.
+ *
+ * @throws {ShapeError} E_TOKENS_RANGE unless each is a whole number in [0, vocabSize).
+ */
 export function toIds(ids: ArrayLike<number>, vocabSize: number): Uint16Array | Uint32Array {
+  checkIds('toIds', ids, vocabSize);
   return vocabSize <= 65536 ? Uint16Array.from(ids) : Uint32Array.from(ids);
+}
+
+function checkIds(where: string, ids: ArrayLike<number>, vocabSize: number): void {
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!;
+    if (!(id >= 0 && id < vocabSize && Number.isInteger(id))) throw new ShapeError('E_TOKENS_RANGE', `${where}: expected ids that are whole numbers in [0, ${vocabSize}), received ${id} at ${i}.`);
+  }
+}
+
+/**
+ * @param where names the argument, e.g. `decode(tokens[3])`.
+ * @param specs the maps that are wanted.
+ * @throws {ShapeError} E_TOKENS_SHAPE, E_TOKENS_RANGE unless the tokens have these maps, and each as many ids in range as its shape says.
+ */
+export function checkTokens(where: string, tokens: Tokens, specs: readonly TokenMapSpec[]): void {
+  const fail = (expected: string, received: string): never => {
+    throw new ShapeError('E_TOKENS_SHAPE', `${where}: expected ${expected}, received ${received}.`);
+  };
+  if (typeof tokens?.codec !== 'string' || !Array.isArray(tokens.maps)) fail('tokens, { codec, media, maps }', tokens === null ? 'null' : typeof tokens);
+  if (tokens.maps.length !== specs.length) fail(`${specs.length} maps`, `${tokens.maps.length}`);
+  specs.forEach(({ name, shape, vocabSize }, i) => {
+    const map = tokens.maps[i]!;
+    const at = `${where}.maps[${i}]`;
+    if (!Array.isArray(map?.shape) || !sameShape(map.shape, shape)) throw new ShapeError('E_TOKENS_SHAPE', `${at}: expected map "${name}" of [${shape.join(', ')}], received ${Array.isArray(map?.shape) ? `[${map.shape.join(', ')}]` : 'none'}.`);
+    if (!(map.ids instanceof Uint16Array || map.ids instanceof Uint32Array || (map.ids as unknown) instanceof Int32Array)) throw new ShapeError('E_TOKENS_SHAPE', `${at}: expected ids in a Uint16Array or Uint32Array, received ${typeof map.ids}.`);
+    if (map.ids.length !== sizeOf(shape)) throw new ShapeError('E_TOKENS_SHAPE', `${at}: expected ${sizeOf(shape)} ids for [${shape.join(', ')}], received ${map.ids.length}.`);
+    checkIds(at, map.ids, vocabSize);
+  });
 }
 
 /** The codes of all maps of all samples in a row, as a prior reads them: int32 [samples * N]. */

@@ -4,14 +4,16 @@ import { crc32 } from 'node:zlib';
 import { InputError } from '../errors.js';
 import { PICTURE_FORMATS, PNG_SIGNATURE, describeBytes, latin1, pictureFormat, type PictureFormat } from './sniff.js';
 import { walkGif } from './gif.js';
-import { hasAllPixels, oddSamples, readTiff } from './tiff.js';
+import { walkJpeg } from './jpeg.js';
+import { hasAllPixels, oddSamples, readTiff, tiffSize } from './tiff.js';
 
 /**
  * Names the format, after making sure that the file is complete: every PNG chunk present with its checksum, a JPEG up to
  * its end marker, a WebP as long as its RIFF header says, every block of a GIF, every strip of a TIFF, every box of an AVIF.
  * A BMP is checked as it is decoded.
  *
- * @throws {InputError} E_IMAGE_EMPTY, E_IMAGE_FORMAT (naming what was found), E_IMAGE_TRUNCATED, E_IMAGE_CORRUPT.
+ * @throws {InputError} E_IMAGE_EMPTY, E_IMAGE_FORMAT (naming what was found), E_IMAGE_TRUNCATED, E_IMAGE_CORRUPT,
+ *   E_IMAGE_TOO_LARGE.
  */
 export function checkPicture(bytes: Uint8Array, source: string): PictureFormat {
   if (bytes.length === 0) {
@@ -21,8 +23,29 @@ export function checkPicture(bytes: Uint8Array, source: string): PictureFormat {
   if (!format) {
     throw new InputError('E_IMAGE_FORMAT', `${source}: expected ${PICTURE_FORMATS}, found ${describeBytes(bytes)}. Convert it first.`);
   }
+  if (bytes.length > MAX_BYTES) throw tooLarge(source, `a picture of at most ${MAX_BYTES} bytes`, `${bytes.length}`);
   CHECKS[format]?.(bytes, source);
   return format;
+}
+
+// Limits of work, so that no picture takes seconds to decode. They are counts rather than a clock: what is accepted must not
+// depend on the load of the machine.
+/** Bytes of a file. */
+const MAX_BYTES = 2 ** 28;
+/** Pixels of a side: every row costs something, however short, and so does every column of an interlaced picture. */
+const MAX_SIDE = 65_535;
+/** Pixels of all scans of a JPEG together: a hundred scans of the largest picture. */
+const MAX_SCANNED = 100 * 2 ** 26;
+/** AV1 takes ten times what other formats do, for a byte and for a pixel. */
+export const MAX_AVIF_PIXELS = 2 ** 25;
+const MAX_AVIF_BYTES = 2 ** 24;
+
+function tooLarge(source: string, expected: string, found: string): InputError {
+  return new InputError('E_IMAGE_TOO_LARGE', `${source}: expected ${expected}, found ${found}. Shrink it, or export it in a simpler way, first.`);
+}
+
+function checkSide(source: string, { width, height }: { width: number; height: number }): void {
+  if (Math.max(width, height) > MAX_SIDE) throw tooLarge(source, `sides of at most ${MAX_SIDE} pixels`, `${width} x ${height}`);
 }
 
 /** Walks the chunks up to IEND and checks each CRC-32. Source: PNG specification, third edition, section 5. */
@@ -37,7 +60,7 @@ function checkPng(bytes: Uint8Array, source: string): void {
     if (crc32(bytes.subarray(at + 4, end - 4)) !== view.getUint32(end - 4)) {
       throw new InputError('E_IMAGE_CORRUPT', `${source}: PNG chunk ${printable(type)} at byte ${at} fails its checksum.`);
     }
-    if (type === 'IEND') return;
+    if (type === 'IEND') return checkSide(source, pngSize(bytes));
     at = end;
   }
   throw truncated('PNG', source, bytes.length);
@@ -49,34 +72,12 @@ export function pngSize(bytes: Uint8Array): { width: number; height: number } {
   return { width: view.getUint32(16), height: view.getUint32(20) };
 }
 
-/** Walks the markers up to EOI. Source: ITU-T T.81, annex B. */
 function checkJpeg(bytes: Uint8Array, source: string): void {
-  let at = 2;
-  while (at + 1 < bytes.length) {
-    if (bytes[at] !== 0xff) {
-      at = nextMarker(bytes, at);
-      continue;
-    }
-    const marker = bytes[at + 1]!;
-    if (marker === 0xd9) return;
-    if (isBareMarker(marker)) {
-      at += marker === 0xff ? 1 : 2;
-      continue;
-    }
-    if (at + 3 >= bytes.length) break;
-    at += 2 + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
+  const { complete, width, height, scans } = walkJpeg(bytes);
+  if (!complete) throw truncated('JPEG', source, bytes.length);
+  if (scans * width * height > MAX_SCANNED) {
+    throw tooLarge(source, `at most ${Math.floor(MAX_SCANNED / (width * height))} scans of ${width} x ${height} pixels`, `${scans}`);
   }
-  throw truncated('JPEG', source, bytes.length);
-}
-
-/** Stuffed zero, fill byte, TEM, RST0-7 and SOI: markers that no segment follows. */
-function isBareMarker(marker: number): boolean {
-  return marker === 0x00 || marker === 0xff || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8);
-}
-
-function nextMarker(bytes: Uint8Array, from: number): number {
-  const found = bytes.indexOf(0xff, from);
-  return found < 0 ? bytes.length : found;
 }
 
 function checkWebp(bytes: Uint8Array, source: string): void {
@@ -93,12 +94,14 @@ function checkTiff(bytes: Uint8Array, source: string): void {
   if (!directory || !hasAllPixels(directory, bytes.length)) {
     throw new InputError('E_IMAGE_TRUNCATED', `${source}: TIFF whose directory or pixels lie beyond the end of the file, byte ${bytes.length}. Fetch or export the file again.`);
   }
+  checkSide(source, tiffSize(directory));
   const odd = oddSamples(directory);
   if (odd) throw new InputError('E_IMAGE_FORMAT', `${source}: expected a TIFF of colors with up to 16 bits a sample, found ${odd}. Convert it to PNG first.`);
 }
 
 /** Walks the boxes of the file. Source: ISO/IEC 14496-12, section 4.2. */
 function checkAvif(bytes: Uint8Array, source: string): void {
+  if (bytes.length > MAX_AVIF_BYTES) throw tooLarge(source, `an AVIF of at most ${MAX_AVIF_BYTES} bytes`, `${bytes.length}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;
   while (at < bytes.length) {

@@ -1,6 +1,7 @@
 // Many pictures as one: sample sheets, reconstructions beside originals.
 import { UsageError } from '../errors.js';
 import type { Image } from '../interfaces/media.js';
+import { checkImages } from './check.js';
 import { withChannels } from './image.js';
 import type { Color } from './resample.js';
 
@@ -26,6 +27,7 @@ const MAX_LABEL_LINES = 4;
  * @throws {UsageError} E_IMAGE_GRID when there is no picture, or not one label a picture.
  */
 export function imageGrid(images: readonly Image[], options: GridOptions = {}): Image {
+  checkImages('imageGrid', images);
   const { columns = Math.ceil(Math.sqrt(images.length)), gap = 2, scale = 1, labels, background = [255, 255, 255] } = options;
   checkGrid(images, columns, gap, scale, labels);
   const cell = { width: scale * Math.max(...images.map((i) => i.width)), height: scale * Math.max(...images.map((i) => i.height)) };

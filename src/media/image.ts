@@ -10,7 +10,8 @@
 // - CMYK JPEG: converted to sRGB by the embedded profile, or by libvips' own for print.
 // - Animation (APNG, GIF, WebP, AVIF) and pages (TIFF): the first, and `Decoded.oneOfSeveral` says so.
 // - BMP: uncompressed. TIFF: of whole numbers up to 16 bits, up to four a pixel.
-// - Any other format: refused by name, E_IMAGE_FORMAT. Files cut short or with warnings: refused, never filled up.
+// - Any other format: refused by name, E_IMAGE_FORMAT. Files cut short or with warnings: refused, never filled up. Two slips of
+//   cameras are set right first (see jpeg.ts).
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
 import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
@@ -18,10 +19,13 @@ import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
 import { InputError, ShapeError, UsageError, firstLineOf } from '../errors.js';
 import type { Image } from '../interfaces/media.js';
 import { decodeBmp } from './bmp.js';
-import { checkPicture, hasMorePictures, pngSize } from './complete.js';
+import { checkImage } from './check.js';
+import { MAX_AVIF_PIXELS, checkPicture, hasMorePictures, pngSize } from './complete.js';
+import { tidyJpeg, walkJpeg, withoutPadding } from './jpeg.js';
 import { decodePlainPng, type Samples } from './png.js';
 import { resample, type Color, type Kernel, type ResizeMode } from './resample.js';
 import type { PictureFormat } from './sniff.js';
+import { firstPage } from './tiff.js';
 
 export type { Color, Kernel, ResizeMode } from './resample.js';
 
@@ -92,14 +96,15 @@ export async function decodeImage(bytes: Uint8Array, source: string, options: De
 
 /** As {@link decodeImage}, telling the picture's own size as well. */
 export async function decodeWithOriginal(bytes: Uint8Array, source: string, options: DecodeOptions = {}): Promise<Decoded> {
-  const { background = WHITE, size, maxPixels = MAX_PIXELS } = options;
-  checkOptions(size, background);
+  const { background = WHITE, maxPixels = MAX_PIXELS } = options;
+  if (!(bytes instanceof Uint8Array)) throw new UsageError('E_IMAGE_OPTIONS', `${source}: expected the bytes of a file in a Uint8Array, received ${typeof bytes}.`);
+  checkOptions(options);
   const format = checkPicture(bytes, source);
   const several = hasMorePictures(bytes, format) ? { oneOfSeveral: true as const } : {};
   const plain = decodePlain(bytes, format, source, maxPixels);
   if (plain) return { ...(await fitted(opaque(plain, background), options)), ...several };
   const decoded = await decodeByLibvips(bytes, format, options).catch((error: unknown) => {
-    throw decodeError(error, source, maxPixels);
+    throw decodeError(error, source, format === 'avif' ? Math.min(maxPixels, MAX_AVIF_PIXELS) : maxPixels);
   });
   return { ...decoded, ...several };
 }
@@ -113,10 +118,26 @@ function decodePlain(bytes: Uint8Array, format: PictureFormat, source: string, m
 /** Above this many pixels libvips resizes, reading no more of a JPEG or WebP than the result needs. */
 const LARGE = 512 * 512;
 
+/** A JPEG gets a second chance without the padding that some cameras leave after a scan. */
 async function decodeByLibvips(bytes: Uint8Array, format: PictureFormat, options: DecodeOptions): Promise<Decoded> {
+  if (format === 'avif') return runLibvips(asStillAvif(bytes), format, { ...options, maxPixels: Math.min(options.maxPixels ?? MAX_PIXELS, MAX_AVIF_PIXELS) });
+  if (format === 'tiff') return runLibvips(firstPage(bytes), format, options);
+  if (format !== 'jpeg') return runLibvips(bytes, format, options);
+  const tidy = tidyJpeg(bytes, walkJpeg(bytes));
+  try {
+    return await runLibvips(tidy, format, options);
+  } catch (error) {
+    for (const shorter of withoutPadding(tidy, walkJpeg(tidy), firstLineOf(error))) {
+      const decoded = await runLibvips(shorter, format, options).catch(() => undefined);
+      if (decoded) return decoded;
+    }
+    throw error;
+  }
+}
+
+async function runLibvips(bytes: Uint8Array, format: PictureFormat, options: DecodeOptions): Promise<Decoded> {
   const { background = WHITE, size, resize, kernel, maxPixels = MAX_PIXELS } = options;
-  const encoded = format === 'avif' ? asStillAvif(bytes) : bytes;
-  const open = (): Sharp => sharp(encoded, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
+  const open = (): Sharp => sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
   const own = size && (await sizeIfLarge(open, bytes, format));
   if (!own) return fitted(await rawImage(open(), background), options);
   const image = await rawImage(open().flatten({ background: cssColor(background) }).resize(resizing({ ...size, resize, kernel, background })), background);
@@ -151,7 +172,8 @@ async function fitted(image: Image, options: DecodeOptions): Promise<Decoded> {
  * @throws {UsageError} E_IMAGE_OPTIONS.
  */
 export async function resizeImage(image: Image, options: ResizeOptions): Promise<Image> {
-  checkOptions(options, options.background ?? WHITE);
+  checkImage('resizeImage', image);
+  checkOptions({ ...options, size: options });
   if (image.width === options.width && image.height === options.height) return image;
   const { resize = 'cover', kernel = 'lanczos3', background = WHITE } = options;
   if (image.width * image.height <= LARGE) return resample(image, { ...options, resize, kernel, background });
@@ -160,6 +182,7 @@ export async function resizeImage(image: Image, options: ResizeOptions): Promise
 
 /** Brings a decoded picture to the channels and size a caller asked of `decodeImage`. */
 export async function imageTo(image: Image, options: DecodeOptions): Promise<Image> {
+  checkImage('picture', image);
   const { channels = 3, size, resize, kernel, background } = options;
   const sized = size ? await resizeImage(image, { ...size, resize, kernel, background }) : image;
   return withChannels(sized, channels);
@@ -167,6 +190,7 @@ export async function imageTo(image: Image, options: DecodeOptions): Promise<Ima
 
 /** Encodes a picture as PNG; equal pixels give equal bytes. */
 export async function encodePng(image: Image): Promise<Uint8Array> {
+  checkImage('encodePng', image);
   return fromPixels(image).png({ compressionLevel: 9, adaptiveFiltering: true }).toBuffer();
 }
 
@@ -220,6 +244,7 @@ export function toFloat32(images: readonly Image[], out?: Float32Array): Float32
     throw new ShapeError('E_IMAGE_SHAPE', `toFloat32(out): expected ${images.length * length} elements, received ${batch.length}.`);
   }
   images.forEach((image, i) => {
+    checkImage(`toFloat32(images[${i}])`, image);
     if (!sameSize(image, images[0]!)) {
       throw new ShapeError(
         'E_IMAGE_SHAPE',
@@ -320,15 +345,21 @@ function decodeError(error: unknown, source: string, maxPixels: number): InputEr
   return new InputError('E_IMAGE_CORRUPT', `${source}: the picture does not decode (${reason}).`, { cause: error });
 }
 
-function checkOptions(size: { width: number; height: number } | undefined, background: Color): void {
+const RESIZES: readonly ResizeMode[] = ['cover', 'contain', 'fill'];
+const KERNELS: readonly Kernel[] = ['nearest', 'linear', 'cubic', 'mitchell', 'lanczos3'];
+
+function checkOptions({ size, background = WHITE, channels = 3, resize = 'cover', kernel = 'lanczos3', maxPixels = MAX_PIXELS }: DecodeOptions): void {
+  const fail = (name: string, expected: string, received: unknown): never => {
+    throw new UsageError('E_IMAGE_OPTIONS', `${name}: expected ${expected}, received ${String(received)}.`);
+  };
   for (const extent of size ? [size.width, size.height] : []) {
-    if (!Number.isInteger(extent) || extent < 1 || extent > 16384) {
-      throw new UsageError('E_IMAGE_OPTIONS', `size: expected whole pixels from 1 to 16384, received ${extent}.`);
-    }
+    if (!Number.isInteger(extent) || extent < 1 || extent > 16384) fail('size', 'whole pixels from 1 to 16384', extent);
   }
-  if (background.length !== 3 || !background.every((value) => value >= 0 && value <= 255)) {
-    throw new UsageError('E_IMAGE_OPTIONS', `background: expected three values in 0..255, received [${background.join(', ')}].`);
-  }
+  if (!Array.isArray(background) || background.length !== 3 || !background.every((value) => value >= 0 && value <= 255)) fail('background', 'three values in 0..255', `[${String(background)}]`);
+  if (channels !== 1 && channels !== 3) fail('channels', '1 or 3', channels);
+  if (!RESIZES.includes(resize)) fail('resize', RESIZES.join(', '), resize);
+  if (!KERNELS.includes(kernel)) fail('kernel', KERNELS.join(', '), kernel);
+  if (!(maxPixels >= 1)) fail('maxPixels', 'a number from 1 up', maxPixels);
 }
 
 function cssColor([r, g, b]: Color): { r: number; g: number; b: number } {

@@ -2,13 +2,14 @@
 // stand for. Source: TIFF revision 6.0, section 2; BigTIFF by its header 43.
 
 export interface TiffDirectory {
-  /** Of a directory beside the first, 0 when there is none. */
+  /** Where the next directory lies, 0 when there is none; and the bytes that say so. */
   next: number;
+  link: { from: number; to: number };
   /** Values of the tags in {@link WANTED} that are there. */
   tags: ReadonlyMap<number, readonly number[]>;
 }
 
-const WANTED = { bitsPerSample: 258, compression: 259, photometric: 262, stripOffsets: 273, samplesPerPixel: 277, stripBytes: 279, tileOffsets: 324, tileBytes: 325, sampleFormat: 339 } as const;
+const WANTED = { width: 256, height: 257, bitsPerSample: 258, compression: 259, photometric: 262, stripOffsets: 273, samplesPerPixel: 277, stripBytes: 279, tileOffsets: 324, tileBytes: 325, sampleFormat: 339 } as const;
 const KNOWN: ReadonlySet<number> = new Set(Object.values(WANTED));
 
 /** Bytes of a value by its type; fractions and text are not among the tags that are wanted. */
@@ -41,11 +42,21 @@ export function readTiff(bytes: Uint8Array): TiffDirectory | undefined {
       if (from + length * size > bytes.length) return undefined;
       tags.set(tag, Array.from({ length }, (_, i) => read(from + i * size, size)));
     }
-    return { next: read(end, word), tags };
+    return { next: read(end, word), link: { from: end, to: end + word }, tags };
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
   }
+}
+
+export function tiffSize({ tags }: TiffDirectory): { width: number; height: number } {
+  return { width: tags.get(WANTED.width)?.[0] ?? 0, height: tags.get(WANTED.height)?.[0] ?? 0 };
+}
+
+/** The file with its first page alone: libvips visits all of them before it decodes one. */
+export function firstPage(bytes: Uint8Array): Uint8Array {
+  const { next = 0, link } = readTiff(bytes) ?? {};
+  return next === 0 ? bytes : Uint8Array.from(bytes).fill(0, link!.from, link!.to);
 }
 
 /** Whether every strip or tile lies within the file. */

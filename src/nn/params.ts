@@ -1,7 +1,7 @@
 // Parameters are explicit: a record of named TF.js variables, made from a record of shapes and initialisations.
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { hostValues, tf } from '../engine/index.js';
-import { CorruptError } from '../errors.js';
+import { CorruptError, DivergedError } from '../errors.js';
 import { fillNormal, fillUniform, streamId } from '../rng.js';
 import type { RngKey } from '../rng.js';
 import { sameShape, sizeOf } from '../shape.js';
@@ -67,10 +67,19 @@ function gridTable(key: RngKey, [rows, size]: number[], { std, offset, width }: 
   });
 }
 
-/** Copies of the current values, for checkpoints and fingerprints. */
+/**
+ * Copies of the current values, for checkpoints and fingerprints.
+ *
+ * @throws {DivergedError} E_DIVERGED when one is not finite: an update may break weights whose loss was still in order.
+ */
 export function exportParams(params: Params): NamedTensors {
   return Object.fromEntries(
-    Object.entries(params).map(([name, variable]) => [name, { dtype: 'float32', shape: [...variable.shape], data: hostValues(variable).slice() as Float32Array }]),
+    Object.entries(params).map(([name, variable]) => {
+      const data = hostValues(variable).slice() as Float32Array;
+      const bad = data.findIndex((value) => !Number.isFinite(value));
+      if (bad >= 0) throw new DivergedError('E_DIVERGED', `weights "${name}": expected finite values, found ${data[bad]} at ${bad}. Train again from the last checkpoint with a lower learning rate.`);
+      return [name, { dtype: 'float32', shape: [...variable.shape], data }];
+    }),
   );
 }
 

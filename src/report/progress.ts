@@ -1,4 +1,5 @@
 // The progress of long work: one line redrawn in place on a terminal, a plain line now and then elsewhere.
+import { printable } from '../errors.js';
 import { formatCount, formatDuration, formatNumber } from './format.js';
 
 export interface ProgressOptions {
@@ -88,11 +89,11 @@ export class Progress {
     if (this.isFinished) return;
     this.isFinished = true;
     const text = this.lastLine(this.now());
-    this.stream.write(this.isTTY ? `${ERASE_LINE}${this.fitted(text)}\n` : `${text}\n`);
+    this.stream.write(this.isTTY ? `${ERASE_LINE}${this.fitted(text)}\n` : `${printable(text)}\n`);
   }
 
   private draw(text: string): void {
-    this.stream.write(this.isTTY ? `${ERASE_LINE}${this.fitted(text)}` : `${text}\n`);
+    this.stream.write(this.isTTY ? `${ERASE_LINE}${this.fitted(text)}` : `${printable(text)}\n`);
     this.isDrawn = true;
   }
 
@@ -100,7 +101,7 @@ export class Progress {
   private fitted(text: string): string {
     const room = (this.stream.columns || 80) - 1;
     const letters = Array.from(text);
-    return letters.length <= room ? text : `${letters.slice(0, Math.max(0, room - 1)).join('')}…`;
+    return printable(letters.length <= room ? text : `${letters.slice(0, Math.max(0, room - 1)).join('')}…`);
   }
 
   private remember(at: number): void {

@@ -1,5 +1,5 @@
 // From logits to one code: guidance, temperature, truncation, the draw. Plain arrays, one row at a time.
-import { UsageError } from '../errors.js';
+import { CorruptError, UsageError } from '../errors.js';
 import type { Rng } from '../rng.js';
 
 /** How to draw; see {@link SamplingOptions}. */
@@ -23,9 +23,13 @@ export function checkDrawOptions({ temperature, topK, topP }: DrawOptions): void
  * Classifier-free guidance (Ho and Salimans, arXiv:2207.12598): moves logits away from the unconditional ones.
  *
  * @returns float32 [K], `unconditional + scale * (conditional - unconditional)`.
+ * @throws {UsageError} E_SAMPLING for a scale that takes finite logits out of the range of numbers.
  */
 export function guide(conditional: Float32Array, unconditional: Float32Array, scale: number): Float32Array {
-  return conditional.map((value, i) => unconditional[i]! + scale * (value - unconditional[i]!));
+  const guided = conditional.map((value, i) => unconditional[i]! + scale * (value - unconditional[i]!));
+  const broken = guided.findIndex((value, i) => !Number.isFinite(value) && Number.isFinite(conditional[i]) && Number.isFinite(unconditional[i]));
+  if (broken >= 0) throw new UsageError('E_SAMPLING', `cfg: expected a scale that keeps logits finite, received ${scale}. Values from 1 to 10 are usual.`);
+  return guided;
 }
 
 /**
@@ -33,10 +37,13 @@ export function guide(conditional: Float32Array, unconditional: Float32Array, sc
  *
  * @param logits float32 [K]. Temperature 0 takes the first of the largest.
  * @returns an id in [0, K).
+ * @throws {CorruptError} E_LOGITS_NOT_FINITE when one is NaN or infinite: no distribution is left to draw from.
  *
  * Top-p is nucleus sampling (Holtzman et al., arXiv:1904.09751). With both limits, top-k applies first.
  */
 export function drawCode(logits: Float32Array, { temperature, topK, topP }: DrawOptions, rng: Rng): number {
+  const bad = logits.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw new CorruptError('E_LOGITS_NOT_FINITE', `draw: expected finite logits, received ${logits[bad]} for code ${bad}. The weights of the prior are damaged, or its training went wrong. Train or copy it again.`);
   if (temperature === 0) return argMax(logits);
   const max = logits[argMax(logits)]!;
   const weights = new Float64Array(logits.length);

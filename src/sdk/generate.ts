@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { UsageError } from '../errors.js';
 import { nodeFiles, createDirectory, writeFileAtomic } from '../files.js';
 import type { Image, Prompt, SamplingOptions, Tokens } from '../interfaces/index.js';
+import { checkImages } from '../media/check.js';
 import { imageGrid } from '../media/grid.js';
 import { encodePng } from '../media/image.js';
 import { loadCodec, loadPrior } from './models.js';
@@ -66,6 +67,7 @@ export interface WriteImagesOptions {
  * @throws {UsageError} E_OUTPUT_EXISTS unless `force`.
  */
 export async function writeImages(out: string, images: readonly Image[], options: WriteImagesOptions = {}): Promise<string[]> {
+  checkImages('writeImages', images);
   if (/\.png$/i.test(out)) {
     refuseExisting(out, options.force);
     const picture = images.length === 1 ? images[0]! : imageGrid(images, { labels: options.labels, scale: options.scale, columns: options.columns });

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { loadModel, saveModel } from '../checkpoint/model.js';
 import type { ModelCard, StoredModel } from '../checkpoint/model.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
-import { CorruptError } from '../errors.js';
+import { CorruptError, TesseraeError, UsageError, excerpt } from '../errors.js';
 import { nodeFiles } from '../files.js';
-import { flatCodes, toIds } from '../interfaces/index.js';
+import { checkTokens, flatCodes, toIds } from '../interfaces/index.js';
 import type { Conditioning, ImageInput, Prior, Prompt, SamplingOptions, TokenMapSpec, TokenSample, Tokenizer, Tokens } from '../interfaces/index.js';
 import type { CodecFamily, OpenOptions, PriorFamily, PriorModel } from '../nn/family.js';
 import { importParams } from '../nn/params.js';
@@ -15,6 +15,7 @@ import { generateCodes } from '../sample/generate.js';
 import { sizeOf } from '../shape.js';
 import { loadTokenizer } from '../text/tokenizer.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
+import { parseWords, someKnownWords, unknownWords } from '../text/words.js';
 import { ConditionSource } from '../train/conditions.js';
 
 /** A codec with the card of its model directory. */
@@ -81,7 +82,7 @@ function carriesCodec(directory: string): boolean {
  */
 export async function loadPrior(directory: string): Promise<LoadedPrior> {
   const { card, tensors, extras } = loadModel(directory, { kind: 'prior' });
-  return new LoadedPrior(card, tensors, storedTokenizer(extras));
+  return new LoadedPrior(card, tensors, storedTokenizer(extras), parseWords(extras['words.json']));
 }
 
 /** The text tokenizer a prior was stored with, for priors that read text. */
@@ -103,6 +104,20 @@ export function assertCodecOf(card: ModelCard, fingerprint: string): void {
   }
 }
 
+/** What a prompt of unknown words ends in: it has no ids, or a multitude. */
+const FOR_UNKNOWN = ['E_TEXT_TOO_LONG', 'E_TEXT_UNKNOWN'];
+/** Names in a message. */
+const MOST_NAMES = 10;
+/** Pictures for one prompt. */
+const MAX_PICTURES = 1e6;
+
+function checkPrompts(prompts: readonly Prompt[]): void {
+  if (!Array.isArray(prompts)) throw new UsageError('E_PROMPT', `prompts: expected a list, received ${typeof prompts}.`);
+  for (const [i, prompt] of prompts.entries()) {
+    if (prompt !== null && typeof prompt !== 'string' && !Number.isInteger(prompt)) throw new UsageError('E_PROMPT', `prompts[${i}]: expected a text, the number of a class or null, received ${typeof prompt}.`);
+  }
+}
+
 /** A prior with the card of its model directory. */
 export class LoadedPrior implements Prior {
   readonly name: string;
@@ -119,6 +134,8 @@ export class LoadedPrior implements Prior {
     tensors: NamedTensors,
     /** The text tokenizer, for priors conditioned on text. */
     readonly text: TextTokenizer | undefined,
+    /** The words of its training captions, where they were kept. */
+    private readonly words?: readonly string[],
   ) {
     const family: PriorFamily = priorFamily(card.name);
     const config = family.parseConfig(card.config);
@@ -133,10 +150,10 @@ export class LoadedPrior implements Prior {
   }
 
   async score(samples: readonly TokenSample[]): Promise<Float64Array> {
+    samples.forEach((sample, i) => this.checkSample(`score[${i}]`, sample));
     const nats = new Float64Array(samples.length);
     for (let first = 0; first < samples.length; first += 32) {
       const batch = samples.slice(first, first + 32);
-      for (const { tokens } of batch) this.assertCodec(tokens.codec);
       const codes = flatCodes(batch);
       const conditions = Int32Array.from(batch.flatMap((sample) => [...this.conditions.of(sample)]));
       nats.set((await this.model.score(codes, conditions, batch.length)).nats, first);
@@ -146,8 +163,10 @@ export class LoadedPrior implements Prior {
 
   async generate(prompts: readonly Prompt[], options: SamplingOptions = {}): Promise<Tokens[]> {
     const n = options.n ?? 1;
+    if (!Number.isInteger(n) || n < 1 || n > MAX_PICTURES) throw new UsageError('E_SAMPLING', `n: expected a whole number from 1 to ${MAX_PICTURES}, received ${n}.`);
+    checkPrompts(prompts);
     const [map] = this.maps as [TokenMapSpec];
-    const conditions = prompts.flatMap((prompt) => Array.from({ length: n }, () => this.conditions.prompt(prompt)));
+    const conditions = prompts.flatMap((prompt) => new Array<Int32Array>(n).fill(this.heard(prompt, options.onNote)));
     const codeCount = sizeOf(map.shape);
     const task = { model: this.model, conditions, unconditional: this.conditions.prompt(null), codeCount, vocabSize: map.vocabSize };
     const codes = await generateCodes(task, options);
@@ -157,6 +176,30 @@ export class LoadedPrior implements Prior {
       media: { kind: 'image', width, height, channels: 3 },
       maps: [{ ...map, shape: [...map.shape], ids: toIds(ids, map.vocabSize) }],
     }));
+  }
+
+  /** The condition of a prompt. Words that the prior cannot know are told of, or are the error where there is one. */
+  private heard(prompt: Prompt, onNote: ((note: string) => void) | undefined): Int32Array {
+    const unknown = this.text && typeof prompt === 'string' && this.conditioning === 'text' ? unknownWords(prompt, this.text, this.words) : [];
+    const what = `prompt "${excerpt(String(prompt))}"`;
+    const names = `${unknown.slice(0, MOST_NAMES).map((word) => excerpt(word, 40)).join(', ')}${unknown.length > MOST_NAMES ? ` and ${unknown.length - MOST_NAMES} more` : ''}`;
+    const remedy = (): string => `Use words it knows, such as ${someKnownWords(this.text!, this.words, MOST_NAMES).join(', ')}.`;
+    try {
+      const condition = this.conditions.prompt(prompt);
+      if (unknown.length > 0) onNote?.(`${what}: ${this.words ? 'no training caption has' : 'the tokenizer has only letters for'} ${names}, so the prior does not know what ${unknown.length === 1 ? 'it means' : 'they mean'}. ${remedy()}`);
+      return condition;
+    } catch (error) {
+      if (unknown.length === 0 || !(error instanceof TesseraeError && FOR_UNKNOWN.includes(error.code))) throw error;
+      throw new UsageError('E_PROMPT_UNKNOWN', `${what}: expected words of the training captions, received ${names}, which this prior does not know. ${remedy()}`, { cause: error });
+    }
+  }
+
+  private checkSample(where: string, sample: TokenSample): void {
+    checkTokens(where, sample?.tokens, this.maps);
+    this.assertCodec(sample.tokens.codec);
+    const { captions, label } = sample;
+    if (!Array.isArray(captions) || captions.some((caption) => typeof caption !== 'string')) throw new UsageError('E_PROMPT', `${where}: expected captions in a list of texts, received ${typeof captions}.`);
+    if (label !== undefined && !Number.isInteger(label)) throw new UsageError('E_PROMPT', `${where}: expected a label that is a whole number, received ${String(label)}.`);
   }
 
   /** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one this prior was trained for. */

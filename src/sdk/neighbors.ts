@@ -3,6 +3,7 @@ import { evalBatches } from '../data/batches.js';
 import { compile, hostValues, tf } from '../engine/index.js';
 import { InputError, UsageError } from '../errors.js';
 import type { Dataset, Image, Split } from '../interfaces/index.js';
+import { checkImages } from '../media/check.js';
 import { fromFloat32, toFloat32 } from '../media/image.js';
 import { withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
@@ -39,6 +40,7 @@ const BATCH = 256;
  * that cannot be opened.
  */
 export async function nearestNeighbors(images: readonly Image[], data: DataSource, options: NeighborOptions = {}): Promise<Neighbor[]> {
+  checkImages('nearestNeighbors', images);
   if (images.length === 0) throw new UsageError('E_NEIGHBORS', 'nearestNeighbors: expected at least one picture, received none.');
   return withDataset(data, options, (dataset) => search(images, dataset, options));
 }

@@ -4,7 +4,7 @@ import type { Image, ImageInput } from '../interfaces/index.js';
 import { decodeImage, imageTo } from '../media/image.js';
 import { decodingFor } from '../media/picture-tokens.js';
 
-/** A path of a PNG, JPEG or WebP, or a decoded picture. */
+/** A path of a picture file, or a decoded picture. */
 export type Picture = string | Image;
 
 /** A picture as the codec sees it. @throws {InputError} for one that does not decode. */

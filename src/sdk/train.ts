@@ -12,6 +12,7 @@ import { ShardReader } from '../shards/reader.js';
 import { uniformMaps } from '../shards/uniform.js';
 import { trainBpe } from '../text/bpe.js';
 import { loadTokenizer } from '../text/tokenizer.js';
+import { wordsIn } from '../text/words.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import { trainCodec as runCodec } from '../train/codec.js';
 import { CodecTrainingSchema, PriorTrainingSchema } from '../train/config.js';
@@ -93,6 +94,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
       tokens,
       seed: options.seed ?? 0,
       text,
+      words: text && wordsIn([...captions].filter(([, count]) => count > 0)),
       sample: codec && (async (card, tensors) => drawSamples(new LoadedPrior(card, tensors, text), openCodec(codec), captions)),
     });
     if (codec) carryCodec(options.out, codec);

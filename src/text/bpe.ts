@@ -4,6 +4,7 @@ import { UsageError } from '../errors.js';
 import { buildTokenizer } from './hugging-face.js';
 import { learnMerges } from './merges.js';
 import type { Merge } from './merges.js';
+import { OWN_MODEL, WORDS, ownParts } from './own.js';
 import { loadTokenizer } from './tokenizer.js';
 import type { TextTokenizer } from './tokenizer.js';
 
@@ -64,51 +65,13 @@ function countWords(captions: Iterable<string>, lowercase: boolean): Map<string,
   return words;
 }
 
-/**
- * GPT-2's way of cutting text into words that merges never cross. It stands here in full, rather than as the `use_regex`
- * of ByteLevel, because JavaScript's own `\s` differs from Unicode's white space at U+0085 and U+FEFF: spelled out, every
- * library reads it with Unicode's.
- */
-const WORDS = {
-  type: 'Split',
-  pattern: { Regex: "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+" },
-  behavior: 'Isolated',
-  invert: false,
-};
-
-/**
- * Lower case letter by letter: the final sigma goes back to the plain one, which is all that libraries differ in when some
- * look at a letter's neighbors and some do not.
- */
-const LOWERCASE = {
-  type: 'Sequence',
-  normalizers: [{ type: 'Lowercase' }, { type: 'Replace', pattern: { String: 'ς' }, content: 'σ' }, { type: 'NFC' }],
-};
-
 /** The object that `tokenizer.json` holds. */
 function definition(merges: readonly Merge[], lowercase: boolean): object {
   const tokens = tokensOf(merges);
   return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: [],
-    normalizer: lowercase ? LOWERCASE : null,
-    pre_tokenizer: {
-      type: 'Sequence',
-      pretokenizers: [WORDS, { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false }],
-    },
-    post_processor: null,
-    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
+    ...ownParts(lowercase),
     model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
+      ...OWN_MODEL,
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
       merges: merges.map(({ left, right }) => `${tokens[left]!} ${tokens[right]!}`),
     },

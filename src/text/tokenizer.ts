@@ -1,7 +1,12 @@
 // Text to ids and back, by any Hugging Face `tokenizer.json`.
-import { CorruptError, InputError, ShapeError, UsageError, messageOf } from '../errors.js';
+import { CorruptError, InputError, ShapeError, TesseraeError, UsageError, excerpt, firstLineOf } from '../errors.js';
+import { parseDefinition, refusal } from './definition.js';
+import type { CheckedDefinition } from './definition.js';
 import { buildTokenizer } from './hugging-face.js';
 import type { HuggingFaceTokenizer } from './hugging-face.js';
+import { isOwn } from './own.js';
+import { TimeLimit, withinTime } from './time-limit.js';
+import { translated } from './translation.js';
 
 /** Ids of a fixed number of positions, as a prior reads them. */
 export interface PaddedIds {
@@ -24,6 +29,8 @@ export interface PadOptions {
 export interface TextTokenizer {
   /** One more than the largest id. */
   readonly vocabSize: number;
+  /** The id that unknown pieces of text get, where there is one. */
+  readonly unknownId?: number;
   /** The text of its `tokenizer.json`: what a prior stores beside its weights. */
   readonly json: string;
   /** Ids of the text alone: no start, end or separator tokens are added. */
@@ -50,29 +57,56 @@ export interface TextTokenizer {
  * @throws {CorruptError} E_TEXT_TOKENIZER when it is not one, or is of a kind that cannot be run.
  */
 export function loadTokenizer(json: string | object): TextTokenizer {
-  const text = typeof json === 'string' ? json : JSON.stringify(json);
-  const definition = parseDefinition(text);
-  const vocabSize = vocabSizeOf(definition);
+  const text = typeof json === 'string' ? json : jsonOf(json);
+  const checked = parseDefinition(text);
+  const definition = translated(checked.definition);
   try {
-    return new HuggingFaceText(buildTokenizer(definition), text, vocabSize);
+    return new HuggingFaceText(withinTime(LOADING_MILLISECONDS, () => buildTokenizer(definition)), text, checked);
   } catch (error) {
-    throw refusal(`a tokenizer of a supported kind, received one that cannot be run (${messageOf(error)})`, error);
+    throw refusal(`a tokenizer of a supported kind, received one that cannot be run (${excerpt(firstLineOf(error))})`, error);
   }
 }
+
+function jsonOf(value: object): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    throw refusal(`what JSON can hold, received something else (${excerpt(firstLineOf(error))})`, error);
+  }
+}
+
+/** What an honest text takes is a thousandth of it; the patterns of a file can take years. */
+const TEXT_MILLISECONDS = 2000;
+const LOADING_MILLISECONDS = 3000;
+/** Characters that a text may grow to before it is cut into tokens. */
+const MAX_CHARACTERS = 2 ** 20;
 
 /** Captions repeat (labels do by the thousand), so the ids of as many texts are kept. */
 const REMEMBERED_TEXTS = 4096;
 
 class HuggingFaceText implements TextTokenizer {
   private readonly remembered = new Map<string, number[]>();
+  /** The patterns of our own are known to take time in proportion to the text; watching the clock takes longer than they do. */
+  private readonly watched: boolean;
 
   constructor(
     private readonly tokenizer: HuggingFaceTokenizer,
     readonly json: string,
-    readonly vocabSize: number,
-  ) {}
+    private readonly checked: CheckedDefinition,
+  ) {
+    this.watched = !isOwn(checked.definition);
+  }
+
+  get unknownId(): number | undefined {
+    return this.checked.unknownId;
+  }
+
+  get vocabSize(): number {
+    return this.checked.vocabSize;
+  }
 
   encode(text: string): number[] {
+    if (typeof text !== 'string') throw new UsageError('E_TEXT', `encode: expected text, received ${typeof text}.`);
     let ids = this.remembered.get(text);
     if (ids === undefined) {
       ids = this.encodeAnew(text);
@@ -83,17 +117,31 @@ class HuggingFaceText implements TextTokenizer {
   }
 
   private encodeAnew(text: string): number[] {
-    const { ids, tokens } = this.tokenizer.encode(text, { add_special_tokens: false });
-    const known = ids.filter((id) => id !== undefined);
-    if (known.length < ids.length) {
-      const unknown = JSON.stringify(tokens[ids.indexOf(undefined)]);
+    const { growth, added } = this.checked;
+    if (text.length * growth + added > MAX_CHARACTERS) {
+      throw new InputError('E_TEXT_TOO_LONG', `encode: expected at most ${Math.floor((MAX_CHARACTERS - added) / growth)} characters, received ${text.length} (${quoted(text)}). Shorten the text.`);
+    }
+    const { ids, tokens } = this.run('encode', text, () => this.tokenizer.encode(text, { add_special_tokens: false }));
+    // Ids come from the file's own tables, which were checked; a token that is in none of them has undefined or null.
+    return ids.map((id, i) => {
+      if (typeof id === 'number' && this.isId(id)) return id;
       throw new InputError(
         'E_TEXT_UNKNOWN',
-        `encode: expected text within the vocabulary, received ${unknown}, for which the tokenizer has no id. ` +
+        `encode: expected text within the vocabulary, received ${quoted(tokens[i] ?? '')}, for which the tokenizer has no id. ` +
           'Use a byte-level tokenizer, or one with an unknown token.',
       );
+    });
+  }
+
+  /** What the library does for a file must not take long, and its errors are the file's. */
+  private run<T>(what: string, text: string, work: () => T): T {
+    try {
+      return this.watched ? withinTime(TEXT_MILLISECONDS, work) : work();
+    } catch (error) {
+      if (error instanceof TesseraeError) throw error;
+      const reason = error instanceof TimeLimit ? `patterns or loops that take ${error.message}` : `one that fails (${excerpt(firstLineOf(error))})`;
+      throw new CorruptError('E_TEXT_TOKENIZER', `${what}(${quoted(text)}): expected a tokenizer.json that can be run on it, received ${reason}. Use another tokenizer.`, { cause: error });
     }
-    return known;
   }
 
   decode(ids: ArrayLike<number>): string {
@@ -103,7 +151,7 @@ class HuggingFaceText implements TextTokenizer {
         throw new ShapeError('E_TEXT_ID', `decode: expected ids in [0, ${this.vocabSize}), received ${id} at position ${position}.`);
       }
     }
-    return list.length === 0 ? '' : this.tokenizer.decode(list, { skip_special_tokens: false });
+    return list.length === 0 ? '' : this.run('decode', `${list.length} ids`, () => this.tokenizer.decode(list, { skip_special_tokens: false }));
   }
 
   encodePadded(text: string, length: number, options: PadOptions = {}): PaddedIds {
@@ -115,7 +163,7 @@ class HuggingFaceText implements TextTokenizer {
     if (ids.length > length && overflow === 'error') {
       throw new InputError(
         'E_TEXT_TOO_LONG',
-        `${where}: expected at most ${length} text tokens, received ${ids.length} (${excerpt(text)}). ` +
+        `${where}: expected at most ${length} text tokens, received ${ids.length} (${quoted(text)}). ` +
           'Shorten the text, or let it be truncated.',
       );
     }
@@ -129,76 +177,4 @@ class HuggingFaceText implements TextTokenizer {
   }
 }
 
-function excerpt(text: string): string {
-  const characters = Array.from(text.slice(0, 120));
-  return JSON.stringify(characters.length > 40 ? `${characters.slice(0, 40).join('')}...` : text);
-}
-
-/** The parts of a `tokenizer.json` that are checked here; the library checks what it runs. */
-interface Definition {
-  model: Record<string, unknown>;
-  added_tokens: unknown[];
-}
-
-function parseDefinition(text: string): Definition {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    throw refusal(`JSON, received text that does not parse (${messageOf(error)})`, error);
-  }
-  if (!isRecord(parsed)) throw refusal(`an object, received ${describe(parsed)}`);
-  if (!isRecord(parsed['model'])) throw refusal(`an object "model", received ${describe(parsed['model'])}`);
-  const added = parsed['added_tokens'] ?? [];
-  if (!Array.isArray(added)) throw refusal(`a list "added_tokens", received ${describe(added)}`);
-  const absent = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
-  return { ...absent, ...parsed, model: parsed['model'], added_tokens: added };
-}
-
-/**
- * One more than the largest id. An id far above the number of tokens would make every table built on it (an embedding
- * first) as large as the file says rather than as large as the file is, so at least half of the ids must be in use.
- */
-function vocabSizeOf(definition: Definition): number {
-  const ids = [...modelIds(definition.model['vocab']), ...definition.added_tokens.map(addedId)];
-  if (ids.length === 0) throw refusal('at least one token, received none');
-  let largest = 0;
-  for (const id of ids) {
-    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0) {
-      throw refusal(`ids that are integers from 0 up, received ${describe(id)}`);
-    }
-    largest = Math.max(largest, id);
-  }
-  if (largest >= 2 * ids.length + 1024) {
-    throw refusal(`ids in proportion to the ${ids.length} tokens, received id ${largest}`);
-  }
-  return largest + 1;
-}
-
-function modelIds(vocab: unknown): unknown[] {
-  if (Array.isArray(vocab)) return Array.from(vocab.keys()); // Unigram: a list of [token, score], the index is the id
-  if (isRecord(vocab)) return Object.values(vocab);
-  throw refusal(`a vocabulary, received ${describe(vocab)}`);
-}
-
-function addedId(token: unknown): unknown {
-  return isRecord(token) && typeof token['content'] === 'string' ? token['id'] : token;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function describe(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  if (Array.isArray(value)) return 'a list';
-  return isRecord(value) ? 'an object' : String(JSON.stringify(value)).slice(0, 80);
-}
-
-function refusal(detail: string, cause?: unknown): CorruptError {
-  return new CorruptError(
-    'E_TEXT_TOKENIZER',
-    `tokenizer.json: expected ${detail}. Give a file written by Hugging Face's tokenizers, or train one on captions.`,
-    { cause },
-  );
-}
+const quoted = (text: string): string => JSON.stringify(excerpt(text, 40));

@@ -29,6 +29,8 @@ export interface PriorRun<C> extends LoopOptions {
   seed: number;
   /** The text tokenizer and the text of its `tokenizer.json`, for text conditioning. */
   text?: TextEncoder & { json: string };
+  /** The words of the training captions, kept to tell later which words of a prompt are none of them. */
+  words?: readonly string[];
   /** Draws pictures with the finished prior for its report; left out, the report has none. */
   sample?: (card: ModelCard, tensors: NamedTensors) => Promise<{ images: Image[]; prompts: string[] }>;
 }
@@ -43,9 +45,9 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
   const trainee = new PriorTrainee(run);
   try {
     return await runLoop(trainee, run.training, run, async (metrics) => {
-      const { family, config, tokens, text } = run;
+      const { family, config, tokens, text, words } = run;
       const tensors = exportParams(trainee.kept);
-      const extras: Extras = text ? { 'tokenizer.json': text.json } : {};
+      const extras: Extras = { ...(text && { 'tokenizer.json': text.json }), ...(words && { 'words.json': `${JSON.stringify(words)}\n` }) };
       const card = saveModel(
         run.out,
         {

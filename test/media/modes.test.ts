@@ -112,6 +112,51 @@ describe('JPEG', () => {
   });
 });
 
+describe('a JPEG of a careless camera', () => {
+  const files = async (): Promise<Buffer[]> => [await of(noise(40, 33)).jpeg({ progressive: false }).toBuffer(), await of(noise(40, 33, 1)).jpeg().toBuffer()];
+  const inserted = (bytes: Buffer, at: number, stray: readonly number[]): Buffer => Buffer.concat([bytes.subarray(0, at), Buffer.from(stray), bytes.subarray(at)]);
+
+  it('whose scan claims no frequencies is read as what it can only be', async () => {
+    for (const bytes of await files()) {
+      const whole = await decodeImage(bytes, 'x');
+      const odd = Buffer.from(bytes);
+      const scan = odd.indexOf(Buffer.of(0xff, 0xda));
+      odd[scan + 5 + 2 * odd[scan + 4]! + 1] = 0;
+      expect(await decodeImage(odd, 'x')).toEqual(whole);
+    }
+  });
+
+  it('with stray bytes between segments, or after the scan, gives the same pixels', async () => {
+    for (const bytes of await files()) {
+      const whole = await decodeImage(bytes, 'x');
+      let segments = 0;
+      for (let at = bytes.indexOf(0xff, 4); at >= 0; at = bytes.indexOf(0xff, at + 1)) {
+        if (![0xc0, 0xc4, 0xda, 0xdb, 0xd9].includes(bytes[at + 1]!)) continue;
+        segments++;
+        expect(await decodeImage(inserted(bytes, at, [0x12, 0x34]), 'x'), `${at}`).toEqual(whole);
+      }
+      expect(segments).toBeGreaterThan(4);
+    }
+  });
+
+  it('with a few bytes of padding between two scans gives the same pixels; with many it is refused', async () => {
+    const bytes = await of(noise(40, 33)).jpeg({ progressive: true }).toBuffer();
+    const first = bytes.indexOf(Buffer.of(0xff, 0xda));
+    const next = bytes.indexOf(Buffer.of(0xff, 0xc4), first);
+    expect(next).toBeGreaterThan(first);
+    expect(await decodeImage(inserted(bytes, next, [0x12, 0x34]), 'x')).toEqual(await decodeImage(bytes, 'x'));
+    await expect(decodeImage(inserted(bytes, next, new Array<number>(40).fill(7)), 'x')).rejects.toThrow('extraneous bytes');
+  });
+
+  it('that lost a part of its scan as well is refused', async () => {
+    const [bytes] = await files();
+    const scan = bytes!.indexOf(Buffer.of(0xff, 0xda));
+    const gutted = Buffer.concat([bytes!.subarray(0, scan + 200), bytes!.subarray(-2)]);
+    gutted[scan + 5 + 2 * gutted[scan + 4]! + 1] = 0;
+    await expect(decodeImage(gutted, 'x')).rejects.toThrow('premature end');
+  });
+});
+
 describe('WebP', () => {
   it('of several frames gives the first', async () => {
     const frames = [10, 200].map((value) => new Uint8Array(4 * 4 * 3).fill(value));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { tf } from '../../src/engine/index.js';
 import { createParams, exportParams, importParams, restoreParams, ZEROS } from '../../src/nn/params.js';
 import type { ParamSpecs } from '../../src/nn/params.js';
 
@@ -38,4 +39,10 @@ describe('importParams', () => {
     expect(() => importParams('m', SPECS, { ...tensors, x: tensors.b! })).toThrow(/unknown tensor "x"/);
     expect(() => importParams('m', SPECS, { ...tensors, b: { dtype: 'float32', shape: [1], data: new Float32Array(1) } })).toThrow(/"b": expected float32 \[3\], found float32 \[1\]/);
   });
+});
+
+it('hands out no weights that are not finite', () => {
+  const params = createParams(SPECS, 1);
+  params.b!.assign(tf.tensor1d([0, Infinity, 0]));
+  expect(() => exportParams(params)).toThrow(/^E_DIVERGED weights "b": expected finite values, found Infinity at 1\./);
 });
