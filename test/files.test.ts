@@ -9,14 +9,11 @@ import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CorruptError, IoError, LockError, UsageError } from '../src/errors.js';
 import {
-  acquireLock,
   canonicalJson,
   completeCommit,
   fileError,
   isPlainName,
-  openOutput,
   parseJson,
-  prepareOutput,
   readFile,
   readHead,
   readJson,
@@ -27,6 +24,7 @@ import {
   writeFileAtomic,
   writeFilesAtomic,
 } from '../src/files.js';
+import { acquireLock, openOutput, prepareOutput } from '../src/output.js';
 import { FaultyFiles, SURVIVALS, failsWithIoError } from './support/faulty-files.js';
 
 let directory: string;
@@ -278,7 +276,7 @@ describe('the lock', () => {
 
   test('is released when its process ends, and reclaimed when it was killed', async () => {
     const program = writeProgram(`
-      import { acquireLock } from './src/files.js';
+      import { acquireLock } from './src/output.js';
       acquireLock(process.argv[2]);
       console.log('locked');
       if (process.argv[3] === 'wait') setInterval(() => {}, 1000);
@@ -349,7 +347,7 @@ function writeProgram(source: string): string {
   const root = join(directory, 'program');
   mkdirSync(join(root, 'src'), { recursive: true });
   writeFileSync(join(root, 'package.json'), '{"type":"module"}');
-  for (const name of ['files', 'errors']) {
+  for (const name of ['files', 'errors', 'output']) {
     const code = readFileSync(join(import.meta.dirname, `../src/${name}.ts`), 'utf8');
     const { outputText } = transpileModule(code, { compilerOptions: { module: ModuleKind.ESNext, target: ScriptTarget.ES2022 } });
     writeFileSync(join(root, `src/${name}.js`), outputText);

@@ -3,7 +3,8 @@ import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { refuseForeignFormat } from '../checkpoint/safetensors.js';
 import { UsageError } from '../errors.js';
-import { acquireLock, guarded, isTemporary } from '../files.js';
+import { guarded, isTemporary } from '../files.js';
+import { acquireLock } from '../output.js';
 import type { OutputFlags } from './options.js';
 
 /** What a command reads: paths by flag. */

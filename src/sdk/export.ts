@@ -6,10 +6,11 @@ import { loadModel, readListedFile } from '../checkpoint/model.js';
 import type { StoredModel } from '../checkpoint/model.js';
 import { compile, exportOnnx, tf } from '../engine/index.js';
 import { CorruptError } from '../errors.js';
-import { formatJson, nodeFiles, openOutput, readJson, sha256, writeFileAtomic } from '../files.js';
+import { formatJson, nodeFiles, readJson, sha256, writeFileAtomic } from '../files.js';
 import type { ExportedFunction } from '../nn/family.js';
 import { disposeParams, importParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
+import { openOutput } from '../output.js';
 import { priorFamily } from '../registry.js';
 import { sizeOf } from '../shape.js';
 import { codecOf, codecParams, storedTokenizer } from './models.js';
@@ -119,10 +120,11 @@ function described(directory: string, stored: StoredModel): Described {
   return { params, functions: family.exports(params, parsed), card: { ...common, codec: stored.card.codec?.fingerprint, maps: family.maps(parsed), conditions: conditionsOf(stored) } };
 }
 
-function conditionsOf({ card, extras }: StoredModel): ExportCard['conditions'] {
+function conditionsOf(stored: StoredModel): ExportCard['conditions'] {
+  const { card } = stored;
   const family = priorFamily(card.name);
   const config = family.parseConfig(card.config);
-  const text = storedTokenizer(extras);
+  const text = storedTokenizer(stored);
   const ids = (prompt: string | null): number[] => [...family.condition(config, prompt, text)];
   const prompt = family.conditioning(config) === 'label' ? family.classes(config)?.[0] : text && 'a';
   return { none: ids(null), ...(prompt === undefined ? {} : { example: { prompt, ids: ids(prompt) } }) };

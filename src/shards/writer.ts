@@ -2,8 +2,10 @@
 // not on whether the run was killed and resumed.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
-import { canonicalJson, guarded, nodeFiles, openOutput, prepareOutput, sha256File, sweepTemporaries } from '../files.js';
-import type { FileSystem, OutputLock } from '../files.js';
+import { canonicalJson, guarded, nodeFiles, sha256File, sweepTemporaries } from '../files.js';
+import type { FileSystem } from '../files.js';
+import { openOutput, prepareOutput } from '../output.js';
+import type { OutputLock } from '../output.js';
 import type { Split } from '../interfaces/dataset.js';
 import type { TokenSample } from '../interfaces/tokens.js';
 import { LIMITS, MANIFEST, cardOf, fullCard, partName, partNumber } from './format.js';

@@ -9,6 +9,7 @@ import { fingerprint } from '../../src/checkpoint/tensors.js';
 import type { NamedTensors } from '../../src/checkpoint/tensors.js';
 import { IoError, TesseraeError } from '../../src/errors.js';
 import { formatJson, sha256 } from '../../src/files.js';
+import { sealJson } from '../../src/sealed.js';
 import { FaultyFiles, SURVIVALS } from '../support/faulty-files.js';
 
 const CARD: NewModelCard = { kind: 'codec', name: 'vqvae', config: { codebookSize: 4 }, training: { steps: 10, note: { any: ['thing'] } }, metrics: { nmse: 0.1 } };
@@ -44,11 +45,11 @@ function bytesHeld(files: FaultyFiles): number {
   return Object.values(files.snapshot()).reduce((sum, bytes) => sum + bytes.length, 0);
 }
 
-/** Changes the card of the model in `directory`. */
+/** Changes the card of the model in `directory` and gives it a hash that fits. */
 function edit(change: (card: Record<string, any>) => void): void {
-  const card = JSON.parse(readFileSync(join(directory, 'model.json'), 'utf8')) as Record<string, any>;
+  const { sha256: _, ...card } = JSON.parse(readFileSync(join(directory, 'model.json'), 'utf8')) as Record<string, any>;
   change(card);
-  writeFileSync(join(directory, 'model.json'), formatJson(card));
+  writeFileSync(join(directory, 'model.json'), sealJson(card));
 }
 
 function codeOf(action: () => unknown): string {
@@ -63,7 +64,7 @@ function codeOf(action: () => unknown): string {
 
 test('a model comes back with its card, weights and extra files', () => {
   const card = saveModel(directory, CARD, tensorsOf(0), { 'tokenizer.json': '{"a":1}', 'blob.bin': Uint8Array.of(1, 2) });
-  expect(card.fingerprint).toBe(fingerprint(CARD.config, tensorsOf(0)));
+  expect(card.fingerprint).toBe(fingerprint(CARD.config, tensorsOf(0), { 'blob.bin': sha256(Uint8Array.of(1, 2)), 'tokenizer.json': sha256('{"a":1}') }));
   const loaded = loadModel(directory, { kind: 'codec' });
   expect(loaded.card).toEqual(card);
   expect(loaded.card).toMatchObject(CARD);
