@@ -26,7 +26,7 @@ export function expectFile(flag: string, path: string): void {
 
 /** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a codec, or something that carries its codec. */
 export function expectModel(flag: string, path: string): void {
-  expectOneOf(flag, path, [...MODEL_FILES, 'codec/model.json']);
+  expectOneOf(flag, path, [...MODEL_FILES, ...MODEL_FILES.map((file) => join('codec', file))]);
 }
 
 /** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a model. */

@@ -2,21 +2,24 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
-import { loadModel } from '../checkpoint/model.js';
+import { isCardSealed, loadModel } from '../checkpoint/model.js';
+import { readCheckpointState } from '../checkpoint/store.js';
 import { decodeSample, openDataset } from '../data/open.js';
 import { CorruptError, UsageError } from '../errors.js';
-import { canonicalJson, nodeFiles, readFile, readJson, sha256 } from '../files.js';
+import { canonicalJson, decodeUtf8, nodeFiles, parseJson, readFile, readJson, sha256 } from '../files.js';
 import type { Conditioning, Dataset, Split, TokenMapSpec } from '../interfaces/index.js';
 import { decodeImage } from '../media/image.js';
 import { pictureFormat } from '../media/sniff.js';
-import { parseConfig } from '../nn/config.js';
 import { CodebookMeter } from '../metrics/codebook.js';
 import { readMetrics } from '../report/metrics-file.js';
 import type { MetricsRecord } from '../report/metrics-file.js';
+import { unsealJson } from '../sealed.js';
 import { sizeOf } from '../shape.js';
+import { readOwnFile } from '../snapshot.js';
 import { partNumber } from '../shards/format.js';
 import { ShardReader } from '../shards/reader.js';
 import { isExport, readExport } from './export.js';
+import { storedTokenizer } from './models.js';
 import { hasPicturesCard, readPicturesCard } from './pictures.js';
 import type { PicturesCard } from './pictures.js';
 
@@ -40,6 +43,8 @@ export interface ModelInspection extends Common {
   steps?: number;
   training?: Record<string, unknown>;
   metrics?: Record<string, unknown>;
+  /** What was verified, in words: a card of format 1.0 carries no hash over itself. */
+  health: string;
 }
 
 /** A map of tokens with the use of its vocabulary over the whole dataset, once all of it has been read. */
@@ -151,11 +156,15 @@ async function inspectFile(path: string): Promise<Inspection> {
 }
 
 function inspectModel(path: string): ModelInspection {
-  const { card, tensors } = loadModel(path);
+  const stored = loadModel(path);
+  const { card, tensors } = stored;
+  // Refuses a prior that could not read its prompts.
+  if (card.kind === 'prior') storedTokenizer(stored);
+  const health = isCardSealed(card) ? 'every byte verified' : 'weights and files verified; model.json, of format 1.0, carries no hash over itself';
   const { kind, fingerprint, name, config, maps = [], codec, conditioning, classes, training, metrics } = card;
   const steps = (training?.training as { steps?: number } | undefined)?.steps;
   const parameters = Object.values(tensors).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  return { kind, fingerprint, path, name, config, maps, parameters, codec: codec?.fingerprint, conditioning, classes, steps, training, metrics };
+  return { kind, fingerprint, path, name, config, maps, parameters, codec: codec?.fingerprint, conditioning, classes, steps, training, metrics, health };
 }
 
 function isTokens(path: string, names: readonly string[]): boolean {
@@ -230,9 +239,12 @@ function inspectPictures(path: string): PicturesInspection {
 }
 
 function inspectDemo(path: string): DemoInspection {
-  const result = readJson(join(path, 'demo.json'));
-  const { prompts, obeyed, seconds } = parseConfig(join(path, 'demo.json'), demoSchema, result);
-  return { kind: 'demo', fingerprint: sha256(canonicalJson(result)), path, prompts, obeyed, seconds };
+  const where = join(path, 'demo.json');
+  const text = decodeUtf8(readOwnFile(where, 'E_DEMO', { limit: 2 ** 20 }), where);
+  const fields = unsealJson(text, parseJson(text, where), { where, code: 'E_DEMO', sealed: false, remedy: 'Run the demo again.' });
+  const result = demoSchema.safeParse(fields);
+  if (!result.success) throw new CorruptError('E_DEMO', `${where}: expected the result of a demo, ${z.prettifyError(result.error)}.`);
+  return { kind: 'demo', fingerprint: sha256(canonicalJson(fields)), path, ...result.data };
 }
 
 const demoSchema = z.object({ prompts: z.int(), obeyed: z.int(), seconds: z.record(z.string(), z.number()) });
@@ -243,7 +255,7 @@ const tensorText = ({ name, shape }: { name: string; shape: readonly (number | s
 function inspectRun(path: string, names: readonly string[]): RunInspection {
   const records = names.includes('metrics.jsonl') ? readMetrics(join(path, 'metrics.jsonl')) : [];
   const checkpoints = checkpointSteps(join(path, 'checkpoints'));
-  const identity = identityOf(path, checkpoints.at(-1));
+  const identity = identityOf(path, checkpoints);
   const steps = (identity?.training as { steps?: number } | undefined)?.steps;
   return {
     kind: 'run',
@@ -264,10 +276,16 @@ function checkpointSteps(directory: string): number[] {
   return steps.map(Number).sort((a, b) => a - b);
 }
 
-function identityOf(path: string, step: number | undefined): Record<string, unknown> | undefined {
-  if (step === undefined) return undefined;
-  const directory = readdirSync(join(path, 'checkpoints')).find((name) => Number(/^step-(\d+)$/.exec(name)?.[1]) === step)!;
-  return (readJson(join(path, 'checkpoints', directory, 'state.json')) as { identity?: Record<string, unknown> }).identity;
+/** Of the newest checkpoint there is; a live run may remove the oldest while they are looked at. */
+function identityOf(path: string, steps: readonly number[]): Record<string, unknown> | undefined {
+  for (const step of steps.toReversed()) {
+    try {
+      return readCheckpointState(join(path, 'checkpoints', `step-${step}`)).identity as Record<string, unknown> | undefined;
+    } catch (error) {
+      if (!(error instanceof UsageError) || error.code !== 'E_NOT_FOUND') throw error;
+    }
+  }
+  return undefined;
 }
 
 async function inspectDataset(path: string): Promise<DatasetInspection> {
