@@ -19,7 +19,7 @@ import { readOwnFile } from '../snapshot.js';
 import { partNumber } from '../shards/format.js';
 import { ShardReader } from '../shards/reader.js';
 import { isExport, readExport } from './export.js';
-import { storedTokenizer } from './models.js';
+import { CODEC_FOLDER, carriedCodec, storedTokenizer } from './models.js';
 import { hasPicturesCard, readPicturesCard } from './pictures.js';
 import type { PicturesCard } from './pictures.js';
 
@@ -63,7 +63,7 @@ export interface TokensInspection extends Common {
   /** Different captions there are. */
   captions?: number;
   maps: MapInspection[];
-  /** From reading every record and hashing every part; `problem` names file, record and offset of the first damage. */
+  /** From reading every record, hashing every part, and verifying the list of rejects and the codec carried along; `problem` names file, record and offset of the first damage. */
   health: { ok: boolean; problem?: string };
 }
 
@@ -213,6 +213,7 @@ async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'm
       }
     }
     await (await ShardReader.open(reader.directory, { verify: 'full' })).close();
+    verifyCarriedCodec(reader);
   } catch (error) {
     if (error instanceof CorruptError) return { maps: reader.maps, health: { ok: false, problem: error.message } };
     throw error;
@@ -220,6 +221,14 @@ async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'm
   const used = meters.map((meter) => meter.result());
   const maps = reader.maps.map((map, i): MapInspection => ({ ...map, used: used[i]!.used, usage: used[i]!.usage, entropyRatio: used[i]!.entropyRatio, perplexity: used[i]!.perplexity }));
   return { maps, captions: captions.size, health: { ok: true } };
+}
+
+/** The copy of the codec is part of what is verified. @throws {CorruptError} for a damaged one, or that of other tokens. */
+function verifyCarriedCodec({ directory, codec }: ShardReader): void {
+  const carried = carriedCodec(directory);
+  if (carried && carried.card.fingerprint !== codec.fingerprint) {
+    throw new CorruptError('E_CODEC_MISMATCH', `${join(directory, CODEC_FOLDER)}: expected codec ${codec.fingerprint.slice(0, 12)}, which made the tokens, found ${carried.card.fingerprint.slice(0, 12)}. Restore it, or tokenize again.`);
+  }
 }
 
 function inspectExport(path: string): ExportInspection {
