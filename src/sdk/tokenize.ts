@@ -13,6 +13,7 @@ import { openEncoderPool, takesAnySize } from './encoder-pool.js';
 import type { EncoderPool } from './encoder-pool.js';
 import { BATCH } from './encoder.js';
 import type { Encoded } from './encoder.js';
+import { SampleFeed } from './in-flight.js';
 import { carryCodec, CODEC_FOLDER, loadCodecFiles } from './models.js';
 
 export interface TokenizeOptions extends DatasetOptions {
@@ -92,6 +93,7 @@ async function tokenizeDataset(dataset: Dataset, stored: StoredModel, pool: Enco
 
 class Tokenizing {
   private readonly total: number;
+  private readonly feed: SampleFeed;
   private seen = 0;
 
   constructor(
@@ -101,6 +103,7 @@ class Tokenizing {
     private readonly options: TokenizeOptions,
   ) {
     this.total = dataset.size('train') + dataset.size('test');
+    this.feed = new SampleFeed(dataset);
   }
 
   async run(): Promise<TokenizeResult> {
@@ -131,14 +134,16 @@ class Tokenizing {
         await this.write(split, first, encoded, start);
         if (this.options.signal?.aborted) throw new AbortedError('E_ABORTED', `tokenize: stopped after ${this.seen} of ${this.total} samples; whole parts are kept. Continue with --resume.`);
       }
+    } catch (error) {
+      this.feed.stop();
+      throw error;
     } finally {
       await Promise.allSettled(queue);
     }
   }
 
   private async encode(split: Split, first: number, count: number): Promise<{ first: number; encoded: Encoded[] }> {
-    const batch = await Promise.all(Array.from({ length: count }, (_, i) => this.dataset.read(split, first + i)));
-    return { first, encoded: await this.pool.encode(batch) };
+    return { first, encoded: await this.pool.encode(this.feed.batch(split, first, count)) };
   }
 
   private async write(split: Split, first: number, encoded: readonly Encoded[], start: number): Promise<void> {
