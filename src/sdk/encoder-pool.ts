@@ -1,11 +1,13 @@
 // Where batches are encoded: in this thread, decoding ahead, or in worker threads side by side.
 import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { StoredModel } from '../checkpoint/model.js';
 import { defaultThreads, engineInUse, exportOnnx } from '../engine/index.js';
-import { EngineError, messageOf } from '../errors.js';
+import { EngineError, MemoryError, messageOf } from '../errors.js';
 import type { InputError } from '../errors.js';
 import type { Image, ImageInput, RawSample, Tokens } from '../interfaces/index.js';
+import { isOutOfMemory } from '../memory.js';
 import { MAX_ROWS } from '../media/picture-tokens.js';
 import type { PictureCodec } from '../media/picture-tokens.js';
 import { disposeParams } from '../nn/params.js';
@@ -29,14 +31,17 @@ export interface EncoderPool {
   close(): Promise<void>;
 }
 
+/** Threads for each core, beyond which more only take memory. */
+const MOST_PER_CORE = 4;
+
 /**
- * Opens `workers` threads, or none for 0 and 1. Threads compute with ONNX Runtime; another engine works in this thread.
+ * Opens `workers` threads, four for each core at most, or none for 0 and 1. Threads compute with ONNX Runtime; another engine works in this thread.
  * So do codecs that take pictures of any size: threads have a graph for one size only.
  *
  * @throws {CorruptError} for weights that do not fit the codec's config.
  */
 export function openEncoderPool(stored: StoredModel, workers: number): EncoderPool {
-  return workers > 1 && engineInUse() === 'onnxruntime' && !takesAnySize(stored) ? new ThreadPool(stored, workers) : new LocalEncoder(openCodec(stored));
+  return workers > 1 && engineInUse() === 'onnxruntime' && !takesAnySize(stored) ? new ThreadPool(stored, Math.min(workers, MOST_PER_CORE * availableParallelism())) : new LocalEncoder(openCodec(stored));
 }
 
 /** Whether a codec's pictures keep their size. */
@@ -119,7 +124,7 @@ class ThreadPool implements EncoderPool {
     this.workers = Array.from({ length: count }, () => new Worker(new URL('./encode-worker.js', import.meta.url)));
     for (const worker of this.workers) {
       worker.on('message', (answer: Answer) => this.settle(answer));
-      worker.on('error', (error) => this.failAll(new EngineError('E_WORKER', `tokenize: a worker failed: ${messageOf(error)}.`, { cause: error })));
+      worker.on('error', (error) => this.failAll(workerError(error)));
       worker.on('exit', (code) => this.failAll(new EngineError('E_WORKER', `tokenize: a worker ended with code ${code} before its work did.`)));
     }
     // The workers load meanwhile.
@@ -182,6 +187,11 @@ class ThreadPool implements EncoderPool {
     for (const { reject } of this.pending.values()) reject(this.failure);
     this.pending.clear();
   }
+}
+
+function workerError(error: Error): Error {
+  if (isOutOfMemory(error)) return new MemoryError('E_MEMORY', `tokenize: no memory left for a worker (${messageOf(error)}). Lower --workers.`, { cause: error });
+  return new EngineError('E_WORKER', `tokenize: a worker failed: ${messageOf(error)}.`, { cause: error });
 }
 
 async function encoderModel(stored: StoredModel, threads: number): Promise<EncoderModel> {
