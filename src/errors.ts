@@ -67,6 +67,11 @@ export class IoError extends TesseraeError {
   readonly exitCode = EXIT.io;
 }
 
+/** The machine's memory does not suffice for what was asked (exit 5). */
+export class MemoryError extends TesseraeError {
+  readonly exitCode = EXIT.io;
+}
+
 /** Another live process holds the output directory (exit 6). */
 export class LockError extends TesseraeError {
   readonly exitCode = EXIT.locked;

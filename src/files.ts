@@ -1,11 +1,10 @@
 // Everything Tesserae puts on disk goes through here: one commit protocol (temporary name, fsync, rename, fsync of the
-// directory), one lock, one translation of the operating system's refusals. The calls are synchronous: they are short
+// directory), one translation of the operating system's refusals. The calls are synchronous: they are short
 // beside the work they save, and a test can then stop them between any two.
 import * as fs from 'node:fs';
 import { createHash } from 'node:crypto';
-import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { CorruptError, IoError, LockError, TesseraeError, UsageError, messageOf } from './errors.js';
+import { CorruptError, IoError, TesseraeError, UsageError, messageOf } from './errors.js';
 
 /** What is known of a path without following a link. */
 export interface FileStatus {
@@ -14,6 +13,8 @@ export interface FileStatus {
   size: number;
   /** Last change in milliseconds since 1970. */
   modifiedMs: number;
+  /** Tells a file from one that replaces it, where the file system numbers its files. */
+  identity?: string;
 }
 
 /** The part of a file system that Tesserae writes through. Tests put a faulty one in its place. */
@@ -29,7 +30,7 @@ export interface FileSystem {
   fsyncDirectory(path: string): void;
   close(fd: number): void;
   rename(from: string, to: string): void;
-  /** Creates a directory and its parents; an existing one is left as it is. */
+  /** Creates a directory in one that exists; an existing one is left as it is. */
   makeDirectory(path: string): void;
   /** Removes a file or a whole directory; a missing one is left missing. */
   remove(path: string): void;
@@ -41,7 +42,8 @@ export interface FileSystem {
 
 /** The file system of the machine. */
 export const nodeFiles: FileSystem = {
-  open: (path, flags) => fs.openSync(path, flags),
+  // Where a pipe lies in place of a file, opening it must not wait for a writer.
+  open: (path, flags) => fs.openSync(path, flags === 'r' ? fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0) : flags),
   read: (fd, target, offset, length, position) => fs.readSync(fd, target, offset, length, position),
   write: (fd, source, offset, length) => fs.writeSync(fd, source, offset, length),
   fsync: (fd) => fs.fsyncSync(fd),
@@ -56,14 +58,20 @@ export const nodeFiles: FileSystem = {
   },
   close: (fd) => fs.closeSync(fd),
   rename: (from, to) => fs.renameSync(from, to),
-  makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true }),
+  makeDirectory(path) {
+    try {
+      fs.mkdirSync(path); // not recursively: Node then reports a read-only file system as ENOENT, and never returns below /proc
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !fs.statSync(path).isDirectory()) throw error;
+    }
+  },
   remove: (path) => fs.rmSync(path, { recursive: true, force: true }),
   list: (path) => fs.readdirSync(path).sort(),
   status(path) {
     const found = lstat(path);
     if (found === undefined) return undefined;
     const kind = found.isFile() ? 'file' : found.isDirectory() ? 'directory' : found.isSymbolicLink() ? 'link' : 'other';
-    return { kind, size: found.size, modifiedMs: found.mtimeMs };
+    return { kind, size: found.size, modifiedMs: found.mtimeMs, identity: `${found.dev}:${found.ino}:${found.ctimeMs}` };
   },
 };
 
@@ -152,8 +160,23 @@ function regularFileSize(path: string, files: FileSystem): number {
     if (target.isFile()) status = { kind: 'file', size: target.size, modifiedMs: target.mtimeMs };
   }
   if (status === undefined) throw new UsageError('E_NOT_FOUND', `${path}: expected to exist, found nothing. Check the path.`);
-  if (status.kind !== 'file') throw new UsageError('E_NOT_A_FILE', `${path}: expected a file, found a ${status.kind}.`);
+  if (status.kind !== 'file') throw new UsageError('E_NOT_A_FILE', `${path}: expected a file, found ${KIND_NAMES[status.kind]}.`);
   return status.size;
+}
+
+/** What a path is, for the end of a sentence. */
+export const KIND_NAMES: Readonly<Record<FileStatus['kind'], string>> = { file: 'a file', directory: 'a directory', link: 'a link', other: 'a pipe, socket or device' };
+
+/**
+ * Refuses a path inside one of our directories that is there but is no regular file: links lead out of the directory, and
+ * reading a pipe or device may never end. Call it before such a file is read.
+ *
+ * @param code of the error.
+ * @throws {CorruptError} with that code.
+ */
+export function expectRegular(path: string, code: string, files: FileSystem = nodeFiles): void {
+  const kind = guarded(path, 'reading', () => files.status(path)?.kind);
+  if (kind !== undefined && kind !== 'file') throw new CorruptError(code, `${path}: expected a regular file, found ${KIND_NAMES[kind]}. Put the file itself there.`);
 }
 
 /**
@@ -401,9 +424,19 @@ export function createDirectory(path: string, files: FileSystem = nodeFiles): vo
     if (files.status(path) !== undefined) return;
     const parent = dirname(path);
     createDirectory(parent, files);
-    files.makeDirectory(path);
+    makeIn(parent, path, files);
     files.fsyncDirectory(parent);
   });
+}
+
+/** A parent that is there and still knows no such name, as below /proc, refuses: nothing is missing that the user could name. */
+function makeIn(parent: string, path: string, files: FileSystem): void {
+  try {
+    files.makeDirectory(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || files.status(parent) === undefined) throw error;
+    throw new IoError('E_IO', `${path}: creating the directory failed, ${parent} takes no new directories. Choose another place; earlier output is intact.`, { cause: error });
+  }
 }
 
 /**
@@ -440,6 +473,7 @@ const JOURNAL = '.commit.json';
 /**
  * Replaces several files of a directory as one: after a crash at any moment {@link completeCommit} finds all old or all
  * new. All bytes are durable under temporary names first; then a journal of renames is committed, then carried out.
+ * Call it while holding the directory's lock; readers beside it use `withSnapshot`.
  *
  * @param contents file name to content.
  */
@@ -470,23 +504,45 @@ function journalExists(directory: string, files: FileSystem): boolean {
   }
 }
 
-/** Carries out the renames of a {@link writeFilesAtomic} that was cut short. Without one it does nothing. */
+/**
+ * Carries out the renames of a {@link writeFilesAtomic} that was cut short. Without one it does nothing.
+ * Call it while holding the directory's lock: to another process it would pull files from under a commit under way.
+ */
 export function completeCommit(directory: string, files: FileSystem = nodeFiles): void {
-  const journal = join(directory, JOURNAL);
   guarded(directory, 'completing the last save', () => {
-    if (files.status(journal) === undefined) return;
-    for (const name of readJournal(journal, files)) {
+    const names = readJournal(directory, files);
+    if (names === undefined) return;
+    for (const name of names) {
       const temporary = join(directory, name);
-      if (files.status(temporary) !== undefined) files.rename(temporary, join(directory, name.replace(TEMPORARY, '')));
+      if (files.status(temporary) !== undefined) files.rename(temporary, join(directory, finalName(name)));
     }
     files.fsyncDirectory(directory);
-    files.remove(journal);
+    files.remove(join(directory, JOURNAL));
     files.fsyncDirectory(directory);
   });
 }
 
-function readJournal(path: string, files: FileSystem): string[] {
-  const names = readJson(path, files);
+/** True for a directory in which a {@link writeFilesAtomic} is under way or was cut short. */
+export function hasJournal(directory: string, files: FileSystem = nodeFiles): boolean {
+  return guarded(directory, 'reading', () => files.status(join(directory, JOURNAL)) !== undefined);
+}
+
+/**
+ * The temporary names that a commit under way, or one cut short, is renaming; `undefined` without one.
+ *
+ * @throws {CorruptError} E_JOURNAL, E_JSON for a journal that is damaged.
+ */
+export function readJournal(directory: string, files: FileSystem = nodeFiles): string[] | undefined {
+  const path = join(directory, JOURNAL);
+  expectRegular(path, 'E_JOURNAL', files);
+  let names: unknown;
+  try {
+    if (!hasJournal(directory, files)) return undefined;
+    names = readJson(path, files);
+  } catch (error) {
+    if (error instanceof UsageError && error.code === 'E_NOT_FOUND') return undefined; // completed just now
+    throw error;
+  }
   const valid = Array.isArray(names) && names.every((name) => typeof name === 'string' && isTemporary(name) && isPlainName(name));
   if (!valid) throw new CorruptError('E_JOURNAL', `${path}: expected a list of temporary names, found something else. Delete it.`);
   return names as string[];
@@ -495,6 +551,11 @@ function readJournal(path: string, files: FileSystem): string[] {
 /** True for a path that may stand for several. */
 export function isGlob(path: string): boolean {
   return /[*?{]|\[[^\]]+\]/.test(path);
+}
+
+/** The name that a file under a temporary name will have. */
+export function finalName(temporary: string): string {
+  return temporary.replace(TEMPORARY, '');
 }
 
 /** True for a name that stays in its directory: letters, digits, `.`, `_`, `-`, not starting with a dot or a dash. */
@@ -513,201 +574,4 @@ export function sweepTemporaries(directory: string, files: FileSystem = nodeFile
     for (const name of names) files.remove(join(directory, name));
     return names;
   });
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Output directories
-
-export interface OutputOptions {
-  /** Continue what is there. */
-  resume?: boolean;
-  /** Write over what is there. */
-  force?: boolean;
-  /** Names that `force` removes first. Anything else in the directory is never touched. */
-  owned?: readonly (string | RegExp)[];
-}
-
-/**
- * Makes an output directory ready: creates it, or refuses one that is not empty unless told to resume or to force.
- * Temporaries and the lock do not count as content.
- *
- * @throws {UsageError} E_OUTPUT_EXISTS, E_OUTPUT_NOT_DIRECTORY. @throws {IoError} E_IO, E_DISK_FULL.
- */
-export function prepareOutput(path: string, options: OutputOptions = {}, files: FileSystem = nodeFiles): void {
-  guarded(path, 'creating the output directory', () => {
-    if (!isDirectory(path, files)) {
-      if (files.status(path) !== undefined) throw new UsageError('E_OUTPUT_NOT_DIRECTORY', `--out ${path}: expected a directory, found a file.`);
-      createDirectory(path, files);
-      return;
-    }
-    const content = files.list(path).filter((name) => name !== LOCK && name !== `${LOCK}.reclaim` && !isTemporary(name));
-    if (content.length === 0 || options.resume) return;
-    if (!options.force) {
-      throw new UsageError(
-        'E_OUTPUT_EXISTS',
-        `--out ${path}: expected a new or empty directory, found ${content.length} ${content.length === 1 ? 'entry' : 'entries'} (${content[0]}). Pass --resume to continue or --force to write over it.`,
-      );
-    }
-    for (const name of content) if (matches(name, options.owned ?? [])) files.remove(join(path, name));
-  });
-}
-
-function isDirectory(path: string, files: FileSystem): boolean {
-  const kind = files.status(path)?.kind;
-  if (kind === 'link' && files === nodeFiles) return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  return kind === 'directory';
-}
-
-function matches(name: string, patterns: readonly (string | RegExp)[]): boolean {
-  return patterns.some((pattern) => (typeof pattern === 'string' ? pattern === name : pattern.test(name)));
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// The lock
-
-const LOCK = '.tesserae.lock';
-/** A lock without readable content is being written, unless it is older than this. */
-const UNREADABLE_LOCK_MS = 10_000;
-
-interface LockHolder {
-  pid: number;
-  /** Start of the process in clock ticks since boot (Linux), else 0: tells a reused pid from the holder. */
-  start: number;
-  host: string;
-}
-
-/** Held until {@link OutputLock.release} or the end of the process. */
-export interface OutputLock {
-  release(): void;
-}
-
-const held = new Set<string>();
-let releasesOnExit = false;
-
-/**
- * Takes the output directory for this process. A lock whose process is gone is reclaimed.
- *
- * @throws {LockError} E_LOCKED while another process (or another writer of this one) holds it.
- */
-export function acquireLock(directory: string): OutputLock {
-  const path = join(directory, LOCK);
-  guarded(path, 'locking', () => {
-    if (!createLock(path) && !reclaimLock(path)) throw lockedError(directory, readHolder(path));
-  });
-  held.add(path);
-  if (!releasesOnExit) {
-    process.on('exit', () => held.forEach((lock) => fs.rmSync(lock, { force: true })));
-    releasesOnExit = true;
-  }
-  return {
-    release() {
-      if (held.delete(path)) fs.rmSync(path, { force: true });
-    },
-  };
-}
-
-/** The lock appears with its content or not at all: a link to a finished file fails where the name is taken. */
-function createLock(path: string): boolean {
-  const holder: LockHolder = { pid: process.pid, start: startOf(process.pid), host: hostname() };
-  const temporary = temporaryName(path);
-  fs.writeFileSync(temporary, formatJson(holder));
-  try {
-    fs.linkSync(temporary, path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    fs.rmSync(temporary, { force: true });
-  }
-}
-
-/** Replaces a stale lock. The guard file lets one process at a time look and replace, so two cannot both win. */
-function reclaimLock(path: string): boolean {
-  const guard = `${path}.reclaim`;
-  if (olderThan(guard, UNREADABLE_LOCK_MS)) fs.rmSync(guard, { force: true });
-  try {
-    fs.closeSync(fs.openSync(guard, 'wx'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-  try {
-    if (isLive(path)) return false;
-    fs.rmSync(path, { force: true });
-    return createLock(path);
-  } finally {
-    fs.rmSync(guard, { force: true });
-  }
-}
-
-function isLive(path: string): boolean {
-  const holder = readHolder(path);
-  if (holder === undefined) return fs.existsSync(path) && !olderThan(path, UNREADABLE_LOCK_MS);
-  if (holder.host !== hostname()) return true; // cannot be asked from here
-  try {
-    process.kill(holder.pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
-  if (isZombie(holder.pid)) return false;
-  return holder.start === 0 || holder.start === startOf(holder.pid);
-}
-
-function olderThan(path: string, milliseconds: number): boolean {
-  const status = fs.statSync(path, { throwIfNoEntry: false });
-  return status !== undefined && Date.now() - status.mtimeMs > milliseconds;
-}
-
-function readHolder(path: string): LockHolder | undefined {
-  try {
-    const { pid, start, host } = JSON.parse(fs.readFileSync(path, 'utf8')) as LockHolder;
-    return Number.isInteger(pid) && pid > 0 ? { pid, start: Number(start), host: String(host) } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Field 22 of /proc/<pid>/stat; 0 where there is no /proc. */
-function startOf(pid: number): number {
-  return Number(statOf(pid)[19] ?? 0);
-}
-
-/** Killed, but not yet collected by its parent: it answers signals and does nothing. */
-function isZombie(pid: number): boolean {
-  return statOf(pid)[0] === 'Z';
-}
-
-/** The fields of /proc/<pid>/stat from the third on, counted after the parenthesized command name; none where there is no /proc. */
-function statOf(pid: number): string[] {
-  try {
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return [];
-  }
-}
-
-/**
- * Opens an output directory for writing: {@link prepareOutput} under {@link acquireLock}, then {@link sweepTemporaries}.
- *
- * @throws {LockError} E_LOCKED first, so that a second process hears of the first and not of its half-made output.
- * @throws {UsageError} E_OUTPUT_EXISTS, E_OUTPUT_NOT_DIRECTORY. @throws {IoError} E_IO, E_DISK_FULL.
- */
-export function openOutput(path: string, options: OutputOptions = {}): OutputLock {
-  if (!isDirectory(path, nodeFiles)) prepareOutput(path, options);
-  const lock = acquireLock(path);
-  try {
-    prepareOutput(path, options);
-    sweepTemporaries(path);
-  } catch (error) {
-    lock.release();
-    throw error;
-  }
-  return lock;
-}
-
-function lockedError(directory: string, holder: LockHolder | undefined): LockError {
-  const who = holder === undefined ? 'another process' : holder.host === hostname() ? `process ${holder.pid}` : `process ${holder.pid} on ${holder.host}`;
-  return new LockError('E_LOCKED', `${directory}: expected to be free, ${who} is writing there. Wait for it, or delete ${LOCK} if it is gone.`);
 }

@@ -1,7 +1,8 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import nodeFs, { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -9,14 +10,12 @@ import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CorruptError, IoError, LockError, UsageError } from '../src/errors.js';
 import {
-  acquireLock,
   canonicalJson,
   completeCommit,
+  createDirectory,
   fileError,
   isPlainName,
-  openOutput,
   parseJson,
-  prepareOutput,
   readFile,
   readHead,
   readJson,
@@ -27,6 +26,7 @@ import {
   writeFileAtomic,
   writeFilesAtomic,
 } from '../src/files.js';
+import { acquireLock, openOutput, prepareOutput } from '../src/output.js';
 import { FaultyFiles, SURVIVALS, failsWithIoError } from './support/faulty-files.js';
 
 let directory: string;
@@ -278,7 +278,7 @@ describe('the lock', () => {
 
   test('is released when its process ends, and reclaimed when it was killed', async () => {
     const program = writeProgram(`
-      import { acquireLock } from './src/files.js';
+      import { acquireLock } from './src/output.js';
       acquireLock(process.argv[2]);
       console.log('locked');
       if (process.argv[3] === 'wait') setInterval(() => {}, 1000);
@@ -349,7 +349,7 @@ function writeProgram(source: string): string {
   const root = join(directory, 'program');
   mkdirSync(join(root, 'src'), { recursive: true });
   writeFileSync(join(root, 'package.json'), '{"type":"module"}');
-  for (const name of ['files', 'errors']) {
+  for (const name of ['files', 'errors', 'output']) {
     const code = readFileSync(join(import.meta.dirname, `../src/${name}.ts`), 'utf8');
     const { outputText } = transpileModule(code, { compilerOptions: { module: ModuleKind.ESNext, target: ScriptTarget.ES2022 } });
     writeFileSync(join(root, `src/${name}.js`), outputText);
@@ -375,3 +375,41 @@ function forEachStop(make: () => FaultyFiles, action: (files: FaultyFiles) => vo
     }
   }
 }
+
+test.skipIf(process.platform === 'win32')('a pipe in place of a lock is refused at once, and named', () => {
+  execFileSync('mkfifo', [lockFile()]);
+  expect(() => acquireLock(directory)).toThrow(expect.objectContaining({ code: 'E_LOCKED', exitCode: 6, message: expect.stringContaining('found a pipe, socket or device in place of the lock') }));
+});
+
+test.each(['EPERM', 'ENOTSUP', 'EMLINK'])('a file system that answers links with %s is locked all the same', (code) => {
+  const { linkSync } = nodeFs;
+  nodeFs.linkSync = () => {
+    throw Object.assign(new Error(code), { code });
+  };
+  syncBuiltinESMExports();
+  try {
+    const lock = acquireLock(directory);
+    expect(() => acquireLock(directory)).toThrow(/E_LOCKED/);
+    expect(readdirSync(directory)).toEqual(['.tesserae.lock']);
+    lock.release();
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    lockAs({ pid, start: 1, host: hostname() });
+    acquireLock(directory).release();
+    expect(readdirSync(directory)).toEqual([]);
+  } finally {
+    nodeFs.linkSync = linkSync;
+    syncBuiltinESMExports();
+  }
+});
+
+describe('a place that takes no new directories', () => {
+  test.skipIf(!existsSync('/proc/self'))('is named, and does not hang', () => {
+    expect(() => createDirectory('/proc/tesserae/out')).toThrow(expect.objectContaining({ exitCode: 5, message: expect.stringContaining('/proc/tesserae') }));
+  });
+
+  test.skipIf(process.getuid?.() === 0 || process.platform === 'win32')('for want of permission exits 5', () => {
+    chmodSync(directory, 0o500);
+    expect(() => openOutput(join(directory, 'a/b'))).toThrow(expect.objectContaining({ code: 'E_IO', exitCode: 5 }));
+    chmodSync(directory, 0o700);
+  });
+});

@@ -1,22 +1,24 @@
 // Training checkpoints: one directory a step, committed whole; the newest that verifies is where training resumes.
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
-import { createDirectory, decodeUtf8, formatJson, guarded, isPlainName, isTemporary, nodeFiles, parseJson, readJson, sha256, temporaryName, writeFileAtomic } from '../files.js';
+import { createDirectory, decodeUtf8, formatJson, guarded, isPlainName, isTemporary, nodeFiles, parseJson, readFile, sha256, temporaryName, writeFileAtomic } from '../files.js';
 import type { FileSystem } from '../files.js';
+import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
 import { readListedFile } from './model.js';
 import type { Extras } from './model.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 import type { NamedTensors } from './tensors.js';
 
-/** Major and minor version of the checkpoint format. */
-export const CHECKPOINT_FORMAT_VERSION = '1.0';
+/** Major and minor version of the checkpoint format. 1.1: the manifest carries a sha256 over itself. */
+export const CHECKPOINT_FORMAT_VERSION = '1.1';
 
 const MANIFEST = 'MANIFEST.json';
 const MODEL = 'model.safetensors';
 const OPTIMIZER = 'optimizer.safetensors';
 const STATE = 'state.json';
+const MANIFEST_LIMIT = 2 ** 20;
 const STEP_NAME = /^step-(\d{1,15})$/;
 
 const manifestSchema = z.strictObject({
@@ -143,7 +145,7 @@ export class CheckpointStore {
       path,
       model: decodeSafetensors(take(MODEL), join(path, MODEL)).tensors,
       optimizer: decodeSafetensors(take(OPTIMIZER), join(path, OPTIMIZER)).tensors,
-      state: parseJson(decodeUtf8(take(STATE), join(path, STATE)), join(path, STATE)) as Record<string, unknown>,
+      state: parseState(take(STATE), join(path, STATE)),
       extras: files,
     };
   }
@@ -169,7 +171,7 @@ export class CheckpointStore {
       listed[name] = { bytes: Buffer.byteLength(bytes), sha256: sha256(bytes) };
     }
     const manifest: Manifest = { format: 'tesserae-checkpoint', formatVersion: CHECKPOINT_FORMAT_VERSION, step, files: listed };
-    writeFileAtomic(join(directory, MANIFEST), formatJson(manifest), this.files);
+    writeFileAtomic(join(directory, MANIFEST), sealJson(manifest), this.files);
     this.files.fsyncDirectory(this.directory); // the temporary name is durable too: a complete one can be adopted
   }
 
@@ -215,22 +217,45 @@ export class CheckpointStore {
   }
 
   private verifiedFiles(path: string, step: number): Record<string, Uint8Array> {
-    const manifest = this.readManifest(path, step);
+    const manifest = readManifest(path, step, this.files);
     return Object.fromEntries(Object.entries(manifest.files).map(([name, listed]) => [name, readListedFile(path, name, listed, this.files)]));
-  }
-
-  private readManifest(path: string, step: number): Manifest {
-    const file = join(path, MANIFEST);
-    if (this.files.status(path) === undefined) throw new UsageError('E_NOT_FOUND', `${path}: expected a checkpoint, found nothing.`);
-    if (this.files.status(file)?.kind !== 'file') throw new CorruptError('E_CHECKPOINT', `${file}: expected a file, found none. The checkpoint is not complete.`);
-    const result = manifestSchema.safeParse(readJson(file, this.files));
-    if (!result.success) throw new CorruptError('E_CHECKPOINT', `${file}: expected a checkpoint manifest, ${z.prettifyError(result.error)}.`);
-    if (result.data.step !== step) throw new CorruptError('E_CHECKPOINT', `${file}: expected step ${step}, found ${result.data.step}. The directory was renamed.`);
-    return result.data;
   }
 
   private prune(): void {
     const old = this.steps().slice(0, -this.keep);
     guarded(this.directory, 'removing old checkpoints', () => old.forEach((step) => this.files.remove(this.pathOf(step))));
   }
+}
+
+/** @throws {UsageError} E_NOT_FOUND. @throws {CorruptError} E_CHECKPOINT, E_JSON. */
+function readManifest(path: string, step: number, files: FileSystem): Manifest {
+  const file = join(path, MANIFEST);
+  if (files.status(path) === undefined) throw new UsageError('E_NOT_FOUND', `${path}: expected a checkpoint, found nothing.`);
+  if (files.status(file)?.kind !== 'file') throw new CorruptError('E_CHECKPOINT', `${file}: expected a file, found none. The checkpoint is not complete.`);
+  const text = decodeUtf8(readFile(file, { limit: MANIFEST_LIMIT, files }), file);
+  const value = parseJson(text, file);
+  const sealed = isAtLeast((value as { formatVersion?: unknown } | null)?.formatVersion, '1.1');
+  const fields = unsealJson(text, value, { where: file, code: 'E_CHECKPOINT', sealed, remedy: 'The checkpoint is damaged; an older one may do.' });
+  const result = manifestSchema.safeParse(fields);
+  if (!result.success) throw new CorruptError('E_CHECKPOINT', `${file}: expected a checkpoint manifest, ${z.prettifyError(result.error)}.`);
+  if (result.data.step !== step) throw new CorruptError('E_CHECKPOINT', `${file}: expected step ${step}, found ${result.data.step}. The directory was renamed.`);
+  return result.data;
+}
+
+/**
+ * The state of one checkpoint without its tensors, verified like them. Nothing is written: a live run may be saving.
+ *
+ * @param path of the checkpoint's own directory, `step-<N>`.
+ * @throws {UsageError} E_NOT_FOUND. @throws {CorruptError} E_CHECKPOINT, E_MODEL_FILE, E_JSON.
+ */
+export function readCheckpointState(path: string, files: FileSystem = nodeFiles): Record<string, unknown> {
+  const listed = readManifest(path, Number(STEP_NAME.exec(basename(path))?.[1]), files).files[STATE];
+  if (listed === undefined) throw new CorruptError('E_CHECKPOINT', `${join(path, MANIFEST)}: expected ${STATE} among its files, found none.`);
+  return parseState(readListedFile(path, STATE, listed, files), join(path, STATE));
+}
+
+function parseState(bytes: Uint8Array, where: string): Record<string, unknown> {
+  const state = parseJson(decodeUtf8(bytes, where), where);
+  if (typeof state !== 'object' || state === null || Array.isArray(state)) throw new CorruptError('E_CHECKPOINT', `${where}: expected an object, found something else.`);
+  return state as Record<string, unknown>;
 }

@@ -69,13 +69,17 @@ export function checkTensor(name: string, tensor: NamedTensor): void {
 
 /**
  * Identifies a model: sha256, hex, over the canonical JSON of its config, then of every tensor in name order its name,
- * dtype, shape and bytes. Equal weights under an equal config have equal fingerprints on every machine.
+ * dtype, shape and bytes, then of every other file in name order its name and sha256. Equal weights under an equal config
+ * have equal fingerprints on every machine.
+ *
+ * @param extras sha256 of the files that the model needs besides its weights, by name.
  */
-export function fingerprint(config: unknown, tensors: NamedTensors): string {
+export function fingerprint(config: unknown, tensors: NamedTensors, extras: Readonly<Record<string, string>> = {}): string {
   const hash = createHash('sha256').update(`${canonicalJson(config)}\n`);
   for (const name of sortedNames(tensors)) {
     const tensor = tensors[name]!;
     hash.update(`${canonicalJson([name, tensor.dtype, tensor.shape])}\n`).update(bytesOf(tensor));
   }
+  for (const name of Object.keys(extras).sort()) hash.update(`${canonicalJson([name, extras[name]])}\n`);
   return hash.digest('hex');
 }

@@ -66,7 +66,7 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
         ['classes', listText(found.classes)],
         ['training', found.steps === undefined ? undefined : `${formatCount(found.steps)} steps`],
         ['held out', metricsText(found.metrics ?? {})],
-        ['health', 'every byte verified'],
+        ['health', found.health],
       ];
     case 'tokens':
       return [

@@ -3,7 +3,8 @@ import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { refuseForeignFormat } from '../checkpoint/safetensors.js';
 import { UsageError } from '../errors.js';
-import { acquireLock, guarded, isGlob, isTemporary } from '../files.js';
+import { guarded, isGlob, isTemporary } from '../files.js';
+import { acquireLock } from '../output.js';
 import type { OutputFlags } from './options.js';
 
 /** What a command reads: paths by flag. */
@@ -35,7 +36,7 @@ export function expectFile(flag: string, path: string): void {
 
 /** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a codec, or something that carries its codec. */
 export function expectModel(flag: string, path: string): void {
-  expectOneOf(flag, path, [...MODEL_FILES, 'codec/model.json']);
+  expectOneOf(flag, path, [...MODEL_FILES, ...MODEL_FILES.map((file) => join('codec', file))]);
 }
 
 /** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a model. */

@@ -1,13 +1,15 @@
 // What surrounds every command: signals, streams, the one line of an error, the exit code.
 import { CommanderError } from 'commander';
-import { AbortedError, EXIT, TesseraeError, messageOf, printable } from '../errors.js';
+import { AbortedError, EXIT, MemoryError, TesseraeError, firstLineOf, messageOf, printable } from '../errors.js';
 import { fileError } from '../files.js';
+import { SMALLER, isOutOfMemory } from '../memory.js';
 import { Progress } from '../report/progress.js';
 import type { ProgressOptions } from '../report/progress.js';
 
-type Interrupt = 'SIGINT' | 'SIGTERM';
+type Interrupt = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
-const INTERRUPT_CODES: Record<Interrupt, number> = { SIGINT: 130, SIGTERM: 143 };
+const INTERRUPT_CODES: Record<Interrupt, number> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
+const INTERRUPTS = Object.keys(INTERRUPT_CODES) as Interrupt[];
 
 /** Options every command takes. */
 export interface GlobalOptions {
@@ -23,12 +25,14 @@ export class Session {
   exitCode: number = EXIT.ok;
   private options: GlobalOptions = {};
   private readonly controller = new AbortController();
-  private stopsGently = false;
   private interrupt: Interrupt | undefined;
 
-  /** Fires at the first SIGINT or SIGTERM. A command that takes it saves its work; any other is ended at once. */
+  /**
+   * Fires at the first SIGINT, SIGTERM or SIGHUP (a closed terminal). A command that takes it saves its work; any other is
+   * ended at once by the system, even while it is inside native code.
+   */
   get signal(): AbortSignal {
-    this.stopsGently = true;
+    if (this.interrupt === undefined) for (const name of INTERRUPTS) if (process.listenerCount(name) === 0) process.on(name, this.onInterrupt);
     return this.controller.signal;
   }
 
@@ -64,7 +68,6 @@ export class Session {
   /** Runs the program and ends the process with its exit code. */
   async run(program: () => Promise<unknown>): Promise<never> {
     for (const stream of [process.stdout, process.stderr]) stream.on('error', quietOnClosedPipe);
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => this.onInterrupt(name));
     for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, (error) => process.exit(this.report(error)));
     try {
       await program();
@@ -74,12 +77,14 @@ export class Session {
     return process.exit(this.exitCode);
   }
 
-  private onInterrupt(name: Interrupt): void {
-    if (this.interrupt !== undefined || !this.stopsGently) process.exit(INTERRUPT_CODES[name]);
-    this.interrupt = name;
+  private readonly onInterrupt = (name: NodeJS.Signals): void => {
+    if (this.interrupt !== undefined) return;
+    this.interrupt = name as Interrupt;
+    // The next signal is the system's: it ends a process that no longer comes to run JavaScript.
+    for (const other of INTERRUPTS) process.off(other, this.onInterrupt);
     this.note('Stopping after this step. Interrupt again to stop at once.');
     this.controller.abort(new AbortedError('E_ABORTED', 'stopped on request.'));
-  }
+  };
 
   /** Prints one line, with the stack under `--debug`. @returns the exit code. */
   private report(error: unknown): number {
@@ -105,9 +110,10 @@ export class Session {
   }
 }
 
-/** Errors of ours, and refusals of the operating system, which are never bugs. */
+/** Errors of ours, refusals of the operating system and the end of the memory, which are never bugs. */
 function expectedError(error: unknown): TesseraeError | undefined {
   if (error instanceof TesseraeError) return error;
+  if (isOutOfMemory(error)) return new MemoryError('E_MEMORY', `no memory left (${firstLineOf(error)}). ${SMALLER}`, { cause: error });
   const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
   return syscall === undefined ? undefined : fileError(error, path ?? syscall, syscall);
 }

@@ -19,6 +19,8 @@ interface Flags extends OutputFlags, DataFlags {
 }
 
 const EXAMPLE = `
+Files that wait for their turn and the pixels they decode to take at most 256 MiB; a larger picture is encoded alone.
+
 Examples:
   tesserae tokenize --data photos/ --codec runs/codec --out runs/tokens
   tesserae tokenize --data icons/ --codec runs/codec --out runs/tokens --variants 8 --flip --crop 2`;
@@ -29,7 +31,7 @@ export function tokenizeCommand(session: Session): Command {
     .addOption(dataOption())
     .requiredOption('--codec <DIR>', 'model directory of the codec');
   addOutputOptions(command, 'directory of the shards');
-  command.addOption(numberOption('--workers <N>', 'threads that decode and encode side by side (default: one for each core, 8 at most); the bytes written do not depend on it', { min: 0, max: 256, whole: true }));
+  command.addOption(numberOption('--workers <N>', 'threads that decode and encode side by side (default: one for each core, 8 at most; more than 4 for each core are not started); the bytes written do not depend on it', { min: 0, max: 256, whole: true }));
   command
     .addOption(numberOption('--variants <N>', 'augmented variants of each training picture, the unchanged one first; needs --flip or --crop', { min: 1, max: 1000, whole: true }).default(1))
     .option('--flip', 'mirror every second variant; not where left and right matter, as in lettering')

@@ -38,6 +38,7 @@ export function withVariants(dataset: Dataset, options: VariantOptions): Dataset
     kind: dataset.kind,
     source: dataset.source,
     classes: dataset.classes,
+    summary: dataset.summary,
     fingerprint: sha256(canonicalJson({ dataset: dataset.fingerprint, count, flip, crop, seed })),
     size: (split) => (split === 'train' ? size * count : dataset.size(split)),
     describe: (split, index) => {

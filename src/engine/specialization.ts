@@ -1,5 +1,6 @@
 // One compiled graph: a function specialised to the shapes, dtypes and plain arguments of one call.
-import { EngineError, firstLineOf } from '../errors.js';
+import { EngineError, MemoryError, firstLineOf } from '../errors.js';
+import { SMALLER, expectMemory, isOutOfMemory } from '../memory.js';
 import { sizeOf } from '../shape.js';
 import type { Data, Graph, Value } from './graph.js';
 import { reachable } from './graph.js';
@@ -163,11 +164,13 @@ export class Specialization {
   }
 
   static async open(traced: TracedFunction, options: SessionOptions): Promise<Specialization> {
+    expectMemory(traced.graph.name, leastBytes(traced.graph), SMALLER);
     const runtime = await loadRuntime();
     try {
       const session = traced.graph.outputs.length === 0 ? IDLE : await runtime.createSession(encodeModel(traced.graph), options);
       return new Specialization(traced, session, runtime);
     } catch (error) {
+      if (isOutOfMemory(error)) throw outOfMemory(traced.graph.name, error);
       throw new EngineError('E_ENGINE_SESSION', `${traced.graph.name}: ONNX Runtime refused the graph: ${firstLineOf(error)}.`, { cause: error });
     }
   }
@@ -207,11 +210,12 @@ export class Specialization {
     this.session.endProfiling();
   }
 
-  /** @throws {EngineError} E_ENGINE_RUN; no variable has changed then. */
+  /** @throws {EngineError} E_ENGINE_RUN, {MemoryError} E_MEMORY; no variable has changed then. */
   private async compute(feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor | null>): Promise<Record<string, OrtTensor>> {
     try {
       return await this.session.run(feeds, fetches);
     } catch (error) {
+      if (isOutOfMemory(error)) throw outOfMemory(this.traced.graph.name, error);
       throw new EngineError('E_ENGINE_RUN', `${this.traced.graph.name}: ONNX Runtime failed: ${firstLineOf(error)}. An index out of range is the usual cause.`, { cause: error });
     }
   }
@@ -263,3 +267,15 @@ function store(variable: tf.Variable, value: OrtTensor): void {
   }
   owned.add(values);
 }
+
+function outOfMemory(name: string, cause: unknown): MemoryError {
+  return new MemoryError('E_MEMORY', `${name}: no memory left (${firstLineOf(cause)}). ${SMALLER}`, { cause });
+}
+
+/** Bytes that a graph needs at least: a node has its operands and results in memory together. Every element type here has four bytes or fewer. */
+function leastBytes({ nodes }: Graph): number {
+  const bytesOf = (values: readonly (Value | null)[]): number => values.reduce((sum, value) => sum + (value && WIDE.has(value.dtype) ? 4 * Math.max(0, sizeOf(value.shape)) : 0), 0);
+  return nodes.reduce((most, { inputs, outputs }) => Math.max(most, bytesOf(inputs) + bytesOf(outputs)), 0);
+}
+
+const WIDE: ReadonlySet<string> = new Set(['float32', 'int32']);

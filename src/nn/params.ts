@@ -2,6 +2,7 @@
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { hostValues, tf } from '../engine/index.js';
 import { CorruptError, DivergedError } from '../errors.js';
+import { expectMemory } from '../memory.js';
 import { fillNormal, fillUniform, streamId } from '../rng.js';
 import type { RngKey } from '../rng.js';
 import { sameShape, sizeOf } from '../shape.js';
@@ -31,8 +32,15 @@ export const ONES: Init = { kind: 'constant', value: 1 };
 /** Uniform with the variance of He et al. (arXiv:1502.01852) for rectifiers: bound sqrt(6 / fanIn) times `gain`. */
 export const heUniform = (fanIn: number, gain = 1): Init => ({ kind: 'uniform', bound: gain * Math.sqrt(6 / fanIn) });
 
-/** Makes the variables. Each depends on (seed, its name) alone, so adding one changes no other. */
+/**
+ * Makes the variables. Each depends on (seed, its name) alone, so adding one changes no other.
+ *
+ * @throws {MemoryError} E_MEMORY for more than the machine could train.
+ */
 export function createParams(specs: ParamSpecs, seed: number): Params {
+  const count = Object.values(specs).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  // As float32: the weights, their gradients and the optimizer's two moments.
+  expectMemory(`a model of ${count} parameters`, 4 * 4 * count, "Lower the model's size in its config: nLayer and nEmbd of a prior; hidden, codebookSize and codeDim of a codec.");
   return Object.fromEntries(
     Object.entries(specs).map(([name, { shape, init }]) => [name, tf.variable(tf.tensor(initialValues(name, shape, init, seed), shape))]),
   );

@@ -2,7 +2,7 @@
 // readers pass over it and the next writer cuts it off.
 import * as fs from 'node:fs';
 import { CorruptError } from '../errors.js';
-import { decodeUtf8, guarded, nodeFiles, readFile, writeFileAtomic } from '../files.js';
+import { decodeUtf8, expectRegular, guarded, nodeFiles, readFile, writeFileAtomic } from '../files.js';
 import type { Split } from '../interfaces/dataset.js';
 
 /** One measurement. Further names are the run's own: `loss`, `nmse`, `learningRate`, ... */
@@ -22,6 +22,7 @@ export interface MetricsRecord {
  * @throws {UsageError} E_NOT_FOUND. @throws {CorruptError} E_METRICS_LINE for any other line that is not a record.
  */
 export function readMetrics(path: string): MetricsRecord[] {
+  expectRegular(path, 'E_METRICS_FILE');
   const bytes = readFile(path);
   const text = decodeUtf8(bytes.subarray(0, wholeLines(bytes)), path);
   const lines = text.split('\n').slice(0, -1);
@@ -35,6 +36,7 @@ export function readMetrics(path: string): MetricsRecord[] {
  */
 export function appendMetrics(path: string, record: MetricsRecord): void {
   guarded(path, 'appending', () => {
+    expectRegular(path, 'E_METRICS_FILE');
     cutTornLine(path);
     fs.appendFileSync(path, `${JSON.stringify(record)}\n`);
   });

@@ -1,9 +1,10 @@
 // Token shards back to pictures, in a folder that is a dataset again.
 import { dirname, join } from 'node:path';
 import { AbortedError, CorruptError, UsageError } from '../errors.js';
-import { createDirectory, openOutput, writeFileAtomic } from '../files.js';
+import { createDirectory, writeFileAtomic } from '../files.js';
 import type { Image, Split, TokenSample } from '../interfaces/index.js';
 import { encodePng } from '../media/image.js';
+import { openOutput } from '../output.js';
 import { ShardReader } from '../shards/reader.js';
 import { carriedCodec, loadCodec, openCodec } from './models.js';
 import type { LoadedCodec } from './models.js';

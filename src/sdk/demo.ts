@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { checkScene } from '../../fixtures/shape-checker.js';
 import { captionOf, shapeSet, writeShapeFolder } from '../../fixtures/shapes.js';
 import type { Scene } from '../../fixtures/shapes.js';
-import { createDirectory, formatJson, openOutput, writeFileAtomic } from '../files.js';
+import { createDirectory, writeFileAtomic } from '../files.js';
 import type { Image } from '../interfaces/index.js';
 import { imageGrid } from '../media/grid.js';
 import { encodePng } from '../media/image.js';
+import { openOutput } from '../output.js';
 import { htmlReport, imageFigure, table } from '../report/html.js';
+import { sealJson } from '../sealed.js';
 import type { LoopEvents } from '../train/loop.js';
 import { generate } from './generate.js';
 import { tokenize } from './tokenize.js';
@@ -89,7 +91,7 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
   const obeyed = drawn.filter((one) => one.obeyed).length;
   const result: DemoResult = { codec: codec.metrics!, prior: prior.metrics!, prompts: drawn.length, obeyed, seconds, picture: at('demo.png'), report: at('report.html') };
   await writeResult(result, drawn);
-  writeFileAtomic(at('demo.json'), formatJson(result));
+  writeFileAtomic(at('demo.json'), sealJson(result));
   return result;
 }
 

@@ -11,16 +11,22 @@ import { packError } from './thread-errors.js';
 
 const port = parentPort!;
 
-type Encode = (batch: readonly RawSample[]) => Promise<Encoded[]>;
+type Encode = (decoded: Decoded) => Promise<Encoded[]>;
+type Decoded = Awaited<ReturnType<typeof decodeBatch>>;
 
+let input: EncoderModel['input'];
 let encoder: Promise<Encode>;
+/** The pieces of batches that are not complete yet. */
+const batches = new Map<number, Promise<Decoded>[]>();
 
 port.on('message', (message: Message) => {
   if ('model' in message) {
+    input = message.input;
     encoder = open(message);
     // Each batch tells of it.
     encoder.catch(() => undefined);
-  } else if ('batch' in message) void answer(message.id, message.batch).then((reply) => port.postMessage(reply));
+  } else if ('samples' in message) decode(message.id, message.piece, message.samples);
+  else if ('complete' in message) void answer(message.id).then((reply) => port.postMessage(reply));
   else port.close();
 });
 
@@ -29,12 +35,22 @@ async function open({ model, threads, ...codec }: EncoderModel): Promise<Encode>
   const graph = await openModel(model, codec.maps.map(({ name }) => name), { threads });
   const run = async (data: Float32Array, rows: number): Promise<Int32Array[]> =>
     (await graph.run({ pixels: { dtype: 'float32', shape: [rows, height, width, channels], data } })) as Int32Array[];
-  return async (batch) => encodeBatch(await decodeBatch(codec.input, batch), (images) => encodePictures(codec, images, run));
+  return async (decoded) => encodeBatch(decoded, (images) => encodePictures(codec, images, run));
 }
 
-async function answer(id: number, batch: readonly RawSample[]): Promise<Answer> {
+/** Begins at once, so that the files of a batch need not all be in memory together. */
+function decode(id: number, piece: number, samples: readonly RawSample[]): void {
+  const decoded = decodeBatch(input, samples);
+  const tell = (): void => port.postMessage({ id, piece } satisfies Answer);
+  decoded.then(tell, tell);
+  batches.set(id, [...(batches.get(id) ?? []), decoded]);
+}
+
+async function answer(id: number): Promise<Answer> {
+  const pieces = batches.get(id) ?? [];
+  batches.delete(id);
   try {
-    const encoded = await (await encoder)(batch);
+    const encoded = await (await encoder)((await Promise.all(pieces)).flat());
     return { id, encoded: encoded.map((one) => ('error' in one ? { key: one.key, error: packError(one.error) } : one)) };
   } catch (error) {
     return { id, failure: packError(error) };

@@ -1,37 +1,47 @@
 // Where batches are encoded: in this thread, decoding ahead, or in worker threads side by side.
 import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { StoredModel } from '../checkpoint/model.js';
 import { defaultThreads, engineInUse, exportOnnx } from '../engine/index.js';
-import { EngineError, messageOf } from '../errors.js';
+import { EngineError, MemoryError, messageOf } from '../errors.js';
 import type { InputError } from '../errors.js';
-import type { Image, RawSample, Tokens } from '../interfaces/index.js';
+import type { Image, ImageInput, RawSample, Tokens } from '../interfaces/index.js';
+import { isOutOfMemory } from '../memory.js';
 import { MAX_ROWS } from '../media/picture-tokens.js';
 import type { PictureCodec } from '../media/picture-tokens.js';
 import { disposeParams } from '../nn/params.js';
-import { decodeBatch, encodeBatch, encodeSingly } from './encoder.js';
+import { BATCH, decodePieces, encodeBatch, encodeSingly } from './encoder.js';
 import type { Encoded } from './encoder.js';
+import type { Piece } from './in-flight.js';
 import { codecOf, codecParams, openCodec } from './models.js';
 import type { LoadedCodec } from './models.js';
 import { unpackError } from './thread-errors.js';
 import type { PackedError } from './thread-errors.js';
 
+/** A batch, or what is there of it so far. */
+export type Pieces = AsyncIterable<Piece> | Iterable<Piece>;
+
 export interface EncoderPool {
   /** Batches that may be under way at once. */
   readonly depth: number;
-  encode(batch: readonly RawSample[]): Promise<Encoded[]>;
+  /** Encodes a batch that comes in pieces; each is released once it is decoded. */
+  encode(pieces: Pieces): Promise<Encoded[]>;
   /** To be called when no batch is under way. */
   close(): Promise<void>;
 }
 
+/** Threads for each core, beyond which more only take memory. */
+const MOST_PER_CORE = 4;
+
 /**
- * Opens `workers` threads, or none for 0 and 1. Threads compute with ONNX Runtime; another engine works in this thread.
+ * Opens `workers` threads, four for each core at most, or none for 0 and 1. Threads compute with ONNX Runtime; another engine works in this thread.
  * So do codecs that take pictures of any size: threads have a graph for one size only.
  *
  * @throws {CorruptError} for weights that do not fit the codec's config.
  */
 export function openEncoderPool(stored: StoredModel, workers: number): EncoderPool {
-  return workers > 1 && engineInUse() === 'onnxruntime' && !takesAnySize(stored) ? new ThreadPool(stored, workers) : new LocalEncoder(openCodec(stored));
+  return workers > 1 && engineInUse() === 'onnxruntime' && !takesAnySize(stored) ? new ThreadPool(stored, Math.min(workers, MOST_PER_CORE * availableParallelism())) : new LocalEncoder(openCodec(stored));
 }
 
 /** Whether a codec's pictures keep their size. */
@@ -40,19 +50,29 @@ export function takesAnySize(stored: Pick<StoredModel, 'card'>): boolean {
   return family.input(config).resize === 'none';
 }
 
+/** Bytes that decoded batches, at the codec's size, may take. */
+const DECODED_BYTES = 256 * 2 ** 20;
+
+/** How many of `wanted` batches may be under way: fewer for large pictures, two at least so that one decodes while one is encoded. */
+function depthFor({ height, width, channels }: ImageInput, wanted: number): number {
+  return Math.min(wanted, Math.max(2, Math.floor(DECODED_BYTES / (BATCH * height * width * channels))));
+}
+
 /** Encodes one batch after another; the pictures of the next are decoded meanwhile. */
 class LocalEncoder implements EncoderPool {
-  readonly depth = 3;
+  readonly depth: number;
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly codec: LoadedCodec) {}
+  constructor(private readonly codec: LoadedCodec) {
+    this.depth = depthFor(codec.input, 3);
+  }
 
-  encode(batch: readonly RawSample[]): Promise<Encoded[]> {
+  encode(pieces: Pieces): Promise<Encoded[]> {
     const { input } = this.codec;
     const encode = (images: readonly Image[]): Promise<Tokens[]> => this.codec.encode(images);
-    const decoded = input.resize === 'none' ? undefined : decodeBatch(input, batch);
+    const decoded = input.resize === 'none' ? undefined : decodePieces(input, pieces);
     decoded?.catch(() => undefined);
-    const result = this.last.then(async () => (decoded ? encodeBatch(await decoded, encode) : encodeSingly(input, batch, encode)));
+    const result = this.last.then(async () => (decoded ? encodeBatch(await decoded, encode) : encodeSingly(input, pieces, encode)));
     this.last = result.catch(() => undefined);
     return result;
   }
@@ -69,17 +89,20 @@ export interface EncoderModel extends PictureCodec {
   threads: number;
 }
 
-/** What a worker is sent: first the encoder, then batches, last the wish to end. */
-export type Message = EncoderModel | { id: number; batch: readonly RawSample[] } | { end: true };
+/** What a worker is sent: first the encoder, then batches in pieces, each batch with its end, last the wish to end. */
+export type Message = EncoderModel | { id: number; piece: number; samples: readonly RawSample[] } | { id: number; complete: true } | { end: true };
 
-/** What a worker says: the tokens of a batch, or why it failed. */
+/** What a worker says: that a piece is decoded, then the tokens of a batch, or why it failed. */
 export type Answer =
+  | { id: number; piece: number }
   | { id: number; encoded: ({ key: string; error: PackedError } | { key: string; tokens: Tokens })[] }
   | { id: number; failure: PackedError };
 
 interface Pending {
   resolve: (encoded: Encoded[]) => void;
   reject: (error: Error) => void;
+  /** Pieces that the worker has, in the order they were sent. */
+  pieces: Piece['release'][];
 }
 
 /** The id of a thread that has ended. */
@@ -96,11 +119,12 @@ class ThreadPool implements EncoderPool {
   private failure: Error | undefined;
 
   constructor(stored: StoredModel, count: number) {
-    this.depth = 2 * count;
+    const { family, config } = codecOf(stored);
+    this.depth = depthFor(family.input(config), 2 * count);
     this.workers = Array.from({ length: count }, () => new Worker(new URL('./encode-worker.js', import.meta.url)));
     for (const worker of this.workers) {
       worker.on('message', (answer: Answer) => this.settle(answer));
-      worker.on('error', (error) => this.failAll(new EngineError('E_WORKER', `tokenize: a worker failed: ${messageOf(error)}.`, { cause: error })));
+      worker.on('error', (error) => this.failAll(workerError(error)));
       worker.on('exit', (code) => this.failAll(new EngineError('E_WORKER', `tokenize: a worker ended with code ${code} before its work did.`)));
     }
     // The workers load meanwhile.
@@ -110,11 +134,25 @@ class ThreadPool implements EncoderPool {
     this.ready.catch((error: Error) => this.failAll(error));
   }
 
-  encode(batch: readonly RawSample[]): Promise<Encoded[]> {
-    if (this.failure) return Promise.reject(this.failure);
+  async encode(pieces: Pieces): Promise<Encoded[]> {
+    if (this.failure) throw this.failure;
     const id = this.next++;
-    const answer = new Promise<Encoded[]>((resolve, reject) => this.pending.set(id, { resolve, reject }));
-    void this.ready.then(() => this.send(this.workers[id % this.workers.length]!, { id, batch }), () => undefined);
+    const worker = this.workers[id % this.workers.length]!;
+    const releases: Piece['release'][] = [];
+    const answer = new Promise<Encoded[]>((resolve, reject) => this.pending.set(id, { resolve, reject, pieces: releases }));
+    answer.catch(() => undefined);
+    await this.ready.catch(() => undefined);
+    try {
+      for await (const { samples, release } of pieces) {
+        if (this.failure) break;
+        this.send(worker, { id, piece: releases.push(release) - 1, samples });
+      }
+    } catch (error) {
+      this.pending.delete(id);
+      throw error;
+    } finally {
+      this.send(worker, { id, complete: true });
+    }
     return answer;
   }
 
@@ -136,6 +174,7 @@ class ThreadPool implements EncoderPool {
 
   private settle(answer: Answer): void {
     const waiting = this.pending.get(answer.id);
+    if ('piece' in answer) return waiting?.pieces[answer.piece]!();
     this.pending.delete(answer.id);
     if ('failure' in answer) waiting?.reject(unpackError(answer.failure));
     // Bad samples are InputErrors: encodeBatch throws everything else.
@@ -148,6 +187,11 @@ class ThreadPool implements EncoderPool {
     for (const { reject } of this.pending.values()) reject(this.failure);
     this.pending.clear();
   }
+}
+
+function workerError(error: Error): Error {
+  if (isOutOfMemory(error)) return new MemoryError('E_MEMORY', `tokenize: no memory left for a worker (${messageOf(error)}). Lower --workers.`, { cause: error });
+  return new EngineError('E_WORKER', `tokenize: a worker failed: ${messageOf(error)}.`, { cause: error });
 }
 
 async function encoderModel(stored: StoredModel, threads: number): Promise<EncoderModel> {

@@ -4,6 +4,7 @@ import { decodeSample } from '../data/decode.js';
 import type { DecodedSample } from '../data/decode.js';
 import type { Image, ImageInput, RawSample, Tokens } from '../interfaces/index.js';
 import { decodingFor } from '../media/picture-tokens.js';
+import type { Piece } from './in-flight.js';
 
 /** Samples encoded together. Fixed, so that ids do not depend on how the work is shared out. */
 export const BATCH = 64;
@@ -30,6 +31,17 @@ export async function decodeBatch(input: ImageInput, batch: readonly RawSample[]
   );
 }
 
+/** Decodes pieces as they come; each is released when it is decoded. */
+export async function decodePieces(input: ImageInput, pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<(DecodedSample | Bad)[]> {
+  const parts: Promise<(DecodedSample | Bad)[]>[] = [];
+  for await (const { samples, release } of pieces) {
+    const part = decodeBatch(input, samples);
+    part.then(release, release);
+    parts.push(part);
+  }
+  return (await Promise.all(parts)).flat();
+}
+
 /** Encodes what decoded. Tokens depend on the batch's samples alone, not on who encodes it. */
 export async function encodeBatch(decoded: readonly (DecodedSample | Bad)[], encode: (images: readonly Image[]) => Promise<Tokens[]>): Promise<Encoded[]> {
   const good = decoded.filter((one) => 'image' in one);
@@ -41,16 +53,25 @@ export async function encodeBatch(decoded: readonly (DecodedSample | Bad)[], enc
 }
 
 /** Encodes pictures that keep their size, one after another: two of them are in memory at a time. */
-export async function encodeSingly(input: ImageInput, batch: readonly RawSample[], encode: (images: readonly Image[]) => Promise<Tokens[]>): Promise<Encoded[]> {
+export async function encodeSingly(input: ImageInput, pieces: AsyncIterable<Piece> | Iterable<Piece>, encode: (images: readonly Image[]) => Promise<Tokens[]>): Promise<Encoded[]> {
   const encoded: Encoded[] = [];
   let ahead: Promise<(DecodedSample | Bad)[]> | undefined;
-  for (let i = 0; i < batch.length; i++) {
-    const [decoded] = await (ahead ?? decodeBatch(input, batch.slice(i, i + 1)));
-    ahead = decodeBatch(input, batch.slice(i + 1, i + 2));
-    // Its failure is seen in its turn.
-    ahead.catch(() => undefined);
-    if (!('image' in decoded!)) encoded.push(decoded!);
+  const finish = async (decoding: typeof ahead): Promise<void> => {
+    const [decoded] = (await decoding) ?? [];
+    if (decoded === undefined) return;
+    if (!('image' in decoded)) encoded.push(decoded);
     else encoded.push({ key: decoded.key, tokens: { ...(await encode([decoded.image]))[0]!, media: decoded.original } });
+  };
+  for await (const { samples, release } of pieces) {
+    for (const sample of samples) {
+      const before = ahead;
+      ahead = decodeBatch(input, [sample]);
+      // Its failure is seen in its turn.
+      ahead.catch(() => undefined);
+      await finish(before);
+    }
+    void ahead?.then(release, release);
   }
+  await finish(ahead);
   return encoded;
 }

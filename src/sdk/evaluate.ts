@@ -77,12 +77,13 @@ export interface EvaluatePriorOptions extends EvaluationOptions {
 
 /** Cross-entropy of a prior over a split of tokens. @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec. */
 export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<PriorEvaluation> {
-  const { card, tensors, extras } = loadModel(options.prior, { kind: 'prior' });
+  const stored = loadModel(options.prior, { kind: 'prior' });
+  const { card, tensors } = stored;
   const family = priorFamily(card.name);
   const config = family.parseConfig(card.config);
   if (!card.codec) throw new CorruptError('E_MODEL_CARD', `${options.prior}: expected the fingerprint of its codec in the card, found none.`);
   const tokens = await ShardReader.open(options.tokens, { codec: card.codec.fingerprint });
-  const text = storedTokenizer(extras);
+  const text = storedTokenizer(stored);
   const params = importParams(options.prior, family.trainable(config), tensors);
   try {
     await expectMaps(tokens, family.maps(config));

@@ -1,20 +1,23 @@
 // Models as ONNX files that any runtime loads, with a card that says what goes in and out.
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { loadModel, readListedFile } from '../checkpoint/model.js';
 import type { StoredModel } from '../checkpoint/model.js';
 import { compile, exportOnnx, tf } from '../engine/index.js';
 import { CorruptError } from '../errors.js';
-import { formatJson, nodeFiles, openOutput, readJson, sha256, writeFileAtomic } from '../files.js';
+import { decodeUtf8, isPlainName, nodeFiles, parseJson, readJson, sha256, writeFileAtomic } from '../files.js';
 import type { ExportedFunction } from '../nn/family.js';
 import { disposeParams, importParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
+import { openOutput } from '../output.js';
 import { priorFamily } from '../registry.js';
+import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
 import { sizeOf } from '../shape.js';
+import { readOwnFile } from '../snapshot.js';
 import { codecOf, codecParams, storedTokenizer } from './models.js';
 
 const CARD = 'card.json';
+const CARD_LIMIT = 16 * 2 ** 20;
 
 const tensorSchema = z.strictObject({
   name: z.string(),
@@ -24,11 +27,13 @@ const tensorSchema = z.strictObject({
   meaning: z.string().optional(),
 });
 
-const fileFields = { file: z.string().regex(/^[a-z][a-z0-9_-]*\.onnx$/), bytes: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) };
+const hashFields = { bytes: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) };
+const fileFields = { file: z.string().regex(/^[a-z][a-z0-9_-]*\.onnx$/), ...hashFields };
 
 const cardSchema = z.strictObject({
   format: z.literal('tesserae-export'),
-  version: z.literal('1.0'),
+  /** 1.1: the card lists every file, and carries a sha256 over itself. */
+  version: z.enum(['1.0', '1.1']),
   kind: z.enum(['codec', 'prior']),
   name: z.string(),
   /** Of the model it was made from. */
@@ -41,6 +46,8 @@ const cardSchema = z.strictObject({
   /** How a prior reads prompts: int32 [P] for none, and for one example. */
   conditions: z.strictObject({ none: z.array(z.int()), example: z.strictObject({ prompt: z.string(), ids: z.array(z.int()) }).optional() }).optional(),
   functions: z.record(z.string(), z.strictObject({ ...fileFields, inputs: z.array(tensorSchema), outputs: z.array(tensorSchema) })),
+  /** Files besides the functions' own, by plain name: `tokenizer.json`. */
+  files: z.record(z.string().refine(isPlainName, 'expected a plain file name'), z.strictObject(hashFields)).optional(),
 });
 
 /** `card.json` of an export. */
@@ -90,8 +97,9 @@ export async function exportModel({ model, out, force, onProgress }: ExportModel
       onProgress?.(i + 1, entries.length);
     }
     for (const [name, bytes] of Object.entries(stored.extras)) writeFileAtomic(join(out, name), bytes);
-    const complete: ExportCard = cardSchema.parse(JSON.parse(JSON.stringify({ ...card, functions: written })));
-    writeFileAtomic(join(out, CARD), formatJson(complete));
+    const files = Object.fromEntries(Object.entries(stored.extras).map(([name, bytes]) => [name, { bytes: bytes.length, sha256: sha256(bytes) }]));
+    const complete: ExportCard = cardSchema.parse(JSON.parse(JSON.stringify({ ...card, functions: written, files })));
+    writeFileAtomic(join(out, CARD), sealJson(complete));
     return complete;
   } finally {
     lock.release();
@@ -102,12 +110,12 @@ export async function exportModel({ model, out, force, onProgress }: ExportModel
 interface Described {
   params: Params;
   functions: Record<string, ExportedFunction>;
-  card: Omit<ExportCard, 'functions'>;
+  card: Omit<ExportCard, 'functions' | 'files'>;
 }
 
 function described(directory: string, stored: StoredModel): Described {
   const { kind, name, fingerprint, config, classes } = stored.card;
-  const common = { format: 'tesserae-export' as const, version: '1.0' as const, kind, name, fingerprint, config, classes };
+  const common = { format: 'tesserae-export' as const, version: '1.1' as const, kind, name, fingerprint, config, classes };
   if (kind === 'codec') {
     const codec = codecOf(stored);
     const params = codecParams(directory, codec, stored.tensors);
@@ -119,10 +127,11 @@ function described(directory: string, stored: StoredModel): Described {
   return { params, functions: family.exports(params, parsed), card: { ...common, codec: stored.card.codec?.fingerprint, maps: family.maps(parsed), conditions: conditionsOf(stored) } };
 }
 
-function conditionsOf({ card, extras }: StoredModel): ExportCard['conditions'] {
+function conditionsOf(stored: StoredModel): ExportCard['conditions'] {
+  const { card } = stored;
   const family = priorFamily(card.name);
   const config = family.parseConfig(card.config);
-  const text = storedTokenizer(extras);
+  const text = storedTokenizer(stored);
   const ids = (prompt: string | null): number[] => [...family.condition(config, prompt, text)];
   const prompt = family.conditioning(config) === 'label' ? family.classes(config)?.[0] : text && 'a';
   return { none: ids(null), ...(prompt === undefined ? {} : { example: { prompt, ids: ids(prompt) } }) };
@@ -166,14 +175,23 @@ async function resultsOf(name: string, { fn, inputs }: ExportedFunction): Promis
 /** True for a directory that {@link exportModel} wrote. */
 export function isExport(directory: string): boolean {
   const path = join(directory, CARD);
-  return existsSync(path) && (readJson(path) as { format?: unknown } | null)?.format === 'tesserae-export';
+  return nodeFiles.status(path)?.kind === 'file' && (readJson(path) as { format?: unknown } | null)?.format === 'tesserae-export';
 }
 
-/** Reads the card of an export and verifies its files. @throws {CorruptError} E_EXPORT_CARD, E_MODEL_FILE. */
+/**
+ * Reads the card of an export and verifies its files, and the card itself by its sha256, which cards of version 1.0 lack.
+ *
+ * @throws {CorruptError} E_EXPORT_CARD, E_MODEL_FILE.
+ */
 export function readExport(directory: string): ExportCard {
   const path = join(directory, CARD);
-  const result = cardSchema.safeParse(readJson(path));
+  const text = decodeUtf8(readOwnFile(path, 'E_EXPORT_CARD', { limit: CARD_LIMIT }), path);
+  const value = parseJson(text, path);
+  const sealed = isAtLeast((value as { version?: unknown } | null)?.version, '1.1');
+  const result = cardSchema.safeParse(unsealJson(text, value, { where: path, code: 'E_EXPORT_CARD', sealed, remedy: 'Export the model again.' }));
   if (!result.success) throw new CorruptError('E_EXPORT_CARD', `${path}: expected the card of an export, ${z.prettifyError(result.error)}.`);
-  for (const listed of Object.values(result.data.functions)) readListedFile(directory, listed.file, listed, nodeFiles);
+  const { functions, files = {} } = result.data;
+  for (const listed of Object.values(functions)) readListedFile(directory, listed.file, listed, nodeFiles);
+  for (const [name, listed] of Object.entries(files)) readListedFile(directory, name, listed, nodeFiles);
   return result.data;
 }

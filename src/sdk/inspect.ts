@@ -2,23 +2,26 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
-import { loadModel } from '../checkpoint/model.js';
+import { isCardSealed, loadModel } from '../checkpoint/model.js';
+import { readCheckpointState } from '../checkpoint/store.js';
 import { decodeSample } from '../data/decode.js';
 import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
 import { CorruptError, InputError, UsageError } from '../errors.js';
-import { canonicalJson, isGlob, nodeFiles, readFile, readJson, sha256 } from '../files.js';
+import { canonicalJson, decodeUtf8, isGlob, nodeFiles, parseJson, readFile, readJson, sha256 } from '../files.js';
 import type { Conditioning, Dataset, DataSummary, Split, TokenMapSpec } from '../interfaces/index.js';
 import { decodeImage } from '../media/image.js';
 import { pictureFormat } from '../media/sniff.js';
-import { parseConfig } from '../nn/config.js';
 import { CodebookMeter } from '../metrics/codebook.js';
 import { readMetrics } from '../report/metrics-file.js';
 import type { MetricsRecord } from '../report/metrics-file.js';
+import { unsealJson } from '../sealed.js';
 import { sizeOf } from '../shape.js';
+import { readOwnFile } from '../snapshot.js';
 import { partNumber } from '../shards/format.js';
 import { ShardReader } from '../shards/reader.js';
 import { isExport, readExport } from './export.js';
+import { CODEC_FOLDER, carriedCodec, storedTokenizer } from './models.js';
 import { hasPicturesCard, readPicturesCard } from './pictures.js';
 import type { PicturesCard } from './pictures.js';
 
@@ -42,6 +45,8 @@ export interface ModelInspection extends Common {
   steps?: number;
   training?: Record<string, unknown>;
   metrics?: Record<string, unknown>;
+  /** What was verified, in words: a card of format 1.0 carries no hash over itself. */
+  health: string;
 }
 
 /** A map of tokens with the use of its vocabulary over the whole dataset, once all of it has been read. */
@@ -60,7 +65,7 @@ export interface TokensInspection extends Common {
   /** Different captions there are. */
   captions?: number;
   maps: MapInspection[];
-  /** From reading every record and hashing every part; `problem` names file, record and offset of the first damage. */
+  /** From reading every record, hashing every part, and verifying the list of rejects and the codec carried along; `problem` names file, record and offset of the first damage. */
   health: { ok: boolean; problem?: string };
 }
 
@@ -161,11 +166,15 @@ async function inspectFile(path: string, options: DatasetOptions): Promise<Inspe
 }
 
 function inspectModel(path: string): ModelInspection {
-  const { card, tensors } = loadModel(path);
+  const stored = loadModel(path);
+  const { card, tensors } = stored;
+  // Refuses a prior that could not read its prompts.
+  if (card.kind === 'prior') storedTokenizer(stored);
+  const health = isCardSealed(card) ? 'every byte verified' : 'weights and files verified; model.json, of format 1.0, carries no hash over itself';
   const { kind, fingerprint, name, config, maps = [], codec, conditioning, classes, training, metrics } = card;
   const steps = (training?.training as { steps?: number } | undefined)?.steps;
   const parameters = Object.values(tensors).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  return { kind, fingerprint, path, name, config, maps, parameters, codec: codec?.fingerprint, conditioning, classes, steps, training, metrics };
+  return { kind, fingerprint, path, name, config, maps, parameters, codec: codec?.fingerprint, conditioning, classes, steps, training, metrics, health };
 }
 
 function isTokens(path: string, names: readonly string[]): boolean {
@@ -214,6 +223,7 @@ async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'm
       }
     }
     await (await ShardReader.open(reader.directory, { verify: 'full' })).close();
+    verifyCarriedCodec(reader);
   } catch (error) {
     if (error instanceof CorruptError) return { maps: reader.maps, health: { ok: false, problem: error.message } };
     throw error;
@@ -221,6 +231,14 @@ async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'm
   const used = meters.map((meter) => meter.result());
   const maps = reader.maps.map((map, i): MapInspection => ({ ...map, used: used[i]!.used, usage: used[i]!.usage, entropyRatio: used[i]!.entropyRatio, perplexity: used[i]!.perplexity }));
   return { maps, captions: captions.size, health: { ok: true } };
+}
+
+/** The copy of the codec is part of what is verified. @throws {CorruptError} for a damaged one, or that of other tokens. */
+function verifyCarriedCodec({ directory, codec }: ShardReader): void {
+  const carried = carriedCodec(directory);
+  if (carried && carried.card.fingerprint !== codec.fingerprint) {
+    throw new CorruptError('E_CODEC_MISMATCH', `${join(directory, CODEC_FOLDER)}: expected codec ${codec.fingerprint.slice(0, 12)}, which made the tokens, found ${carried.card.fingerprint.slice(0, 12)}. Restore it, or tokenize again.`);
+  }
 }
 
 function inspectExport(path: string): ExportInspection {
@@ -240,9 +258,12 @@ function inspectPictures(path: string): PicturesInspection {
 }
 
 function inspectDemo(path: string): DemoInspection {
-  const result = readJson(join(path, 'demo.json'));
-  const { prompts, obeyed, seconds } = parseConfig(join(path, 'demo.json'), demoSchema, result);
-  return { kind: 'demo', fingerprint: sha256(canonicalJson(result)), path, prompts, obeyed, seconds };
+  const where = join(path, 'demo.json');
+  const text = decodeUtf8(readOwnFile(where, 'E_DEMO', { limit: 2 ** 20 }), where);
+  const fields = unsealJson(text, parseJson(text, where), { where, code: 'E_DEMO', sealed: false, remedy: 'Run the demo again.' });
+  const result = demoSchema.safeParse(fields);
+  if (!result.success) throw new CorruptError('E_DEMO', `${where}: expected the result of a demo, ${z.prettifyError(result.error)}.`);
+  return { kind: 'demo', fingerprint: sha256(canonicalJson(fields)), path, ...result.data };
 }
 
 const demoSchema = z.object({ prompts: z.int(), obeyed: z.int(), seconds: z.record(z.string(), z.number()) });
@@ -253,7 +274,7 @@ const tensorText = ({ name, shape }: { name: string; shape: readonly (number | s
 function inspectRun(path: string, names: readonly string[]): RunInspection {
   const records = names.includes('metrics.jsonl') ? readMetrics(join(path, 'metrics.jsonl')) : [];
   const checkpoints = checkpointSteps(join(path, 'checkpoints'));
-  const identity = identityOf(path, checkpoints.at(-1));
+  const identity = identityOf(path, checkpoints);
   const steps = (identity?.training as { steps?: number } | undefined)?.steps;
   return {
     kind: 'run',
@@ -274,10 +295,16 @@ function checkpointSteps(directory: string): number[] {
   return steps.map(Number).sort((a, b) => a - b);
 }
 
-function identityOf(path: string, step: number | undefined): Record<string, unknown> | undefined {
-  if (step === undefined) return undefined;
-  const directory = readdirSync(join(path, 'checkpoints')).find((name) => Number(/^step-(\d+)$/.exec(name)?.[1]) === step)!;
-  return (readJson(join(path, 'checkpoints', directory, 'state.json')) as { identity?: Record<string, unknown> }).identity;
+/** Of the newest checkpoint there is; a live run may remove the oldest while they are looked at. */
+function identityOf(path: string, steps: readonly number[]): Record<string, unknown> | undefined {
+  for (const step of steps.toReversed()) {
+    try {
+      return readCheckpointState(join(path, 'checkpoints', `step-${step}`)).identity as Record<string, unknown> | undefined;
+    } catch (error) {
+      if (!(error instanceof UsageError) || error.code !== 'E_NOT_FOUND') throw error;
+    }
+  }
+  return undefined;
 }
 
 async function inspectDataset(path: string | readonly string[], options: DatasetOptions): Promise<DatasetInspection> {

@@ -1,6 +1,6 @@
 // Model directories to live models, through the registry.
 import { join } from 'node:path';
-import { loadModel, saveModel } from '../checkpoint/model.js';
+import { isModelDirectory, loadModel, saveModel } from '../checkpoint/model.js';
 import type { ModelCard, StoredModel } from '../checkpoint/model.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { CorruptError, TesseraeError, UsageError, excerpt } from '../errors.js';
@@ -60,9 +60,9 @@ export function openCodec({ card, tensors }: Pick<StoredModel, 'card' | 'tensors
 }
 
 /** Puts a copy of a codec into a directory. */
-export function carryCodec(directory: string, { card, tensors }: StoredModel): void {
+export function carryCodec(directory: string, { card, tensors, extras }: StoredModel): void {
   const { format: _format, formatVersion: _version, fingerprint: _fingerprint, files: _files, ...rest } = card;
-  saveModel(join(directory, CODEC_FOLDER), rest, tensors);
+  saveModel(join(directory, CODEC_FOLDER), rest, tensors, extras);
 }
 
 /** The codec a directory carries, if it does. */
@@ -70,9 +70,15 @@ export function carriedCodec(directory: string): StoredModel | undefined {
   return carriesCodec(directory) ? loadModel(join(directory, CODEC_FOLDER), { kind: 'codec' }) : undefined;
 }
 
-/** False for a file too, of which loadModel knows what to say. */
+/**
+ * False for a file too, of which loadModel knows what to say.
+ *
+ * @throws {CorruptError} E_MODEL_FILE where a link leads to the codec: it is not the copy that was made here.
+ */
 function carriesCodec(directory: string): boolean {
-  return nodeFiles.status(join(directory, CODEC_FOLDER, 'model.json')) !== undefined;
+  const path = join(directory, CODEC_FOLDER);
+  if (nodeFiles.status(path)?.kind !== 'link') return isModelDirectory(path);
+  throw new CorruptError('E_MODEL_FILE', `${path}: expected a directory, found a link. Put the codec itself there.`);
 }
 
 /**
@@ -81,13 +87,21 @@ function carriesCodec(directory: string): boolean {
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND. @throws {CorruptError} for damaged files.
  */
 export async function loadPrior(directory: string): Promise<LoadedPrior> {
-  const { card, tensors, extras } = loadModel(directory, { kind: 'prior' });
-  return new LoadedPrior(card, tensors, storedTokenizer(extras), parseWords(extras['words.json']));
+  const stored = loadModel(directory, { kind: 'prior' });
+  return new LoadedPrior(stored.card, stored.tensors, storedTokenizer(stored), parseWords(stored.extras['words.json']));
 }
 
-/** The text tokenizer a prior was stored with, for priors that read text. */
-export function storedTokenizer({ 'tokenizer.json': json }: StoredModel['extras']): TextTokenizer | undefined {
-  return json ? loadTokenizer(new TextDecoder().decode(json)) : undefined;
+/**
+ * The text tokenizer a prior was stored with, for priors that read text.
+ *
+ * @throws {CorruptError} E_MODEL_CARD for a prior that reads text and has none.
+ */
+export function storedTokenizer({ card, extras }: Pick<StoredModel, 'card' | 'extras'>): TextTokenizer | undefined {
+  const json = extras['tokenizer.json'];
+  if (json) return loadTokenizer(new TextDecoder().decode(json));
+  const family = priorFamily(card.name);
+  if (family.conditioning(family.parseConfig(card.config)) !== 'text') return undefined;
+  throw new CorruptError('E_MODEL_CARD', `prior ${card.fingerprint.slice(0, 12)}: expected tokenizer.json among its files, since it reads text, found none. Copy the model again, or train it again.`);
 }
 
 /** @throws {CorruptError} E_MODEL_CARD for the card of a prior that names none. */

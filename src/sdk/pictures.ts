@@ -1,11 +1,12 @@
 // `pictures.json`: how the pictures of a folder were made. Other tools, and the dataset reader, pass over it.
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CorruptError } from '../errors.js';
-import { canonicalJson, formatJson, readJson, sha256, writeFileAtomic } from '../files.js';
+import { canonicalJson, decodeUtf8, formatJson, nodeFiles, parseJson, sha256, writeFileAtomic } from '../files.js';
+import { readOwnFile } from '../snapshot.js';
 
 export const PICTURES_CARD = 'pictures.json';
+const CARD_LIMIT = 16 * 2 ** 20;
 
 const cardSchema = z.strictObject({
   format: z.literal('tesserae-pictures'),
@@ -33,13 +34,20 @@ export function writePicturesCard(directory: string, made: Omit<PicturesCard, 'f
 }
 
 export function hasPicturesCard(directory: string): boolean {
-  return existsSync(join(directory, PICTURES_CARD));
+  return nodeFiles.status(join(directory, PICTURES_CARD)) !== undefined;
 }
 
-/** @throws {CorruptError} E_PICTURES_CARD. */
+/** @throws {CorruptError} E_PICTURES_CARD, also for one that was changed. */
 export function readPicturesCard(directory: string): PicturesCard {
   const path = join(directory, PICTURES_CARD);
-  const result = cardSchema.safeParse(readJson(path));
-  if (!result.success) throw new CorruptError('E_PICTURES_CARD', `${path}: expected how these pictures were made, ${z.prettifyError(result.error)}. Delete it to inspect the folder as a dataset.`);
+  const refuse = (found: string, options?: ErrorOptions): never => {
+    throw new CorruptError('E_PICTURES_CARD', `${path}: expected how these pictures were made, ${found}. Delete it to inspect the folder as a dataset.`, options);
+  };
+  const text = decodeUtf8(readOwnFile(path, 'E_PICTURES_CARD', { limit: CARD_LIMIT }), path);
+  const value = parseJson(text, path);
+  const result = cardSchema.safeParse(value);
+  if (!result.success) return refuse(z.prettifyError(result.error));
+  const { fingerprint, ...made } = result.data;
+  if (sha256(canonicalJson(made)) !== fingerprint || formatJson(value) !== text) return refuse('it was changed: its fingerprint stands for another text');
   return result.data;
 }

@@ -1,7 +1,7 @@
 // Errors over the border between threads: cloning leaves an error its message and stack, and takes its class and fields.
-import { AbortedError, CorruptError, DivergedError, EngineError, InputError, IoError, LockError, ShapeError, TesseraeError, UsageError } from '../errors.js';
+import { AbortedError, CorruptError, DivergedError, EngineError, InputError, IoError, LockError, MemoryError, ShapeError, TesseraeError, UsageError } from '../errors.js';
 
-const KINDS = { AbortedError, CorruptError, DivergedError, EngineError, InputError, IoError, LockError, ShapeError, UsageError };
+const KINDS = { AbortedError, CorruptError, DivergedError, EngineError, InputError, IoError, LockError, MemoryError, ShapeError, UsageError };
 
 /** An error as plain data. */
 export type PackedError = { kind: keyof typeof KINDS; code: string; detail: string; stack?: string } | { kind: 'Error'; message: string; stack?: string };

@@ -1,19 +1,19 @@
 // Media on disk to token shards.
-import { join } from 'node:path';
 import type { StoredModel } from '../checkpoint/model.js';
 import { withVariants } from '../data/variants.js';
 import { defaultThreads } from '../engine/index.js';
-import { AbortedError, InputError, UsageError } from '../errors.js';
-import { nodeFiles, readFile, writeFileAtomic } from '../files.js';
+import { AbortedError, CorruptError, InputError, UsageError } from '../errors.js';
 import type { Dataset, Split } from '../interfaces/index.js';
 import { ShardWriter } from '../shards/writer.js';
 import type { ShardManifest } from '../shards/format.js';
+import type { SampleReject } from '../shards/rejects.js';
 import { sourceText, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { openEncoderPool, takesAnySize } from './encoder-pool.js';
 import type { EncoderPool } from './encoder-pool.js';
 import { BATCH } from './encoder.js';
 import type { Encoded } from './encoder.js';
+import { SampleFeed } from './in-flight.js';
 import { carryCodec, CODEC_FOLDER, loadCodecFiles } from './models.js';
 
 export interface TokenizeOptions extends DataOptions {
@@ -34,7 +34,7 @@ export interface TokenizeOptions extends DataOptions {
   seed?: number;
   resume?: boolean;
   force?: boolean;
-  /** Leave out samples that cannot be decoded and list them in `rejects.jsonl`; without it the first one stops the job. */
+  /** Leave out files that cannot be used and samples that cannot be decoded, and list them in `rejects.jsonl`; without it the first one stops the job. */
   skipBad?: boolean;
   signal?: AbortSignal;
   onProgress?: (done: number, total: number) => void;
@@ -49,16 +49,7 @@ export interface TokenizeResult {
   manifest: ShardManifest;
 }
 
-const REJECTS = 'rejects.jsonl';
-
 const SPLITS = ['train', 'test'] as const;
-
-interface Reject {
-  split: Split;
-  index: number;
-  key: string;
-  error: string;
-}
 
 /**
  * Tokenizes both splits of a dataset. The directory carries a copy of the codec, so that it can be decoded on its own.
@@ -89,7 +80,7 @@ async function tokenizeDataset(dataset: Dataset, stored: StoredModel, pool: Enco
     source: sourceText(options.data),
     dataset: dataset.fingerprint,
   };
-  const writer = await ShardWriter.open(options.out, card, { resume: options.resume, force: options.force, owned: [CODEC_FOLDER, REJECTS] });
+  const writer = await ShardWriter.open(options.out, card, { resume: options.resume, force: options.force, owned: [CODEC_FOLDER] });
   try {
     carryCodec(options.out, stored);
     return await new Tokenizing(dataset, pool, writer, options).run();
@@ -100,8 +91,8 @@ async function tokenizeDataset(dataset: Dataset, stored: StoredModel, pool: Enco
 }
 
 class Tokenizing {
-  private readonly rejects: Reject[];
   private readonly total: number;
+  private readonly feed: SampleFeed;
   private seen = 0;
 
   constructor(
@@ -111,20 +102,27 @@ class Tokenizing {
     private readonly options: TokenizeOptions,
   ) {
     this.total = dataset.size('train') + dataset.size('test');
-    this.rejects = options.resume ? readRejects(join(options.out, REJECTS)) : [];
+    this.feed = new SampleFeed(dataset);
   }
 
   async run(): Promise<TokenizeResult> {
+    await this.rejectFiles();
     for (const split of SPLITS) await this.split(split);
-    if (this.rejects.length > 0) this.saveRejects();
     const samples = { ...this.writer.done };
-    return { samples, rejected: this.rejects.length, out: this.options.out, manifest: await this.writer.close() };
+    return { samples, rejected: this.writer.rejected, out: this.options.out, manifest: await this.writer.close() };
+  }
+
+  /** What could not be used when the dataset was opened stands before all samples; a run that is resumed has listed it. */
+  private async rejectFiles(): Promise<void> {
+    const isBegun = this.writer.rejected > 0 || SPLITS.some((split) => this.writer.seen(split) > 0);
+    if (!isBegun) for (const reject of this.dataset.summary?.bad ?? []) await this.writer.reject(reject);
   }
 
   /** Encodes a split from where an interrupted run stopped; batches are under way together and written in order. */
   private async split(split: Split): Promise<void> {
     const size = this.dataset.size(split);
-    const start = this.resumeAt(split);
+    const start = this.writer.seen(split);
+    if (start > size) throw new CorruptError('E_SHARD_MISMATCH', `${this.options.out}: expected tokens of at most ${size} ${split} samples, found ${start}. Start again with --force.`);
     this.seen += start;
     const queue: Promise<{ first: number; encoded: Encoded[] }>[] = [];
     // Batches begin at multiples of their size, so that a resumed run forms the same ones.
@@ -142,21 +140,23 @@ class Tokenizing {
         await this.write(split, first, encoded, start);
         if (this.options.signal?.aborted) throw new AbortedError('E_ABORTED', `tokenize: stopped after ${this.seen} of ${this.total} samples; whole parts are kept. Continue with --resume.`);
       }
+    } catch (error) {
+      this.feed.stop();
+      throw error;
     } finally {
       await Promise.allSettled(queue);
     }
   }
 
   private async encode(split: Split, first: number, count: number): Promise<{ first: number; encoded: Encoded[] }> {
-    const batch = await Promise.all(Array.from({ length: count }, (_, i) => this.dataset.read(split, first + i)));
-    return { first, encoded: await this.pool.encode(batch) };
+    return { first, encoded: await this.pool.encode(this.feed.batch(split, first, count)) };
   }
 
   private async write(split: Split, first: number, encoded: readonly Encoded[], start: number): Promise<void> {
     for (const [i, one] of encoded.entries()) {
       const index = first + i;
       if (index < start) continue;
-      if ('error' in one) this.reject({ split, index, key: one.key, error: one.error.message }, one.error);
+      if ('error' in one) await this.reject({ split, index, key: one.key, error: one.error.message }, one.error);
       else {
         const { captions, label } = this.dataset.describe(split, index);
         await this.writer.append(split, { key: one.key, tokens: one.tokens, captions, label });
@@ -166,36 +166,11 @@ class Tokenizing {
     this.options.onProgress?.(this.seen, this.total);
   }
 
-  private reject(reject: Reject, error: InputError): void {
+  private async reject(reject: SampleReject, error: InputError): Promise<void> {
     if (!this.options.skipBad) {
       throw new InputError(error.code, `${error.detail} Nothing past it was written; --skip-bad leaves such samples out.`, { cause: error });
     }
-    this.rejects.push(reject);
-    this.saveRejects();
+    await this.writer.reject(reject);
     this.options.onReject?.(error, reject.key);
   }
-
-  private saveRejects(): void {
-    // A resumed run may meet the last rejects of one split after those of the next.
-    this.rejects.sort((a, b) => SPLITS.indexOf(a.split) - SPLITS.indexOf(b.split) || a.index - b.index);
-    writeFileAtomic(join(this.options.out, REJECTS), this.rejects.map((reject) => `${JSON.stringify(reject)}\n`).join(''));
-  }
-
-  /** The first index not yet dealt with: as many samples before it as were committed and rejected. */
-  private resumeAt(split: Split): number {
-    const done = this.writer.done[split];
-    const rejected = new Set(this.rejects.filter((reject) => reject.split === split).map(({ index }) => index));
-    let index = 0;
-    for (let written = 0; written < done; index++) if (!rejected.has(index)) written++;
-    // Rejects behind the last committed sample are met again.
-    const kept = this.rejects.filter((reject) => reject.split !== split || reject.index < index);
-    this.rejects.splice(0, this.rejects.length, ...kept);
-    return index;
-  }
-}
-
-function readRejects(path: string): Reject[] {
-  if (!nodeFiles.status(path)) return [];
-  const lines = new TextDecoder().decode(readFile(path)).split('\n');
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Reject);
 }

@@ -5,10 +5,11 @@ import { CorruptError, UsageError } from '../errors.js';
 import type { TokenMapSpec } from '../interfaces/tokens.js';
 import type { Split } from '../interfaces/dataset.js';
 
-/** Major and minor version of the shard format. A newer major version is refused. */
-export const SHARD_FORMAT_VERSION = '1.0';
+/** Major and minor version of the shard format. A newer major version is refused. 1.1: footers and manifest bind the list of rejects. */
+export const SHARD_FORMAT_VERSION = '1.1';
 
 export const MANIFEST = 'manifest.json';
+export const REJECTS = 'rejects.jsonl';
 export const SPLITS: readonly Split[] = ['train', 'test'];
 
 export const LIMITS = {
@@ -49,6 +50,9 @@ const cardShape = {
   shardBytes: z.int().min(1).max(LIMITS.partBytes),
 };
 
+/** The first `count` lines of rejects.jsonl, with their line ends, and the sha256 of these bytes. */
+const rejectsSchema = z.strictObject({ count: z.int().nonnegative(), sha256: hash });
+
 const versionSchema = z.string().regex(/^\d+\.\d+$/);
 
 const headerSchema = z.strictObject({
@@ -65,6 +69,7 @@ const footerSchema = z.strictObject({
   split: splitSchema,
   samples: z.int().min(1).max(LIMITS.partSamples),
   offsets: z.instanceof(Uint8Array),
+  rejects: rejectsSchema.optional(),
   start: z.int().nonnegative(),
   crc32: z.int().nonnegative(),
 });
@@ -82,6 +87,7 @@ const manifestSchema = z.strictObject({
   version: versionSchema,
   ...cardShape,
   counts: z.strictObject({ train: z.int().nonnegative(), test: z.int().nonnegative() }),
+  rejects: rejectsSchema.optional(),
   parts: z.array(partSchema).max(100_000),
   fingerprint: hash,
 });
@@ -90,6 +96,7 @@ export type ShardMapSpec = z.infer<typeof mapSchema>;
 export type ShardHeader = z.infer<typeof headerSchema>;
 export type ShardFooter = z.infer<typeof footerSchema>;
 export type ManifestPart = z.infer<typeof partSchema>;
+export type RejectsMark = z.infer<typeof rejectsSchema>;
 /** `manifest.json`: what the dataset is, and each part with its size and sha256. */
 export type ShardManifest = z.infer<typeof manifestSchema>;
 

@@ -1,21 +1,22 @@
 // manifest.json: written last, so that a dataset without one is not a dataset; covered by its own fingerprint.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
-import { canonicalJson, decodeUtf8, formatJson, parseJson, readFile, sha256, writeFileAtomic } from '../files.js';
+import { canonicalJson, decodeUtf8, expectRegular, formatJson, parseJson, readFile, sha256, writeFileAtomic } from '../files.js';
 import type { FileSystem } from '../files.js';
 import { MANIFEST, SHARD_FORMAT_VERSION, cardOf, checkManifest, partName } from './format.js';
-import type { FullCard, ManifestPart, ShardManifest } from './format.js';
+import type { FullCard, ManifestPart, RejectsMark, ShardManifest } from './format.js';
 
 const MANIFEST_LIMIT = 64 * 2 ** 20;
 
-/** The manifest of a card and its parts. */
-export function makeManifest(card: FullCard, parts: readonly ManifestPart[]): ShardManifest {
+/** The manifest of a card, its parts and what was left out; `undefined` for datasets of format 1.0, which do not say. */
+export function makeManifest(card: FullCard, parts: readonly ManifestPart[], rejects: RejectsMark | undefined): ShardManifest {
   const count = (split: string): number => parts.reduce((sum, part) => sum + (part.split === split ? part.samples : 0), 0);
   const body = {
     format: 'tesserae-tokens' as const,
     version: SHARD_FORMAT_VERSION as string,
     ...cardOf(card),
     counts: { train: count('train'), test: count('test') },
+    ...(rejects === undefined ? {} : { rejects }),
     parts: [...parts],
   };
   return { ...body, fingerprint: sha256(canonicalJson(body)) };
@@ -36,7 +37,7 @@ export function readManifest(directory: string, files: FileSystem): ShardManifes
   if (files.status(directory) !== undefined && files.status(path) === undefined) {
     throw new UsageError('E_NOT_A_DATASET', `${directory}: expected ${MANIFEST}, found none. Finish tokenizing with --resume, or run repair.`);
   }
-  if (files.status(path)?.kind === 'link') throw new CorruptError('E_MANIFEST', `${path}: expected a regular file, found a link.`);
+  expectRegular(path, 'E_MANIFEST', files);
   const text = decodeUtf8(readFile(path, { limit: MANIFEST_LIMIT, files }), path);
   const manifest = checkManifest(parseJson(text, path), path);
   const { fingerprint, ...body } = manifest;
@@ -49,11 +50,11 @@ export function readManifest(directory: string, files: FileSystem): ShardManifes
 
 /** The manifest with its fields in the order they are written: bytes outside the fingerprint's reach cannot differ. */
 function ordered(manifest: ShardManifest): ShardManifest {
-  return { ...makeManifest(manifest, manifest.parts), version: manifest.version, fingerprint: manifest.fingerprint };
+  return { ...makeManifest(manifest, manifest.parts, manifest.rejects), version: manifest.version, fingerprint: manifest.fingerprint };
 }
 
 function checkParts(manifest: ShardManifest, path: string): void {
-  const { counts } = makeManifest(manifest, manifest.parts);
+  const { counts } = makeManifest(manifest, manifest.parts, manifest.rejects);
   for (const split of ['train', 'test'] as const) {
     if (counts[split] !== manifest.counts[split]) throw new CorruptError('E_MANIFEST', `${path}: expected ${manifest.counts[split]} ${split} samples, its parts have ${counts[split]}.`);
   }

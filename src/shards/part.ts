@@ -7,7 +7,7 @@ import { PendingFile, guarded, nodeFiles, readFully } from '../files.js';
 import type { FileSystem } from '../files.js';
 import type { Split } from '../interfaces/dataset.js';
 import { LIMITS, SHARD_FORMAT_VERSION, checkFooter, checkHeader } from './format.js';
-import type { FullCard, ManifestPart, ShardFooter, ShardHeader } from './format.js';
+import type { FullCard, ManifestPart, RejectsMark, ShardFooter, ShardHeader } from './format.js';
 import { pack, skipObject, unpackStrict } from './msgpack.js';
 
 /** A uint32 in msgpack: 0xce and four bytes, big-endian. The largest value keeps pack() from choosing a shorter form. */
@@ -46,10 +46,10 @@ export function encodeHeader(part: number, split: Split, card: FullCard): Uint8A
   return packSealed({ format: 'tesserae-shard', version: SHARD_FORMAT_VERSION, part, split, ...card });
 }
 
-function encodeFooter(part: number, split: Split, offsets: Uint32Array): Uint8Array {
+function encodeFooter(part: number, split: Split, offsets: Uint32Array, rejects: RejectsMark): Uint8Array {
   const start = offsets[offsets.length - 1]!;
   const table = Buffer.from(offsets.buffer, offsets.byteOffset, offsets.byteLength);
-  const bytes = Uint8Array.from(pack({ part, split, samples: offsets.length - 1, offsets: table, start: PLACEHOLDER, crc32: PLACEHOLDER }));
+  const bytes = Uint8Array.from(pack({ part, split, samples: offsets.length - 1, offsets: table, rejects, start: PLACEHOLDER, crc32: PLACEHOLDER }));
   const view = new DataView(bytes.buffer);
   view.setUint32(bytes.length - FOOTER_TAIL + START_KEY.length, start);
   view.setUint32(bytes.length - 4, crc32(bytes.subarray(0, bytes.length - 4)));
@@ -157,9 +157,9 @@ export class PartWriter {
     this.offsets[this.samples] = this.position;
   }
 
-  /** Writes the footer and commits the part. */
-  commit(): ManifestPart {
-    this.put(encodeFooter(this.part, this.split, this.offsets.subarray(0, this.samples + 1)));
+  /** Writes the footer and commits the part. @param rejects those before the last record. */
+  commit(rejects: RejectsMark): ManifestPart {
+    this.put(encodeFooter(this.part, this.split, this.offsets.subarray(0, this.samples + 1), rejects));
     this.flush();
     this.file.commit();
     return { file: this.name, split: this.split, samples: this.samples, bytes: this.position, sha256: this.hash.digest('hex') };
@@ -200,6 +200,8 @@ export class PartReader {
     readonly header: ShardHeader,
     /** Where each record starts, and where the last one ends: uint32 [samples + 1]. */
     readonly offsets: Uint32Array,
+    /** What was left out before the last record; parts of format 1.0 do not say. */
+    readonly rejects: RejectsMark | undefined,
   ) {}
 
   get samples(): number {
@@ -221,7 +223,7 @@ export class PartReader {
         const { footer, offsets } = readFooter(path, fd, status.size, files);
         const header = readHeader(path, fd, offsets[0]!, files);
         if (footer.part !== header.part || footer.split !== header.split) throw damagedFooter(path, footer.start, 'expected the part and split of the header, found others');
-        return new PartReader(path, fd, files, status.size, header, offsets);
+        return new PartReader(path, fd, files, status.size, header, offsets, footer.rejects);
       } catch (error) {
         files.close(fd);
         throw error;
@@ -265,7 +267,7 @@ export function readFooter(path: string, fd: number, size: number, files: FileSy
   readFully(fd, tail, size - tail.length, files);
   const marked = tail.length === FOOTER_TAIL && START_KEY.equals(tail.subarray(0, START_KEY.length));
   const start = marked ? uint32At(tail, START_KEY.length) : 0;
-  const longest = 256 + 4 * (LIMITS.partSamples + 1);
+  const longest = 512 + 4 * (LIMITS.partSamples + 1);
   if (!marked || start >= size - FOOTER_TAIL || size - start > longest) throw damagedFooter(path, Math.max(0, size - FOOTER_TAIL), 'expected a footer at the end, found other bytes');
   const bytes = new Uint8Array(size - start);
   readFully(fd, bytes, start, files);

@@ -11,12 +11,13 @@ import { cardOf, partNumber } from './format.js';
 import type { FullCard, ManifestPart, ShardManifest } from './format.js';
 import { readManifest } from './manifest.js';
 import { PartReader } from './part.js';
+import { verifyRejects } from './rejects.js';
 import { decodeSample } from './sample.js';
 
 export interface ShardReaderOptions {
   /**
    * `structure` (default) checks manifest, sizes, headers and footers on opening and each record when it is read;
-   * `full` also checks the sha256 of every part and every record on opening.
+   * `full` also checks the sha256 of every part, every record, that no key is there twice, and the list of rejects.
    */
   verify?: 'structure' | 'full';
   /** Refuse tokens of another codec. */
@@ -53,7 +54,8 @@ export class ShardReader {
   /**
    * @throws {UsageError} E_NOT_FOUND, E_NOT_A_DATASET.
    * @throws {CorruptError} E_MANIFEST, E_JSON, E_SHARD_VERSION, E_SHARD_MISSING, E_SHARD_SIZE, E_SHARD_HEADER, E_SHARD_FOOTER,
-   * E_SHARD_MISMATCH, E_SHARD_UNLISTED, E_CODEC_MISMATCH; with `full` also E_SHARD_RECORD, E_SAMPLE, E_MSGPACK, E_SHARD_SHA256.
+   * E_SHARD_MISMATCH, E_SHARD_UNLISTED, E_CODEC_MISMATCH; with `full` also E_SHARD_RECORD, E_SAMPLE, E_MSGPACK,
+   * E_SHARD_SHA256, E_DUPLICATE_KEY, E_REJECTS.
    */
   static async open(directory: string, options: ShardReaderOptions = {}): Promise<ShardReader> {
     const files = options.files ?? nodeFiles;
@@ -194,11 +196,23 @@ export class ShardReader {
 
   /** Reads every record first, so that damage is named by its place, then every byte by sha256. */
   private verifyContent(): void {
-    for (const split of ['train', 'test'] as const) for (let i = 0; i < this.size(split); i++) this.readOne(split, i);
+    this.verifyKeys();
+    if (this.manifest.rejects) verifyRejects(this.directory, this.manifest.rejects, this.files);
     for (const { file, sha256 } of this.manifest.parts) {
       const path = join(this.directory, file);
       const found = sha256File(path, this.files);
       if (found !== sha256) throw new CorruptError('E_SHARD_SHA256', `${path}: expected sha256 ${sha256} of the manifest, found ${found}. The part was replaced; restore it.`);
+    }
+  }
+
+  private verifyKeys(): void {
+    const keys = new Set<string>();
+    for (const split of ['train', 'test'] as const) {
+      for (let i = 0; i < this.size(split); i++) {
+        const { key } = this.readOne(split, i);
+        if (keys.has(key)) throw new CorruptError('E_DUPLICATE_KEY', `${this.directory}: expected each sample once, found "${key}" again as ${split} ${i}. Tokenize again, or run repair to keep the first of each.`);
+        keys.add(key);
+      }
     }
   }
 }

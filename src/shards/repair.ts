@@ -59,7 +59,8 @@ export async function repair(directory: string, out: string, files: FileSystem =
   const writer = await ShardWriter.open(out, card, { shardSamples: card.shardSamples, shardBytes: card.shardBytes, files });
   try {
     const parts: PartRepair[] = [];
-    for (const patient of inSplitOrder(patients, manifest)) parts.push(await rescue(patient, card, manifest, writer, files));
+    const seen = new Set<string>();
+    for (const patient of inSplitOrder(patients, manifest)) parts.push(await rescue(patient, card, manifest, writer, seen, files));
     parts.push(...missingParts(names, manifest));
     return { parts, recovered: { ...writer.done }, manifest: await writer.close() };
   } catch (error) {
@@ -142,7 +143,8 @@ function inSplitOrder(patients: Patient[], manifest: ShardManifest | undefined):
   return patients.toSorted((a, b) => rank(a) - rank(b)); // stable: the order of names within a split
 }
 
-async function rescue(patient: Patient, card: FullCard, manifest: ShardManifest | undefined, writer: ShardWriter, files: FileSystem): Promise<PartRepair> {
+/** @param seen the keys of the samples recovered so far. */
+async function rescue(patient: Patient, card: FullCard, manifest: ShardManifest | undefined, writer: ShardWriter, seen: Set<string>, files: FileSystem): Promise<PartRepair> {
   const split = splitOf(patient, manifest);
   const listed = manifest?.parts.find((part) => part.file === patient.file);
   const expected = patient.footer === undefined ? listed?.samples : patient.footer.offsets.length - 1;
@@ -153,6 +155,11 @@ async function rescue(patient: Patient, card: FullCard, manifest: ShardManifest 
     result.damage.push(`${patient.path}: neither header, footer nor manifest tells its split, left out`);
   } else {
     for (const sample of completeSamples(patient, card, files, result.damage)) {
+      if (seen.has(sample.key)) {
+        result.damage.push(`${patient.path}: repeats sample "${sample.key}", left out`);
+        continue;
+      }
+      seen.add(sample.key);
       await writer.append(split, sample);
       result.recovered++;
     }

@@ -2,15 +2,19 @@
 // not on whether the run was killed and resumed.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
-import { canonicalJson, guarded, nodeFiles, openOutput, prepareOutput, sha256File, sweepTemporaries } from '../files.js';
-import type { FileSystem, OutputLock } from '../files.js';
+import { canonicalJson, guarded, nodeFiles, sha256File, sweepTemporaries } from '../files.js';
+import type { FileSystem } from '../files.js';
+import { openOutput, prepareOutput } from '../output.js';
+import type { OutputLock } from '../output.js';
 import type { Split } from '../interfaces/dataset.js';
 import type { TokenSample } from '../interfaces/tokens.js';
-import { LIMITS, MANIFEST, cardOf, fullCard, partName, partNumber } from './format.js';
-import type { FullCard, ManifestPart, ShardCard, ShardManifest } from './format.js';
+import { LIMITS, MANIFEST, REJECTS, SHARD_FORMAT_VERSION, cardOf, fullCard, partName, partNumber } from './format.js';
+import type { FullCard, ManifestPart, RejectsMark, ShardCard, ShardManifest } from './format.js';
 import { makeManifest, writeManifest } from './manifest.js';
 import { PartReader, PartWriter, encodeRecord } from './part.js';
-import { encodeSample } from './sample.js';
+import { RejectList } from './rejects.js';
+import type { Reject } from './rejects.js';
+import { decodeSample, encodeSample } from './sample.js';
 
 export interface ShardWriterOptions {
   /** Keep the parts that an interrupted run committed. */
@@ -28,14 +32,14 @@ export interface ShardWriterOptions {
 }
 
 /** The names a token dataset owns in its directory. */
-export const SHARD_FILES: readonly (string | RegExp)[] = [MANIFEST, /^part-\d{5}\.msgpack$/];
+export const SHARD_FILES: readonly (string | RegExp)[] = [MANIFEST, REJECTS, /^part-\d{5}\.msgpack$/];
 
 /**
  * Writes a dataset of tokens, one split after the other.
  *
  * Every part is committed when it is full; {@link ShardWriter.close} commits the manifest. A run that was killed is
- * resumed with `resume`: {@link ShardWriter.done} then says how many samples of each split need not come again, and the
- * caller goes on with the next one.
+ * resumed with `resume`: {@link ShardWriter.seen} then says how many samples of each split need not come again, those left
+ * out by {@link ShardWriter.reject} included, and the caller goes on with the next one.
  */
 export class ShardWriter {
   /** Samples appended, those of earlier runs included. */
@@ -45,16 +49,24 @@ export class ShardWriter {
   private readonly parts: ManifestPart[] = [];
   private current: PartWriter | undefined;
   private closed = false;
+  private readonly rejects: RejectList;
+  /** The rejects before the sample appended last: what its part binds, whenever it is committed. */
+  private mark: RejectsMark;
+  private readonly keys = new Set<string>();
 
   private constructor(
     readonly directory: string,
     private readonly card: FullCard,
     private readonly files: FileSystem,
     private readonly lock: OutputLock | undefined,
-  ) {}
+  ) {
+    this.rejects = new RejectList(directory, files);
+    this.mark = this.rejects.mark();
+  }
 
   /**
    * @throws {LockError} E_LOCKED. @throws {UsageError} E_OUTPUT_EXISTS, E_SHARD_CARD, E_RESUME_MISMATCH with the difference.
+   * @throws {CorruptError} E_REJECTS when the list of rejects is not the one that the parts to resume were written with.
    * @throws {IoError} E_IO, E_DISK_FULL.
    */
   static async open(directory: string, card: ShardCard, options: ShardWriterOptions = {}): Promise<ShardWriter> {
@@ -80,22 +92,46 @@ export class ShardWriter {
   /**
    * Appends a sample. All samples of one split come before any of the other.
    *
-   * @throws {UsageError} E_SAMPLE naming the sample, E_SPLIT_ORDER. @throws {IoError} E_DISK_FULL, E_IO: resume after.
+   * @throws {UsageError} E_SAMPLE naming the sample, E_DUPLICATE_KEY, E_SPLIT_ORDER. @throws {IoError} E_DISK_FULL, E_IO: resume after.
    */
   async append(split: Split, sample: TokenSample): Promise<void> {
     this.assertOpen();
+    if (this.keys.has(sample.key)) throw new UsageError('E_DUPLICATE_KEY', `sample "${sample.key}": expected a key of its own, another sample has it.`);
     const payload = encodeSample(sample, this.card);
     if (payload.length > LIMITS.payloadBytes) throw new UsageError('E_SAMPLE', `sample "${sample.key}": expected at most ${LIMITS.payloadBytes} bytes, received ${payload.length}.`);
     const record = encodeRecord(payload);
     this.partFor(split, record.length).append(record);
+    this.keys.add(sample.key);
+    this.mark = this.rejects.mark();
     this.done[split]++;
+  }
+
+  /**
+   * Leaves a sample out and lists it in rejects.jsonl. Comes in the place where the sample would have been appended.
+   *
+   * @throws {UsageError} E_REJECT_ORDER. @throws {IoError} E_DISK_FULL, E_IO: resume after.
+   */
+  async reject(reject: Reject): Promise<void> {
+    this.assertOpen();
+    this.rejects.add(reject);
+  }
+
+  /** Samples left out, those of earlier runs included. */
+  get rejected(): number {
+    return this.rejects.count;
+  }
+
+  /** Samples of the input that are done with: appended or left out. */
+  seen(split: Split): number {
+    return this.done[split] + this.rejects.countOf(split);
   }
 
   /** Commits the last part and the manifest. @throws {IoError} E_DISK_FULL, E_IO: resume after. */
   async close(): Promise<ShardManifest> {
     this.assertOpen();
     this.commitPart();
-    const manifest = makeManifest(this.card, this.parts);
+    this.rejects.settle();
+    const manifest = makeManifest(this.card, this.parts, this.rejects.mark());
     writeManifest(this.directory, manifest, this.files);
     this.end();
     return manifest;
@@ -143,44 +179,59 @@ export class ShardWriter {
 
   private commitPart(): void {
     if (this.current === undefined) return;
-    this.parts.push(this.current.commit());
+    this.parts.push(this.current.commit(this.mark));
     this.current = undefined;
   }
 
   // -------------------------------------------------------------------------------------------------------------------
   // Resuming
 
-  /** Takes over the committed parts, every record verified, up to the first that is missing or damaged. */
+  /** Takes over the committed parts, every record verified, up to the first that is missing or damaged, and their rejects. */
   private adopt(): void {
     const present = this.files.list(this.directory).filter((name) => partNumber(name) !== undefined);
     for (let index = 0; present.includes(partName(index)); index++) {
-      const part = this.verifyPart(index);
-      if (part === undefined) break;
-      this.parts.push(part);
-      this.done[part.split] += part.samples;
+      const found = this.verifyPart(index);
+      if (found === undefined) break;
+      this.parts.push(found.part);
+      this.done[found.part.split] += found.part.samples;
+      this.mark = found.rejects;
     }
+    this.rejects.adopt(this.mark);
     this.discarded.push(...present.filter((name) => partNumber(name)! >= this.parts.length));
     if (this.discarded.length > 0) this.files.remove(join(this.directory, MANIFEST));
     for (const name of this.discarded) this.files.remove(join(this.directory, name));
   }
 
-  private verifyPart(index: number): ManifestPart | undefined {
+  private verifyPart(index: number): { part: ManifestPart; rejects: RejectsMark } | undefined {
     const file = partName(index);
     const path = join(this.directory, file);
     let reader: PartReader | undefined;
     try {
       reader = PartReader.open(path, this.files);
       assertSameCard(path, this.card, cardOf(reader.header));
-      for (let record = 0; record < reader.samples; record++) reader.payload(record);
-      const { split } = reader.header;
-      if (reader.header.part !== index || this.returnsTo(split)) return undefined;
-      return { file, split, samples: reader.samples, bytes: reader.size, sha256: sha256File(path, this.files) };
+      const { rejects, header } = reader;
+      if (rejects === undefined) throw olderFormat(path, header.version);
+      const keys = this.keysOf(reader);
+      if (keys === undefined || header.part !== index || this.returnsTo(header.split)) return undefined;
+      for (const key of keys) this.keys.add(key);
+      return { part: { file, split: header.split, samples: reader.samples, bytes: reader.size, sha256: sha256File(path, this.files) }, rejects };
     } catch (error) {
       if (error instanceof CorruptError) return undefined;
       throw error;
     } finally {
       reader?.close();
     }
+  }
+
+  /** Verifies every record of a part. @returns their keys; nothing when one is there twice, here or in an earlier part. */
+  private keysOf(reader: PartReader): Set<string> | undefined {
+    const keys = new Set<string>();
+    for (let record = 0; record < reader.samples; record++) {
+      const { key } = decodeSample(reader.payload(record), this.card, () => reader.place(record));
+      if (keys.has(key) || this.keys.has(key)) return undefined;
+      keys.add(key);
+    }
+    return keys;
   }
 
   /** True when the parts so far already went from `split` to the other one. */
@@ -196,6 +247,10 @@ function assertSameCard(path: string, expected: FullCard, found: FullCard): void
       throw new UsageError('E_RESUME_MISMATCH', `${path}: expected ${field} ${brief(now)}, the interrupted run had ${brief(then)}. Use the same settings to resume, or --force to start again.`);
     }
   }
+}
+
+function olderFormat(path: string, version: string): UsageError {
+  return new UsageError('E_RESUME_MISMATCH', `${path}: expected format ${SHARD_FORMAT_VERSION}, the interrupted run wrote ${version}, which does not say which samples it left out. Start again with --force.`);
 }
 
 function brief(text: string): string {

@@ -6,7 +6,8 @@ import type { NamedTensors } from '../checkpoint/tensors.js';
 import { hostValues } from '../engine/index.js';
 import type { tf } from '../engine/index.js';
 import { AbortedError, CorruptError, DivergedError, UsageError } from '../errors.js';
-import { canonicalJson, openOutput } from '../files.js';
+import { canonicalJson } from '../files.js';
+import { openOutput } from '../output.js';
 import { appendMetrics, truncateMetrics } from '../report/metrics-file.js';
 
 /** The value of a scalar a compiled step returned. */

@@ -1,17 +1,21 @@
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { loadModel, readModelCard, saveModel } from '../../src/checkpoint/model.js';
+import { isCardSealed, loadModel, readModelCard, saveModel } from '../../src/checkpoint/model.js';
 import type { NewModelCard } from '../../src/checkpoint/model.js';
 import { writeSafetensors } from '../../src/checkpoint/safetensors.js';
 import { fingerprint } from '../../src/checkpoint/tensors.js';
 import type { NamedTensors } from '../../src/checkpoint/tensors.js';
-import { IoError, TesseraeError } from '../../src/errors.js';
-import { formatJson, sha256 } from '../../src/files.js';
+import { IoError, LockError, TesseraeError } from '../../src/errors.js';
+import { formatJson, isTemporary, sha256, temporaryName } from '../../src/files.js';
+import { acquireLock } from '../../src/output.js';
+import { sealJson } from '../../src/sealed.js';
 import { FaultyFiles, SURVIVALS } from '../support/faulty-files.js';
 
 const CARD: NewModelCard = { kind: 'codec', name: 'vqvae', config: { codebookSize: 4 }, training: { steps: 10, note: { any: ['thing'] } }, metrics: { nmse: 0.1 } };
+const PRIOR: NewModelCard = { kind: 'prior', name: 'gpt', config: { conditioning: 'text' }, conditioning: 'text' };
 const tensorsOf = (value: number): NamedTensors => ({ codebook: { dtype: 'float32', shape: [2, 2], data: Float32Array.of(value, 1, 2, 3) }, usage: { dtype: 'int32', shape: [2], data: Int32Array.of(1, 2) } });
 
 let directory: string;
@@ -44,11 +48,11 @@ function bytesHeld(files: FaultyFiles): number {
   return Object.values(files.snapshot()).reduce((sum, bytes) => sum + bytes.length, 0);
 }
 
-/** Changes the card of the model in `directory`. */
+/** Changes the card of the model in `directory` and gives it a hash that fits. */
 function edit(change: (card: Record<string, any>) => void): void {
-  const card = JSON.parse(readFileSync(join(directory, 'model.json'), 'utf8')) as Record<string, any>;
+  const { sha256: _, ...card } = JSON.parse(readFileSync(join(directory, 'model.json'), 'utf8')) as Record<string, any>;
   change(card);
-  writeFileSync(join(directory, 'model.json'), formatJson(card));
+  writeFileSync(join(directory, 'model.json'), sealJson(card));
 }
 
 function codeOf(action: () => unknown): string {
@@ -63,7 +67,7 @@ function codeOf(action: () => unknown): string {
 
 test('a model comes back with its card, weights and extra files', () => {
   const card = saveModel(directory, CARD, tensorsOf(0), { 'tokenizer.json': '{"a":1}', 'blob.bin': Uint8Array.of(1, 2) });
-  expect(card.fingerprint).toBe(fingerprint(CARD.config, tensorsOf(0)));
+  expect(card.fingerprint).toBe(fingerprint(CARD.config, tensorsOf(0), { 'blob.bin': sha256(Uint8Array.of(1, 2)), 'tokenizer.json': sha256('{"a":1}') }));
   const loaded = loadModel(directory, { kind: 'codec' });
   expect(loaded.card).toEqual(card);
   expect(loaded.card).toMatchObject(CARD);
@@ -160,4 +164,110 @@ test('saving refuses extra files that are not plain names, and cards that are no
   expect(codeOf(() => saveModel(directory, CARD, tensorsOf(0), { '../x': '' }))).toBe('E_MODEL_FILE');
   expect(codeOf(() => saveModel(directory, CARD, tensorsOf(0), { 'model.json': '' }))).toBe('E_MODEL_FILE');
   expect(codeOf(() => saveModel(directory, { ...CARD, name: '' }, tensorsOf(0)))).toBe('E_MODEL_CARD');
+});
+
+describe('a card of format 1.0', () => {
+  const old = (change: (card: Record<string, any>) => void = () => {}): void => {
+    saveModel(directory, CARD, tensorsOf(0));
+    const { sha256: _, ...card } = JSON.parse(readFileSync(join(directory, 'model.json'), 'utf8')) as Record<string, any>;
+    card.formatVersion = '1.0';
+    change(card);
+    writeFileSync(join(directory, 'model.json'), formatJson(card));
+  };
+
+  test('is read, and known to carry no hash', () => {
+    old();
+    expect(isCardSealed(loadModel(directory).card)).toBe(false);
+    expect(loadModel(directory).tensors).toEqual(tensorsOf(0));
+  });
+
+  test('of a prior has a fingerprint over config and weights alone', () => {
+    saveModel(directory, PRIOR, tensorsOf(0), { 'tokenizer.json': '{}' });
+    const { sha256: _, ...card } = JSON.parse(readFileSync(join(directory, 'model.json'), 'utf8')) as Record<string, any>;
+    writeFileSync(join(directory, 'model.json'), formatJson({ ...card, formatVersion: '1.0', fingerprint: fingerprint(PRIOR.config, tensorsOf(0)) }));
+    expect(loadModel(directory).card.fingerprint).not.toBe(card.fingerprint);
+  });
+
+  test('cannot be made of a newer one by taking its hash away', () => {
+    saveModel(directory, CARD, tensorsOf(0));
+    const path = join(directory, 'model.json');
+    const { sha256: _, ...card } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, any>;
+    writeFileSync(path, formatJson(card));
+    expect(codeOf(() => loadModel(directory))).toBe('E_MODEL_CARD');
+  });
+});
+
+test('a prior that reads text without its tokenizer.json is neither saved nor read', () => {
+  expect(() => saveModel(directory, PRIOR, tensorsOf(0))).toThrow(/E_MODEL_CARD .*expected tokenizer\.json/);
+  saveModel(directory, PRIOR, tensorsOf(0), { 'tokenizer.json': '{}' });
+  edit((card) => void delete card.files['tokenizer.json']);
+  expect(() => readModelCard(directory)).toThrow(/E_MODEL_CARD .*expected tokenizer\.json/);
+});
+
+describe('in place of a file of ours', () => {
+  test.each(['model.json', 'model.safetensors'])('a link for %s is refused', (name) => {
+    saveModel(directory, CARD, tensorsOf(0));
+    renameSync(join(directory, name), join(directory, '../elsewhere'));
+    symlinkSync('../elsewhere', join(directory, name));
+    expect(() => loadModel(directory)).toThrow(expect.objectContaining({ exitCode: 4, message: expect.stringMatching(/expected a regular file, found a link/) }));
+  });
+
+  test.skipIf(process.platform === 'win32').each(['model.json', 'model.safetensors', '.commit.json'])('a pipe for %s is refused without waiting for its other end', (name) => {
+    saveModel(directory, CARD, tensorsOf(0));
+    rmSync(join(directory, name), { force: true });
+    execFileSync('mkfifo', [join(directory, name)]);
+    expect(() => loadModel(directory)).toThrow(expect.objectContaining({ exitCode: 4, message: expect.stringMatching(/found a pipe, socket or device/) }));
+  });
+});
+
+describe('a save that was cut short', () => {
+  /** Stopped at every rename: each state in turn. */
+  function* interruptedSaves(): Generator<FaultyFiles> {
+    const counted = prepared();
+    save(counted);
+    for (let stopAt = 1; stopAt <= counted.calls; stopAt++) {
+      const files = prepared();
+      files.faults = { stopAt };
+      expect(() => save(files)).toThrow(IoError);
+      files.reboot('flushed only');
+      yield files;
+    }
+  }
+
+  test('is read from a directory that takes no writing, and nothing is written', () => {
+    let inFlight = 0;
+    for (const files of interruptedSaves()) {
+      if ('/d/m/.commit.json' in files.snapshot()) inFlight++;
+      const before = files.snapshot();
+      files.faults = { stopAt: 1 }; // any change would throw
+      expect(['old', 'new']).toContain(Buffer.from(loadModel('/d/m', { files }).extras['tokenizer.json']!).toString());
+      expect(files.snapshot()).toEqual(before);
+      expect(files.calls).toBe(0);
+    }
+    expect(inFlight).toBeGreaterThan(3);
+  });
+
+  test('is completed, and its temporaries swept, by the next save', () => {
+    mkdirSync(directory);
+    writeFileSync(temporaryName(join(directory, 'model.safetensors')), 'left over');
+    saveModel(directory, CARD, tensorsOf(0));
+    expect(readdirSync(directory).filter((name) => isTemporary(name) || name.includes('lock'))).toEqual([]);
+    for (const files of interruptedSaves()) {
+      saveModel('/d/m', CARD, tensorsOf(7), {}, files);
+      expect((loadModel('/d/m', { files }).tensors.codebook!.data as Float32Array)[0]).toBe(7);
+      expect(Object.keys(files.snapshot()).filter((path) => isTemporary(path))).toEqual([]);
+    }
+  });
+});
+
+test('saving is refused while another process holds the directory, and allowed to the one that holds it', () => {
+  saveModel(directory, CARD, tensorsOf(0));
+  writeFileSync(join(directory, '.tesserae.lock'), JSON.stringify({ pid: 1, start: 1, host: 'elsewhere' }));
+  expect(() => saveModel(directory, CARD, tensorsOf(5))).toThrow(LockError);
+  expect(loadModel(directory).tensors).toEqual(tensorsOf(0));
+  rmSync(join(directory, '.tesserae.lock'));
+  const lock = acquireLock(directory);
+  saveModel(join(directory, '../m/'), CARD, tensorsOf(5));
+  expect(existsSync(join(directory, '.tesserae.lock'))).toBe(true);
+  lock.release();
 });

@@ -1,6 +1,6 @@
 // Runs that are stopped: by kill -9, by signals, by a full disk, by another process. What was committed survives, and
 // --resume ends with the bytes of a run that nothing disturbed.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -81,6 +81,7 @@ describe('a signal', () => {
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
+    ['SIGHUP', 129],
   ] as const)('%s finishes the step, saves and exits %i', async (signal, expected) => {
     const out = `codec-${signal}`;
     const { child, finished } = start(world, trainCodec(out));
@@ -91,23 +92,50 @@ describe('a signal', () => {
     expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(/^Stopping after this step/), expect.stringMatching(/^E_ABORTED training: stopped after step (\d+) of 150, which is saved\. Continue with --resume\.$/)]);
     const step = Number(/after step (\d+)/.exec(errorLinesOf(stderr)[1]!)![1]);
     expect(checkpoints(out).map((name) => Number(name.slice(5)))).toContain(step);
-    if (signal === 'SIGTERM') return;
+    if (signal !== 'SIGINT') return;
     const unfinished = await succeed(world, ['inspect', out, '--json']);
     expect(JSON.parse(unfinished.stdout)).toMatchObject({ kind: 'run', fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/), model: 'vqvae', step, steps: 150 });
     await succeed(world, [...trainCodec(out), '--resume']);
     expect(resultOf(out)).toEqual(resultOf('codec-whole'));
   });
 
-  it('after a signal ends the run at once', async () => {
+  it('after a signal ends the run at once, also one that is inside native code', async () => {
     const { child, finished } = start(world, trainCodec('codec-twice'));
+    let said = '';
+    child.stderr!.on('data', (chunk: Buffer) => (said += chunk.toString()));
     await until(() => existsSync(at('codec-twice', 'metrics.jsonl')), 'the first ten steps');
-    // Had the first one been waited for, the exit code would be its own.
     child.kill('SIGINT');
+    await until(() => said.includes('Stopping'), 'the answer to the first signal');
     child.kill('SIGTERM');
-    const { code, stderr } = await finished;
-    expect([130, 143]).toContain(code);
+    const { code, signal, stderr } = await finished;
+    // Had the first one been waited for, there would be an exit code and a line.
+    expect({ code, signal }).toEqual({ code: null, signal: 'SIGTERM' });
     expect(stderr).not.toContain('E_ABORTED');
-    expect(existsSync(at('codec-twice', '.tesserae.lock'))).toBe(false);
+    await succeed(world, [...trainCodec('codec-twice'), '--resume']);
+    expect(resultOf('codec-twice')).toEqual(resultOf('codec-whole'));
+  });
+
+  /** Runs a command of the session that at last computes without end. */
+  function endless(body: string): { child: ReturnType<typeof spawn>; told: (what: string) => Promise<void>; ended: Promise<NodeJS.Signals | null> } {
+    const session = new URL('../../dist/src/cli/session.js', import.meta.url).href;
+    const program = `const { Session } = await import('${session}'); const session = new Session(); await session.run(async () => { ${body} for (;;); });`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    return { child, told: (what) => until(() => said.includes(what), what), ended: new Promise((resolve) => child.on('close', (_, signal) => resolve(signal))) };
+  }
+
+  it('ends a process that no longer comes to run JavaScript: the first where there is nothing to save, else the second', async () => {
+    const plain = endless(`console.log('begun');`);
+    await plain.told('begun');
+    plain.child.kill('SIGTERM');
+    expect(await plain.ended).toBe('SIGTERM');
+    const gentle = endless(`const { signal } = session; console.log('begun'); while (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 1)); console.log('blocked');`);
+    await gentle.told('begun');
+    gentle.child.kill('SIGHUP');
+    await gentle.told('blocked');
+    gentle.child.kill('SIGINT');
+    expect(await gentle.ended).toBe('SIGINT');
   });
 });
 

@@ -68,7 +68,7 @@ const flip = (bit: number) => (bytes: Uint8Array): Uint8Array => {
 /** A sample of one map of any shape, all zeros. */
 function sampleOf(shape: [number, number]): TokenSample {
   const map = { name: 'codes', shape: [...shape], vocabSize: 16, ids: new Uint16Array(shape[0] * shape[1]) };
-  return { key: 'k', captions: [], tokens: { codec: CODEC, media: { kind: 'audio', sampleRate: 1, channels: 1, frames: 1 }, maps: [map] } };
+  return { key: shape.join("x"), captions: [], tokens: { codec: CODEC, media: { kind: 'audio', sampleRate: 1, channels: 1, frames: 1 }, maps: [map] } };
 }
 
 describe('writing and reading', () => {

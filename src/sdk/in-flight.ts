@@ -1,0 +1,137 @@
+// What of a dataset is in memory while it is encoded: bounded in bytes, since a photograph may weigh ten thousand icons.
+import { PARALLEL } from '../data/concurrency.js';
+import type { Dataset, RawSample, Split } from '../interfaces/index.js';
+import { announcedExtent } from '../media/extent.js';
+import { MAX_PIXELS } from '../media/image.js';
+
+/**
+ * Bytes of files read but not yet decoded and brought to the codec's size, together with the pixels they decode to. A
+ * picture that is larger by itself goes through alone. Besides these, as many files as decode at once are read ahead.
+ */
+export const IN_FLIGHT_BYTES = 256 * 2 ** 20;
+
+/** Small samples are handed on together, up to this much: a message a sample would cost more than decoding an icon. */
+const PIECE_BYTES = 4 * 2 ** 20;
+
+/** Decoded bytes for one of a file whose header does not tell: a picture is seldom packed tighter. */
+const UNKNOWN_RATIO = 32;
+
+/** Some samples of a batch, in order. */
+export interface Piece {
+  samples: readonly RawSample[];
+  /** To be called once they are decoded and their files are let go. */
+  release(): void;
+}
+
+/** Bytes that a sample takes until it is at the codec's size: its file, and its pixels. */
+export function weightOf({ bytes, pixels }: RawSample): number {
+  if (pixels) return bytes.length;
+  const extent = announcedExtent(bytes);
+  const count = extent ? extent.width * extent.height : (bytes.length * UNKNOWN_RATIO) / 3;
+  // Larger ones are refused before they are decoded.
+  return bytes.length + (extent && count > MAX_PIXELS ? 0 : 3 * Math.min(count, MAX_PIXELS));
+}
+
+/** A number of bytes that may be in use, given out in the order of asking. */
+export class ByteBudget {
+  private used = 0;
+  private readonly waiting: { bytes: number; admit: () => void }[] = [];
+
+  constructor(readonly limit: number) {}
+
+  /** True when the bytes were free; more than the limit only while nothing else is in use. */
+  tryTake(bytes: number): boolean {
+    if (this.waiting.length > 0 || (this.used > 0 && this.used + bytes > this.limit)) return false;
+    this.used += bytes;
+    return true;
+  }
+
+  take(bytes: number): Promise<void> {
+    return this.tryTake(bytes) ? Promise.resolve() : new Promise((admit) => this.waiting.push({ bytes, admit }));
+  }
+
+  give(bytes: number): void {
+    this.used -= bytes;
+    for (let next = this.waiting[0]; next && (this.used === 0 || this.used + next.bytes <= this.limit); next = this.waiting[0]) {
+      this.waiting.shift();
+      this.used += next.bytes;
+      next.admit();
+    }
+  }
+
+  /** Admits all who wait, as no more will be given. */
+  open(): void {
+    for (const { admit } of this.waiting.splice(0)) admit();
+  }
+}
+
+/** Reads batches of a dataset in pieces that fit the bound, one batch after the other. */
+export class SampleFeed {
+  private readonly budget: ByteBudget;
+  private turn: Promise<void> = Promise.resolve();
+  private stopped = false;
+
+  constructor(
+    private readonly dataset: Dataset,
+    limit = IN_FLIGHT_BYTES,
+  ) {
+    this.budget = new ByteBudget(limit);
+  }
+
+  /** The samples of a batch. Batches are read in the order in which they are asked for, and each must be taken to its end. */
+  batch(split: Split, first: number, count: number): AsyncGenerator<Piece, void, undefined> {
+    const before = this.turn;
+    let done = (): void => undefined;
+    this.turn = new Promise((resolve) => (done = resolve));
+    return this.pieces(split, first, count, before, done);
+  }
+
+  /** Ends the batches that are waiting for their turn or for memory, when they are not wanted any more. */
+  stop(): void {
+    this.stopped = true;
+    this.budget.open();
+  }
+
+  private async *pieces(split: Split, first: number, count: number, before: Promise<void>, done: () => void): AsyncGenerator<Piece, void, undefined> {
+    await before;
+    try {
+      let samples: RawSample[] = [];
+      let bytes = 0;
+      const piece = (): Piece => {
+        const taken = bytes;
+        const made = { samples, release: () => this.budget.give(taken) };
+        [samples, bytes] = [[], 0];
+        return made;
+      };
+      for await (const raw of this.readAhead(split, first, count)) {
+        const weight = weightOf(raw);
+        if (!this.budget.tryTake(weight)) {
+          // What is held back here could be what the budget waits for.
+          if (samples.length > 0) yield piece();
+          await this.budget.take(weight);
+        }
+        if (this.stopped) return;
+        samples.push(raw);
+        bytes += weight;
+        if (bytes >= PIECE_BYTES) yield piece();
+      }
+      if (samples.length > 0) yield piece();
+    } finally {
+      done();
+    }
+  }
+
+  private async *readAhead(split: Split, first: number, count: number): AsyncGenerator<RawSample, void, undefined> {
+    const queue: Promise<RawSample>[] = [];
+    for (let next = 0; queue.length > 0 || next < count; ) {
+      for (; queue.length < PARALLEL && next < count && !this.stopped; next++) {
+        const read = this.dataset.read(split, first + next);
+        read.catch(() => undefined); // seen in its turn
+        queue.push(read);
+      }
+      const read = queue.shift();
+      if (read === undefined) return;
+      yield await read;
+    }
+  }
+}

@@ -1,0 +1,145 @@
+// rejects.jsonl: the samples that were left out, one JSON object a line, in the order of the input. Footers and manifest
+// bind it by a count of lines and a hash, so that a run that is resumed knows exactly which inputs it is done with.
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CorruptError, UsageError } from '../errors.js';
+import { decodeUtf8, guarded, parseJson, writeFileAtomic } from '../files.js';
+import type { FileSystem } from '../files.js';
+import type { Split } from '../interfaces/index.js';
+import { readOwnFile } from '../snapshot.js';
+import { REJECTS, SPLITS } from './format.js';
+import type { RejectsMark } from './format.js';
+
+const REJECTS_LIMIT = 2 ** 30;
+const REMEDY = 'Restore it, or tokenize again with --force.';
+
+const sampleSchema = z.strictObject({
+  split: z.enum(['train', 'test']),
+  /** Of the sample in its split of the input. */
+  index: z.int().nonnegative(),
+  key: z.string(),
+  error: z.string(),
+});
+
+/** A sample that was left out, and why. */
+export type SampleReject = z.infer<typeof sampleSchema>;
+
+/** A file of the input, or a row of its metadata, that was left out before there were samples. */
+const fileSchema = z.strictObject({ file: z.string(), row: z.int().positive().optional(), error: z.string() });
+
+const rejectSchema = z.union([sampleSchema, fileSchema]);
+
+/** A sample or a file that was left out, and why. Files come first. */
+export type Reject = z.infer<typeof rejectSchema>;
+
+/** What was left out so far; kept on disk as it grows. */
+export class RejectList {
+  private readonly path: string;
+  private readonly lines: string[] = [];
+  private readonly kept: Reject[] = [];
+  private readonly hash = createHash('sha256');
+  private current: RejectsMark | undefined;
+
+  constructor(
+    private readonly directory: string,
+    private readonly files: FileSystem,
+  ) {
+    this.path = join(directory, REJECTS);
+  }
+
+  get count(): number {
+    return this.kept.length;
+  }
+
+  /** How many of a split are left out. */
+  countOf(split: Split): number {
+    return this.kept.reduce((count, reject) => count + ('split' in reject && reject.split === split ? 1 : 0), 0);
+  }
+
+  /** The list as it stands. */
+  mark(): RejectsMark {
+    return (this.current ??= { count: this.count, sha256: this.hash.copy().digest('hex') });
+  }
+
+  /** Adds a sample, durable before this returns. @throws {UsageError} E_REJECT_ORDER. @throws {IoError} E_DISK_FULL, E_IO. */
+  add(reject: Reject): void {
+    if (!follows(reject, this.kept.at(-1))) throw new UsageError('E_REJECT_ORDER', `RejectList.add: expected samples in the order of the input, received ${placeOf(reject)}.`);
+    this.push(reject, `${JSON.stringify(reject)}\n`);
+    writeFileAtomic(this.path, this.lines.join(''), this.files);
+  }
+
+  /** Takes over the first lines of the file, which a mark stands for; the samples of later lines come again. */
+  adopt(mark: RejectsMark): void {
+    if (mark.count === 0) return;
+    for (const line of markedLines(this.directory, mark, this.files)) this.push(parseReject(line, `${this.path}#${this.count + 1}`, this.kept.at(-1)), line);
+  }
+
+  /** Removes what an earlier run listed, when in the end nothing is left out. */
+  settle(): void {
+    if (this.count === 0) guarded(this.path, 'removing', () => this.files.remove(this.path));
+    else writeFileAtomic(this.path, this.lines.join(''), this.files);
+  }
+
+  private push(reject: Reject, line: string): void {
+    this.kept.push(reject);
+    this.lines.push(line);
+    this.hash.update(line);
+    this.current = undefined;
+  }
+}
+
+/**
+ * The lines that a mark stands for, each with its end.
+ *
+ * @throws {CorruptError} E_REJECTS when the file is missing, too short or another one.
+ */
+function markedLines(directory: string, { count, sha256 }: RejectsMark, files: FileSystem): string[] {
+  const path = join(directory, REJECTS);
+  const text = guarded(path, 'reading', () => files.status(path)) === undefined ? '' : textOf(path, files);
+  const lines = text.split(/(?<=\n)/).slice(0, count);
+  const found = createHash('sha256').update(lines.join('')).digest('hex');
+  if (lines.length === count && found === sha256) return lines;
+  const what = text === '' ? 'found none' : lines.length < count ? `found ${lines.length}` : 'found others';
+  throw new CorruptError('E_REJECTS', `${path}: expected the ${count} left out samples that the parts name, ${what}. ${REMEDY}`);
+}
+
+function textOf(path: string, files: FileSystem): string {
+  try {
+    return decodeUtf8(readOwnFile(path, 'E_REJECTS', { limit: REJECTS_LIMIT, files }), path);
+  } catch (error) {
+    if (error instanceof CorruptError && error.code === 'E_JSON') throw new CorruptError('E_REJECTS', `${error.detail} ${REMEDY}`, { cause: error });
+    throw error;
+  }
+}
+
+function parseReject(line: string, where: string, previous: Reject | undefined): Reject {
+  const result = rejectSchema.safeParse(parseJson(line, where));
+  if (!result.success) throw new CorruptError('E_REJECTS', `${where}: expected a left out sample, ${z.prettifyError(result.error)}. ${REMEDY}`);
+  if (!follows(result.data, previous)) throw new CorruptError('E_REJECTS', `${where}: expected samples in the order of the input, found ${placeOf(result.data)}. ${REMEDY}`);
+  return result.data;
+}
+
+function placeOf(reject: Reject): string {
+  return 'split' in reject ? `${reject.split} ${reject.index}` : `file ${reject.file}`;
+}
+
+function follows(reject: Reject, previous: Reject | undefined): boolean {
+  if (previous === undefined || !('split' in previous)) return true;
+  if (!('split' in reject)) return false;
+  const [rank, before] = [SPLITS.indexOf(reject.split), SPLITS.indexOf(previous.split)];
+  return rank > before || (rank === before && reject.index > previous.index);
+}
+
+/**
+ * Checks a finished dataset's list of rejects against its manifest.
+ *
+ * @throws {CorruptError} E_REJECTS when it is missing, damaged or another one.
+ */
+export function verifyRejects(directory: string, mark: RejectsMark, files: FileSystem): void {
+  if (mark.count === 0) return;
+  const path = join(directory, REJECTS);
+  const bytes = markedLines(directory, mark, files).reduce((sum, line) => sum + Buffer.byteLength(line), 0);
+  const size = files.status(path)?.size;
+  if (size !== bytes) throw new CorruptError('E_REJECTS', `${path}: expected ${bytes} bytes, found ${size}. ${REMEDY}`);
+}
