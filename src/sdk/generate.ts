@@ -5,7 +5,9 @@ import { nodeFiles, createDirectory, writeFileAtomic } from '../files.js';
 import type { Image, Prompt, SamplingOptions, Tokens } from '../interfaces/index.js';
 import { imageGrid } from '../media/grid.js';
 import { encodePng } from '../media/image.js';
+import { excerpt } from '../names.js';
 import { loadCodec, loadPrior } from './models.js';
+import type { LoadedPrior } from './models.js';
 
 export interface GenerateOptions {
   /** Model directory of the prior. */
@@ -14,6 +16,8 @@ export interface GenerateOptions {
   codec?: string;
   prompts: readonly Prompt[];
   sampling?: SamplingOptions;
+  /** Told of prompts that are read in part only. */
+  onNote?: (text: string) => void;
 }
 
 export interface Generated {
@@ -28,12 +32,13 @@ export interface Generated {
  *
  * @throws {CorruptError} E_CODEC_MISMATCH for a codec the prior was not trained for. @throws {UsageError} for prompts and options.
  */
-export async function generate({ prior: directory, codec: codecDirectory, prompts, sampling = {} }: GenerateOptions): Promise<Generated> {
+export async function generate({ prior: directory, codec: codecDirectory, prompts, sampling = {}, onNote }: GenerateOptions): Promise<Generated> {
   const prior = await loadPrior(directory);
   try {
     const codec = await loadCodec(codecDirectory ?? directory);
     try {
       prior.assertCodec(codec.fingerprint);
+      for (const prompt of sampling.tooLong === 'cut' ? new Set(prompts) : []) noteCut(prior, prompt, onNote);
       const tokens = await prior.generate(prompts, sampling);
       const n = sampling.n ?? 1;
       return { images: (await codec.decode(tokens)) as Image[], tokens, prompts: tokens.map((_, i) => String(prompts[Math.floor(i / n)] ?? '')) };
@@ -43,6 +48,11 @@ export async function generate({ prior: directory, codec: codecDirectory, prompt
   } finally {
     prior.dispose();
   }
+}
+
+function noteCut(prior: LoadedPrior, prompt: Prompt, onNote: GenerateOptions['onNote']): void {
+  const cut = prior.cutPrompt(prompt);
+  if (cut) onNote?.(`warning: prompt "${excerpt(String(prompt))}": read up to "${excerpt(cut.read)}", ${prior.textLength} of its ${cut.tokens} text tokens`);
 }
 
 /** Name of the `i`-th file of many, from 0. */

@@ -112,7 +112,10 @@ export class LoadedPrior implements Prior {
   readonly maps: readonly TokenMapSpec[];
   readonly classes: readonly string[] | undefined;
   private readonly model: PriorModel;
-  private readonly conditions: ConditionSource;
+  /** Most text tokens it reads of a prompt, for priors conditioned on text. */
+  readonly textLength: number | undefined;
+  private readonly strict: ConditionSource;
+  private readonly cutting: ConditionSource;
 
   constructor(
     readonly card: ModelCard,
@@ -129,16 +132,19 @@ export class LoadedPrior implements Prior {
     this.maps = family.maps(config);
     this.classes = family.classes(config);
     this.model = family.open(config, tensors);
-    this.conditions = ConditionSource.of(family, config, text);
+    this.textLength = family.textLength?.(config);
+    this.strict = ConditionSource.of(family, config, { text });
+    this.cutting = ConditionSource.of(family, config, { text, tooLong: 'cut' });
   }
 
+  /** Labels of samples count in {@link classes}; a caption too long is read as in training, by its beginning. */
   async score(samples: readonly TokenSample[]): Promise<Float64Array> {
     const nats = new Float64Array(samples.length);
     for (let first = 0; first < samples.length; first += 32) {
       const batch = samples.slice(first, first + 32);
       for (const { tokens } of batch) this.assertCodec(tokens.codec);
       const codes = flatCodes(batch);
-      const conditions = Int32Array.from(batch.flatMap((sample) => [...this.conditions.of(sample)]));
+      const conditions = Int32Array.from(batch.flatMap((sample) => [...this.cutting.of(sample)]));
       nats.set((await this.model.score(codes, conditions, batch.length)).nats, first);
     }
     return nats;
@@ -147,9 +153,10 @@ export class LoadedPrior implements Prior {
   async generate(prompts: readonly Prompt[], options: SamplingOptions = {}): Promise<Tokens[]> {
     const n = options.n ?? 1;
     const [map] = this.maps as [TokenMapSpec];
-    const conditions = prompts.flatMap((prompt) => Array.from({ length: n }, () => this.conditions.prompt(prompt)));
+    const source = options.tooLong === 'cut' ? this.cutting : this.strict;
+    const conditions = prompts.flatMap((prompt) => Array.from({ length: n }, () => source.prompt(prompt)));
     const codeCount = sizeOf(map.shape);
-    const task = { model: this.model, conditions, unconditional: this.conditions.prompt(null), codeCount, vocabSize: map.vocabSize };
+    const task = { model: this.model, conditions, unconditional: source.prompt(null), codeCount, vocabSize: map.vocabSize };
     const codes = await generateCodes(task, options);
     const [height, width] = map.shape as [number, number];
     return codes.map((ids) => ({
@@ -157,6 +164,13 @@ export class LoadedPrior implements Prior {
       media: { kind: 'image', width, height, channels: 3 },
       maps: [{ ...map, shape: [...map.shape], ids: toIds(ids, map.vocabSize) }],
     }));
+  }
+
+  /** What is read of a prompt that is too long, and its length in text tokens; undefined for others. */
+  cutPrompt(prompt: Prompt): { read: string; tokens: number } | undefined {
+    if (typeof prompt !== 'string' || this.text === undefined || this.textLength === undefined) return undefined;
+    const ids = this.text.encode(prompt);
+    return ids.length > this.textLength ? { read: this.text.decode(ids.slice(0, this.textLength)), tokens: ids.length } : undefined;
   }
 
   /** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one this prior was trained for. */

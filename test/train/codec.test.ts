@@ -40,6 +40,7 @@ describe('training a codec', () => {
       [20, undefined, undefined],
       [21, 'test', undefined],
       [25, undefined, undefined],
+      [25, 'test', undefined],
       [25, 'test', 1],
     ]);
     const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -72,7 +73,7 @@ describe('training a codec', () => {
     const notes: string[] = [];
     const resumed: number[] = [];
     await train({ out, resume: true, onNote: (text) => notes.push(text), onResume: (step) => resumed.push(step) });
-    expect(notes).toEqual([expect.stringContaining('checkpoint of step 15 is damaged')]);
+    expect(notes.filter((text) => text.includes('damaged'))).toEqual([expect.stringContaining('checkpoint of step 15 is damaged')]);
     expect(resumed).toEqual([12]);
     expect(resultOf(out)).toEqual(resultOf(whole));
   });
