@@ -2,35 +2,20 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { priorFamily } from '../../src/registry.js';
-import { Rng } from '../../src/rng.js';
-import { ShardReader } from '../../src/shards/reader.js';
-import { ShardWriter } from '../../src/shards/writer.js';
+import type { ShardReader } from '../../src/shards/reader.js';
 import { PriorTrainingSchema } from '../../src/train/config.js';
 import type { LoopOptions } from '../../src/train/loop.js';
 import { trainPrior } from '../../src/train/prior.js';
 import { CLASSES, temporaryDirectory, TINY_PRIOR } from '../support/tiny.js';
+import { many, openTokens as openMade, TOKEN_MAP } from './tokens.js';
 import { newestCheckpoint, resultOf, stoppingAt, trainWithStops } from './support.js';
 
-const MAP = { name: 'codes', shape: [2, 2], vocabSize: 6 };
-const CODEC = { fingerprint: 'c'.repeat(64), name: 'vqvae', config: {} };
 const family = priorFamily('gpt');
-const config = family.parseConfig({ ...TINY_PRIOR, codes: MAP, conditioning: 'label', classes: CLASSES });
+const config = family.parseConfig({ ...TINY_PRIOR, codes: TOKEN_MAP, conditioning: 'label', classes: CLASSES });
 const TRAINING = { steps: 23, batchSize: 4, warmupSteps: 2, evalEvery: 8, evalSamples: 4, checkpointEvery: 9, averageDecay: 0.9 };
 
-/** Token shards of `count` samples, each fourth held out. */
 async function openTokens(count = 30): Promise<ShardReader> {
-  const directory = temporaryDirectory();
-  const writer = await ShardWriter.open(directory, { codec: CODEC, maps: [MAP], classes: CLASSES, source: 'test', dataset: 'd'.repeat(64) });
-  for (const split of ['train', 'test'] as const) {
-    for (let i = split === 'test' ? 3 : 0; i < count; i += split === 'test' ? 4 : 1) {
-      const rng = new Rng(i, 'test.tokens');
-      const ids = Uint16Array.from({ length: 4 }, () => rng.int(MAP.vocabSize));
-      const tokens = { codec: CODEC.fingerprint, media: { kind: 'image' as const, width: 8, height: 8, channels: 1 as const }, maps: [{ ...MAP, ids }] };
-      if (split === 'test' || i % 4 !== 3) await writer.append(split, { key: `sample-${i}`, tokens, captions: [], label: i % 2 });
-    }
-  }
-  await writer.close();
-  const reader = await ShardReader.open(directory);
+  const reader = await openMade(many(count, (i) => ({ label: i % 2 })), { classes: CLASSES });
   onTestFinished(() => reader.close());
   return reader;
 }
