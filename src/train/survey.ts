@@ -83,11 +83,11 @@ function repeatsClass(known: Map<number, string>, { label, captions }: TokenSamp
   return before === undefined || before === own;
 }
 
-/** "7,200 training and 800 held-out samples, 8,000 captioned (10 distinct captions), no labels; codes 8 x 8 of 512, 509 in use". */
+/** "tokens runs/tokens: 7,200 training and 800 held-out samples, 8,000 captioned (10 distinct captions), no labels; codes 8 x 8 of 512, 509 in use". */
 export function surveyText(survey: TokenSurvey): string {
   const { samples, captioned, captions, labeled, classes, maps } = survey;
   const text = captioned > 0 ? `${formatCount(captioned)} captioned (${formatCount(captions.size)} distinct captions)` : 'no captions';
   const labels = labeled > 0 ? `${formatCount(labeled)} labeled (${formatCount(classes.length)} classes)` : 'no labels';
   const codes = maps.map(({ name, shape, vocabSize, used }) => `${name} ${shape.map((extent) => (extent < 0 ? '?' : extent)).join(' x ')} of ${formatCount(vocabSize)}, ${formatCount(used)} in use`);
-  return `${survey.directory}: ${formatCount(samples.train)} training and ${formatCount(samples.test)} held-out samples, ${text}, ${labels}; ${codes.join('; ')}`;
+  return `tokens ${survey.directory}: ${formatCount(samples.train)} training and ${formatCount(samples.test)} held-out samples, ${text}, ${labels}; ${codes.join('; ')}`;
 }

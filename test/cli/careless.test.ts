@@ -2,7 +2,7 @@
 import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CODEC_SETTINGS, contentsOf, linesOf, run, succeed, temporaryFolder, writeInputs, writeModels } from './support.js';
+import { CODEC_SETTINGS, contentsOf, errorsOf, linesOf, run, succeed, temporaryFolder, writeInputs, writeModels } from './support.js';
 
 const folder = temporaryFolder();
 const world = folder.path;
@@ -53,6 +53,9 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
   ['negative steps', [...trainCodec, '--steps', '-5'], /^E_OPTION --steps: expected a whole number of at least 1, received "-5"\.$/],
   ['half a sample', [...trainCodec, '--batch', '1.5'], /^E_OPTION --batch: .* received "1\.5"/],
   ['a learning rate in words', [...trainPrior, '--learning-rate', 'fast'], /^E_OPTION --learning-rate: expected a number above 0, received "fast"/],
+  ['a rule that there is not', [...trainPrior, '--keep', 'worst'], /^E_USAGE option '--keep <RULE>' argument 'worst' is invalid\. Allowed choices are best, last\./],
+  ['negative patience', [...trainCodec, '--patience', '-1'], /^E_OPTION --patience: expected a whole number of at least 0, received "-1"/],
+  ['a prompt that is neither cut nor refused', [...generate, '--too-long', 'maybe'], /^E_USAGE option '--too-long <WHAT>' argument 'maybe' is invalid/],
   ['a negative seed', [...trainPrior, '--seed', '-1'], /^E_OPTION --seed: /],
   ['all data held out', [...trainCodec, '--holdout', '1'], /^E_OPTION --holdout: expected a number above 0 and below 1, received "1"/],
   ['a class without a name', [...tokenize, '--classes', 'cat,,dog'], /^E_OPTION --classes: /],
@@ -102,7 +105,7 @@ const FAULTS: [what: string, args: string[], code: number, line: RegExp][] = [
   ['a damaged codec', ['tokenize', '--data', 'data', '--codec', 'damaged-codec', '--out', 'new'], 4, /^E_MODEL_FILE damaged-codec.model\.safetensors: expected sha256/],
   ['damaged tokens', ['train', 'prior', '--tokens', 'damaged-tokens', '--out', 'new', '--config', 'prior.json'], 4, /^E_SHARD_RECORD damaged-tokens.part-00000\.msgpack#\d+@\d+: /],
   ['weights of another framework', ['tokenize', '--data', 'data', '--codec', 'weights.pt', '--out', 'new'], 2, /^E_MODEL_FORMAT weights\.pt: /],
-  ['a prompt too long for the prior', ['generate', 'word '.repeat(200), '--prior', 'prior', '--out', 'new.png'], 2, /^E_TEXT_TOO_LONG prompt /],
+  ['a prompt too long for the prior', ['generate', 'word '.repeat(200), '--prior', 'prior', '--out', 'new.png', '--too-long', 'refuse'], 2, /^E_TEXT_TOO_LONG prompt /],
   ['half a picture to prime with', [...generate, '--prime', 'half.png'], 3, /^E_IMAGE_TRUNCATED half\.png: /],
   ['more rows than the picture has', [...generate, '--prime', 'picture.png', '--prime-rows', '9'], 2, /^E_PRIME --prime-rows: expected 1 to 3 of the 4 rows/],
   ['an engine that is not installed', [...trainCodec, '--engine', 'tensorflow'], 2, /^E_OPTIONAL engine tensorflow: .*npm install @tensorflow\/tfjs-node/],
@@ -178,5 +181,5 @@ describe('one corrupt picture among many', () => {
 it('training that diverges exits 8 and names the batch', async () => {
   const { code, stderr } = await run(world, ['train', 'codec', '--data', 'data', '--out', 'diverged', '--config', 'codec.json', '--learning-rate', '1e30']);
   expect(code).toBe(8);
-  expect(linesOf(stderr)).toEqual([expect.stringMatching(/^E_DIVERGED training step \d+: expected a finite .* shape-000/)]);
+  expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^E_DIVERGED training step \d+: expected a finite .* shape-000/)]);
 });

@@ -107,3 +107,6 @@ export async function until(condition: () => boolean, what: string): Promise<voi
 
 /** The lines of a text, without the empty last one. */
 export const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
+
+/** Without the warnings that a run of few samples begins with. */
+export const errorsOf = (stderr: string): string[] => linesOf(stderr).filter((line) => !line.startsWith('warning: '));
