@@ -45,7 +45,7 @@ export async function surveyTokens(tokens: ShardReader): Promise<TokenSurvey> {
       captioned += Number(sample.captions.length > 0);
       for (const caption of sample.captions) count(captions, caption, sample.key, split === 'train');
       sample.tokens.maps.forEach(({ ids }, i) => meters[i]!.add(ids));
-      repeats &&= repeatsClass(captionsOfClass, sample);
+      repeats = repeatsClass(captionsOfClass, sample) && repeats;
       named &&= sample.label !== undefined && sample.captions.every((caption) => caption.includes(nameOf(tokens, sample.label!)));
       labeled += Number(sample.label !== undefined);
     }

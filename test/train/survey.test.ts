@@ -10,6 +10,11 @@ describe('the summary of tokens', () => {
     expect(surveyText(found)).toBe(`tokens ${found.directory}: 30 training and 10 held-out samples, 30 captioned (5 distinct captions), 40 labeled (2 classes); codes 2 x 2 of 6, 3 in use`);
   });
 
+  it('finds the classes that occur behind captions that differ within one', async () => {
+    const found = await surveyOf(many(40, (i) => ({ captions: [i === 0 ? 'an odd one' : `a photo of ${i % 8}`], label: i % 8 })), { classes: Array.from({ length: 9 }, (_, i) => `class ${i}`) });
+    expect(found).toMatchObject({ classes: Array.from({ length: 8 }, (_, i) => `class ${i}`), captionsRepeatClasses: false });
+  });
+
   it('says what is missing', async () => {
     const found = await surveyOf(many(8, () => ({})));
     expect(surveyText(found)).toContain('6 training and 2 held-out samples, no captions, no labels; codes');
