@@ -224,7 +224,7 @@ async function evaluate(trainee: Trainee, { keep, steps }: LoopSettings, options
   if (isBest && keep === 'best') run.best = trainee.weights();
   // At the end `conclude` says so, with the last figures.
   const isEnd = step === steps || watch.isExhausted;
-  const overfitting: Alert[] = watch.overfits && !isEnd ? [{ kind: 'overfitting', text: `${watch.overfittingText}. ${keep === 'best' ? 'The best weights are kept' : 'The last weights are kept, as --keep last asks'}. Remedy: ${trainee.remedy}.` }] : [];
+  const overfitting: Alert[] = watch.overfits && !isEnd ? [{ kind: 'overfitting', text: `${watch.overfittingText}. ${keep === 'best' ? 'The best weights are kept' : 'The last weights are kept (keep: last)'}. Remedy: ${trainee.remedy}.` }] : [];
   for (const { text } of watch.news([...trainee.alerts(), ...overfitting], false)) options.onNote?.(`warning: ${text}`);
 }
 

@@ -124,8 +124,8 @@ const finite = (value: number | undefined): number | null => (Number.isFinite(va
 /** "kept the weights of step 1,500 (held out 4.91 nats a code); the last ones, of step 4,000, are at 5.63". */
 export function keptText({ rule, step, figure }: Kept, { figure: { unit }, state: { best, last } }: Watch): string {
   const value = (one: number | null): string => (one === null ? 'not finite' : formatNumber(one));
-  const weights = `the weights of step ${formatCount(step)} (held out ${value(figure)} ${unit})`;
-  if (last && step !== last.step) return `kept ${weights}; the last ones, of step ${formatCount(last.step)}, are at ${value(last.figure)}`;
-  if (rule === 'last' && best && best.step !== step) return `kept the last weights, as --keep last asks: ${weights.slice('the weights '.length)}; those of step ${formatCount(best.step)} were at ${value(best.figure)}`;
-  return `kept ${weights}, the last${rule === 'best' && best ? ' and best ones' : ' ones'}`;
+  const weights = `step ${formatCount(step)} (held out ${value(figure)} ${unit})`;
+  if (last && step !== last.step) return `kept the weights of ${weights}; the last ones, of step ${formatCount(last.step)}, are at ${value(last.figure)}`;
+  if (best && step !== best.step) return `kept the last weights, of ${weights}; those of step ${formatCount(best.step)} were at ${value(best.figure)}`;
+  return `kept the weights of ${weights}, the last${rule === 'best' && best ? ' and best ones' : ' ones'}`;
 }

@@ -128,6 +128,17 @@ describe('what a codec keeps and warns of', () => {
     expect(contested.card.training).toMatchObject({ training: { keep: 'last' }, kept: { rule: 'last', step: 8 } });
   });
 
+  it('judges a vae by its bound', async () => {
+    const vae = codecFamily('vae');
+    const out = temporaryDirectory();
+    const { quantizer: _, ...networks } = TINY_CODEC;
+    const tiny = vae.parseConfig({ ...networks, latent: { kind: 'vector', size: 4 } });
+    const card = await trainCodec({ out, family: vae, config: tiny, training: CodecTrainingSchema.parse({ ...TRAINING, steps: 8 }), dataset, seed: 1 });
+    const bounds = readMetrics(join(out, 'metrics.jsonl')).flatMap(({ split, final, bitsPerDim }) => (split === 'test' && final === undefined ? [bitsPerDim as number] : []));
+    expect(bounds).toHaveLength(2);
+    expect(card.training!['kept']).toMatchObject({ measure: 'bitsPerDim', figure: Math.min(...bounds) });
+  });
+
   it('warns of a collapsed codebook with the map, its codes and the remedy, and not of one in use', async () => {
     const flat = { ...picture(0), pixels: new Uint8Array(64).fill(90) };
     const split = (i: number): Split => (i % 3 === 0 ? 'test' : 'train');

@@ -108,7 +108,7 @@ describe('the weights that are kept', () => {
     expect(best.notes).toContain('kept the weights of step 20 (held out 1 units), the last and best ones');
     const last = await run({ heldOut: FALLS_AND_RISES, settings: { keep: 'last' } });
     expect(last.result).toMatchObject({ held: 20, kept: { rule: 'last', step: 20, figure: 6.5 } });
-    expect(last.notes).toContain('kept the last weights, as --keep last asks: of step 20 (held out 6.5 units); those of step 6 were at 3');
+    expect(last.notes).toContain('kept the last weights, of step 20 (held out 6.5 units); those of step 6 were at 3');
   });
 
   it('are the earlier ones of equals, and never ones whose figure is not finite', async () => {
