@@ -1,5 +1,6 @@
 // A trained GPT prior at work: scoring in batches, and generation code by code over a key-value cache.
-import { UsageError, excerpt } from '../src/errors.js';
+import { UsageError } from '../src/errors.js';
+import { closestName, excerpt, listNames } from '../src/names.js';
 import { compile, hostValues, tf } from '../src/engine/index.js';
 import type { Compiled } from '../src/engine/index.js';
 import { parseConfig } from '../src/nn/config.js';
@@ -18,7 +19,7 @@ function encodeCondition(c: GptConfig, prompt: Prompt, text: TextEncoder | undef
   if (c.conditioning !== 'text') return ids;
   const words = prompt === null ? [] : text!.encode(String(prompt));
   if (words.length > c.text!.length) {
-    throw new UsageError('E_TEXT_TOO_LONG', `prompt "${excerpt(String(prompt))}": expected at most ${c.text!.length} text tokens, received ${words.length}. Shorten it.`);
+    throw new UsageError('E_TEXT_TOO_LONG', `prompt "${excerpt(String(prompt))}": expected at most ${c.text!.length} text tokens, received ${words.length}. Shorten it, or pass --too-long cut to use its beginning.`);
   }
   for (let i = 0; i < c.text!.length; i++) ids[1 + i] = i < words.length ? firstText + words[i]! : padding + i;
   return ids;
@@ -32,7 +33,9 @@ function classIndex(classes: readonly string[], prompt: string | number): number
   if (exact >= 0) return exact;
   const contained = classes.flatMap((name, i) => (wanted.includes(` ${name.toLowerCase()} `) ? [i] : []));
   if (contained.length === 1) return contained[0]!;
-  throw new UsageError('E_PROMPT_CLASS', `prompt "${excerpt(String(prompt))}": expected one of the ${classes.length} classes ${classes.slice(0, 10).join(', ')}${classes.length > 10 ? ', ...' : ''}.`);
+  const closest = typeof prompt === 'string' ? closestName(prompt, contained.length > 0 ? contained.map((i) => classes[i]!) : classes) : undefined;
+  const remedy = closest === undefined ? '' : ` The closest is "${closest}".`;
+  throw new UsageError('E_PROMPT_CLASS', `prompt "${excerpt(String(prompt))}": expected one of the ${classes.length} classes (${listNames(classes)}).${remedy}`);
 }
 
 type ScoreFunction = Compiled<[tf.Tensor2D, tf.Tensor2D], { nats: tf.Tensor1D; hits: tf.Tensor1D }>;
@@ -186,6 +189,7 @@ export const gpt: PriorFamily<GptConfig> = {
   classes: (c) => c.classes,
   trainable: specs,
   conditionLength: prefixLength,
+  textLength: (c) => c.text?.length,
   condition: encodeCondition,
   loss: gptLoss,
   score: scoreBatch,

@@ -98,15 +98,6 @@ export function messageOf(error: unknown): string {
 }
 
 /**
- * Text from outside (a prompt, a caption, a name in a file) for use inside a message: its beginning, on one line, without
- * characters that a terminal would obey.
- */
-export function excerpt(text: string, most = 80): string {
-  const shown = text.length > most ? `${text.slice(0, most).replace(/[\uD800-\uDBFF]$/, '')}...` : text;
-  return printable(shown.replace(/\s+/g, ' '));
-}
-
-/**
  * Text without what a terminal would obey rather than show: control characters, breaks of lines, and marks that turn the
  * direction of writing, each as a question mark.
  */

@@ -3,6 +3,8 @@
 // Jobs: what the commands do.
 export { trainCodec, trainPrior } from './sdk/train.js';
 export type { TrainCodecOptions, TrainOptions, TrainPriorOptions } from './sdk/train.js';
+export type { TooLong } from './train/conditions.js';
+export type { Kept, KeepRule } from './train/watch.js';
 export { tokenize } from './sdk/tokenize.js';
 export type { TokenizeOptions, TokenizeResult } from './sdk/tokenize.js';
 export { generate, writeImages } from './sdk/generate.js';

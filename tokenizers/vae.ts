@@ -200,6 +200,7 @@ export const vae: CodecFamily<VaeConfig> = {
     decode: (p, [latents], c) => decodeLatents(p, latents!, c),
   },
   /** Of the bound with one sample of the latents: bits per dimension in all, and bits per picture that the latents carry. */
+  figure: { name: 'bitsPerDim', unit: 'bits a dimension' },
   measures: (p, images, key, c) => {
     const { reconstruction, kl } = bound(p, images, key, c);
     return { bitsPerDim: bits(tf.div(tf.add(reconstruction, kl), dimensions(c))), klBits: bits(kl) };

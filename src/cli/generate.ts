@@ -1,5 +1,6 @@
-import { Command } from 'commander';
-import { UsageError, excerpt } from '../errors.js';
+import { Command, Option } from 'commander';
+import { UsageError } from '../errors.js';
+import { excerpt } from '../names.js';
 import type { Image, Prompt, SamplingOptions } from '../interfaces/index.js';
 import { addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
 import { expectExisting, expectFile, expectModel, expectOutputDirectory, expectOutputFile, expectPrior } from './paths.js';
@@ -17,6 +18,7 @@ interface Flags {
   topK?: number;
   topP?: number;
   cfg?: number;
+  tooLong: 'cut' | 'refuse';
   seed: number;
   batchSize?: number;
   prime?: string;
@@ -45,6 +47,7 @@ export function generateCommand(session: Session): Command {
     .addOption(numberOption('--top-k <K>', 'draw among the K likeliest codes; 0 among all', { min: 0, whole: true }))
     .addOption(numberOption('--top-p <P>', 'draw among the likeliest codes that make up this probability', { above: 0, max: 1 }))
     .addOption(numberOption('--cfg <S>', 'classifier-free guidance: above 1 follows the prompt harder', { min: 0 }))
+    .addOption(new Option('--too-long <WHAT>', 'a prompt longer than the prior reads: use its beginning with a warning, or refuse it').choices(['cut', 'refuse']).default('cut'))
     .addOption(seedOption())
     .option('--prime <FILE>', 'a picture whose top rows the samples continue')
     .addOption(numberOption('--prime-rows <R>', 'rows of codes taken from it (default: the upper half)', { min: 1, whole: true }))
@@ -64,7 +67,7 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
   const { out, prior, codec, force, prime, primeRows, neighbors, json: _json, ...sampling } = flags;
   const total = prompts.length * flags.n;
   const progress = session.progress({ label: 'generate', total, unit: 'pictures' });
-  const options: SamplingOptions = { ...sampling, signal: session.signal, onProgress: (fraction) => progress.update(Math.floor(fraction * total)), onNote: (note) => session.note(note) };
+  const options: SamplingOptions = { ...sampling, signal: session.signal, onProgress: (fraction) => progress.update(Math.floor(fraction * total)), onNote: (note) => progress.note(`warning: ${note}`) };
   if (prime !== undefined) options.prime = await (await import('../sdk/prime.js')).primeCodes({ prior, codec, picture: prime, rows: primeRows });
   const { images, tokens, prompts: labels } = await sdk.generate({ prior, codec, prompts, sampling: options });
   progress.finish();

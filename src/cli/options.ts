@@ -117,6 +117,8 @@ export interface TrainFlags extends OutputFlags {
   steps?: number;
   batch?: number;
   learningRate?: number;
+  keep?: 'best' | 'last';
+  patience?: number;
   seed: number;
 }
 
@@ -127,6 +129,8 @@ export function addTrainingOptions(command: Command): Command {
     .addOption(numberOption('--steps <N>', 'optimizer steps', { min: 1, whole: true }))
     .addOption(numberOption('--batch <N>', 'samples a step', { min: 1, max: 4096, whole: true }))
     .addOption(numberOption('--learning-rate <R>', 'peak learning rate', { above: 0 }))
+    .addOption(new Option('--keep <RULE>', 'the weights that become the model: those with the best held-out figure, or the last ones (default: best, unless the preset says otherwise)').choices(['best', 'last']))
+    .addOption(numberOption('--patience <N>', 'stop after N evaluations without a better held-out figure; 0 never stops (default: 10 for priors, 0 for codecs)', { min: 0, whole: true }))
     .addOption(seedOption());
 }
 

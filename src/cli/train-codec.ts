@@ -6,7 +6,7 @@ import type { DataFlags, TrainFlags } from './options.js';
 import { dataSources, expectData, expectFile, expectOutputDirectory } from './paths.js';
 import type { Session } from './session.js';
 import { expectSettings, presetsText } from './settings.js';
-import { metricsText, trainingEvents } from './training.js';
+import { endOf, heldOutLines, trainingEvents } from './training.js';
 import { dataEvents, Skips } from './skips.js';
 
 interface Flags extends TrainFlags, DataFlags {
@@ -46,9 +46,9 @@ async function trainCodec(session: Session, flags: Flags): Promise<void> {
   const card = await sdk.trainCodec({ ...options, batchSize: batch, signal: session.signal, onBad: flags.skipBad ? skips.add : undefined, ...dataEvents(session, skips), ...events });
   events.finish();
   const { maps: _maps, measures, ...metrics } = card.metrics ?? {};
-  session.result({ kind: 'codec', fingerprint: card.fingerprint, out: flags.out, metrics: card.metrics, skipped: skips.count }, [
+  session.result({ kind: 'codec', fingerprint: card.fingerprint, out: flags.out, metrics: card.metrics, ...endOf(card), skipped: skips.count }, [
     `codec ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
-    `held out: ${metricsText({ ...metrics, ...(measures as object) })}`,
+    ...heldOutLines(card.metrics && { ...metrics, ...(measures as object) }),
     card.maps?.length === 0 ? `next: tesserae latents traverse PICTURE --codec ${flags.out} --out traversal.png` : `next: tesserae tokenize --data ${flags.data.join(' ')} --codec ${flags.out} --out TOKENS`,
   ]);
   skips.conclude();

@@ -4,12 +4,13 @@ import type { TrainFlags } from './options.js';
 import { expectFile, expectOutputDirectory, expectTokens } from './paths.js';
 import type { Session } from './session.js';
 import { expectSettings, presetsText } from './settings.js';
-import { metricsText, trainingEvents } from './training.js';
+import { endOf, heldOutLines, trainingEvents } from './training.js';
 
 interface Flags extends TrainFlags {
   tokens: string;
   conditioning?: 'none' | 'label' | 'text';
   tokenizer?: string;
+  tooLong?: 'cut' | 'refuse';
 }
 
 const EXAMPLE = `
@@ -21,8 +22,9 @@ export function trainPriorCommand(session: Session): Command {
   addOutputOptions(command, 'directory of the model');
   addTrainingOptions(command);
   return command
-    .addOption(new Option('--conditioning <KIND>', 'what it listens to (default: the captions, else the classes)').choices(['none', 'label', 'text']))
+    .addOption(new Option('--conditioning <KIND>', 'what to condition on (default: captions where they say more than the classes, else classes, else nothing)').choices(['none', 'label', 'text']))
     .option('--tokenizer <FILE>', 'tokenizer.json for the captions (default: one is trained on them)')
+    .addOption(new Option('--too-long <WHAT>', 'a caption longer than the prior reads: train on its beginning and count it, or stop with an error (default: cut)').choices(['cut', 'refuse']))
     .addOption(jsonOption())
     .addHelpText('after', () => presetsText('prior') + EXAMPLE)
     .action((flags: Flags) => trainPrior(session, flags));
@@ -39,9 +41,9 @@ async function trainPrior(session: Session, flags: Flags): Promise<void> {
   const events = trainingEvents(session, 'train prior');
   const card = await sdk.trainPrior({ ...options, batchSize: batch, signal: session.signal, ...events });
   events.finish();
-  session.result({ kind: 'prior', fingerprint: card.fingerprint, conditioning: card.conditioning, out: flags.out, metrics: card.metrics }, [
+  session.result({ kind: 'prior', fingerprint: card.fingerprint, conditioning: card.conditioning, out: flags.out, metrics: card.metrics, ...endOf(card) }, [
     `prior ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
-    `held out: ${metricsText(card.metrics ?? {})}`,
+    ...heldOutLines(card.metrics),
     `next: tesserae generate ${card.conditioning === 'none' ? '' : '"a prompt" '}--prior ${flags.out} --out pictures.png -n 16`,
   ]);
 }

@@ -34,3 +34,13 @@ export function metricsText(metrics: Record<string, unknown>): string {
   const numbers = Object.entries(metrics).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
   return numbers.map(([name, value]) => `${name} ${formatNumber(value)}`).join('  ');
 }
+
+/** What a finished run measured, if there were held-out samples. */
+export function heldOutLines(metrics: Record<string, unknown> | undefined): string[] {
+  return metrics ? [`held out: ${metricsText(metrics)}`] : [];
+}
+
+/** Which weights a model holds and what to know of them, for programs. */
+export function endOf({ training }: { training?: Record<string, unknown> }): Record<string, unknown> {
+  return { kept: training?.['kept'], stoppedAt: training?.['stoppedAt'], warnings: training?.['warnings'] ?? [] };
+}

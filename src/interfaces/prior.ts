@@ -16,6 +16,8 @@ export interface SamplingOptions {
   cfg?: number;
   /** Default 0. Same seed, same ids. */
   seed?: number;
+  /** A prompt longer than the prior's text: refuse it (default), or read its beginning. */
+  tooLong?: 'cut' | 'refuse';
   /** Codes to begin with (row-major prefix) for completion. */
   prime?: ArrayLike<number>;
   /** Sequences computed together; memory grows with it. Default 16. */

@@ -93,6 +93,8 @@ export interface CodecFamily<C = unknown> {
   lastLayer?(config: C): string;
   /** Further measures of held-out pictures, each float32 [B], averaged by name, e.g. bits per dimension. `klBits`, the bits of a picture's latents, counts as a rate. */
   measures?(p: Params, images: tf.Tensor4D, key: RandomKey, config: C): Record<string, tf.Tensor1D>;
+  /** The held-out figure that tells better weights from worse ones, lower is better: one of {@link measures}, with its unit. Default the NMSE. */
+  figure?: { name: string; unit: string };
 }
 
 /** A batch for a prior. Rows are samples. */
@@ -134,6 +136,8 @@ export interface PriorFamily<C = unknown> {
   trainable(config: C): ParamSpecs;
   /** Length P of an encoded condition. */
   conditionLength(config: C): number;
+  /** Most text tokens that a condition holds, for priors that read text. */
+  textLength?(config: C): number | undefined;
   /** Encodes a prompt, or its absence, as int32 [P]. @throws {UsageError} for a class or text the prior cannot take. */
   condition(config: C, prompt: Prompt, text: TextEncoder | undefined): Int32Array;
   /** Scalars of one training batch; `loss` is minimised, `natsPerCode` reported. */

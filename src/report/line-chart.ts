@@ -1,7 +1,7 @@
 // Curves over training steps.
 import { axes } from './axes.js';
 import type { Frame } from './axes.js';
-import { INK, SERIES_COLORS, coordinate, drawing, element, label, textWidth } from './svg.js';
+import { INK, SERIES_COLORS, coordinate, drawing, element, label, rule, textWidth } from './svg.js';
 import type { SvgSize } from './svg.js';
 import { linearScale, logScale } from './scale.js';
 import type { Scale } from './scale.js';
@@ -24,6 +24,8 @@ export interface LineChartOptions extends Partial<SvgSize> {
   yLabel: string;
   /** Logarithmic y axis; points at or below 0 are left out. */
   log?: boolean;
+  /** Upright lines at places of x, each with a word beside it. */
+  marks?: readonly { x: number; text: string }[];
 }
 
 /**
@@ -36,11 +38,11 @@ export interface LineChartOptions extends Partial<SvgSize> {
  * @returns SVG, equal for equal input.
  */
 export function lineChart(series: readonly Series[], options: LineChartOptions): string {
-  const { title, width = 760, height = 340, log = false } = options;
+  const { title, width = 760, height = 340, log = false, marks = [] } = options;
   const isDrawn = ({ x, y }: Point): boolean => Number.isFinite(x) && Number.isFinite(y) && (!log || y > 0);
   const drawn = series.flatMap((one) => one.points.filter(isDrawn));
   const frame: Frame = { left: 66, right: width - 18, top: title === undefined ? 40 : 62, bottom: height - 48 };
-  const x = stepScale(drawn.map((point) => point.x));
+  const x = stepScale([...drawn.map((point) => point.x), ...marks.map((mark) => mark.x)]);
   const ys = drawn.map((point) => point.y);
   const y = log ? logScale(ys, 6) : linearScale(ys, 6);
   const toPixels = (point: Point): Point => ({
@@ -55,8 +57,15 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
     label((frame.left + frame.right) / 2, height - 12, options.xLabel, { anchor: 'middle' }),
     label(18, (frame.top + frame.bottom) / 2, options.yLabel, { anchor: 'middle', upright: true }),
     drawn.length === 0 ? label((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, 'no measurements', { anchor: 'middle' }) : '',
+    ...marks.map((one) => mark(frame.left + x.place(one.x) * (frame.right - frame.left), one.text, frame)),
     ...curves,
   ]);
+}
+
+/** The word stands left of the line where there is no room to its right. */
+function mark(at: number, text: string, frame: Frame): string {
+  const isCrowded = at + textWidth(text) + 8 > frame.right;
+  return [rule(at, frame.top, at, frame.bottom, 'axis'), label(isCrowded ? at - 5 : at + 5, frame.top + 12, text, { anchor: isCrowded ? 'end' : 'start', ink: 'text' })].join('');
 }
 
 /** Steps are counted from 0, so the axis starts there unless the series starts far from it. */

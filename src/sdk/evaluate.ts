@@ -75,7 +75,7 @@ export interface EvaluatePriorOptions extends EvaluationOptions {
   split?: Splits;
 }
 
-/** Cross-entropy of a prior over a split of tokens. @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec. */
+/** Cross-entropy of a prior over a split of tokens; a caption too long is read as in training, by its beginning. @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec. */
 export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<PriorEvaluation> {
   const stored = loadModel(options.prior, { kind: 'prior' });
   const { card, tensors } = stored;
@@ -87,7 +87,7 @@ export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<Pr
   const params = importParams(options.prior, family.trainable(config), tensors);
   try {
     await expectMaps(tokens, family.maps(config));
-    return await evaluatePrior(family, config, params, tokens, options.split ?? 'test', ConditionSource.of(family, config, text), options);
+    return await evaluatePrior(family, config, params, tokens, options.split ?? 'test', ConditionSource.of(family, config, { text, tooLong: 'cut', classes: tokens.classes }), options);
   } finally {
     disposeParams(params);
     await tokens.close();

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { isModelDirectory, loadModel, saveModel } from '../checkpoint/model.js';
 import type { ModelCard, StoredModel } from '../checkpoint/model.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
-import { CorruptError, TesseraeError, UsageError, excerpt } from '../errors.js';
+import { CorruptError, TesseraeError, UsageError } from '../errors.js';
+import { excerpt, listNames } from '../names.js';
 import { nodeFiles } from '../files.js';
 import { checkTokens, flatCodes, toIds } from '../interfaces/index.js';
 import type { Conditioning, ImageInput, Prior, Prompt, SamplingOptions, TokenMapSpec, TokenSample, Tokenizer, Tokens } from '../interfaces/index.js';
@@ -141,7 +142,10 @@ export class LoadedPrior implements Prior {
   readonly maps: readonly TokenMapSpec[];
   readonly classes: readonly string[] | undefined;
   private readonly model: PriorModel;
-  private readonly conditions: ConditionSource;
+  /** Most text tokens it reads of a prompt, for priors conditioned on text. */
+  readonly textLength: number | undefined;
+  private readonly strict: ConditionSource;
+  private readonly cutting: ConditionSource;
 
   constructor(
     readonly card: ModelCard,
@@ -160,16 +164,19 @@ export class LoadedPrior implements Prior {
     this.maps = family.maps(config);
     this.classes = family.classes(config);
     this.model = family.open(config, tensors);
-    this.conditions = ConditionSource.of(family, config, text);
+    this.textLength = family.textLength?.(config);
+    this.strict = ConditionSource.of(family, config, { text });
+    this.cutting = ConditionSource.of(family, config, { text, tooLong: 'cut' });
   }
 
+  /** Labels of samples count in {@link classes}; a caption too long is read as in training, by its beginning. */
   async score(samples: readonly TokenSample[]): Promise<Float64Array> {
     samples.forEach((sample, i) => this.checkSample(`score[${i}]`, sample));
     const nats = new Float64Array(samples.length);
     for (let first = 0; first < samples.length; first += 32) {
       const batch = samples.slice(first, first + 32);
       const codes = flatCodes(batch);
-      const conditions = Int32Array.from(batch.flatMap((sample) => [...this.conditions.of(sample)]));
+      const conditions = Int32Array.from(batch.flatMap((sample) => [...this.cutting.of(sample)]));
       nats.set((await this.model.score(codes, conditions, batch.length)).nats, first);
     }
     return nats;
@@ -180,9 +187,10 @@ export class LoadedPrior implements Prior {
     if (!Number.isInteger(n) || n < 1 || n > MAX_PICTURES) throw new UsageError('E_SAMPLING', `n: expected a whole number from 1 to ${MAX_PICTURES}, received ${n}.`);
     checkPrompts(prompts);
     const [map] = this.maps as [TokenMapSpec];
-    const conditions = prompts.flatMap((prompt) => new Array<Int32Array>(n).fill(this.heard(prompt, options.onNote)));
+    const source = options.tooLong === 'cut' ? this.cutting : this.strict;
+    const conditions = prompts.flatMap((prompt) => new Array<Int32Array>(n).fill(this.heard(prompt, source, options.onNote)));
     const codeCount = sizeOf(map.shape);
-    const task = { model: this.model, conditions, unconditional: this.conditions.prompt(null), codeCount, vocabSize: map.vocabSize };
+    const task = { model: this.model, conditions, unconditional: source.prompt(null), codeCount, vocabSize: map.vocabSize };
     const codes = await generateCodes(task, options);
     const [height, width] = map.shape as [number, number];
     return codes.map((ids) => ({
@@ -193,13 +201,15 @@ export class LoadedPrior implements Prior {
   }
 
   /** The condition of a prompt. Words that the prior cannot know are told of, or are the error where there is one. */
-  private heard(prompt: Prompt, onNote: ((note: string) => void) | undefined): Int32Array {
+  private heard(prompt: Prompt, source: ConditionSource, onNote: ((note: string) => void) | undefined): Int32Array {
     const unknown = this.text && typeof prompt === 'string' && this.conditioning === 'text' ? unknownWords(prompt, this.text, this.words) : [];
     const what = `prompt "${excerpt(String(prompt))}"`;
-    const names = `${unknown.slice(0, MOST_NAMES).map((word) => excerpt(word, 40)).join(', ')}${unknown.length > MOST_NAMES ? ` and ${unknown.length - MOST_NAMES} more` : ''}`;
+    const names = listNames(unknown, MOST_NAMES);
     const remedy = (): string => `Use words it knows, such as ${someKnownWords(this.text!, this.words, MOST_NAMES).join(', ')}.`;
     try {
-      const condition = this.conditions.prompt(prompt);
+      const condition = source.prompt(prompt);
+      const cut = source === this.cutting ? this.cutPrompt(prompt) : undefined;
+      if (cut) onNote?.(`${what}: read up to "${excerpt(cut.read)}", ${this.textLength} of its ${cut.tokens} text tokens.`);
       if (unknown.length > 0) onNote?.(`${what}: ${this.words ? 'no training caption has' : 'the tokenizer has only letters for'} ${names}, so the prior does not know what ${unknown.length === 1 ? 'it means' : 'they mean'}. ${remedy()}`);
       return condition;
     } catch (error) {
@@ -214,6 +224,13 @@ export class LoadedPrior implements Prior {
     const { captions, label } = sample;
     if (!Array.isArray(captions) || captions.some((caption) => typeof caption !== 'string')) throw new UsageError('E_PROMPT', `${where}: expected captions in a list of texts, received ${typeof captions}.`);
     if (label !== undefined && !Number.isInteger(label)) throw new UsageError('E_PROMPT', `${where}: expected a label that is a whole number, received ${String(label)}.`);
+  }
+
+  /** What is read of a prompt that is too long, and its length in text tokens; undefined for others. */
+  cutPrompt(prompt: Prompt): { read: string; tokens: number } | undefined {
+    if (typeof prompt !== 'string' || this.text === undefined || this.textLength === undefined) return undefined;
+    const ids = this.text.encode(prompt);
+    return ids.length > this.textLength ? { read: this.text.decode(ids.slice(0, this.textLength)), tokens: ids.length } : undefined;
   }
 
   /** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one this prior was trained for. */

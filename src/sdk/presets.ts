@@ -7,6 +7,9 @@ import { UsageError } from '../errors.js';
 import { decodeUtf8, parseJson, readFile, readJson } from '../files.js';
 import { parseConfig } from '../nn/config.js';
 
+/** Text tokens that a prior reads at most. */
+export const MAX_TEXT_LENGTH = 1024;
+
 const json = z.record(z.string(), z.unknown());
 
 const CodecPresetSchema = z.strictObject({
@@ -21,8 +24,8 @@ const PriorPresetSchema = z.strictObject({
   prior: z.string().default('gpt'),
   purpose: z.string().optional(),
   config: json.default({}),
-  /** Size of a text tokenizer trained on the captions, and the longest caption; left out, the longest there is. */
-  text: z.strictObject({ vocabSize: z.int().min(256).max(65536).default(2048), length: z.int().min(1).max(1024).optional() }).prefault({}),
+  /** Size of a text tokenizer trained on the captions, and the text tokens a prior reads; left out, those of the longest caption that is no outlier. */
+  text: z.strictObject({ vocabSize: z.int().min(256).max(65536).default(2048), length: z.int().min(1).max(MAX_TEXT_LENGTH).optional() }).prefault({}),
   training: json.default({}),
 });
 

@@ -14,14 +14,20 @@ import { trainBpe } from '../text/bpe.js';
 import { loadTokenizer } from '../text/tokenizer.js';
 import { wordsIn } from '../text/words.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
+import { captionLengths, cutText, refuseTooLong } from '../train/captions.js';
 import { trainCodec as runCodec } from '../train/codec.js';
 import { CodecTrainingSchema, PriorTrainingSchema } from '../train/config.js';
+import { chooseConditioning, tokenConcerns } from '../train/conditioning.js';
+import type { TooLong } from '../train/conditions.js';
 import type { LoopOptions } from '../train/loop.js';
 import { trainPrior as runPrior } from '../train/prior.js';
+import { surveyText, surveyTokens } from '../train/survey.js';
+import type { TokenSurvey } from '../train/survey.js';
+import type { KeepRule } from '../train/watch.js';
 import { withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { carriedCodec, carryCodec, LoadedPrior, openCodec } from './models.js';
-import { codecPreset, priorPreset } from './presets.js';
+import { codecPreset, MAX_TEXT_LENGTH, priorPreset } from './presets.js';
 import type { CodecPreset, PriorPreset } from './presets.js';
 
 /** Settings both jobs share. Overrides win over the preset. */
@@ -35,6 +41,10 @@ export interface TrainOptions extends LoopOptions {
   steps?: number;
   batchSize?: number;
   learningRate?: number;
+  /** Which weights become the model: those with the best held-out figure, or the last ones. Default what the preset says, else `best`. */
+  keep?: KeepRule;
+  /** Evaluations without a better held-out figure after which training stops; 0 never stops. Default what the preset says, else 10 for priors and 0 for codecs. */
+  patience?: number;
 }
 
 export interface TrainCodecOptions extends TrainOptions, DataOptions {
@@ -65,8 +75,10 @@ export interface TrainPriorOptions extends TrainOptions {
   tokens: string;
   /** Path of a Hugging Face `tokenizer.json` for the captions; left out, one is trained on them. */
   tokenizer?: string;
-  /** What to condition on. Default: text where captions say more than class names, else classes where there are, else nothing. */
+  /** What to condition on. Default: text where captions say more than class names, else classes where there are, else nothing; `onNote` is told the reason. */
   conditioning?: Conditioning;
+  /** A caption longer than the prior's text: train on its beginning, or stop with an error. Default `cut`; `onNote` is told how many. */
+  tooLong?: TooLong;
 }
 
 /**
@@ -81,10 +93,12 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
   const training = parseConfig('training', PriorTrainingSchema, { ...preset.training, ...overridesOf(options) });
   const tokens = await ShardReader.open(options.tokens);
   try {
-    const captions = await captionsOf(tokens);
-    const conditioning = options.conditioning ?? conditioningFor(tokens, captions);
-    const text = conditioning === 'text' ? textTokenizer(options, preset, captions) : undefined;
-    const config = family.parseConfig({ ...preset.config, ...conditionConfig(tokens, conditioning, preset, text, captions), codes: await codesOf(tokens) });
+    const survey = await surveyTokens(tokens);
+    options.onNote?.(surveyText(survey));
+    const { conditioning, reason } = chooseConditioning(survey, options.conditioning);
+    options.onNote?.(`conditioning: ${conditioning}, ${reason}`);
+    const text = conditioning === 'text' ? textTokenizer(options, preset, survey) : undefined;
+    const config = family.parseConfig({ ...preset.config, ...conditionConfig(survey, conditioning, text, preset, options), codes: await codesOf(tokens) });
     const codec = carriedCodec(options.tokens);
     const card = await runPrior({
       ...options,
@@ -94,8 +108,9 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
       tokens,
       seed: options.seed ?? 0,
       text,
-      words: text && wordsIn([...captions].filter(([, count]) => count > 0)),
-      sample: codec && (async (card, tensors) => drawSamples(new LoadedPrior(card, tensors, text), openCodec(codec), captions)),
+      words: text && wordsIn([...survey.captions].flatMap(([caption, { training }]) => (training > 0 ? [[caption, training] as const] : []))),
+      concerns: tokenConcerns(survey, conditioning),
+      sample: codec && (async (card, tensors) => drawSamples(new LoadedPrior(card, tensors, text), openCodec(codec), [...survey.captions.keys()])),
     });
     if (codec) carryCodec(options.out, codec);
     return card;
@@ -110,46 +125,37 @@ function perceptualOf({ features, featureScaling }: TrainCodecOptions, { trainin
   return { perceptual: { ...(training['perceptual'] as object | undefined), ...(featureScaling && { scaling: featureScaling }) } };
 }
 
-function overridesOf({ steps, batchSize, learningRate }: TrainOptions): Record<string, number> {
-  const given = Object.entries({ steps, batchSize, learningRate }).filter((entry): entry is [string, number] => entry[1] !== undefined);
-  return Object.fromEntries(given);
+function overridesOf({ steps, batchSize, learningRate, keep, patience }: TrainOptions): Record<string, unknown> {
+  return Object.fromEntries(Object.entries({ steps, batchSize, learningRate, keep, patience }).filter(([, value]) => value !== undefined));
 }
 
-/** Different captions of both splits, each once, with their number of training samples. */
-async function captionsOf(tokens: ShardReader): Promise<Map<string, number>> {
-  const counts = new Map<string, number>();
-  for (const split of ['train', 'test'] as const) {
-    for await (const { captions } of tokens.stream(split)) {
-      for (const caption of captions) counts.set(caption, (counts.get(caption) ?? 0) + (split === 'train' ? 1 : 0));
-    }
-  }
-  return counts;
-}
-
-function conditioningFor(tokens: ShardReader, captions: Map<string, number>): Conditioning {
-  if (captions.size > (tokens.classes?.length ?? 0)) return 'text';
-  return tokens.classes ? 'label' : 'none';
-}
-
-/** The given tokenizer, the one of the run being resumed, or one trained on the captions. */
-function textTokenizer(options: TrainPriorOptions, preset: PriorPreset, captions: Map<string, number>): TextTokenizer {
+/** The given tokenizer, or one trained on the captions of the training split. */
+function textTokenizer(options: TrainPriorOptions, preset: PriorPreset, survey: TokenSurvey): TextTokenizer {
   if (options.tokenizer !== undefined) return loadTokenizer(new TextDecoder().decode(readFile(options.tokenizer)));
-  if (captions.size === 0) throw new UsageError('E_NO_CAPTIONS', `--conditioning text: expected captions in ${options.tokens}, found none. Tokenize a dataset with captions.`);
-  return trainBpe(repeated(captions), { vocabSize: preset.text.vocabSize, lowercase: true });
+  return trainBpe(repeated(survey), { vocabSize: preset.text.vocabSize, lowercase: true });
 }
 
-function* repeated(captions: Map<string, number>): Generator<string> {
-  for (const [caption, count] of captions) for (let i = 0; i < count; i++) yield caption;
+function* repeated({ captions }: TokenSurvey): Generator<string> {
+  for (const [caption, { training }] of captions) for (let i = 0; i < training; i++) yield caption;
 }
 
-function conditionConfig(tokens: ShardReader, conditioning: Conditioning, preset: PriorPreset, text: TextTokenizer | undefined, captions: Map<string, number>): Record<string, unknown> {
+function conditionConfig(survey: TokenSurvey, conditioning: Conditioning, text: TextTokenizer | undefined, preset: PriorPreset, options: TrainPriorOptions): Record<string, unknown> {
   if (conditioning === 'none') return { conditioning };
-  if (conditioning === 'text') {
-    const longest = [...captions.keys()].reduce((most, caption) => Math.max(most, text!.encode(caption).length), 1);
-    return { conditioning, text: { vocabSize: text!.vocabSize, length: preset.text.length ?? longest } };
+  if (conditioning === 'label') return { conditioning, classes: [...survey.classes] };
+  return { conditioning, text: { vocabSize: text!.vocabSize, length: textLength(survey, text!, preset, options) } };
+}
+
+/** Text tokens of the prior's condition: what the settings say, else what the captions need. Says what is cut. */
+function textLength(survey: TokenSurvey, text: TextTokenizer, preset: PriorPreset, { tooLong, onNote }: TrainPriorOptions): number {
+  const lengths = captionLengths(survey, (caption) => text.encode(caption));
+  if (tooLong === 'refuse') {
+    const length = preset.text.length ?? Math.max(1, Math.min(lengths.longest, MAX_TEXT_LENGTH));
+    refuseTooLong(lengths, length);
+    return length;
   }
-  if (!tokens.classes) throw new UsageError('E_NO_CLASSES', `--conditioning label: expected classes in ${tokens.directory}, found none. Tokenize a dataset with labels.`);
-  return { conditioning, classes: [...tokens.classes] };
+  const length = preset.text.length ?? lengths.fitted(MAX_TEXT_LENGTH);
+  if (lengths.longest > length) onNote?.(`warning: ${cutText(lengths, length)}. Set text.length in the settings for more, or --too-long refuse to stop instead.`);
+  return length;
 }
 
 async function codesOf(tokens: ShardReader): Promise<unknown> {
@@ -159,12 +165,12 @@ async function codesOf(tokens: ShardReader): Promise<unknown> {
 }
 
 /** What a finished prior draws for its report: one picture each for some of the prompts it knows. */
-async function drawSamples(prior: LoadedPrior, codec: ReturnType<typeof openCodec>, captions: Map<string, number>): Promise<{ images: Image[]; prompts: string[] }> {
-  const known = prior.conditioning === 'text' ? [...captions.keys()] : (prior.classes ?? []);
+async function drawSamples(prior: LoadedPrior, codec: ReturnType<typeof openCodec>, captions: readonly string[]): Promise<{ images: Image[]; prompts: string[] }> {
+  const known = prior.conditioning === 'text' ? captions : (prior.classes ?? []);
   const spread = Array.from({ length: Math.min(24, known.length) }, (_, i) => known[Math.floor((i * known.length) / Math.min(24, known.length))]!);
   const prompts: Prompt[] = spread.length > 0 ? spread : Array.from({ length: 24 }, () => null);
   try {
-    const tokens = await prior.generate(prompts, { seed: 0 });
+    const tokens = await prior.generate(prompts, { seed: 0, tooLong: 'cut' });
     return { images: (await codec.decode(tokens)) as Image[], prompts: prompts.map((prompt) => String(prompt ?? '')) };
   } finally {
     prior.dispose();

@@ -1,6 +1,7 @@
 // What a `tokenizer.json` may hold before the library that runs it sees it: every field that is read is of its type, ids lie in
 // the vocabulary, and no text can grow beyond all bounds on its way to ids.
-import { CorruptError, excerpt, firstLineOf } from '../errors.js';
+import { CorruptError, firstLineOf } from '../errors.js';
+import { excerpt } from '../names.js';
 
 /** A checked definition, as the library takes it. */
 export interface Definition {

@@ -1,5 +1,6 @@
 // Text to ids and back, by any Hugging Face `tokenizer.json`.
-import { CorruptError, InputError, ShapeError, TesseraeError, UsageError, excerpt, firstLineOf } from '../errors.js';
+import { CorruptError, InputError, ShapeError, TesseraeError, UsageError, firstLineOf } from '../errors.js';
+import { excerpt } from '../names.js';
 import { parseDefinition, refusal } from './definition.js';
 import type { CheckedDefinition } from './definition.js';
 import { buildTokenizer } from './hugging-face.js';

@@ -9,6 +9,7 @@ import { compile, randomKey, tensorsOf, tf } from '../engine/index.js';
 import type { TesseraeError } from '../errors.js';
 import type { Dataset } from '../interfaces/index.js';
 import { Moments } from '../metrics/error.js';
+import { listNames } from '../names.js';
 import type { CodecBatch, CodecFamily, CodecLosses } from '../nn/family.js';
 import { adamW, adamWHyper, adamWSlots, gradients } from '../nn/optimizer.js';
 import type { AdamWConfig } from '../nn/optimizer.js';
@@ -20,10 +21,12 @@ import { adamWConfig } from './config.js';
 import type { CodecTraining } from './config.js';
 import { evaluateCodec, loggedFigures } from './evaluate.js';
 import type { CodecEvaluation } from './evaluate.js';
-import { runLoop, scalar } from './loop.js';
-import type { LoopOptions, Measured, Trainee } from './loop.js';
+import { COLLAPSE_REMEDY, collapseText, sampleConcerns } from './concerns.js';
+import { outcomeOf, runLoop, scalar } from './loop.js';
+import type { LoopOptions, LoopSettings, Measured, Trainee } from './loop.js';
 import { PerceptualTerm } from './perceptual.js';
 import { writeCodecReport } from './report.js';
+import type { Alert, Figure } from './watch.js';
 
 export interface CodecRun<C> extends LoopOptions {
   family: CodecFamily<C>;
@@ -41,16 +44,16 @@ export interface CodecRun<C> extends LoopOptions {
 const VARIANCE_SAMPLES = 1024;
 
 /**
- * Trains to the last step and writes the model directory.
+ * Trains, and writes the model directory with the weights to keep.
  *
- * @returns the model's card, whose `metrics` are those of {@link evaluateCodec} over the held-out split.
+ * @returns the model's card: `metrics` are those of {@link evaluateCodec} over the held-out split, absent without one; `training.kept` says which weights it holds.
  * @throws as {@link runLoop}.
  */
 export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
   const trainee = new CodecTrainee(run);
   try {
-    return await runLoop(trainee, run.training, run, async () => {
-      const { counts, examples, ...metrics } = trainee.evaluation!;
+    return await runLoop(trainee, trainee.training, run, async (outcome) => {
+      const { counts, examples, ...metrics } = trainee.evaluation ?? { counts: [], examples: undefined };
       const card = saveModel(
         run.out,
         {
@@ -58,12 +61,12 @@ export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
           name: run.family.name,
           config: run.config as Record<string, unknown>,
           maps: run.family.maps(run.config),
-          training: { ...trainee.identity, dataVariance: trainee.dataVariance },
-          metrics: metrics as unknown as Record<string, unknown>,
+          training: { ...trainee.identity, dataVariance: trainee.dataVariance, ...outcomeOf(outcome) },
+          metrics: outcome.metrics && (metrics as unknown as Record<string, unknown>),
         },
         exportParams(trainee.params),
       );
-      await writeCodecReport(join(run.out, 'report.html'), card, join(run.out, 'metrics.jsonl'), counts, examples);
+      await writeCodecReport(join(run.out, 'report.html'), card, outcome, { counts, examples });
       return card;
     });
   } finally {
@@ -73,6 +76,11 @@ export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
 
 class CodecTrainee<C> implements Trainee {
   readonly identity: Record<string, unknown>;
+  readonly training: CodecTraining & LoopSettings;
+  readonly figure: Figure;
+  readonly heldOut: number;
+  readonly concerns: readonly string[];
+  readonly remedy = 'more pictures, "augment" in the training settings (flip, crop), or fewer weights (hidden, residualHidden)';
   /** Trainable weights and the quantizer's state together. */
   readonly params: Params;
   dataVariance = 1;
@@ -92,7 +100,12 @@ class CodecTrainee<C> implements Trainee {
     this.perceptual = training.perceptual && features !== undefined ? new PerceptualTerm(features, training.perceptual) : undefined;
     if (training.perceptual && !this.perceptual) run.onNote?.('perceptual term: off, as no feature network is named');
     const network = this.perceptual && { features: this.perceptual.identity };
-    this.identity = { codec: family.name, config: config as Record<string, unknown>, training, seed, dataset: dataset.fingerprint, ...network };
+    this.training = { ...training, keep: training.keep ?? (training.adversarial || this.perceptual ? 'last' : 'best') };
+    const measure = family.figure ?? { name: 'nmse', unit: 'NMSE' };
+    this.figure = { ...measure, training: measure.name === 'nmse' ? 'nmse' : 'loss' };
+    this.heldOut = dataset.size('test');
+    this.concerns = sampleConcerns({ train: dataset.size('train'), test: this.heldOut });
+    this.identity = { codec: family.name, config: config as Record<string, unknown>, training: this.training, seed, dataset: dataset.fingerprint, ...network };
     this.trainable = createParams(family.trainable(config), seed);
     this.params = { ...this.trainable, ...createParams(family.state(config), seed) };
     this.slots = adamWSlots(this.trainable);
@@ -123,7 +136,7 @@ class CodecTrainee<C> implements Trainee {
     const terms = Object.fromEntries(Object.entries(outputs.terms).map(([name, value]) => [name, scalar(value)]));
     const measured = { loss: scalar(outputs.loss), nmse: scalar(outputs.nmse), ...terms, gradientNorm: scalar(outputs.norm) };
     tf.dispose(tensorsOf([...inputs, outputs]));
-    return { measured, describe: () => batch.keys.join(', ') };
+    return { measured, describe: () => listNames(batch.keys) };
   }
 
   async evaluate(final: boolean): Promise<Record<string, number>> {
@@ -131,6 +144,21 @@ class CodecTrainee<C> implements Trainee {
     const extent = final ? { signal } : { limit: training.evalSamples };
     this.evaluation = await evaluateCodec(family, config, this.params, dataset, 'test', { ...extent, onBad, cache: this.cache });
     return loggedFigures(this.evaluation);
+  }
+
+  alerts(): Alert[] {
+    return this.evaluation!.maps.flatMap((map): Alert[] => {
+      const text = collapseText(map, 'held-out codes');
+      return text === undefined ? [] : [{ kind: `collapse ${map.name}`, text: `${text}. Remedy: ${COLLAPSE_REMEDY}.` }];
+    });
+  }
+
+  weights(): NamedTensors {
+    return exportParams(this.params);
+  }
+
+  adopt(weights: NamedTensors): void {
+    restoreParams('best weights', this.params, weights);
   }
 
   content(): { model: NamedTensors; optimizer: NamedTensors; state: Record<string, unknown> } {

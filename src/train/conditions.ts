@@ -1,47 +1,81 @@
 // From a token sample to what a prior reads before the codes.
 import { UsageError } from '../errors.js';
 import type { Prompt, TokenSample } from '../interfaces/index.js';
+import { listNames } from '../names.js';
 import type { PriorFamily, TextEncoder } from '../nn/family.js';
 
 /** Most captions whose ids are kept; beyond it they are encoded again. */
 const REMEMBERED = 20_000;
 
+/** What to do with a text of more tokens than a prior reads: take its beginning, or refuse it. */
+export type TooLong = 'cut' | 'refuse';
+
+export interface ConditionOptions {
+  /** The text tokenizer, for priors conditioned on text. */
+  text?: TextEncoder;
+  /** Default `refuse`. */
+  tooLong?: TooLong;
+  /** The class names that labels of samples count in. Default the prior's own. */
+  classes?: readonly string[];
+}
+
 /** Encodes samples' conditions, each caption once. */
 export class ConditionSource {
   private readonly known = new Map<Prompt, Int32Array>();
 
-  constructor(
+  private constructor(
     private readonly encode: (prompt: Prompt) => Int32Array,
     private readonly conditioning: 'none' | 'label' | 'text',
+    private readonly classOf: (label: number) => number,
   ) {}
 
-  static of<C>(family: PriorFamily<C>, config: C, text: TextEncoder | undefined): ConditionSource {
-    return new ConditionSource((prompt) => family.condition(config, prompt, text), family.conditioning(config));
+  static of<C>(family: PriorFamily<C>, config: C, { text, tooLong = 'refuse', classes }: ConditionOptions): ConditionSource {
+    const length = tooLong === 'cut' ? family.textLength?.(config) : undefined;
+    const read = text && length !== undefined ? beginnings(text, length) : text;
+    return new ConditionSource((prompt) => family.condition(config, prompt, read), family.conditioning(config), classMapping(classes, family.classes(config)));
   }
 
   /** int32 [P]. `pick` chooses among several captions; by default the first. @throws {UsageError} naming the sample. */
   of(sample: TokenSample, pick: (count: number) => number = () => 0): Int32Array {
-    return this.prompt(this.promptOf(sample, pick), sample.key);
+    return named(sample.key, () => this.prompt(this.promptOf(sample, pick)));
   }
 
   /** int32 [P]. */
-  prompt(prompt: Prompt, key?: string): Int32Array {
+  prompt(prompt: Prompt): Int32Array {
     let ids = this.known.get(prompt);
     if (ids) return ids;
-    try {
-      ids = this.encode(prompt);
-    } catch (error) {
-      if (key === undefined || !(error instanceof UsageError)) throw error;
-      throw new UsageError(error.code, `sample "${key}": ${error.detail}`, { cause: error });
-    }
+    ids = this.encode(prompt);
     if (this.known.size >= REMEMBERED) this.known.clear();
     this.known.set(prompt, ids);
     return ids;
   }
 
   private promptOf(sample: TokenSample, pick: (count: number) => number): Prompt {
-    if (this.conditioning === 'label') return sample.label ?? null;
+    if (this.conditioning === 'label') return sample.label === undefined ? null : this.classOf(sample.label);
     if (this.conditioning === 'text' && sample.captions.length > 0) return sample.captions[pick(sample.captions.length)]!;
     return null;
+  }
+}
+
+/** A tokenizer that gives at most so many ids. */
+const beginnings = (text: TextEncoder, length: number): TextEncoder => ({ vocabSize: text.vocabSize, encode: (caption) => text.encode(caption).slice(0, length) });
+
+/** From a label of a dataset to the class of the prior that has its name. */
+function classMapping(from: readonly string[] | undefined, to: readonly string[] | undefined): (label: number) => number {
+  if (!from || !to) return (label) => label;
+  const places = new Map(to.map((name, i) => [name, i]));
+  return (label) => {
+    const place = places.get(from[label]!);
+    if (place === undefined) throw new UsageError('E_PROMPT_CLASS', `class "${from[label]}": expected one of the prior's ${to.length} classes (${listNames(to)}).`);
+    return place;
+  };
+}
+
+function named<T>(key: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(error.code, `sample "${key}": ${error.detail}`, { cause: error });
   }
 }

@@ -19,11 +19,15 @@ const common = {
   beta2: z.number().min(0).lt(1),
   /** Largest global gradient norm; 0 does not clip. */
   clip: z.number().min(0),
-  /** Steps between evaluations on held-out samples, and how many samples those use; the last one uses all. */
-  evalEvery: z.int().min(1).default(500),
+  /** Steps between evaluations on held-out samples, and how many samples those use; the kept weights are measured on all. */
+  evalEvery: z.int().min(1),
   evalSamples: z.int().min(1).default(512),
   /** Steps between checkpoints. */
   checkpointEvery: z.int().min(1).default(500),
+  /** Which weights become the model: those of the evaluation with the best held-out figure, or the last ones. */
+  keep: z.enum(['best', 'last']),
+  /** Evaluations without a better held-out figure after which training stops; 0 never stops. */
+  patience: z.int().min(0),
 };
 
 /** An opponent that learns to tell the codec's pictures from real ones (Esser et al., arXiv:2012.09841). */
@@ -56,6 +60,11 @@ export const CodecTrainingSchema = z.strictObject({
   learningRate: common.learningRate.default(3e-4),
   beta2: common.beta2.default(0.999),
   clip: common.clip.default(0),
+  evalEvery: common.evalEvery.default(500),
+  /** Default `best`; `last` with an adversary or a feature network, as pixel errors do not measure what these add. */
+  keep: common.keep.optional(),
+  /** Off by default: a codec's error often falls again when the learning rate does. */
+  patience: common.patience.default(0),
   augment: z
     .strictObject({
       /** Mirror half of the pictures. */
@@ -70,7 +79,10 @@ export const CodecTrainingSchema = z.strictObject({
   perceptual: PerceptualSchema.optional(),
 });
 
-export const PriorTrainingSchema = z.strictObject({
+/** Steps between a prior's evaluations, which cost about three steps each; a short run has ten. */
+const PRIOR_EVAL_EVERY = 250;
+
+const PriorTrainingFields = z.strictObject({
   ...common,
   steps: common.steps.default(5000),
   batchSize: common.batchSize.default(64),
@@ -78,11 +90,17 @@ export const PriorTrainingSchema = z.strictObject({
   weightDecay: z.number().min(0).default(0.045),
   beta2: common.beta2.default(0.96),
   clip: common.clip.default(1),
+  /** Default 250, or a tenth of the steps where that is less. */
+  evalEvery: common.evalEvery.optional(),
+  keep: common.keep.default('best'),
+  patience: common.patience.default(10),
   /** Fraction of samples trained without their condition, so that guidance has something to move away from. */
   captionDropout: z.number().min(0).max(1).default(0.1),
   /** Decay of the averaged weights that are kept in place of the last ones; 0 keeps the last ones. */
   averageDecay: z.number().min(0).lt(1).default(0),
 });
+
+export const PriorTrainingSchema = PriorTrainingFields.transform((training) => ({ ...training, evalEvery: training.evalEvery ?? Math.min(PRIOR_EVAL_EVERY, Math.ceil(training.steps / 10)) }));
 
 export type CodecTraining = z.infer<typeof CodecTrainingSchema>;
 export type AdversarialTraining = z.infer<typeof AdversarialSchema>;

@@ -1,14 +1,19 @@
 // The loop that codecs and priors share: steps, measurements, evaluations, checkpoints, resuming, stopping.
 import { join } from 'node:path';
+import { decodeSafetensors, encodeSafetensors } from '../checkpoint/safetensors.js';
 import { CheckpointStore } from '../checkpoint/store.js';
-import type { CheckpointContent } from '../checkpoint/store.js';
+import type { Checkpoint, CheckpointContent } from '../checkpoint/store.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { hostValues } from '../engine/index.js';
 import type { tf } from '../engine/index.js';
 import { AbortedError, CorruptError, DivergedError, UsageError } from '../errors.js';
 import { canonicalJson } from '../files.js';
+import { excerpt } from '../names.js';
 import { openOutput } from '../output.js';
+import { formatCount } from '../report/format.js';
 import { appendMetrics, truncateMetrics } from '../report/metrics-file.js';
+import { keptText, Watch } from './watch.js';
+import type { Alert, Figure, KeepRule, Kept, WatchState } from './watch.js';
 
 /** The value of a scalar a compiled step returned. */
 export const scalar = (tensor: tf.Tensor): number => hostValues(tensor)[0]!;
@@ -20,12 +25,26 @@ export type Measured = { loss: number; [name: string]: number };
 export interface Trainee {
   /** Everything that, if it changed, would make a resumed run another run. Compared on resume. */
   identity: Record<string, unknown>;
+  /** The held-out figure that decides which weights are the best. */
+  figure: Figure;
+  /** Held-out samples there are; without any, nothing is evaluated and the last weights are kept. */
+  heldOut: number;
+  /** What speaks against the data from the start, each with its remedy. */
+  concerns: readonly string[];
+  /** What to do against overfitting, as a list: `more samples, dropout`. */
+  remedy: string;
   /** Called once before the first step of a new run. */
   begin(): Promise<void>;
   /** Computes step `step`, counted from 1. `describe` says what was in its batch, for error messages. */
   step(step: number): Promise<{ measured: Measured; describe: () => string }>;
-  /** Measures on held-out samples; on all of them when `final`. */
+  /** Measures {@link weights} on held-out samples; on all of them when `final`. */
   evaluate(final: boolean): Promise<Record<string, number>>;
+  /** What the latest evaluation shows that spoils the result. */
+  alerts(): Alert[];
+  /** A copy of the weights that would be kept now: the averaged ones where there are such. */
+  weights(): NamedTensors;
+  /** Takes back what {@link weights} gave, for the last evaluation and the model. No step follows. */
+  adopt(weights: NamedTensors): void;
   /** Weights and optimizer state, and extra values that resuming needs. */
   content(): Pick<CheckpointContent, 'model' | 'optimizer'> & { state?: Record<string, unknown> };
   restore(model: NamedTensors, optimizer: NamedTensors, state: Record<string, unknown>): void;
@@ -35,13 +54,32 @@ export interface LoopSettings {
   steps: number;
   evalEvery: number;
   checkpointEvery: number;
+  /** Which weights become the model. */
+  keep: KeepRule;
+  /** Evaluations without a better figure after which training stops; 0 never stops. */
+  patience: number;
 }
+
+/** How a run ended. */
+export interface Outcome {
+  /** Of the kept weights, over the whole held-out split; undefined without held-out samples. */
+  metrics?: Record<string, number>;
+  kept: Kept;
+  /** The step after which patience ended the run. */
+  stoppedAt?: number;
+  /** What spoils the result, each with its remedy. */
+  warnings: string[];
+}
+
+/** What a card's `training` says of the end of its run. */
+export const outcomeOf = ({ kept, stoppedAt, warnings }: Outcome): Record<string, unknown> => ({ kept, ...(stoppedAt === undefined ? {} : { stoppedAt }), ...(warnings.length > 0 ? { warnings } : {}) });
 
 /** Told of everything worth showing. */
 export interface LoopEvents {
   onStep?: (step: number, steps: number, measured: Measured) => void;
   onEvaluation?: (step: number, metrics: Record<string, number>) => void;
   onResume?: (step: number) => void;
+  /** Warnings begin with `warning: `. */
   onNote?: (text: string) => void;
 }
 
@@ -60,49 +98,64 @@ const RUN_FILES = ['checkpoints', 'metrics.jsonl', 'model.json', 'model.safetens
 /** Steps averaged into one line of metrics.jsonl. */
 const LOG_EVERY = 10;
 
+/** The best weights beside those of a later checkpoint. */
+const BEST = 'best.safetensors';
+
 /**
- * Trains to the last step. A run that was stopped at any moment and resumed ends with the bytes of one that was not.
+ * Trains to the last step, or until patience ends. A run that was stopped at any moment and resumed ends with the bytes of one that was not.
  *
- * @returns the metrics of the final evaluation; `finish` runs under the directory's lock.
+ * @returns what `finish` makes of the outcome; it runs under the directory's lock, when the trainee holds the kept weights.
  * @throws {DivergedError} E_DIVERGED before anything that is not finite reaches the disk.
  * @throws {AbortedError} E_ABORTED after saving, when the signal fires. @throws {UsageError} E_OUTPUT_EXISTS, E_RESUME_MISMATCH.
  */
-export async function runLoop<T>(trainee: Trainee, settings: LoopSettings, options: LoopOptions, finish: (metrics: Record<string, number>) => Promise<T>): Promise<T> {
+export async function runLoop<T>(trainee: Trainee, settings: LoopSettings, options: LoopOptions, finish: (outcome: Outcome) => Promise<T>): Promise<T> {
   const lock = openOutput(options.out, { resume: options.resume, force: options.force, owned: RUN_FILES });
   try {
     const store = new CheckpointStore(join(options.out, 'checkpoints'));
-    await train(trainee, settings, options, store, await startOf(trainee, store, options));
-    const metrics = await trainee.evaluate(true);
-    appendMetrics(join(options.out, 'metrics.jsonl'), { step: settings.steps, split: 'test', final: 1, ...metrics });
-    return await finish(metrics);
+    const run = await startOf(trainee, settings, store, options);
+    for (const concern of trainee.concerns) options.onNote?.(`warning: ${concern}`);
+    await train(trainee, settings, options, store, run);
+    return await finish(await conclude(trainee, settings, options, run));
   } finally {
     lock.release();
   }
 }
 
-/** Where training goes on. */
-interface Start {
+/** How far a run has come. */
+interface Run {
   /** Steps done. */
   step: number;
   /** Measured since the last line of metrics.jsonl. */
   recent: Averages;
+  watch: Watch;
+  /** The weights of the best evaluation, when they are to be kept. */
+  best?: NamedTensors;
 }
 
 /** Restores the newest checkpoint, or begins. */
-async function startOf(trainee: Trainee, store: CheckpointStore, options: LoopOptions): Promise<Start> {
+async function startOf(trainee: Trainee, settings: LoopSettings, store: CheckpointStore, options: LoopOptions): Promise<Run> {
   const metrics = join(options.out, 'metrics.jsonl');
   const latest = options.resume ? store.latest((step, error) => options.onNote?.(`checkpoint of step ${step} is damaged and was passed over: ${error.message}`)) : undefined;
   if (!latest) {
     truncateMetrics(metrics, -1);
     await trainee.begin();
-    return { step: 0, recent: new Averages() };
+    return { step: 0, recent: new Averages(), watch: new Watch(trainee.figure, settings.patience) };
   }
-  const { identity, recent, ...state } = latest.state;
+  const { identity, recent, watch: judged, ...state } = latest.state;
   refuseOtherRun(latest.path, identity as Record<string, unknown>, trainee.identity);
   trainee.restore(latest.model, latest.optimizer, state);
   truncateMetrics(metrics, latest.step);
   options.onResume?.(latest.step);
-  return { step: latest.step, recent: new Averages(recent as Sums) };
+  const watch = new Watch(trainee.figure, settings.patience, judged as WatchState);
+  return { step: latest.step, recent: new Averages(recent as Sums), watch, best: bestOf(trainee, settings, latest, watch) };
+}
+
+/** The best weights of a checkpoint: its own, or those beside them. @throws {CorruptError} E_CHECKPOINT when they are missing. */
+function bestOf(trainee: Trainee, { keep }: LoopSettings, { step, path, extras }: Checkpoint, { state }: Watch): NamedTensors | undefined {
+  if (keep !== 'best' || state.best === undefined) return undefined;
+  if (state.best.step === step) return trainee.weights();
+  if (!extras[BEST]) throw new CorruptError('E_CHECKPOINT', `${path}: expected the weights of step ${state.best.step} in ${BEST}, found none.`);
+  return decodeSafetensors(extras[BEST], join(path, BEST)).tensors;
 }
 
 /** Names what differs between the run on disk and the run asked for. */
@@ -116,40 +169,83 @@ function refuseOtherRun(path: string, before: Record<string, unknown> | undefine
 function differencesOf(before: unknown, now: unknown, path: string): string[] {
   if (canonicalJson(before ?? null) === canonicalJson(now ?? null)) return [];
   const nested = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!nested(before) || !nested(now)) return [`${path} ${JSON.stringify(before)}, not ${JSON.stringify(now)}`];
+  if (!nested(before) || !nested(now)) return [`${path} ${excerpt(String(JSON.stringify(before)))}, not ${excerpt(String(JSON.stringify(now)))}`];
   const names = new Set([...Object.keys(before), ...Object.keys(now)]);
   return [...names].flatMap((name) => differencesOf(before[name], now[name], path ? `${path}.${name}` : name));
 }
 
-async function train(trainee: Trainee, settings: LoopSettings, options: LoopOptions, store: CheckpointStore, { step: start, recent }: Start): Promise<void> {
+async function train(trainee: Trainee, settings: LoopSettings, options: LoopOptions, store: CheckpointStore, run: Run): Promise<void> {
+  const { watch, recent } = run;
   const file = join(options.out, 'metrics.jsonl');
-  let saved = start;
+  let saved = run.step;
+  const log = (step: number): void => {
+    if (!recent.isEmpty) appendMetrics(file, { step, ...recent.take() });
+  };
   const save = (step: number): void => {
     const { model, optimizer, state } = trainee.content();
-    store.save(step, { model, optimizer, state: { ...state, identity: trainee.identity, recent: recent.state } });
+    const extras = run.best && watch.state.best!.step !== step ? { [BEST]: encodeSafetensors(run.best) } : undefined;
+    store.save(step, { model, optimizer, state: { ...state, identity: trainee.identity, recent: recent.state, watch: watch.state }, extras });
     saved = step;
   };
-  for (let step = start + 1; step <= settings.steps; step++) {
+  while (run.step < settings.steps && !watch.isExhausted) {
+    const step = run.step + 1;
     const { measured, describe } = await trainee.step(step);
-    const broken = Object.entries(measured).find(([, value]) => !Number.isFinite(value));
-    if (broken) {
-      const last = saved > 0 ? `The checkpoint of step ${saved} is intact: resume from it with a lower learning rate in a new run.` : 'Lower the learning rate.';
-      throw new DivergedError('E_DIVERGED', `training step ${step}: expected a finite ${broken[0]}, received ${broken[1]} for the batch ${describe()}. ${last}`);
-    }
+    refuseDiverged(step, measured, describe, saved);
     options.onStep?.(step, settings.steps, measured);
     recent.add(measured);
-    if (step % LOG_EVERY === 0 || step === settings.steps) appendMetrics(file, { step, ...recent.take() });
-    if (step % settings.evalEvery === 0 && step < settings.steps) {
-      const metrics = await trainee.evaluate(false);
-      appendMetrics(file, { step, split: 'test', ...metrics });
-      options.onEvaluation?.(step, metrics);
-    }
-    if (step % settings.checkpointEvery === 0 || step === settings.steps) save(step);
-    if (options.signal?.aborted && step < settings.steps) {
+    watch.add(measured);
+    const isLast = step === settings.steps;
+    if (step % LOG_EVERY === 0 || isLast) log(step);
+    if (trainee.heldOut > 0 && (step % settings.evalEvery === 0 || isLast)) await evaluate(trainee, settings, options, run, step);
+    run.step = step;
+    const isDone = isLast || watch.isExhausted;
+    if (isDone) log(step);
+    if (step % settings.checkpointEvery === 0 || isDone) save(step);
+    if (options.signal?.aborted && !isDone) {
       if (saved < step) save(step);
       throw new AbortedError('E_ABORTED', `training: stopped after step ${step} of ${settings.steps}, which is saved. Continue with --resume.`);
     }
   }
+}
+
+function refuseDiverged(step: number, measured: Measured, describe: () => string, saved: number): void {
+  const broken = Object.entries(measured).find(([, value]) => !Number.isFinite(value));
+  if (!broken) return;
+  const last = saved > 0 ? `The checkpoint of step ${saved} is intact: resume from it with a lower learning rate in a new run.` : 'Lower the learning rate.';
+  throw new DivergedError('E_DIVERGED', `training step ${step}: expected a finite ${broken[0]}, received ${broken[1]} for the batch ${describe()}. ${last}`);
+}
+
+/** Measures, remembers the weights if they are the best, and tells what goes wrong. */
+async function evaluate(trainee: Trainee, { keep, steps }: LoopSettings, options: LoopOptions, run: Run, step: number): Promise<void> {
+  const { watch } = run;
+  const metrics = await trainee.evaluate(false);
+  appendMetrics(join(options.out, 'metrics.jsonl'), { step, split: 'test', ...metrics });
+  options.onEvaluation?.(step, metrics);
+  const isBest = watch.judge(step, metrics);
+  if (isBest && keep === 'best') run.best = trainee.weights();
+  // At the end `conclude` says so, with the last figures.
+  const isEnd = step === steps || watch.isExhausted;
+  const overfitting: Alert[] = watch.overfits && !isEnd ? [{ kind: 'overfitting', text: `${watch.overfittingText}. ${keep === 'best' ? 'The best weights are kept' : 'The last weights are kept (keep: last)'}. Remedy: ${trainee.remedy}.` }] : [];
+  for (const { text } of watch.news([...trainee.alerts(), ...overfitting], false)) options.onNote?.(`warning: ${text}`);
+}
+
+/** Gives the trainee the weights to keep, measures them over the whole held-out split, and says which they are. */
+async function conclude(trainee: Trainee, settings: LoopSettings, options: LoopOptions, { step, watch, best }: Run): Promise<Outcome> {
+  const note = (text: string): void => options.onNote?.(text);
+  const stoppedAt = step < settings.steps ? step : undefined;
+  if (stoppedAt !== undefined) note(`stopped after step ${formatCount(step)} of ${formatCount(settings.steps)}: the held-out figure has not improved for ${settings.patience} evaluations (--patience)`);
+  const chosen = (best && watch.state.best) ?? watch.state.last;
+  const kept: Kept = { rule: trainee.heldOut === 0 ? 'last' : settings.keep, step: chosen?.step ?? step, measure: watch.figure.name, figure: chosen?.figure ?? null };
+  if (trainee.heldOut === 0) return { kept, warnings: [...trainee.concerns] };
+  if (best) trainee.adopt(best);
+  const metrics = await trainee.evaluate(true);
+  appendMetrics(join(options.out, 'metrics.jsonl'), { step: kept.step, split: 'test', final: 1, ...metrics });
+  const alerts = trainee.alerts();
+  for (const { text } of watch.news(alerts, true)) note(`warning: ${text}`);
+  const overfitting = watch.overfits ? [`${watch.overfittingText}. Remedy: ${trainee.remedy}.`] : [];
+  note(keptText(kept, watch));
+  for (const text of overfitting) note(`warning: ${text}`);
+  return { metrics, kept, stoppedAt, warnings: [...trainee.concerns, ...overfitting, ...alerts.map(({ text }) => text)] };
 }
 
 interface Sums {
@@ -171,6 +267,10 @@ class Averages {
   /** JSON that the constructor takes back. */
   get state(): Sums {
     return { count: this.count, sums: [...this.sums] };
+  }
+
+  get isEmpty(): boolean {
+    return this.count === 0;
   }
 
   add(measured: Measured): void {

@@ -11,15 +11,19 @@ import type { AdamWConfig } from '../nn/optimizer.js';
 import { createParams, disposeParams, exportParams, restoreParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
 import { cosineSchedule } from '../nn/schedule.js';
+import { listNames } from '../names.js';
 import { Rng } from '../rng.js';
 import type { ShardReader } from '../shards/reader.js';
 import { ConditionSource } from './conditions.js';
+import type { TooLong } from './conditions.js';
 import { adamWConfig } from './config.js';
 import type { PriorTraining } from './config.js';
 import { evaluatePrior } from './evaluate.js';
-import { runLoop, scalar } from './loop.js';
+import { sampleConcerns } from './concerns.js';
+import { outcomeOf, runLoop, scalar } from './loop.js';
 import type { LoopOptions, Measured, Trainee } from './loop.js';
 import { writePriorReport } from './report.js';
+import type { Alert, Figure } from './watch.js';
 
 export interface PriorRun<C> extends LoopOptions {
   family: PriorFamily<C>;
@@ -31,22 +35,26 @@ export interface PriorRun<C> extends LoopOptions {
   text?: TextEncoder & { json: string };
   /** The words of the training captions, kept to tell later which words of a prompt are none of them. */
   words?: readonly string[];
+  /** A caption longer than the prior's text: train on its beginning (default), or stop with an error. */
+  tooLong?: TooLong;
+  /** What speaks against the tokens, as {@link Trainee.concerns}. */
+  concerns?: readonly string[];
   /** Draws pictures with the finished prior for its report; left out, the report has none. */
   sample?: (card: ModelCard, tensors: NamedTensors) => Promise<{ images: Image[]; prompts: string[] }>;
 }
 
 /**
- * Trains to the last step and writes the model directory.
+ * Trains, and writes the model directory with the weights to keep.
  *
- * @returns the model's card, whose `metrics` are those of {@link evaluatePrior} over the held-out split.
+ * @returns the model's card: `metrics` are those of {@link evaluatePrior} over the held-out split, absent without one; `training.kept` says which weights it holds.
  * @throws as {@link runLoop}.
  */
 export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
   const trainee = new PriorTrainee(run);
   try {
-    return await runLoop(trainee, run.training, run, async (metrics) => {
+    return await runLoop(trainee, run.training, run, async (outcome) => {
       const { family, config, tokens, text, words } = run;
-      const tensors = exportParams(trainee.kept);
+      const tensors = trainee.weights();
       const extras: Extras = { ...(text && { 'tokenizer.json': text.json }), ...(words && { 'words.json': `${JSON.stringify(words)}\n` }) };
       const card = saveModel(
         run.out,
@@ -58,13 +66,13 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
           conditioning: family.conditioning(config),
           maps: family.maps(config),
           classes: family.classes(config) ? [...family.classes(config)!] : undefined,
-          training: trainee.identity,
-          metrics,
+          training: { ...trainee.identity, ...outcomeOf(outcome) },
+          metrics: outcome.metrics,
         },
         tensors,
         extras,
       );
-      await writePriorReport(run.out, card, await run.sample?.(card, tensors));
+      await writePriorReport(run.out, card, outcome, await run.sample?.(card, tensors));
       return card;
     });
   } finally {
@@ -74,6 +82,10 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
 
 class PriorTrainee<C> implements Trainee {
   readonly identity: Record<string, unknown>;
+  readonly figure: Figure = { name: 'natsPerCode', unit: 'nats a code', training: 'natsPerCode' };
+  readonly heldOut: number;
+  readonly concerns: readonly string[];
+  readonly remedy = 'more pictures, "tokenize --variants 8 --flip --crop 2", "dropout" in the prior\'s config, or fewer weights (nLayer, nEmbd)';
   private readonly params: Params;
   private readonly average: Params | undefined;
   private readonly slots: Params;
@@ -89,11 +101,13 @@ class PriorTrainee<C> implements Trainee {
     this.average = training.averageDecay > 0 ? createParams(family.trainable(config), seed) : undefined;
     this.slots = adamWSlots(this.params);
     this.adam = adamWConfig(training);
-    this.conditions = ConditionSource.of(family, config, run.text);
+    this.conditions = ConditionSource.of(family, config, { text: run.text, tooLong: run.tooLong ?? 'cut', classes: tokens.classes });
+    this.heldOut = tokens.size('test');
+    this.concerns = [...sampleConcerns({ train: tokens.size('train'), test: this.heldOut }), ...(run.concerns ?? [])];
   }
 
-  /** The weights that are evaluated and saved. */
-  get kept(): Params {
+  /** The weights that are evaluated and kept. */
+  private get evaluated(): Params {
     return this.average ?? this.params;
   }
 
@@ -107,12 +121,24 @@ class PriorTrainee<C> implements Trainee {
     const outputs = await this.compiled(...inputs);
     const measured = { loss: scalar(outputs.loss), natsPerCode: scalar(outputs.natsPerCode), gradientNorm: scalar(outputs.norm) };
     tf.dispose([...inputs, outputs.loss, outputs.natsPerCode, outputs.norm]);
-    return { measured, describe: () => samples.map(({ key }) => key).join(', ') };
+    return { measured, describe: () => listNames(samples.map(({ key }) => key)) };
   }
 
   async evaluate(final: boolean): Promise<Record<string, number>> {
     const { family, config, tokens, training } = this.run;
-    return { ...(await evaluatePrior(family, config, this.kept, tokens, 'test', this.conditions, { limit: final ? undefined : training.evalSamples })) };
+    return { ...(await evaluatePrior(family, config, this.evaluated, tokens, 'test', this.conditions, { limit: final ? undefined : training.evalSamples })) };
+  }
+
+  alerts(): Alert[] {
+    return [];
+  }
+
+  weights(): NamedTensors {
+    return exportParams(this.evaluated);
+  }
+
+  adopt(weights: NamedTensors): void {
+    restoreParams('best weights', this.evaluated, weights);
   }
 
   content(): { model: NamedTensors; optimizer: NamedTensors } {

@@ -6,20 +6,49 @@ import type { Image } from '../interfaces/index.js';
 import { encodePng, fromFloat32 } from '../media/image.js';
 import { imageGrid } from '../media/grid.js';
 import { codebookHistograms, codebookTable, codesOf } from '../report/codebook.js';
-import { chartFigure, htmlReport, imageFigure, preformatted } from '../report/html.js';
-import type { Cell, Fragment } from '../report/html.js';
+import { formatCount } from '../report/format.js';
+import { chartFigure, htmlReport, imageFigure, paragraph, preformatted } from '../report/html.js';
+import type { Cell, Fragment, ReportSection } from '../report/html.js';
 import { lineChart } from '../report/line-chart.js';
 import { readMetrics } from '../report/metrics-file.js';
 import type { MetricsRecord } from '../report/metrics-file.js';
 import type { CodecEvaluation } from './evaluate.js';
+import type { Outcome } from './loop.js';
+import type { Kept } from './watch.js';
 
 const EXAMPLES = 16;
 
+/** What a codec's report shows besides its card; `examples` are missing without held-out pictures. */
+interface CodecShown {
+  counts: readonly Float64Array[];
+  examples?: CodecEvaluation['examples'];
+}
+
 /** Curves, codebook use, and pictures beside their reconstructions. */
-export async function writeCodecReport(path: string, card: ModelCard, metricsPath: string, counts: readonly Float64Array[], examples: CodecEvaluation['examples']): Promise<void> {
-  const records = readMetrics(metricsPath);
-  const metrics = card.metrics as unknown as CodecEvaluation;
-  const summary: [string, Cell][] = [
+export async function writeCodecReport(path: string, card: ModelCard, outcome: Outcome, { counts, examples }: CodecShown): Promise<void> {
+  const records = readMetrics(join(path, '..', 'metrics.jsonl'));
+  const metrics = card.metrics as unknown as CodecEvaluation | undefined;
+  const sections: ReportSection[] = [];
+  if (examples) {
+    const sheet = await encodePng(reconstructionSheet(examples));
+    writeFileAtomic(join(path, '..', 'reconstructions.png'), sheet);
+    sections.push({ title: 'Reconstructions', intro: 'Held-out pictures, each above what the codec makes of it.', body: [imageFigure(sheet)] });
+  }
+  const names = ['loss', 'nmse', ...namesOf(records.filter(({ split }) => split !== 'test')), ...Object.keys(metrics?.measures ?? {})];
+  sections.push({ title: 'Training', body: curves(records, [...new Set(names)], { kept: outcome.kept }) });
+  if (metrics && counts.length > 0) sections.push(codebookSection(metrics, counts, records));
+  const summary = [...keptRows(outcome), ...(metrics ? codecSummary(metrics) : [])];
+  writeFileAtomic(path, htmlReport({ title: `Codec ${card.name}`, subtitle: card.fingerprint, summary, sections: [...warningSection(outcome), ...sections, settings(card)] }));
+}
+
+const codebookSection = (metrics: CodecEvaluation, counts: readonly Float64Array[], records: readonly MetricsRecord[]): ReportSection => ({
+  title: 'Codebook',
+  intro: 'How often each code occurs over the held-out split.',
+  body: [codebookTable([{ maps: metrics.maps }]), ...curves(records, namesOf(records).filter((name) => /(^|\.)usage$/.test(name)), { log: false }), ...codebookHistograms(metrics.maps, counts)],
+});
+
+function codecSummary(metrics: CodecEvaluation): [string, Cell][] {
+  return [
     ['held-out pictures', metrics.samples],
     ['NMSE', metrics.nmse],
     ['PSNR, dB', metrics.psnr],
@@ -32,24 +61,10 @@ export async function writeCodecReport(path: string, card: ModelCard, metricsPat
       [`${map.name}: entropy / log K`, map.entropyRatio],
     ]),
   ];
-  const sheet = await encodePng(reconstructionSheet(examples));
-  writeFileAtomic(join(path, '..', 'reconstructions.png'), sheet);
-  const html = htmlReport({
-    title: `Codec ${card.name}`,
-    subtitle: card.fingerprint,
-    summary,
-    sections: [
-      { title: 'Reconstructions', intro: 'Held-out pictures, each above what the codec makes of it.', body: [imageFigure(sheet)] },
-      { title: 'Training', body: curves(records, [...new Set(['loss', 'nmse', ...namesOf(records.filter(({ split }) => split !== 'test')), ...Object.keys(metrics.measures)])]) },
-      ...(counts.length > 0 ? [{ title: 'Codebook', intro: 'How often each code occurs over the held-out split.', body: [codebookTable([{ maps: metrics.maps }]), ...curves(records, namesOf(records).filter((name) => /(^|\.)usage$/.test(name)), { log: false }), ...codebookHistograms(metrics.maps, counts)] }] : []),
-      settings(card),
-    ],
-  });
-  writeFileAtomic(path, html);
 }
 
 /** Curves and samples. */
-export async function writePriorReport(out: string, card: ModelCard, samples: { images: Image[]; prompts: string[] } | undefined): Promise<void> {
+export async function writePriorReport(out: string, card: ModelCard, outcome: Outcome, samples: { images: Image[]; prompts: string[] } | undefined): Promise<void> {
   const body: Fragment[] = [];
   if (samples && samples.images.length > 0) {
     const { width } = samples.images[0]!;
@@ -57,28 +72,36 @@ export async function writePriorReport(out: string, card: ModelCard, samples: { 
     writeFileAtomic(join(out, 'samples.png'), sheet);
     body.push(imageFigure(sheet));
   }
-  const metrics = card.metrics as { natsPerCode: number; bitsPerCode: number; accuracy: number; samples: number };
-  const html = htmlReport({
-    title: `Prior ${card.name}`,
-    subtitle: card.fingerprint,
-    summary: [
-      ['held-out samples', metrics.samples],
-      ['nats a code', metrics.natsPerCode],
-      ['bits a code', metrics.bitsPerCode],
-      ['first choice right', metrics.accuracy],
-    ],
-    sections: [...(body.length > 0 ? [{ title: 'Samples', body }] : []), { title: 'Training', body: curves(readMetrics(join(out, 'metrics.jsonl')), ['loss', 'natsPerCode']) }, settings(card)],
-  });
-  writeFileAtomic(join(out, 'report.html'), html);
+  const metrics = card.metrics as { natsPerCode: number; bitsPerCode: number; accuracy: number; samples: number } | undefined;
+  const measured: [string, Cell][] = metrics ? [['held-out samples', metrics.samples], ['nats a code', metrics.natsPerCode], ['bits a code', metrics.bitsPerCode], ['first choice right', metrics.accuracy]] : [];
+  const training = { title: 'Training', body: curves(readMetrics(join(out, 'metrics.jsonl')), ['loss', 'natsPerCode'], { kept: outcome.kept }) };
+  const sections = [...warningSection(outcome), ...(body.length > 0 ? [{ title: 'Samples', body }] : []), training, settings(card)];
+  writeFileAtomic(join(out, 'report.html'), htmlReport({ title: `Prior ${card.name}`, subtitle: card.fingerprint, summary: [...keptRows(outcome), ...measured], sections }));
 }
+
+/** Which weights the model holds, and how training ended. */
+function keptRows({ kept, stoppedAt }: Outcome): [string, Cell][] {
+  return [
+    ['weights kept', `step ${formatCount(kept.step)} (${kept.rule})`],
+    ...(stoppedAt === undefined ? [] : ([['stopped by patience', `step ${formatCount(stoppedAt)}`]] as [string, Cell][])),
+  ];
+}
+
+const warningSection = ({ warnings }: Outcome): ReportSection[] => (warnings.length > 0 ? [{ title: 'Warnings', body: warnings.map((text) => paragraph(`${text[0]!.toUpperCase()}${text.slice(1)}`)) }] : []);
 
 const settings = (card: ModelCard) => ({ title: 'Settings', body: [preformatted(formatJson({ config: card.config, training: card.training }))] });
 
 /** What was measured, in the order of appearance. */
 const namesOf = (records: readonly MetricsRecord[]): string[] => [...new Set(records.flatMap((record) => Object.keys(record)))].filter((name) => !['step', 'split', 'final'].includes(name));
 
+interface CurveOptions {
+  log?: boolean;
+  /** Marked in the chart of the figure that decided. */
+  kept?: Kept;
+}
+
 /** One chart for each name, training and held-out values together; logarithmic where all values allow it. */
-function curves(records: readonly MetricsRecord[], names: readonly string[], { log = true } = {}): Fragment[] {
+function curves(records: readonly MetricsRecord[], names: readonly string[], { log = true, kept }: CurveOptions = {}): Fragment[] {
   return names.flatMap((name) => {
     const series = [false, true].map((heldOut) => ({
       name: heldOut ? 'held out' : 'training',
@@ -89,7 +112,7 @@ function curves(records: readonly MetricsRecord[], names: readonly string[], { l
     }));
     const drawn = series.filter(({ points }) => points.length > 0);
     const positive = drawn.every(({ points }) => points.every(({ y }) => y > 0));
-    return drawn.length > 0 ? [chartFigure(lineChart(drawn, { title: name, xLabel: 'step', yLabel: name, log: log && positive }))] : [];
+    return drawn.length > 0 ? [chartFigure(lineChart(drawn, { title: name, xLabel: 'step', yLabel: name, log: log && positive, marks: kept?.measure === name ? [{ x: kept.step, text: 'kept' }] : [] }))] : [];
   });
 }
 

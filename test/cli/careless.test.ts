@@ -2,7 +2,7 @@
 import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CODEC_SETTINGS, contentsOf, errorLinesOf, linesOf, run, succeed, temporaryFolder, writeInputs, writeModels } from './support.js';
+import { CODEC_SETTINGS, contentsOf, errorsOf, linesOf, run, succeed, temporaryFolder, writeInputs, writeModels } from './support.js';
 
 const folder = temporaryFolder();
 const world = folder.path;
@@ -53,6 +53,9 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
   ['negative steps', [...trainCodec, '--steps', '-5'], /^E_OPTION --steps: expected a whole number of at least 1, received "-5"\.$/],
   ['half a sample', [...trainCodec, '--batch', '1.5'], /^E_OPTION --batch: .* received "1\.5"/],
   ['a learning rate in words', [...trainPrior, '--learning-rate', 'fast'], /^E_OPTION --learning-rate: expected a number above 0, received "fast"/],
+  ['a rule that there is not', [...trainPrior, '--keep', 'worst'], /^E_USAGE option '--keep <RULE>' argument 'worst' is invalid\. Allowed choices are best, last\./],
+  ['negative patience', [...trainCodec, '--patience', '-1'], /^E_OPTION --patience: expected a whole number of at least 0, received "-1"/],
+  ['a prompt that is neither cut nor refused', [...generate, '--too-long', 'maybe'], /^E_USAGE option '--too-long <WHAT>' argument 'maybe' is invalid/],
   ['a negative seed', [...trainPrior, '--seed', '-1'], /^E_OPTION --seed: /],
   ['all data held out', [...trainCodec, '--holdout', '1'], /^E_OPTION --holdout: expected a number of at least 0 and below 1, received "1"/],
   ['a class without a name', [...tokenize, '--classes', 'cat,,dog'], /^E_OPTION --classes: /],
@@ -102,7 +105,7 @@ const FAULTS: [what: string, args: string[], code: number, line: RegExp][] = [
   ['a damaged codec', ['tokenize', '--data', 'data', '--codec', 'damaged-codec', '--out', 'new'], 4, /^E_MODEL_FILE damaged-codec.model\.safetensors: expected sha256/],
   ['damaged tokens', ['train', 'prior', '--tokens', 'damaged-tokens', '--out', 'new', '--config', 'prior.json'], 4, /^E_SHARD_RECORD damaged-tokens.part-00000\.msgpack#\d+@\d+: /],
   ['weights of another framework', ['tokenize', '--data', 'data', '--codec', 'weights.pt', '--out', 'new'], 2, /^E_MODEL_FORMAT weights\.pt: /],
-  ['a prompt too long for the prior', ['generate', 'word '.repeat(200), '--prior', 'prior', '--out', 'new.png'], 2, /^E_TEXT_TOO_LONG prompt /],
+  ['a prompt too long for the prior', ['generate', 'word '.repeat(200), '--prior', 'prior', '--out', 'new.png', '--too-long', 'refuse'], 2, /^E_TEXT_TOO_LONG prompt /],
   ['half a picture to prime with', [...generate, '--prime', 'half.png'], 3, /^E_IMAGE_TRUNCATED half\.png: /],
   ['more rows than the picture has', [...generate, '--prime', 'picture.png', '--prime-rows', '9'], 2, /^E_PRIME --prime-rows: expected 1 to 3 of the 4 rows/],
   ['an engine that is not installed', [...trainCodec, '--engine', 'tensorflow'], 2, /^E_OPTIONAL engine tensorflow: .*npm install @tensorflow\/tfjs-node/],
@@ -114,7 +117,7 @@ describe('a careless command line', () => {
   it.each(MISUSE)('with %s exits 2 with one line and writes nothing', async (_, args, line) => {
     const before = contentsOf(world);
     const { code, stdout, stderr } = await run(world, args);
-    expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(line)]);
+    expect(errorsOf(stderr)).toEqual([expect.stringMatching(line)]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(contentsOf(world)).toEqual(before);
   });
@@ -122,7 +125,7 @@ describe('a careless command line', () => {
   it.each(FAULTS)('with %s exits with one line and loses nothing', async (_, args, expected, line) => {
     const before = contentsOf(world);
     const { code, stdout, stderr } = await run(world, args);
-    expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(line)]);
+    expect(errorsOf(stderr)).toEqual([expect.stringMatching(line)]);
     expect({ code, stdout }).toEqual({ code: expected, stdout: '' });
     expect(contentsOf(world)).toMatchObject(before);
   });
@@ -144,7 +147,7 @@ describe('a careless command line', () => {
 
   it('prints no control characters of a path on the terminal', async () => {
     const { stderr } = await run(world, ['inspect', 'red\u001b[31m\nalert']);
-    expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(/^E_NOT_FOUND PATH red\?\[31m alert: /)]);
+    expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^E_NOT_FOUND PATH red\?\[31m alert: /)]);
   });
 });
 
@@ -152,7 +155,7 @@ describe('one corrupt picture among many', () => {
   it('stops tokenizing with exit 3 and names the file', async () => {
     const { code, stderr } = await run(world, ['tokenize', '--data', 'one-bad', '--codec', 'codec', '--out', 'stopped']);
     expect(code).toBe(3);
-    expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(/^E_IMAGE_TRUNCATED one-bad.shape-00030\.png: .*--skip-bad/)]);
+    expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^E_IMAGE_TRUNCATED one-bad.shape-00030\.png: .*--skip-bad/)]);
   });
 
   it('is left out with --skip-bad, which exits 7 and lists it', async () => {
@@ -168,7 +171,7 @@ describe('one corrupt picture among many', () => {
     const args = ['train', 'codec', '--data', 'one-bad', '--config', 'codec.json', '--steps', '2'];
     const stopped = await run(world, [...args, '--out', 'stopped-codec']);
     expect(stopped.code).toBe(3);
-    expect(errorLinesOf(stopped.stderr)).toEqual([expect.stringMatching(/^E_IMAGE_TRUNCATED one-bad.shape-00030\.png/)]);
+    expect(errorsOf(stopped.stderr)).toEqual([expect.stringMatching(/^E_IMAGE_TRUNCATED one-bad.shape-00030\.png/)]);
     const skipped = await run(world, [...args, '--out', 'skipping-codec', '--skip-bad']);
     expect(skipped.code).toBe(7);
     expect(skipped.stderr).toContain('E_SKIPPED finished, but left out 1 bad sample.');
@@ -178,5 +181,5 @@ describe('one corrupt picture among many', () => {
 it('training that diverges exits 8 and names the batch', async () => {
   const { code, stderr } = await run(world, ['train', 'codec', '--data', 'data', '--out', 'diverged', '--config', 'codec.json', '--learning-rate', '1e30']);
   expect(code).toBe(8);
-  expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(/^E_DIVERGED training step \d+: expected a finite .* shape-000/)]);
+  expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^E_DIVERGED training step \d+: expected a finite .* shape-000/)]);
 });

@@ -44,6 +44,25 @@ describe('train, tokenize, train, generate', () => {
     expect(await json(['inspect', 'many'])).toMatchObject({ kind: 'pictures', fingerprint: HASH, made: { command: 'generate', pictures: 3, prompts: ['a small red circle'], sampling: { n: 3, seed: 0 } } });
   });
 
+  it('say what a prior is trained on, what it keeps and why, on the screen and for programs', async () => {
+    const args = ['train', 'prior', '--tokens', 'tokens', '--config', 'prior.json', '--steps', '6'];
+    const { stderr } = await succeed(world, [...args, '--out', 'told', '--keep', 'last', '--patience', '3']);
+    const lines = linesOf(stderr);
+    expect(lines[0]).toMatch(/^tokens tokens: \d+ training and \d+ held-out samples, 60 captioned \(\d+ distinct captions\), no labels; codes 4 x 4 of 16, \d+ in use$/);
+    expect(lines[1]).toMatch(/^conditioning: text, because 60 of 60 samples have captions \(\d+ distinct\)$/);
+    expect(lines).toContainEqual(expect.stringMatching(/^warning: only \d+ training samples/));
+    expect(lines).toContainEqual(expect.stringMatching(/^kept the weights of step 6 \(held out [\d.]+ nats a code\), the last ones$/));
+    expect(await json([...args, '--out', 'told-again'])).toMatchObject({ kept: { rule: 'best', step: 6, measure: 'natsPerCode', figure: NUMBER }, warnings: expect.arrayContaining([expect.stringContaining('training samples')]) });
+  });
+
+  it('read a long prompt up to where the prior can, with a warning, or refuse it', async () => {
+    const prompt = 'a small red circle above a large blue square beside a green triangle '.repeat(4);
+    const { stderr } = await succeed(world, ['generate', prompt, '--prior', 'prior', '--out', 'long.png']);
+    expect(linesOf(stderr)[0]).toMatch(/^warning: prompt "a small red circle .*\.\.\.": read up to "a small red circle.*", \d+ of its \d+ text tokens\.$/);
+    const refused = await run(world, ['generate', prompt, '--prior', 'prior', '--out', 'refused.png', '--too-long', 'refuse']);
+    expect(refused).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/E_TEXT_TOO_LONG prompt "a small red circle/) });
+  });
+
   it('tokenize variants of the training pictures alone', async () => {
     const { samples } = (await json(['inspect', 'tokens'])) as { samples: { train: number; test: number } };
     expect(await json(['tokenize', '--data', 'data', '--codec', 'codec', '--out', 'varied', '--variants', '3', '--flip', '--crop', '1'])).toMatchObject({ samples: { train: 3 * samples.train, test: samples.test } });

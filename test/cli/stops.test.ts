@@ -4,7 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CODEC_SETTINGS, errorLinesOf, run, sha256Of, start, succeed, temporaryFolder, until, writeInputs, writeTokens } from './support.js';
+import { CODEC_SETTINGS, errorsOf, PRIOR_SETTINGS, run, sha256Of, start, succeed, temporaryFolder, until, writeInputs, writeTokens } from './support.js';
 
 const folder = temporaryFolder();
 const world = folder.path;
@@ -14,12 +14,14 @@ beforeAll(async () => {
   await writeInputs(world);
   // Steps enough to be stopped among them.
   writeFileSync(at('long.json'), JSON.stringify({ ...CODEC_SETTINGS, training: { ...CODEC_SETTINGS.training, steps: 150, checkpointEvery: 10 } }));
+  // Evaluations enough for the best weights to be earlier ones than the last, which a resumed run must still have.
+  writeFileSync(at('greedy.json'), JSON.stringify({ ...PRIOR_SETTINGS, training: { ...PRIOR_SETTINGS.training, steps: 80, learningRate: 0.05, evalEvery: 4, patience: 0 } }));
   await writeTokens(world);
 }, 120_000);
 afterAll(folder.remove);
 
 const trainCodec = (out: string): string[] => ['train', 'codec', '--data', 'data', '--out', out, '--config', 'long.json'];
-const trainPrior = (out: string): string[] => ['train', 'prior', '--tokens', 'tokens', '--out', out, '--config', 'prior.json', '--steps', '80'];
+const trainPrior = (out: string): string[] => ['train', 'prior', '--tokens', 'tokens', '--out', out, '--config', 'greedy.json'];
 const tokenize = (out: string): string[] => ['tokenize', '--data', 'data', '--codec', 'codec', '--out', out];
 
 const checkpoints = (out: string): string[] => (existsSync(at(out, 'checkpoints')) ? readdirSync(at(out, 'checkpoints')).filter((name) => /^step-\d+$/.test(name)) : []);
@@ -67,6 +69,9 @@ describe('after kill -9, --resume ends with the bytes of an undisturbed run:', (
     });
     expect(await killAndResume(trainPrior('prior-killed'), moments)).toBeGreaterThan(0);
     expect(resultOf('prior-killed')).toEqual(resultOf('prior-whole'));
+    const { training } = JSON.parse(readFileSync(at('prior-whole', 'model.json'), 'utf8')) as { training: { kept: { rule: string; step: number } } };
+    expect(training.kept.rule).toBe('best');
+    expect(training.kept.step).toBeLessThan(80);
   });
 
   it('tokenize', async () => {
@@ -89,8 +94,8 @@ describe('a signal', () => {
     child.kill(signal);
     const { code, stdout, stderr } = await finished;
     expect({ code, stdout }).toEqual({ code: expected, stdout: '' });
-    expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(/^Stopping after this step/), expect.stringMatching(/^E_ABORTED training: stopped after step (\d+) of 150, which is saved\. Continue with --resume\.$/)]);
-    const step = Number(/after step (\d+)/.exec(errorLinesOf(stderr)[1]!)![1]);
+    expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^Stopping after this step/), expect.stringMatching(/^E_ABORTED training: stopped after step (\d+) of 150, which is saved\. Continue with --resume\.$/)]);
+    const step = Number(/after step (\d+) of/.exec(stderr)![1]);
     expect(checkpoints(out).map((name) => Number(name.slice(5)))).toContain(step);
     if (signal !== 'SIGINT') return;
     const unfinished = await succeed(world, ['inspect', out, '--json']);
@@ -145,7 +150,7 @@ describe('two processes and one output', () => {
     await until(() => existsSync(at('shared', '.tesserae.lock')), 'the lock');
     const second = await run(world, trainCodec('shared'));
     expect(second).toMatchObject({ code: 6, stdout: '' });
-    expect(errorLinesOf(second.stderr)).toEqual([expect.stringMatching(new RegExp(`^E_LOCKED shared: expected to be free, process ${first.child.pid} is writing there`))]);
+    expect(errorsOf(second.stderr)).toEqual([expect.stringMatching(new RegExp(`^E_LOCKED shared: expected to be free, process ${first.child.pid} is writing there`))]);
     first.child.kill('SIGKILL');
     await first.finished;
     expect(existsSync(at('shared', '.tesserae.lock'))).toBe(true);
@@ -159,7 +164,7 @@ describe('a full disk', () => {
     // No file may grow beyond 4 KiB: the weights do not fit, metrics and locks do.
     const limited = await run(world, trainCodec('full'), { shell: (command) => `ulimit -f 4; exec ${command}` });
     expect(limited).toMatchObject({ code: 5, stdout: '' });
-    expect(errorLinesOf(limited.stderr)).toEqual([expect.stringMatching(/^E_(IO|DISK_FULL) full.checkpoints/)]);
+    expect(errorsOf(limited.stderr)).toEqual([expect.stringMatching(/^E_(IO|DISK_FULL) full.checkpoints/)]);
     await succeed(world, [...trainCodec('full'), '--resume']);
     expect(resultOf('full')).toEqual(resultOf('codec-whole'));
   });
@@ -171,7 +176,7 @@ describe('a full disk', () => {
       writeFileSync(at('disk', 'ballast'), new Uint8Array(40 * 1024));
       const { code, stderr } = await run(world, tokenize('disk/tokens'));
       expect(code).toBe(5);
-      expect(errorLinesOf(stderr)).toEqual([expect.stringMatching(/^E_DISK_FULL disk.tokens.*no space left.*Free some space/)]);
+      expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^E_DISK_FULL disk.tokens.*no space left.*Free some space/)]);
       expect(readFileSync(at('disk', 'ballast'))).toHaveLength(40 * 1024);
     } finally {
       execFileSync('umount', [at('disk')]);

@@ -105,8 +105,8 @@ export async function until(condition: () => boolean, what: string): Promise<voi
   }
 }
 
-/** The lines of stderr that are no account of the data. */
-export const errorLinesOf = (text: string): string[] => linesOf(text).filter((line) => !/^(data|tokens|warning): /.test(line));
-
 /** The lines of a text, without the empty last one. */
 export const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
+
+/** The lines of stderr without the account of the data, and without warnings. */
+export const errorsOf = (stderr: string): string[] => linesOf(stderr).filter((line) => !/^(data|tokens|conditioning|warning): /.test(line));

@@ -20,6 +20,21 @@ describe('lineChart', () => {
     expect(svg).toContain('>step</text>');
   });
 
+  it('marks a place of x by an upright line and a word, left of the line where the right has no room', () => {
+    const svg = (x: number): string => lineChart([{ name: 'eval', points: line(100, (step) => step), heldOut: true }], { ...labels, marks: [{ x, text: 'kept' }] });
+    const placeOf = (x: number): { at: number; anchor: string; word: number } => {
+      const text = /<text[^>]* x="([\d.]+)"[^>]*text-anchor="(\w+)"[^>]*>kept<\/text>/.exec(svg(x))!;
+      const rule = [...svg(x).matchAll(/<line class="axis" x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)"/g)].find(([, from, to]) => from === to && Math.abs(Number(from) - Number(text[1])) < 6)!;
+      return { at: Number(rule[1]), anchor: text[2]!, word: Number(text[1]) };
+    };
+    const [middle, end] = [placeOf(50), placeOf(100)];
+    expect(middle.anchor).toBe('start');
+    expect(middle.word).toBeGreaterThan(middle.at);
+    expect(end.anchor).toBe('end');
+    expect(end.word).toBeLessThan(end.at);
+    expect(end.at).toBeGreaterThan(middle.at);
+  });
+
   it('breaks a curve at what is not finite and leaves it out', () => {
     const svg = lineChart([{ name: 'loss', points: line(9, (x) => (x === 5 ? Number.NaN : x === 9 ? Infinity : x)) }], labels);
     expect(count(svg, '<path')).toBe(2);

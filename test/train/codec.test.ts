@@ -1,12 +1,14 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { memoryDataset } from '../../src/data/memory.js';
+import type { Image, Sample, Split } from '../../src/interfaces/index.js';
 import { codecFamily } from '../../src/registry.js';
 import { readMetrics } from '../../src/report/metrics-file.js';
 import { trainCodec } from '../../src/train/codec.js';
 import { CodecTrainingSchema } from '../../src/train/config.js';
 import type { LoopOptions } from '../../src/train/loop.js';
-import { temporaryDirectory, tinyDataset, TINY_CODEC } from '../support/tiny.js';
+import { picture, temporaryDirectory, tinyDataset, TINY_CODEC } from '../support/tiny.js';
 import { newestCheckpoint, resultOf, stoppingAt, trainWithStops } from './support.js';
 
 const family = codecFamily('vqvae');
@@ -40,6 +42,7 @@ describe('training a codec', () => {
       [20, undefined, undefined],
       [21, 'test', undefined],
       [25, undefined, undefined],
+      [25, 'test', undefined],
       [25, 'test', 1],
     ]);
     const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -72,7 +75,7 @@ describe('training a codec', () => {
     const notes: string[] = [];
     const resumed: number[] = [];
     await train({ out, resume: true, onNote: (text) => notes.push(text), onResume: (step) => resumed.push(step) });
-    expect(notes).toEqual([expect.stringContaining('checkpoint of step 15 is damaged')]);
+    expect(notes.filter((text) => text.includes('damaged'))).toEqual([expect.stringContaining('checkpoint of step 15 is damaged')]);
     expect(resumed).toEqual([12]);
     expect(resultOf(out)).toEqual(resultOf(whole));
   });
@@ -104,5 +107,55 @@ describe('training a codec', () => {
     await expect(train({ out })).rejects.toMatchObject({ code: 'E_OUTPUT_EXISTS', exitCode: 2 });
     await train(stoppingAt(2, { out, force: true })).catch(() => undefined);
     expect(newestCheckpoint(out)).toBe(2);
+  });
+});
+
+describe('what a codec keeps and warns of', () => {
+  const trainOn = async (samples: Sample[], changes: Record<string, unknown> = {}, quantizer: Record<string, unknown> = TINY_CODEC.quantizer) => {
+    const [out, notes]: [string, string[]] = [temporaryDirectory(), []];
+    const training = CodecTrainingSchema.parse({ ...TRAINING, ...changes });
+    const card = await trainCodec({ out, family, config: family.parseConfig({ ...TINY_CODEC, quantizer }), training, dataset: memoryDataset(samples), seed: 1, onNote: (text) => notes.push(text) });
+    return { out, notes, card };
+  };
+  const samples = (count: number, image: (i: number) => Image, split?: (i: number) => Split): Sample[] => Array.from({ length: count }, (_, i) => ({ key: `picture-${i}`, image: image(i), captions: [], split: split?.(i) }));
+
+  it('keeps the weights with the lowest held-out NMSE, and the last ones with an adversary', async () => {
+    const { out, card } = await trainOn(samples(40, (i) => picture(i)), { learningRate: 3e-2, warmupSteps: 0, finalFraction: 1 });
+    const evaluations = readMetrics(join(out, 'metrics.jsonl')).flatMap(({ split, final, step, nmse }) => (split === 'test' && final === undefined ? [{ step, nmse: nmse as number }] : []));
+    const best = evaluations.reduce((a, b) => (b.nmse < a.nmse ? b : a));
+    expect(card.training).toMatchObject({ kept: { rule: 'best', step: best.step, measure: 'nmse', figure: best.nmse } });
+    const contested = await trainOn(samples(40, (i) => picture(i)), { steps: 8, adversarial: { channels: 8, layers: 1 } });
+    expect(contested.card.training).toMatchObject({ training: { keep: 'last' }, kept: { rule: 'last', step: 8 } });
+  });
+
+  it('judges a vae by its bound', async () => {
+    const vae = codecFamily('vae');
+    const out = temporaryDirectory();
+    const { quantizer: _, ...networks } = TINY_CODEC;
+    const tiny = vae.parseConfig({ ...networks, latent: { kind: 'vector', size: 4 } });
+    const card = await trainCodec({ out, family: vae, config: tiny, training: CodecTrainingSchema.parse({ ...TRAINING, steps: 8 }), dataset, seed: 1 });
+    const bounds = readMetrics(join(out, 'metrics.jsonl')).flatMap(({ split, final, bitsPerDim }) => (split === 'test' && final === undefined ? [bitsPerDim as number] : []));
+    expect(bounds).toHaveLength(2);
+    expect(card.training!['kept']).toMatchObject({ measure: 'bitsPerDim', figure: Math.min(...bounds) });
+  });
+
+  it('warns of a collapsed codebook with the map, its codes and the remedy, and not of one in use', async () => {
+    const flat = { ...picture(0), pixels: new Uint8Array(64).fill(90) };
+    const split = (i: number): Split => (i % 3 === 0 ? 'test' : 'train');
+    const { notes, card } = await trainOn(samples(60, () => flat, split), { evalSamples: 20 }, { codebookSize: 256, codeDim: 4 });
+    // The grid of 4x4 latents of a flat picture differs at its borders alone.
+    const warning = expect.stringMatching(/^collapsed codebook "codes": only \d of 256 codes occur in the held-out codes\. Remedy: a smaller codebookSize/);
+    expect(notes.filter((text) => text.includes('collapsed'))).toHaveLength(1);
+    expect(card.training!['warnings']).toContainEqual(warning);
+    const lively = await trainOn(samples(60, (i) => picture(i), split));
+    expect(lively.notes.filter((text) => text.includes('collapsed'))).toEqual([]);
+  });
+
+  it('trains without held-out pictures, measures nothing and says so', async () => {
+    const { out, notes, card } = await trainOn(samples(30, (i) => picture(i), () => 'train'), { steps: 8 });
+    expect(notes).toContainEqual(expect.stringMatching(/^warning: no held-out samples/));
+    expect(card.metrics).toBeUndefined();
+    expect(card.training).toMatchObject({ kept: { rule: 'last', step: 8, figure: null } });
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('No held-out samples');
   });
 });

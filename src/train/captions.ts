@@ -1,0 +1,67 @@
+// How long captions are in text tokens, how many of these a prior should read, and what is to be said of longer ones.
+import { UsageError } from '../errors.js';
+import { excerpt } from '../names.js';
+import { formatCount } from '../report/format.js';
+import type { TokenSurvey } from './survey.js';
+
+/** Share of captions that the text of a prior should hold whole, when the rest is far longer. */
+const COVERED = 0.995;
+
+/** A caption this many times as long as the others' longest is an outlier. */
+const OUTLIER = 2;
+
+/** From this many captions on, the longest one may be an outlier. */
+const ENOUGH_TO_COMPARE = 10;
+
+/** The captions of a survey in text tokens. */
+export interface CaptionLengths {
+  longest: number;
+  /** The sample with the longest caption, and its caption. */
+  key: string;
+  caption: string;
+  /** Captions of more than `length` tokens, counting repetitions. */
+  above(length: number): number;
+  /** A length that holds all captions, or all but outliers, and is at most `limit`. */
+  fitted(limit: number): number;
+}
+
+/** Measures the captions by a tokenizer. */
+export function captionLengths({ captions }: Pick<TokenSurvey, 'captions'>, encode: (caption: string) => ArrayLike<unknown>): CaptionLengths {
+  const all = [...captions].map(([caption, { all: times, key }]) => ({ caption, key, times, length: encode(caption).length })).sort((a, b) => b.length - a.length);
+  const [first] = all;
+  const total = all.reduce((sum, { times }) => sum + times, 0);
+  const longest = first?.length ?? 0;
+  return {
+    longest,
+    key: first?.key ?? '',
+    caption: first?.caption ?? '',
+    above: (length) => all.reduce((sum, one) => sum + (one.length > length ? one.times : 0), 0),
+    fitted: (limit) => {
+      const rest = afterOutliers(all, total < ENOUGH_TO_COMPARE ? 0 : Math.max(1, Math.floor((1 - COVERED) * total)));
+      return Math.max(1, Math.min(limit, longest > OUTLIER * rest ? rest : longest));
+    },
+  };
+}
+
+/** The longest caption after at most `spared` others. */
+function afterOutliers(sorted: readonly { length: number; times: number }[], spared: number): number {
+  let left = spared;
+  for (const { length, times } of sorted) {
+    left -= times;
+    if (left < 0) return length;
+  }
+  return sorted.at(-1)?.length ?? 0;
+}
+
+/** "3 captions cut to 1,024 text tokens (longest 6,120, sample p7)". */
+export function cutText(lengths: CaptionLengths, length: number): string {
+  const cut = lengths.above(length);
+  return `${formatCount(cut)} ${cut === 1 ? 'caption' : 'captions'} cut to ${formatCount(length)} text tokens (longest ${formatCount(lengths.longest)}, sample ${excerpt(lengths.key)})`;
+}
+
+/** @throws {UsageError} E_TEXT_TOO_LONG naming the sample with the longest caption, when it has more tokens than `length`. */
+export function refuseTooLong({ longest, key, caption }: CaptionLengths, length: number): void {
+  if (longest <= length) return;
+  const received = `expected at most ${formatCount(length)} text tokens in a caption, received ${formatCount(longest)} ("${excerpt(caption)}")`;
+  throw new UsageError('E_TEXT_TOO_LONG', `sample "${excerpt(key)}": ${received}. Shorten the caption, raise text.length in the settings (at most 1,024), or pass --too-long cut.`);
+}
