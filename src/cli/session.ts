@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander';
 import { AbortedError, EXIT, TesseraeError, messageOf } from '../errors.js';
 import { fileError } from '../files.js';
+import { nativeMissing, tellOfFallback } from '../native.js';
 import { Progress } from '../report/progress.js';
 import type { ProgressOptions } from '../report/progress.js';
 
@@ -32,10 +33,18 @@ export class Session {
     return this.controller.signal;
   }
 
-  configure(options: GlobalOptions): void {
+  configure(options: GlobalOptions, command: string): void {
     this.options = options;
     // The engine reads it when it loads, here and in worker threads.
     if (options.threads !== undefined) process.env.TESSERAE_THREADS = String(options.threads);
+    if (command !== 'doctor') this.tellOfMissingLibrary();
+  }
+
+  /** Every command says it, the ones that compute nothing too: what is slow tomorrow is mended today. */
+  private tellOfMissingLibrary(): void {
+    if ((this.options.engine ?? 'onnxruntime') !== 'onnxruntime' || process.env.TESSERAE_ORT === 'wasm') return;
+    const reason = nativeMissing();
+    if (reason !== undefined) tellOfFallback(reason);
   }
 
   /** Brings up the engine asked for. Commands call it after their arguments are checked: it loads what is heavy. */

@@ -1,0 +1,41 @@
+// Packages that the published package carries in dist/vendor, so that installing it runs no script of theirs. In a
+// checkout there is no such folder, and they come from node_modules.
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** What scripts/vendor.mjs copied. */
+export interface VendoredPackage {
+  version: string;
+  /** Subresource integrity of its tarball in the npm registry. */
+  integrity: string;
+  /** sha256 by path. */
+  files: Record<string, string>;
+}
+
+/** `dist/vendor` of the published package; from the sources, a folder that does not exist. */
+export const VENDOR = fileURLToPath(new URL('../vendor/', import.meta.url));
+
+/** What dist/vendor should hold, or undefined in a checkout. */
+export function vendoredPackages(): Record<string, VendoredPackage> | undefined {
+  const path = join(VENDOR, 'manifest.json');
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Record<string, VendoredPackage>) : undefined;
+}
+
+/** Loads a vendored package. @param entry what node_modules is asked for in a checkout. */
+export function requireVendored<T>(name: string, entry = name): T {
+  return load(createRequire(import.meta.url), name, entry) as T;
+}
+
+/**
+ * The same outside of any sandbox: test runners such as Jest evaluate modules in a context with typed arrays of its own,
+ * which native code does not take for typed arrays.
+ */
+export function requireVendoredOutside<T>(name: string): T {
+  return load(process.getBuiltinModule('node:module').createRequire(import.meta.url), name, name) as T;
+}
+
+function load(require: NodeJS.Require, name: string, entry: string): unknown {
+  return require(vendoredPackages() ? join(VENDOR, name) : entry);
+}
