@@ -1,7 +1,7 @@
 // Packages that the published package carries in dist/vendor, so that installing it runs no script of theirs. In a
 // checkout there is no such folder, and they come from node_modules.
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { Module, createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -25,17 +25,18 @@ export function vendoredPackages(): Record<string, VendoredPackage> | undefined 
 
 /** Loads a vendored package. @param entry what node_modules is asked for in a checkout. */
 export function requireVendored<T>(name: string, entry = name): T {
-  return load(createRequire(import.meta.url), name, entry) as T;
+  return createRequire(import.meta.url)(pathOf(name, entry)) as T;
 }
 
 /**
  * The same outside of any sandbox: test runners such as Jest evaluate modules in a context with typed arrays of its own,
- * which native code does not take for typed arrays.
+ * which native code does not take for typed arrays. They put their own function in place of `createRequire`, and leave
+ * the method of a module alone.
  */
 export function requireVendoredOutside<T>(name: string): T {
-  return load(process.getBuiltinModule('node:module').createRequire(import.meta.url), name, name) as T;
+  return new Module(fileURLToPath(import.meta.url)).require(pathOf(name, name)) as T;
 }
 
-function load(require: NodeJS.Require, name: string, entry: string): unknown {
-  return require(vendoredPackages() ? join(VENDOR, name) : entry);
+function pathOf(name: string, entry: string): string {
+  return vendoredPackages() ? join(VENDOR, name) : createRequire(import.meta.url).resolve(entry);
 }
