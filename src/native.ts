@@ -15,7 +15,7 @@ const BUILDS: readonly string[] = ['darwin/arm64', 'linux/arm64', 'linux/x64', '
 export const SYSTEM = `${process.platform}/${process.arch}`;
 
 /** How many times longer WebAssembly takes. `node test/bench/fallback.mjs` measures it. */
-export const FALLBACK_FACTOR = 'FACTOR';
+export const FALLBACK_FACTOR = 4;
 
 /** Whether ONNX Runtime has a native build for this system. */
 export const hasNativeBuild = BUILDS.includes(SYSTEM);
@@ -59,6 +59,11 @@ export function fallbackLine(reason: string): string {
 const KEY = 'tesserae:fallback-told';
 if (isMainThread && getEnvironmentData(KEY) === undefined) setEnvironmentData(KEY, new Int32Array(new SharedArrayBuffer(4)) as never);
 const told = (getEnvironmentData(KEY) as unknown as Int32Array | undefined) ?? new Int32Array(1);
+
+/** For a caller that reports it in its own way. */
+export function keepFallbackQuiet(): void {
+  Atomics.store(told, 0, 1);
+}
 
 /** Says it on stderr, once a process. */
 export function tellOfFallback(reason: string): void {

@@ -29,12 +29,14 @@ export function requireVendored<T>(name: string, entry = name): T {
 }
 
 /**
- * The same outside of any sandbox: test runners such as Jest evaluate modules in a context with typed arrays of its own,
- * which native code does not take for typed arrays. They put their own function in place of `createRequire`, and leave
- * the method of a module alone.
+ * Ways to load a package outside of a sandbox, where there is one: test runners evaluate modules in contexts of their own
+ * and put functions of their own in place of `require`. The first is left alone by Jest, the second by Vitest's vm pools.
+ * Without a sandbox they are the same.
  */
-export function requireVendoredOutside<T>(name: string): T {
-  return new Module(fileURLToPath(import.meta.url)).require(pathOf(name, name)) as T;
+export function loadersOutside<T>(name: string): (() => T)[] {
+  const here = fileURLToPath(import.meta.url);
+  const path = pathOf(name, name);
+  return [() => new Module(here).require(path) as T, () => process.getBuiltinModule('node:module').createRequire(here)(path) as T];
 }
 
 function pathOf(name: string, entry: string): string {

@@ -1,9 +1,10 @@
 // ONNX Runtime: the only place that talks to it. The native library when it loads, WebAssembly otherwise.
 import { availableParallelism } from 'node:os';
+import { deserialize, serialize } from 'node:v8';
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import { EngineError, firstLineOf } from '../errors.js';
 import { NATIVE_PACKAGE, nativeMissing, tellOfFallback } from '../native.js';
-import { requireVendoredOutside } from '../vendored.js';
+import { loadersOutside } from '../vendored.js';
 import type { Data, Dtype } from './graph.js';
 
 /** The part of the onnxruntime-node and onnxruntime-web packages that is used. */
@@ -82,14 +83,14 @@ export async function load(wanted: string | undefined): Promise<Runtime> {
   const failures: string[] = [];
   if (wanted !== 'wasm') {
     try {
-      return runtimeOf('native', requireVendoredOutside<Ort>(NATIVE_PACKAGE));
+      return runtimeOf('native', loadOutside(NATIVE_PACKAGE));
     } catch (error) {
       failures.push(nativeMissing() ?? firstLineOf(error));
     }
   }
   if (wanted !== 'native') {
     try {
-      const runtime = runtimeOf('wasm', requireVendoredOutside<Ort>('onnxruntime-web'));
+      const runtime = runtimeOf('wasm', loadOutside('onnxruntime-web'));
       const [standsIn] = failures;
       if (standsIn === undefined) return runtime;
       tellOfFallback(standsIn);
@@ -134,13 +135,25 @@ function runtimeOf(kind: Runtime['kind'], ort: Ort): Runtime {
   };
 }
 
+/** The typed array class by which native code knows 32-bit floats. In a context of its own, a module has another. */
+const OUTER_FLOATS = (deserialize(serialize(new Float32Array(0))) as Float32Array).constructor;
+
+function loadOutside(name: string): Ort {
+  const [first, ...others] = loadersOutside<Ort>(name) as [() => Ort, ...(() => Ort)[]];
+  const ort = first();
+  if (classOf(ort, 'float32') === OUTER_FLOATS) return ort;
+  return others.map((load) => load()).find((other) => classOf(other, 'float32') === OUTER_FLOATS) ?? ort;
+}
+
+const classOf = (ort: Ort, dtype: string): unknown => new ort.Tensor(dtype, [] as never, [0]).data.constructor;
+
 /**
  * How data goes to ONNX Runtime and back. A test runner that evaluates modules in a context of their own (Jest) gives
  * them typed arrays that are not instances of those ONNX Runtime knows; the same bytes under the other class are.
  */
 function realmOf(ort: Ort): { tensor: Runtime['tensor']; bytes(data: Uint8Array): Uint8Array; local(outputs: Record<string, OrtTensor>): Record<string, OrtTensor> } {
   const make = (dtype: string, data: Data, shape: readonly number[]): OrtTensor => new ort.Tensor(dtype, data, shape);
-  const foreign = (dtype: string): TypedArrayClass => make(dtype, [] as never, [0]).data.constructor as TypedArrayClass;
+  const foreign = (dtype: string): TypedArrayClass => classOf(ort, dtype) as TypedArrayClass;
   if (foreign('float32') === (Float32Array as unknown)) return { tensor: make, bytes: (data) => data, local: (outputs) => outputs };
   const view = <T>(Class: TypedArrayClass, data: Data): T => new Class(data.buffer, data.byteOffset, data.length) as T;
   return {

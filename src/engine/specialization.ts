@@ -235,8 +235,8 @@ export class Specialization {
   }
 }
 
-/** What to do, where the message tells. */
-function remedyFor(error: unknown): string {
+/** What to do, where the message of ONNX Runtime tells. */
+export function remedyFor(error: unknown): string {
   const message = messageOf(error);
   if (/indices element out of data bounds|invalid ind(ex|ice)|index out of (range|bounds)/i.test(message)) return ' An index is out of range: clip the ids.';
   if (/bad_?alloc|failed to allocate|out of memory/i.test(message)) return ' It needs more memory than there is: use a smaller batch, smaller pictures or a smaller model.';

@@ -4,7 +4,7 @@ import { arch, availableParallelism, cpus, freemem, platform, release, totalmem 
 import { compile, defaultThreads, loadRuntime, tf } from '../engine/index.js';
 import { messageOf } from '../errors.js';
 import type { Image } from '../interfaces/index.js';
-import { fallbackLine } from '../native.js';
+import { fallbackLine, keepFallbackQuiet } from '../native.js';
 import { decodeImage, encodePng } from '../media/image.js';
 import { packageVersion } from './version.js';
 
@@ -49,6 +49,7 @@ export async function doctor(): Promise<Diagnosis> {
 const gib = (bytes: number): number => Math.round((10 * bytes) / 2 ** 30) / 10;
 
 async function onnxruntime(): Promise<Finding> {
+  keepFallbackQuiet();
   try {
     const { kind, version, standsIn } = await loadRuntime();
     if (kind === 'native') return { ok: true, version, remark: 'native' };

@@ -77,7 +77,7 @@ async function fetchTarball(spec: string, work: string): Promise<string> {
   const failed = (reason: string, cause?: unknown): IoError =>
     new IoError('E_REPAIR', `npm pack ${spec}: expected the tarball, received "${reason}". Check that npm works here and reaches its registry, or install tesserae again.`, { cause });
   // npm is a script of the shell on Windows. Nothing here comes from outside.
-  const child = spawn('npm', ['pack', spec, '--ignore-scripts', '--fetch-retries=1', '--loglevel=error'], { cwd: work, shell: process.platform === 'win32', stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn('npm', ['pack', spec, '--ignore-scripts', '--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--loglevel=error'], { cwd: work, shell: process.platform === 'win32', stdio: ['ignore', 'ignore', 'pipe'] });
   let complaints = '';
   child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
   const code = await new Promise<number | null>((resolve, reject) => {
