@@ -1,11 +1,16 @@
 import { defineConfig } from 'vitest/config';
 
+/** Runs in contexts with typed arrays of their own, as every test of a Jest user does. */
+const CONTEXTS = 'test/engine/contexts.test.ts';
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/bench/**'],
-    pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,
+    hookTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: 'tesserae', include: ['test/**/*.test.ts'], exclude: ['test/bench/**', CONTEXTS], pool: 'forks' } },
+      { extends: true, test: { name: 'contexts', include: [CONTEXTS], pool: 'vmForks' } },
+    ],
   },
 });

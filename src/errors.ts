@@ -92,9 +92,10 @@ export class AbortedError extends TesseraeError {
   readonly exitCode = 130;
 }
 
-/** The message of anything thrown, for use inside another message. */
+/** The message of anything thrown, for use inside another message. An error of another realm is not an instance of Error. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const { message } = (error ?? {}) as { message?: unknown };
+  return typeof message === 'string' ? message : String(error);
 }
 
 /**

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 
 /** Files and folders, lowest layer first. A place may import its own files and every lower layer. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['src/errors.ts', 'src/names.ts', 'src/shape.ts', 'src/rng.ts', 'src/files.ts', 'src/output.ts', 'src/memory.ts', 'src/sealed.ts', 'src/snapshot.ts', 'src/optional.ts', 'src/interfaces'],
+  ['src/errors.ts', 'src/names.ts', 'src/shape.ts', 'src/rng.ts', 'src/files.ts', 'src/output.ts', 'src/memory.ts', 'src/sealed.ts', 'src/snapshot.ts', 'src/optional.ts', 'src/vendored.ts', 'src/native.ts', 'src/interfaces'],
   ['src/media', 'src/nn', 'src/engine', 'src/shards', 'src/checkpoint', 'src/text', 'src/metrics', 'src/report', 'src/data'],
   ['tokenizers', 'priors', 'fixtures'],
   ['src/train', 'src/sample'],

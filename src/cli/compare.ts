@@ -8,6 +8,7 @@ import type { DataFlags, FeatureFlags, OutputFlags } from './options.js';
 import { dataSources, expectData, expectFile, expectModel, expectOutputFile } from './paths.js';
 import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
+import { createParent, expectExtension } from '../sdk/output-names.js';
 import { dataEvents, Skips } from './skips.js';
 
 interface Flags extends DataFlags, FeatureFlags, OutputFlags {
@@ -55,7 +56,9 @@ function check(codecs: readonly string[], { data, out, force, features }: Flags)
   for (const codec of codecs) expectModel('CODEC', codec);
   expectData(data);
   if (features !== undefined) expectFile('--features', features);
+  expectExtension(out, ['.html', '.htm']);
   expectOutputFile({ out, force }, { ...dataSources(data), '--features': features, ...Object.fromEntries(codecs.map((codec) => [`CODEC ${codec}`, codec])) });
+  createParent(out);
 }
 
 /** The table of the report, in columns of a terminal. */

@@ -5,15 +5,22 @@ import type { Finding } from '../sdk/doctor.js';
 import { jsonOption } from './options.js';
 import type { Session } from './session.js';
 
+interface Flags {
+  repair?: boolean;
+  json?: boolean;
+}
+
 export function doctorCommand(session: Session): Command {
   return new Command('doctor')
     .description('engines, versions and speed of this machine')
+    .option('--repair', 'restore missing or damaged files of the native library from the npm registry')
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  tesserae doctor')
-    .action(() => examine(session));
+    .addHelpText('after', '\nExamples:\n  tesserae doctor\n  tesserae doctor --repair')
+    .action((flags: Flags) => examine(session, flags));
 }
 
-async function examine(session: Session): Promise<void> {
+async function examine(session: Session, { repair }: Flags): Promise<void> {
+  if (repair) await mend(session);
   const { doctor } = await import('../sdk/doctor.js');
   const found = await doctor();
   const { system, engines, speed } = found;
@@ -29,6 +36,13 @@ async function examine(session: Session): Promise<void> {
     found.ok ? 'All that a job needs works.' : 'Something that a job needs does not work: see above.',
   ]);
   if (!found.ok) session.exitCode = EXIT.internal;
+  else if (repair && !found.native) session.exitCode = EXIT.io;
+}
+
+async function mend(session: Session): Promise<void> {
+  const { repairNative } = await import('../sdk/repair-native.js');
+  const { folder, restored } = await repairNative((line) => session.note(line));
+  session.note(restored.length === 0 ? 'All files of the native library are intact.' : `Restored ${restored.join(', ')} in ${folder}.`);
 }
 
 function findingText(finding: Finding): string {

@@ -6,6 +6,7 @@ import { addOutputOptions, jsonOption, numberOption, seedOption } from './option
 import { expectExisting, expectFile, expectModel, expectOutputDirectory, expectOutputFile, expectPrior } from './paths.js';
 import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
+import { createParent, isPng, refuseOtherPictures } from '../sdk/output-names.js';
 import type { Neighbor } from '../sdk/neighbors.js';
 
 interface Flags {
@@ -61,6 +62,7 @@ export function generateCommand(session: Session): Command {
 async function generate(session: Session, texts: string[], flags: Flags): Promise<void> {
   check(flags);
   await refuseUnheardPrompts(texts, flags.prior);
+  createParent(flags.out);
   const prompts: Prompt[] = texts.length > 0 ? texts : [null];
   await session.startEngine();
   const sdk = await import('../sdk/generate.js');
@@ -92,8 +94,6 @@ async function findNeighbors(session: Session, images: readonly Image[], data: s
   return found;
 }
 
-const isPng = (path: string): boolean => /\.png$/i.test(path);
-
 /** What `inspect` will say of a directory of pictures. */
 async function describe(out: string, { prior, ...made }: { pictures: number; codec: string; prior: string; prompts: string[]; sampling: Record<string, string | number> }): Promise<void> {
   const [{ readModelCard }, { writePicturesCard }] = await Promise.all([import('../checkpoint/model.js'), import('../sdk/pictures.js')]);
@@ -107,6 +107,7 @@ function check({ prior, codec, out, force, prime, primeRows, neighbors }: Flags)
   if (primeRows !== undefined && prime === undefined) throw new UsageError('E_OPTION', '--prime-rows: expected --prime with it, received it alone.');
   if (neighbors !== undefined) expectExisting('--neighbors', neighbors);
   const sources = { '--prior': prior, '--codec': codec, '--prime': prime, '--neighbors': neighbors };
+  refuseOtherPictures(out);
   if (!isPng(out)) return expectOutputDirectory({ out, force }, sources, { resumes: false });
   expectOutputFile({ out, force }, sources);
 }

@@ -5,6 +5,7 @@ import type { Image } from '../interfaces/index.js';
 import { addOutputOptions, jsonOption, listOption, numberOption } from './options.js';
 import { expectFile, expectModel, expectOutputFile } from './paths.js';
 import type { Session } from './session.js';
+import { createParent, expectExtension } from '../sdk/output-names.js';
 
 interface Flags {
   codec: string;
@@ -109,8 +110,9 @@ function codesCommand(session: Session): Command {
 function check({ codec, out, force }: Flags, pictures: Record<string, string>): void {
   expectModel('--codec', codec);
   for (const [name, path] of Object.entries(pictures)) expectFile(`<${name}>`, path);
-  if (!/\.png$/i.test(out)) throw new UsageError('E_OPTION', `--out ${out}: expected a name that ends in .png, received another.`);
+  expectExtension(out, ['.png']);
   expectOutputFile({ out, force }, { '--codec': codec, ...Object.fromEntries(Object.entries(pictures).map(([name, path]) => [`<${name}>`, path])) });
+  createParent(out);
 }
 
 function wholeNumber(text: string): number {

@@ -5,6 +5,7 @@ import { refuseForeignFormat } from '../checkpoint/safetensors.js';
 import { UsageError } from '../errors.js';
 import { guarded, isGlob, isTemporary } from '../files.js';
 import { acquireLock } from '../output.js';
+import { expectCreatable, refuseFileName } from '../sdk/output-names.js';
 import type { OutputFlags } from './options.js';
 
 /** What a command reads: paths by flag. */
@@ -66,11 +67,15 @@ export function expectTokens(flag: string, path: string): void {
  * Refuses an output directory that may not be written, without writing.
  *
  * @param options.resumes whether the command has --resume to offer.
- * @throws {UsageError} E_SAME_PATH, E_OUTPUT_NOT_DIRECTORY, E_OUTPUT_EXISTS. @throws {LockError} E_LOCKED.
+ * @throws {UsageError} E_SAME_PATH, E_OUTPUT_NAME, E_OUTPUT_NOT_DIRECTORY, E_OUTPUT_EXISTS. @throws {LockError} E_LOCKED.
+ * @throws {IoError} E_IO when nothing can be created there.
  */
 export function expectOutputDirectory({ out, resume, force }: OutputFlags, sources: Sources, { resumes = true } = {}): void {
   expectOtherPath(out, sources);
-  if (!existsSync(out)) return;
+  if (!existsSync(out)) {
+    refuseFileName(out);
+    return expectCreatable(out);
+  }
   if (!statSync(out).isDirectory()) throw new UsageError('E_OUTPUT_NOT_DIRECTORY', `--out ${out}: expected a directory, found a file.`);
   const names = guarded(out, 'reading', () => readdirSync(out)).filter((name) => !isTemporary(name));
   // A live writer is the better reason; a dead one's lock goes.
@@ -85,17 +90,19 @@ export function expectOutputDirectory({ out, resume, force }: OutputFlags, sourc
 /**
  * Refuses an output file that may not be written, without writing.
  *
- * @throws {UsageError} E_SAME_PATH, E_NOT_A_FILE, E_OUTPUT_EXISTS.
+ * @throws {UsageError} E_SAME_PATH, E_NOT_A_FILE, E_OUTPUT_NOT_DIRECTORY, E_OUTPUT_EXISTS. @throws {IoError} E_IO when
+ *   nothing can be created there.
  */
 export function expectOutputFile({ out, force }: Pick<OutputFlags, 'out' | 'force'>, sources: Sources): void {
   expectOtherPath(out, sources);
-  if (!existsSync(out)) return;
+  if (!existsSync(out)) return expectCreatable(out);
   if (statSync(out).isDirectory()) throw new UsageError('E_NOT_A_FILE', `--out ${out}: expected a new file, found a directory.`);
   if (!force) throw new UsageError('E_OUTPUT_EXISTS', `--out ${out}: expected a new file, found one. Pass --force to write over it.`);
 }
 
-/** @throws {UsageError} E_SAME_PATH when the output is one of the inputs. */
+/** @throws {UsageError} E_SAME_PATH when the output is one of the inputs, E_OPTION when it is empty. */
 export function expectOtherPath(out: string, sources: Sources): void {
+  if (out.trim() === '') throw new UsageError('E_OPTION', '--out: expected a path, received an empty text.');
   for (const [flag, path] of Object.entries(sources)) {
     if (path !== undefined && realPath(path) === realPath(out)) throw new UsageError('E_SAME_PATH', `--out ${out}: expected another path than ${flag}, received the same. Nothing was written.`);
   }

@@ -37,7 +37,7 @@ export function buildProgram(session: Session): Command {
     .addOption(numberOption('--threads <N>', 'threads of an operation (default: the cores there are)', { min: 1, max: 1024, whole: true }))
     .option('--debug', 'print the stack of an error')
     .addHelpText('after', EXAMPLE)
-    .hook('preAction', (_, action) => session.configure(action.optsWithGlobals<GlobalOptions>()));
+    .hook('preAction', (_, action) => session.configure(action.optsWithGlobals<GlobalOptions>(), action.name()));
   const train = new Command('train').description('train a codec or a prior').addCommand(trainCodecCommand(session)).addCommand(trainPriorCommand(session));
   const evaluate = new Command('eval').description('measure a codec or a prior on held-out samples').addCommand(evalCodecCommand(session)).addCommand(evalPriorCommand(session));
   const commands = [demoCommand, () => train, tokenizeCommand, generateCommand, decodeCommand, () => evaluate, compareCommand, latentsCommand, inspectCommand, exportCommand, repairCommand, doctorCommand];

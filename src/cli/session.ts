@@ -3,6 +3,7 @@ import { CommanderError } from 'commander';
 import { AbortedError, EXIT, MemoryError, TesseraeError, firstLineOf, messageOf, printable } from '../errors.js';
 import { fileError } from '../files.js';
 import { SMALLER, isOutOfMemory } from '../memory.js';
+import { nativeMissing, tellOfFallback } from '../native.js';
 import { Progress } from '../report/progress.js';
 import type { ProgressOptions } from '../report/progress.js';
 
@@ -36,10 +37,18 @@ export class Session {
     return this.controller.signal;
   }
 
-  configure(options: GlobalOptions): void {
+  configure(options: GlobalOptions, command: string): void {
     this.options = options;
     // The engine reads it when it loads, here and in worker threads.
     if (options.threads !== undefined) process.env.TESSERAE_THREADS = String(options.threads);
+    if (command !== 'doctor') this.tellOfMissingLibrary();
+  }
+
+  /** Every command says it, the ones that compute nothing too: what is slow tomorrow is mended today. */
+  private tellOfMissingLibrary(): void {
+    if ((this.options.engine ?? 'onnxruntime') !== 'onnxruntime' || process.env.TESSERAE_ORT === 'wasm') return;
+    const reason = nativeMissing();
+    if (reason !== undefined) tellOfFallback(reason);
   }
 
   /** Brings up the engine asked for. Commands call it after their arguments are checked: it loads what is heavy. */

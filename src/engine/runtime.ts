@@ -1,7 +1,10 @@
 // ONNX Runtime: the only place that talks to it. The native library when it loads, WebAssembly otherwise.
 import { availableParallelism } from 'node:os';
+import { deserialize, serialize } from 'node:v8';
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import { EngineError, firstLineOf } from '../errors.js';
+import { NATIVE_PACKAGE, nativeMissing, tellOfFallback } from '../native.js';
+import { loadersOutside } from '../vendored.js';
 import type { Data, Dtype } from './graph.js';
 
 /** The part of the onnxruntime-node and onnxruntime-web packages that is used. */
@@ -17,6 +20,8 @@ export interface Runtime {
   /** `native` is onnxruntime-node, `wasm` is onnxruntime-web. */
   readonly kind: 'native' | 'wasm';
   readonly version: string;
+  /** Why the native library did not load, where WebAssembly stands in for it. */
+  readonly standsIn?: string;
   tensor(dtype: Dtype, data: Data, shape: readonly number[]): OrtTensor;
   createSession(model: Uint8Array, options?: SessionOptions): Promise<Session>;
 }
@@ -70,34 +75,43 @@ export function loadRuntime(): Promise<Runtime> {
   return (loading ??= load(process.env.TESSERAE_ORT));
 }
 
-/** Loads one build of ONNX Runtime, native first when none is named. Exported for tests of the fallback. */
+/**
+ * Loads one build of ONNX Runtime, native first when none is named. Where WebAssembly has to stand in, stderr says so
+ * once. Exported for tests of the fallback, and for the repair of a missing library.
+ */
 export async function load(wanted: string | undefined): Promise<Runtime> {
   const failures: string[] = [];
   if (wanted !== 'wasm') {
     try {
-      return runtimeOf('native', (await import('onnxruntime-node')) as unknown as Ort & { default?: Ort });
+      return runtimeOf('native', loadOutside(NATIVE_PACKAGE));
     } catch (error) {
-      failures.push(`onnxruntime-node: ${firstLineOf(error)}`);
+      failures.push(nativeMissing() ?? firstLineOf(error));
     }
   }
-  try {
-    return runtimeOf('wasm', (await import('onnxruntime-web')) as unknown as Ort & { default?: Ort });
-  } catch (error) {
-    failures.push(`onnxruntime-web: ${firstLineOf(error)}`);
+  if (wanted !== 'native') {
+    try {
+      const runtime = runtimeOf('wasm', loadOutside('onnxruntime-web'));
+      const [standsIn] = failures;
+      if (standsIn === undefined) return runtime;
+      tellOfFallback(standsIn);
+      return { ...runtime, standsIn };
+    } catch (error) {
+      failures.push(`onnxruntime-web: ${firstLineOf(error)}`);
+    }
   }
-  throw new EngineError('E_ENGINE_RUNTIME', `ONNX Runtime: expected onnxruntime-node or onnxruntime-web to load, received ${failures.join('; ')}. Reinstall with "npm ci".`);
+  throw new EngineError('E_ENGINE_RUNTIME', `ONNX Runtime: expected the native library or WebAssembly to load, received ${failures.join('; ')}. Install tesserae again.`);
 }
 
-function runtimeOf(kind: Runtime['kind'], module: Ort & { default?: Ort }): Runtime {
-  const ort = module.InferenceSession ? module : module.default!;
+function runtimeOf(kind: Runtime['kind'], ort: Ort): Runtime {
   if (kind === 'wasm') ort.env.wasm!.numThreads = threads;
   const versions = (ort.env as { versions?: Record<string, string> }).versions ?? {};
+  const { tensor, bytes, local } = realmOf(ort);
   return {
     kind,
     version: versions.node ?? versions.web ?? versions.common ?? 'unknown',
-    tensor: (dtype, data, shape) => new ort.Tensor(dtype, data, shape),
+    tensor,
     createSession: async (model, options = {}) => {
-      const session = await ort.InferenceSession.create(model, {
+      const session = await ort.InferenceSession.create(bytes(model), {
         executionProviders: [kind === 'native' ? 'cpu' : 'wasm'],
         graphOptimizationLevel: options.optimization ?? 'all',
         intraOpNumThreads: options.threads ?? threads,
@@ -113,12 +127,54 @@ function runtimeOf(kind: Runtime['kind'], module: Ort & { default?: Ort }): Runt
         inputs: session.inputMetadata.flatMap(portOf),
         outputs: session.outputMetadata.flatMap(portOf),
         // The WebAssembly build takes outputs made beforehand and leaves them as they were.
-        run: (feeds, fetches) => session.run(feeds, kind === 'native' ? fetches : Object.keys(fetches)) as Promise<Record<string, OrtTensor>>,
+        run: async (feeds, fetches) => local((await session.run(feeds, kind === 'native' ? fetches : Object.keys(fetches))) as Record<string, OrtTensor>),
         endProfiling: () => (session as unknown as { endProfiling(): void }).endProfiling(),
         release: () => session.release(),
       };
     },
   };
+}
+
+/** The typed array class by which native code knows 32-bit floats. In a context of its own, a module has another. */
+const OUTER_FLOATS = (deserialize(serialize(new Float32Array(0))) as Float32Array).constructor;
+
+function loadOutside(name: string): Ort {
+  const [first, ...others] = loadersOutside<Ort>(name) as [() => Ort, ...(() => Ort)[]];
+  const ort = first();
+  if (classOf(ort, 'float32') === OUTER_FLOATS) return ort;
+  return others.map((load) => load()).find((other) => classOf(other, 'float32') === OUTER_FLOATS) ?? ort;
+}
+
+const classOf = (ort: Ort, dtype: string): unknown => new ort.Tensor(dtype, [] as never, [0]).data.constructor;
+
+/**
+ * How data goes to ONNX Runtime and back. A test runner that evaluates modules in a context of their own (Jest) gives
+ * them typed arrays that are not instances of those ONNX Runtime knows; the same bytes under the other class are.
+ */
+function realmOf(ort: Ort): { tensor: Runtime['tensor']; bytes(data: Uint8Array): Uint8Array; local(outputs: Record<string, OrtTensor>): Record<string, OrtTensor> } {
+  const make = (dtype: string, data: Data, shape: readonly number[]): OrtTensor => new ort.Tensor(dtype, data, shape);
+  const foreign = (dtype: string): TypedArrayClass => classOf(ort, dtype) as TypedArrayClass;
+  if (foreign('float32') === (Float32Array as unknown)) return { tensor: make, bytes: (data) => data, local: (outputs) => outputs };
+  const view = <T>(Class: TypedArrayClass, data: Data): T => new Class(data.buffer, data.byteOffset, data.length) as T;
+  return {
+    tensor: (dtype, data, shape) => withData(make(dtype, view(foreign(dtype), data), shape), data),
+    bytes: (data) => view(foreign('uint8'), data as unknown as Data),
+    local(outputs) {
+      for (const output of Object.values(outputs)) {
+        const data = output.data as Data;
+        const Class = (globalThis as unknown as Record<string, TypedArrayClass>)[data.constructor.name]!;
+        if (!(data instanceof (Class as never))) withData(output, view(Class, data));
+      }
+      return outputs;
+    },
+  };
+}
+
+type TypedArrayClass = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => Data;
+
+/** ONNX Runtime reads the data of a tensor by this property, whatever its class. */
+function withData(tensor: OrtTensor, data: Data): OrtTensor {
+  return Object.defineProperty(tensor, 'data', { value: data });
 }
 
 /** Sequences and maps, which no model here has, are left out. */

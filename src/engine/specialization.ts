@@ -1,5 +1,5 @@
 // One compiled graph: a function specialised to the shapes, dtypes and plain arguments of one call.
-import { EngineError, MemoryError, firstLineOf } from '../errors.js';
+import { EngineError, MemoryError, firstLineOf, messageOf } from '../errors.js';
 import { SMALLER, expectMemory, isOutOfMemory } from '../memory.js';
 import { sizeOf } from '../shape.js';
 import type { Data, Graph, Value } from './graph.js';
@@ -216,7 +216,7 @@ export class Specialization {
       return await this.session.run(feeds, fetches);
     } catch (error) {
       if (isOutOfMemory(error)) throw outOfMemory(this.traced.graph.name, error);
-      throw new EngineError('E_ENGINE_RUN', `${this.traced.graph.name}: ONNX Runtime failed: ${firstLineOf(error)}. An index out of range is the usual cause.`, { cause: error });
+      throw new EngineError('E_ENGINE_RUN', `${this.traced.graph.name}: ONNX Runtime failed: ${firstLineOf(error)}.${remedyFor(error)}`, { cause: error });
     }
   }
 
@@ -237,6 +237,14 @@ export class Specialization {
     wrapped.set(values, tensor);
     return tensor;
   }
+}
+
+/** What to do, where the message of ONNX Runtime tells. */
+export function remedyFor(error: unknown): string {
+  const message = messageOf(error);
+  if (/indices element out of data bounds|invalid ind(ex|ice)|index out of (range|bounds)/i.test(message)) return ' An index is out of range: clip the ids.';
+  if (/bad_?alloc|failed to allocate|out of memory/i.test(message)) return ' It needs more memory than there is: use a smaller batch, smaller pictures or a smaller model.';
+  return '';
 }
 
 /**

@@ -43,7 +43,7 @@ export interface Prior {
   readonly conditioning: Conditioning;
   readonly maps: readonly TokenMapSpec[];
   /** Class names, for label conditioning. */
-  readonly classes?: readonly string[];
+  readonly classes?: readonly string[] | undefined;
   /** Mean negative log likelihood in nats per code of each sample, given its condition. */
   score(samples: readonly TokenSample[]): Promise<Float64Array>;
   /** Draws `n` token grids for each prompt, prompts outermost. */

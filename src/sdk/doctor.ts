@@ -4,6 +4,7 @@ import { arch, availableParallelism, cpus, freemem, platform, release, totalmem 
 import { compile, defaultThreads, loadRuntime, tf } from '../engine/index.js';
 import { messageOf } from '../errors.js';
 import type { Image } from '../interfaces/index.js';
+import { fallbackLine, keepFallbackQuiet } from '../native.js';
 import { decodeImage, encodePng } from '../media/image.js';
 import { PICTURE_FORMATS } from '../media/sniff.js';
 import { packageVersion } from './version.js';
@@ -21,6 +22,8 @@ export interface Diagnosis {
   /** Threads an operation uses. */
   threads: number;
   engines: { onnxruntime: Finding; tensorflow: Finding; reference: Finding };
+  /** Whether ONNX Runtime's native library computes; otherwise WebAssembly does, several times slower. */
+  native: boolean;
   pictures: Finding;
   /** Measured now; null where the engine does not work. */
   speed: { matmulGflops: number; convGflops: number; memoryGBps: number } | null;
@@ -38,6 +41,7 @@ export async function doctor(): Promise<Diagnosis> {
     system: { platform: platform(), release: release(), arch: arch(), cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: availableParallelism(), memoryGiB: gib(totalmem()), freeMemoryGiB: gib(freemem()) },
     threads: defaultThreads(),
     engines,
+    native: engines.onnxruntime.ok && engines.onnxruntime.remark === 'native',
     pictures,
     speed: engines.onnxruntime.ok ? { matmulGflops: await matmulGflops(), convGflops: await convGflops(), memoryGBps: memoryGBps() } : null,
   };
@@ -46,9 +50,11 @@ export async function doctor(): Promise<Diagnosis> {
 const gib = (bytes: number): number => Math.round((10 * bytes) / 2 ** 30) / 10;
 
 async function onnxruntime(): Promise<Finding> {
+  keepFallbackQuiet();
   try {
-    const { kind, version } = await loadRuntime();
-    return { ok: true, version, remark: kind === 'native' ? 'native' : 'WebAssembly: the native library did not load, expect a tenth of its speed' };
+    const { kind, version, standsIn } = await loadRuntime();
+    if (kind === 'native') return { ok: true, version, remark: 'native' };
+    return { ok: true, version, remark: standsIn === undefined ? 'WebAssembly, as TESSERAE_ORT asks' : fallbackLine(standsIn) };
   } catch (error) {
     return { ok: false, reason: messageOf(error) };
   }

@@ -7,6 +7,7 @@ import { checkImages } from '../media/check.js';
 import { imageGrid } from '../media/grid.js';
 import { encodePng } from '../media/image.js';
 import { loadCodec, loadPrior } from './models.js';
+import { createParent, isPng, refuseOtherPictures } from './output-names.js';
 
 export interface GenerateOptions {
   /** Model directory of the prior. */
@@ -64,12 +65,14 @@ export interface WriteImagesOptions {
  * Writes pictures: to a `.png`, one alone or several as a grid; to a directory, one file each.
  *
  * @returns the paths written.
- * @throws {UsageError} E_OUTPUT_EXISTS unless `force`.
+ * @throws {UsageError} E_OUTPUT_EXISTS unless `force`, E_OUTPUT_NAME for the name of a file that is no PNG.
  */
 export async function writeImages(out: string, images: readonly Image[], options: WriteImagesOptions = {}): Promise<string[]> {
   checkImages('writeImages', images);
-  if (/\.png$/i.test(out)) {
+  refuseOtherPictures(out);
+  if (isPng(out)) {
     refuseExisting(out, options.force);
+    createParent(out);
     const picture = images.length === 1 ? images[0]! : imageGrid(images, { labels: options.labels, scale: options.scale, columns: options.columns });
     writeFileAtomic(out, await encodePng(picture));
     return [out];

@@ -1,7 +1,10 @@
 // msgpack as shards use it: plain maps, arrays, strings, integers, floats, booleans, null and bin. Extension types,
 // non-string keys, deep nesting and lengths past the end are refused before the decoder sees a byte.
-import { Packr, Unpackr } from 'msgpackr';
+import type * as msgpackr from 'msgpackr';
 import { CorruptError, messageOf } from '../errors.js';
+import { requireVendored } from '../vendored.js';
+
+const { Packr, Unpackr } = requireVendored<typeof msgpackr>('msgpackr', 'msgpackr/index-no-eval');
 
 const MAX_DEPTH = 16;
 

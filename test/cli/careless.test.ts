@@ -90,6 +90,13 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
   ['a comparison with a missing codec', ['compare', 'codec', 'codex', '--data', 'data', '--out', 'new.html'], /^E_NOT_FOUND .*codex/],
   ['a feature network that is missing', ['eval', 'codec', '--codec', 'codec', '--data', 'data', '--features', 'net.onnx'], /^E_NOT_FOUND --features net\.onnx: /],
   ['a way between pictures that are missing', ['latents', 'interpolate', 'one.png', 'two.png', '--codec', 'codec', '--out', 'new.png'], /^E_NOT_FOUND .*one\.png/],
+  ['pictures as JPEG', ['generate', 'x', '--prior', 'prior', '--out', 'birds.jpg'], /^E_OUTPUT_NAME --out birds\.jpg: expected a \.png or a directory, received the name of a \.jpg file\. Pictures are written as PNG only\.$/],
+  ['a row of pictures as WebP', ['latents', 'interpolate', 'picture.png', 'picture.png', '--codec', 'codec', '--out', 'new.webp'], /^E_OUTPUT_NAME --out new\.webp: expected a name that ends in \.png/],
+  ['a report that is no page', ['compare', 'codec', 'codec', '--data', 'data', '--out', 'new.png'], /^E_OUTPUT_NAME --out new\.png: expected a name that ends in \.html or \.htm/],
+  ['a model named as a file', ['train', 'codec', '--data', 'data', '--out', 'codec.safetensors', '--config', 'codec.json'], /^E_OUTPUT_NAME --out codec\.safetensors: expected the name of a directory/],
+  ['decoded pictures named as one', ['decode', '--tokens', 'tokens', '--out', 'results/all.png'], /^E_OUTPUT_NAME --out results\/all\.png: expected the name of a directory/],
+  ['output below a file', ['generate', 'x', '--prior', 'prior', '--out', 'picture.png/new.png'], /^E_OUTPUT_NOT_DIRECTORY --out picture\.png\/new\.png: expected .*picture\.png to be a directory, found a file/],
+  ['output nowhere', ['generate', 'x', '--prior', 'prior', '--out', ''], /^E_OPTION --out: expected a path, received an empty text/],
   ['resume and force at once', [...trainCodec, '--resume', '--force'], /'--resume' cannot be used with option '--force'/],
 ];
 

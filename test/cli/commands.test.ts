@@ -41,6 +41,8 @@ describe('train, tokenize, train, generate', () => {
     await succeed(world, ['generate', 'a small red circle', 'a large blue square', '--prior', 'prior', '--out', 'grid.png', '-n', '2', '--cfg', '2', '--top-k', '8', '--top-p', '0.9', '--temperature', '0.8']);
     expect((await sharp(at('grid.png')).metadata()).width).toBe(2 + 2 * (16 + 2));
     expect(await json(['generate', 'a small red circle', '--prior', 'prior', '--out', 'many', '-n', '3'])).toMatchObject({ files: ['many/00000.png', 'many/00001.png', 'many/00002.png'] });
+    expect(await json(['generate', 'a small red circle', '--prior', 'prior', '--out', 'results/today/one.png'])).toMatchObject({ files: ['results/today/one.png'] });
+    expect(sha256Of(at('results/today/one.png'))).toBe(sha256Of(at('one.png')));
     expect(await json(['inspect', 'many'])).toMatchObject({ kind: 'pictures', fingerprint: HASH, made: { command: 'generate', pictures: 3, prompts: ['a small red circle'], sampling: { n: 3, seed: 0 } } });
   });
 
@@ -230,7 +232,12 @@ describe('the surroundings', () => {
 it('doctor says what works and how fast', async () => {
   const found = await json(['doctor']);
   expect(found).toMatchObject({ kind: 'doctor', ok: true, node: process.versions.node, engines: { onnxruntime: { ok: true }, reference: { ok: true } }, pictures: { ok: true } });
+  expect(found.native).toBe(true);
   for (const value of Object.values(found.speed as Record<string, number>)) expect(value).toBeGreaterThan(0);
+});
+
+it('doctor repairs nothing in a checkout', async () => {
+  expect(await run(world, ['doctor', '--repair'])).toMatchObject({ code: 2, stdout: '', stderr: 'E_REPAIR native library: expected an installed package, found a checkout. Run "npm ci" there.\n' });
 });
 
 it('demo tells the whole story and leaves a picture', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { compile, engineInUse, randomKey, randomUniform, stopGradient, tf, useEngine } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
+import { remedyFor } from '../../src/engine/specialization.js';
 import { EngineError, UsageError } from '../../src/errors.js';
 
 const numbers = (tensor: tf.Tensor): number[] => Array.from(tensor.dataSync());
@@ -353,6 +354,12 @@ describe('errors', () => {
     expect(numbers(v)).toEqual([5]);
     expect(numbers(await f(table, tf.tensor1d([0], 'int32')))).toEqual([5]);
     expect(numbers(v)).toEqual([6]);
+  });
+
+  it('blame an index only where one is out of range', () => {
+    expect(remedyFor(new Error('Gather node. indices element out of data bounds, idx=99 must be within the inclusive range [-3,2]'))).toMatch(/index/);
+    expect(remedyFor(new TypeError("A float32 tensor's data must be type of function Float32Array() { [native code] }"))).toBe('');
+    expect(remedyFor(new Error('std::bad_alloc'))).toMatch(/memory.*smaller batch/);
   });
 
   it('refuse a variable assigned another shape, and a call after dispose', async () => {

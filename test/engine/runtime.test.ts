@@ -54,12 +54,6 @@ console.log(JSON.stringify({ kind: (await loadRuntime()).kind, threads: defaultT
 process.exit(0);
 `;
 
-/** Makes every import of onnxruntime-node fail, as where its library is missing for the platform. */
-const WITHOUT_NATIVE = `data:text/javascript,${encodeURIComponent(`
-import { register } from 'node:module';
-register('data:text/javascript,' + encodeURIComponent("export async function resolve(name, context, next) { if (name === 'onnxruntime-node') throw new Error('libonnxruntime.so.1: cannot open shared object file'); return next(name, context); }"));
-`)}`;
-
 describe('a process of its own', () => {
   // Within the project, so that packages resolve.
   const folder = join(root, 'node_modules/.cache', `engine-test-${process.pid}`);
@@ -77,19 +71,30 @@ describe('a process of its own', () => {
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  const runScript = async (environment: Record<string, string> = {}, flags: string[] = []): Promise<{ kind: string; weights: number[]; threads: number }> => {
-    const { stdout } = await promisify(execFile)(process.execPath, [...flags, join(folder, 'script.js')], { env: { ...process.env, ...environment } });
-    return JSON.parse(stdout.trim().split('\n').at(-1)!) as never;
+  /** From now on the library fails to load, as where the system lacks what it needs. */
+  const breakNative = (): void => {
+    const broken = join(folder, 'node_modules', 'onnxruntime-node');
+    mkdirSync(broken, { recursive: true });
+    writeFileSync(join(broken, 'package.json'), '{"main":"index.js"}');
+    writeFileSync(join(broken, 'index.js'), `throw new Error('libonnxruntime.so.1: cannot open shared object file');`);
+  };
+
+  const runScript = async (environment: Record<string, string> = {}): Promise<{ kind: string; weights: number[]; threads: number; stderr: string }> => {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(folder, 'script.js')], { env: { ...process.env, ...environment } });
+    return { ...(JSON.parse(stdout.trim().split('\n').at(-1)!) as { kind: string; weights: number[]; threads: number }), stderr };
   };
 
   it('falls back to WebAssembly where the native library does not load, and trains the same weights', async () => {
     const native = await runScript();
     const chosen = await runScript({ TESSERAE_ORT: 'wasm', TESSERAE_THREADS: '1' });
-    const fallen = await runScript({}, ['--import', WITHOUT_NATIVE]);
+    breakNative();
+    const fallen = await runScript();
     expect([native.kind, chosen.kind, fallen.kind]).toEqual(['native', 'wasm', 'wasm']);
     expect(chosen.threads).toBe(1);
     // Weights are printed to four digits; three Adam steps differ in the seventh.
     expect(chosen.weights).toEqual(native.weights);
     expect(fallen.weights).toEqual(native.weights);
+    expect([native.stderr, chosen.stderr]).toEqual(['', '']);
+    expect(fallen.stderr).toMatch(/^Computing in WebAssembly, about .+ times slower than the native library, which did not load: [^\n]+\n$/);
   });
 });

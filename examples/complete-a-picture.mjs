@@ -1,10 +1,10 @@
 // The upper half of a picture, continued in several ways.
 //
-//   node examples/complete-a-picture.ts PRIOR PICTURE ["a prompt"]
+//   node examples/complete-a-picture.mjs PRIOR PICTURE ["a prompt"]
 import { generate, primeCodes, writeImages } from 'tesserae';
 
 const [prior, picture, prompt] = process.argv.slice(2);
-if (!prior || !picture) throw new Error('usage: complete-a-picture.ts PRIOR PICTURE ["a prompt"]');
+if (!prior || !picture) throw new Error('usage: complete-a-picture.mjs PRIOR PICTURE ["a prompt"]');
 
 const prime = await primeCodes({ prior, picture });
 const { images } = await generate({ prior, prompts: [prompt ?? null], sampling: { n: 8, prime, seed: 1, onProgress: (done) => process.stderr.write(`\r${Math.round(100 * done)} %`) } });

@@ -1,0 +1,58 @@
+// Which names are taken for a file and which for a folder, before anything is computed for them.
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname, extname, resolve } from 'node:path';
+import { UsageError } from '../errors.js';
+import { createDirectory, guarded } from '../files.js';
+
+/** Extensions that nobody gives a folder by intent. */
+const FILE_EXTENSIONS = new Set(
+  '.png .jpg .jpeg .webp .gif .bmp .tif .tiff .avif .heic .svg .pdf .mp4 .html .htm .json .jsonl .csv .txt .md .onnx .safetensors .msgpack .npz .npy .pt .tar .tgz .gz .zip'.split(' '),
+);
+
+export const isPng = (path: string): boolean => /\.png$/i.test(path);
+
+/** Whether a path names a file: by what is there, else by a known extension without a slash after it. */
+function namesFile(path: string): boolean {
+  return FILE_EXTENSIONS.has(extname(path).toLowerCase()) && !/[\\/]$/.test(path) && !statOf(path)?.isDirectory();
+}
+
+/** @throws {UsageError} E_OUTPUT_NAME for a name that is not one of a folder. */
+export function refuseFileName(out: string): void {
+  if (namesFile(out)) throw new UsageError('E_OUTPUT_NAME', `--out ${out}: expected the name of a directory, received that of a ${extname(out)} file. Leave the extension out, or end the name with / to mean a directory.`);
+}
+
+/** @throws {UsageError} E_OUTPUT_NAME for a file that is no PNG. */
+export function refuseOtherPictures(out: string): void {
+  if (!isPng(out) && namesFile(out)) throw new UsageError('E_OUTPUT_NAME', `--out ${out}: expected a .png or a directory, received the name of a ${extname(out)} file. Pictures are written as PNG only.`);
+}
+
+/** @throws {UsageError} E_OUTPUT_NAME for a name without one of the extensions. */
+export function expectExtension(out: string, extensions: readonly string[]): void {
+  if (!extensions.includes(extname(out).toLowerCase())) throw new UsageError('E_OUTPUT_NAME', `--out ${out}: expected a name that ends in ${extensions.join(' or ')}, received another.`);
+}
+
+/**
+ * Checks that something can be made at a path: what its path has already is a directory, and the last of it writable.
+ *
+ * @throws {UsageError} E_OUTPUT_NOT_DIRECTORY. @throws {IoError} E_IO for a directory that may not be written.
+ */
+export function expectCreatable(out: string): void {
+  let parent = dirname(resolve(out));
+  while (!statOf(parent) && parent !== dirname(parent)) parent = dirname(parent);
+  if (!statOf(parent)?.isDirectory()) throw new UsageError('E_OUTPUT_NOT_DIRECTORY', `--out ${out}: expected ${parent} to be a directory, found a file. Give another path.`);
+  guarded(parent, 'writing', () => accessSync(parent, constants.W_OK));
+}
+
+/** Makes the folder of an output file. @throws {IoError} E_IO, E_DISK_FULL. */
+export function createParent(out: string): void {
+  createDirectory(dirname(resolve(out)));
+}
+
+/** Below a file there is nothing; some systems say so by an error. */
+function statOf(path: string): ReturnType<typeof statSync> {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}

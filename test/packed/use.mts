@@ -1,0 +1,10 @@
+// Compiled against the installed package, declarations included, under options stricter than the package's own.
+import { ENGINES } from 'tesserae/engine';
+import { generate, loadCodec, memoryDataset, trainCodec, writeImages } from 'tesserae';
+import type { Image, Prior, Sample, TrainCodecOptions } from 'tesserae';
+
+const pictures: Promise<{ images: Image[] }> = generate({ prior: 'p', prompts: ['a'] });
+const options: TrainCodecOptions = { data: memoryDataset([] as Sample[]), out: 'o' };
+const classes: (prior: Prior) => readonly string[] | undefined = (prior) => prior.classes;
+
+export { ENGINES, classes, loadCodec, options, pictures, trainCodec, writeImages };
