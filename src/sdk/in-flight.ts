@@ -105,7 +105,10 @@ export class SampleFeed {
         [samples, bytes] = [[], 0];
         return made;
       };
-      for await (const raw of this.readAhead(split, first, count)) {
+      const queue: Promise<RawSample>[] = [];
+      for (let next = 0, taken = 0; taken < count; taken++) {
+        for (; queue.length < this.ahead && next < count; next++) queue.push(this.read(split, first + next));
+        const raw = await queue.shift()!;
         const weight = weightOf(raw);
         this.ahead = weight > PIECE_BYTES ? 1 : PARALLEL;
         if (!this.budget.tryTake(weight)) {
@@ -124,17 +127,9 @@ export class SampleFeed {
     }
   }
 
-  private async *readAhead(split: Split, first: number, count: number): AsyncGenerator<RawSample, void, undefined> {
-    const queue: Promise<RawSample>[] = [];
-    for (let next = 0; queue.length > 0 || next < count; ) {
-      for (; queue.length < this.ahead && next < count && !this.stopped; next++) {
-        const read = this.dataset.read(split, first + next);
-        read.catch(() => undefined); // seen in its turn
-        queue.push(read);
-      }
-      const read = queue.shift();
-      if (read === undefined) return;
-      yield await read;
-    }
+  private read(split: Split, index: number): Promise<RawSample> {
+    const read = this.dataset.read(split, index);
+    read.catch(() => undefined); // seen in its turn
+    return read;
   }
 }
