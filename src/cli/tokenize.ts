@@ -19,7 +19,7 @@ interface Flags extends OutputFlags, DataFlags {
 }
 
 const EXAMPLE = `
-Files that wait for their turn and the pixels they decode to take at most 256 MiB; a larger picture is encoded alone.
+Files that wait for their turn and the pixels they decode to take at most 192 MiB; a larger picture is encoded alone.
 
 Examples:
   tesserae tokenize --data photos/ --codec runs/codec --out runs/tokens

@@ -6,9 +6,9 @@ import { MAX_PIXELS } from '../media/image.js';
 
 /**
  * Bytes of files read but not yet decoded and brought to the codec's size, together with the pixels they decode to. A
- * picture that is larger by itself goes through alone. Besides these, as many files as decode at once are read ahead.
+ * picture that is larger by itself goes through alone. Besides these, a file is read ahead, or a few while files are small.
  */
-export const IN_FLIGHT_BYTES = 256 * 2 ** 20;
+export const IN_FLIGHT_BYTES = 192 * 2 ** 20;
 
 /** Small samples are handed on together, up to this much: a message a sample would cost more than decoding an icon. */
 const PIECE_BYTES = 4 * 2 ** 20;
@@ -70,6 +70,8 @@ export class SampleFeed {
   private readonly budget: ByteBudget;
   private turn: Promise<void> = Promise.resolve();
   private stopped = false;
+  /** Files read ahead: one where they are large. */
+  private ahead = PARALLEL;
 
   constructor(
     private readonly dataset: Dataset,
@@ -103,8 +105,12 @@ export class SampleFeed {
         [samples, bytes] = [[], 0];
         return made;
       };
-      for await (const raw of this.readAhead(split, first, count)) {
+      const queue: Promise<RawSample>[] = [];
+      for (let next = 0, taken = 0; taken < count; taken++) {
+        for (; queue.length < this.ahead && next < count; next++) queue.push(this.read(split, first + next));
+        const raw = await queue.shift()!;
         const weight = weightOf(raw);
+        this.ahead = weight > PIECE_BYTES ? 1 : PARALLEL;
         if (!this.budget.tryTake(weight)) {
           // What is held back here could be what the budget waits for.
           if (samples.length > 0) yield piece();
@@ -121,17 +127,9 @@ export class SampleFeed {
     }
   }
 
-  private async *readAhead(split: Split, first: number, count: number): AsyncGenerator<RawSample, void, undefined> {
-    const queue: Promise<RawSample>[] = [];
-    for (let next = 0; queue.length > 0 || next < count; ) {
-      for (; queue.length < PARALLEL && next < count && !this.stopped; next++) {
-        const read = this.dataset.read(split, first + next);
-        read.catch(() => undefined); // seen in its turn
-        queue.push(read);
-      }
-      const read = queue.shift();
-      if (read === undefined) return;
-      yield await read;
-    }
+  private read(split: Split, index: number): Promise<RawSample> {
+    const read = this.dataset.read(split, index);
+    read.catch(() => undefined); // seen in its turn
+    return read;
   }
 }

@@ -263,10 +263,19 @@ function inspectDemo(path: string): DemoInspection {
   const fields = unsealJson(text, parseJson(text, where), { where, code: 'E_DEMO', sealed: false, remedy: 'Run the demo again.' });
   const result = demoSchema.safeParse(fields);
   if (!result.success) throw new CorruptError('E_DEMO', `${where}: expected the result of a demo, ${z.prettifyError(result.error)}.`);
-  return { kind: 'demo', fingerprint: sha256(canonicalJson(fields)), path, ...result.data };
+  const { prompts, obeyed, seconds } = result.data;
+  return { kind: 'demo', fingerprint: sha256(canonicalJson(fields)), path, prompts, obeyed, seconds };
 }
 
-const demoSchema = z.object({ prompts: z.int(), obeyed: z.int(), seconds: z.record(z.string(), z.number()) });
+const demoSchema = z.strictObject({
+  codec: z.record(z.string(), z.unknown()),
+  prior: z.record(z.string(), z.unknown()),
+  prompts: z.int(),
+  obeyed: z.int(),
+  seconds: z.record(z.string(), z.number()),
+  picture: z.string(),
+  report: z.string(),
+});
 
 const tensorText = ({ name, shape }: { name: string; shape: readonly (number | string)[] }): string => `${name} [${shape.join(', ')}]`;
 

@@ -38,8 +38,7 @@ function outcomeOf(changed: Record<string, Uint8Array>, read: Read = loadModel):
   try {
     return read(DIRECTORY, { files });
   } catch (error) {
-    if (!(error instanceof TesseraeError)) throw error;
-    expect(error.exitCode).toBeGreaterThan(1);
+    if (!(error instanceof TesseraeError) || error.exitCode < 2) throw error;
     return 'refused';
   } finally {
     for (const name of Object.keys(changed)) files.tamper(`${DIRECTORY}/${name}`, () => originals[name]!);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { CheckpointStore } from '../../src/checkpoint/store.js';
+import { CheckpointStore, readCheckpointState } from '../../src/checkpoint/store.js';
 import type { CheckpointContent } from '../../src/checkpoint/store.js';
 import { IoError, TesseraeError } from '../../src/errors.js';
+import { formatJson } from '../../src/files.js';
 import { FaultyFiles, SURVIVALS, failsWithIoError } from '../support/faulty-files.js';
 
 function contentOf(value: number): CheckpointContent {
@@ -139,4 +140,32 @@ test('misuse is refused', () => {
   expect(() => store.save(1, { ...contentOf(1), extras: { '../x': '' } })).toThrow(expect.objectContaining({ code: 'E_CHECKPOINT_FILE' }));
   expect(() => store.load(7)).toThrow(expect.objectContaining({ code: 'E_NOT_FOUND' }));
   expect(files.list('/d/checkpoints')).toEqual([]);
+});
+
+test('any one flipped bit of a checkpoint is detected, in its manifest and its state', () => {
+  const files = new FaultyFiles(['/d']);
+  const store = open(files);
+  store.save(7, contentOf(7));
+  for (const name of ['MANIFEST.json', 'state.json']) {
+    const path = `/d/checkpoints/step-7/${name}`;
+    const bytes = files.snapshot()[path]!;
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      files.tamper(path, (original) => original.with(bit >> 3, original[bit >> 3]! ^ (1 << (bit & 7))));
+      expect(() => store.load(7), `${name}, bit ${bit}`).toThrow(TesseraeError);
+      expect(() => readCheckpointState('/d/checkpoints/step-7', files)).toThrow(TesseraeError);
+      files.tamper(path, () => bytes);
+    }
+  }
+  expect(readCheckpointState('/d/checkpoints/step-7', files)).toEqual(contentOf(7).state);
+});
+
+test('a checkpoint of format 1.0, whose manifest carries no hash, is read', () => {
+  const files = new FaultyFiles(['/d']);
+  const store = open(files);
+  store.save(7, contentOf(7));
+  files.tamper('/d/checkpoints/step-7/MANIFEST.json', (bytes) => {
+    const { sha256: _, ...manifest } = JSON.parse(Buffer.from(bytes).toString()) as Record<string, unknown>;
+    return Buffer.from(formatJson({ ...manifest, formatVersion: '1.0' }));
+  });
+  expect(valueOf(store)).toBe(7);
 });

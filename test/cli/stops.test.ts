@@ -1,7 +1,7 @@
 // Runs that are stopped: by kill -9, by signals, by a full disk, by another process. What was committed survives, and
 // --resume ends with the bytes of a run that nothing disturbed.
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CODEC_SETTINGS, errorsOf, PRIOR_SETTINGS, run, sha256Of, start, succeed, temporaryFolder, until, writeInputs, writeTokens } from './support.js';
@@ -182,6 +182,22 @@ describe('a full disk', () => {
       execFileSync('umount', [at('disk')]);
     }
   });
+});
+
+it.skipIf(!canMount())('a parent that is read-only exits 5, and models in it are read', async () => {
+  mkdirSync(at('read-only'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', at('read-only')]);
+  try {
+    cpSync(at('codec'), at('read-only', 'codec'), { recursive: true });
+    // A save that was cut short after its bytes were durable.
+    renameSync(at('read-only', 'codec', 'model.json'), at('read-only', 'codec', 'model.json.tmp-1-0123456789ab'));
+    writeFileSync(at('read-only', 'codec', '.commit.json'), '["model.json.tmp-1-0123456789ab"]');
+    execFileSync('mount', ['-o', 'remount,ro', at('read-only')]);
+    expect(await run(world, tokenize('read-only/deep/tokens'))).toMatchObject({ code: 5, stderr: expect.stringMatching(/^E_IO read-only.deep: .*read-only/) });
+    await succeed(world, ['inspect', 'read-only/codec']);
+  } finally {
+    execFileSync('umount', [at('read-only')]);
+  }
 });
 
 /** Only root may mount a small disk, and not in every container. */

@@ -1,7 +1,7 @@
 // Tokenizing alone and in worker threads. Workers are started from a file, so these tests run the build, and nothing of
 // src/ that knows TF.js, which has room for one engine only.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shapeSet } from '../../fixtures/shapes.js';
@@ -100,6 +100,29 @@ describe('tokenize', () => {
     const resumed = await run(world.path, [...args, '--resume']);
     expect({ code: resumed.code, stderr: resumed.stderr }).toMatchObject({ code: 7, stderr: expect.stringContaining('rejects.jsonl') });
     expect(shardsOf(out)).toEqual(shardsOf('whole'));
+  });
+
+  it('without its rejects.jsonl, or with a damaged one, is not resumed: nothing is written twice', async () => {
+    await tokenize({ ...job('bad', 'lost'), skipBad: true });
+    const before = shardsOf('lost');
+    for (const damage of [() => rmSync(world.at('lost', 'rejects.jsonl')), () => writeFileSync(world.at('lost', 'rejects.jsonl'), '{"split"')]) {
+      damage();
+      const { code, stderr } = await run(world.path, ['tokenize', '--data', world.at('bad'), '--codec', world.at('codec'), '--out', 'lost', '--skip-bad', '--resume']);
+      expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringMatching(/^E_REJECTS lost.rejects\.jsonl: expected the 5 left out samples .*--force\.\n$/) });
+      const inspected = await run(world.path, ['inspect', 'lost']);
+      expect(inspected).toMatchObject({ code: 4, stderr: expect.stringContaining('E_REJECTS') });
+      expect(shardsOf('lost')).toMatchObject(Object.fromEntries(Object.entries(before).filter(([name]) => name !== 'rejects.jsonl')));
+    }
+  });
+
+  it('refuses a codec that a link leads to, and sweeps what a kill left beside its copy', async () => {
+    await tokenize(job('good', 'linked'));
+    writeFileSync(world.at('linked', 'codec', 'model.json.tmp-1-0123456789ab'), 'left over');
+    await tokenize({ ...job('good', 'linked'), resume: true });
+    expect(readdirSync(world.at('linked', 'codec')).sort()).toEqual(['model.json', 'model.safetensors']);
+    renameSync(world.at('linked', 'codec'), world.at('linked-codec'));
+    symlinkSync(world.at('linked-codec'), world.at('linked', 'codec'));
+    await expect(loadCodec(world.at('linked'))).rejects.toMatchObject({ code: 'E_MODEL_FILE', exitCode: 4, message: expect.stringContaining('found a link') });
   });
 
   it('exits 3 with one line for a bad sample, workers or not', async () => {
