@@ -15,7 +15,7 @@ const BUILDS: readonly string[] = ['darwin/arm64', 'linux/arm64', 'linux/x64', '
 export const SYSTEM = `${process.platform}/${process.arch}`;
 
 /** How many times longer WebAssembly takes. `node test/bench/fallback.mjs` measures it. */
-export const FALLBACK_FACTOR = 4;
+export const FALLBACK_FACTOR = '2 to 5';
 
 /** Whether ONNX Runtime has a native build for this system. */
 export const hasNativeBuild = BUILDS.includes(SYSTEM);
@@ -52,7 +52,7 @@ export const REPAIR_COMMAND = `${process.versions['pnp'] === undefined ? 'npx' :
 /** One line for people: that WebAssembly computes, what it costs, and what to do. */
 export function fallbackLine(reason: string): string {
   const remedy = !hasNativeBuild ? 'No remedy on this system.' : nativeMissing() ? `Run "${REPAIR_COMMAND}" to restore it.` : `"${REPAIR_COMMAND}" checks its files.`;
-  return `Computing in WebAssembly, about ${FALLBACK_FACTOR} times slower than the native library, which did not load: ${reason}. ${remedy}`;
+  return `Computing in WebAssembly, ${FALLBACK_FACTOR} times slower than the native library, which did not load: ${reason}. ${remedy}`;
 }
 
 // Shared with worker threads, so that a process says it once.

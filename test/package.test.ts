@@ -57,6 +57,6 @@ describe('the line about WebAssembly', () => {
   it('names reason, cost and remedy', () => {
     expect(nativeMissing()).toBeUndefined();
     expect(hasNativeBuild).toBe(true);
-    expect(fallbackLine('some reason')).toBe('Computing in WebAssembly, about 4 times slower than the native library, which did not load: some reason. "npx tesserae doctor --repair" checks its files.');
+    expect(fallbackLine('some reason')).toBe('Computing in WebAssembly, 2 to 5 times slower than the native library, which did not load: some reason. "npx tesserae doctor --repair" checks its files.');
   });
 });

@@ -26,9 +26,9 @@ export function refuseOtherPictures(out: string): void {
   if (!isPng(out) && namesFile(out)) throw new UsageError('E_OUTPUT_NAME', `--out ${out}: expected a .png or a directory, received the name of a ${extname(out)} file. Pictures are written as PNG only.`);
 }
 
-/** @throws {UsageError} E_OUTPUT_NAME for a name without one of the extensions. */
+/** @throws {UsageError} E_OPTION for a name without one of the extensions. */
 export function expectExtension(out: string, extensions: readonly string[]): void {
-  if (!extensions.includes(extname(out).toLowerCase())) throw new UsageError('E_OUTPUT_NAME', `--out ${out}: expected a name that ends in ${extensions.join(' or ')}, received another.`);
+  if (!extensions.includes(extname(out).toLowerCase())) throw new UsageError('E_OPTION', `--out ${out}: expected a name that ends in ${extensions.join(' or ')}, received another.`);
 }
 
 /**
