@@ -1,9 +1,10 @@
 // ONNX networks as TF.js functions: what ONNX Runtime only runs can be differentiated and compiled along with the rest.
 import { CorruptError, EngineError, TesseraeError, messageOf } from '../errors.js';
-import { OPERATORS, Site, constantTensor, filterForm } from './onnx-ops.js';
+import { MAX_VALUES, OPERATORS, Site, constantTensor, filterForm } from './onnx-ops.js';
 import type { Form, Operand } from './onnx-ops.js';
 import { isStandard, readOnnx } from './onnx-reader.js';
 import type { OnnxModel, OnnxNode, OnnxTensor } from './onnx-reader.js';
+import { sizeOf } from '../shape.js';
 import { tf } from './tf.js';
 
 /** A network read from a file. Holds plain arrays, no tensors. */
@@ -26,7 +27,7 @@ export interface ImportedNetwork {
  * @param where the file's name, for errors.
  * @throws {CorruptError} E_ONNX_FILE for bytes that are no model.
  * @throws {EngineError} E_IMPORT_OP naming the operator and node that cannot be rebuilt, here or, where it depends on
- *   shapes, when the network is called; E_IMPORT_TENSOR for weights that are not read.
+ *   shapes, when the network is called; E_IMPORT_TENSOR for weights that are not read; E_IMPORT_SIZE for values too large.
  */
 export function importOnnx(bytes: Uint8Array, where = 'model.onnx'): ImportedNetwork {
   const model = readOnnx(bytes, where);
@@ -91,7 +92,9 @@ function run(model: OnnxModel, inputs: readonly tf.Tensor[], where: string, mate
 function compute(node: OnnxNode, values: ReadonlyMap<string, Operand>, opset: number, where: string, materialize: (constant: OnnxTensor, form: Form) => tf.Tensor): Operand {
   const site = new Site(node, node.inputs.map((name) => (name === '' ? undefined : values.get(name))), opset, where, materialize);
   try {
-    return OPERATORS[node.op]!(site);
+    const value = OPERATORS[node.op]!(site);
+    if (!(sizeOf(value.shape) <= MAX_VALUES)) throw new EngineError('E_IMPORT_SIZE', `${where}, node "${node.name}" (${node.op}): expected at most ${MAX_VALUES} values, found [${value.shape.join(', ')}]. Use another network, or smaller pictures.`);
+    return value;
   } catch (error) {
     if (error instanceof TesseraeError) throw error;
     // TF.js refuses shapes with plain errors.

@@ -215,7 +215,17 @@ function averagePool(s: Site): tf.Tensor {
 }
 
 /** x [B, H, W, C] */
+/** Of a value on the way: 256 MB. A network of a few bytes can ask for any number. */
+export const MAX_VALUES = 2 ** 26;
+
+/** Refused before it is made, where an engine makes it at once. */
+function refuseHuge(x: tf.Tensor, pads: readonly Pair[]): void {
+  const shape = x.shape.map((extent, axis) => extent + (pads[axis]?.[0] ?? 0) + (pads[axis]?.[1] ?? 0));
+  if (!(sizeOf(shape) <= MAX_VALUES)) throw new EngineError('E_IMPORT_SIZE', `padding: expected at most ${MAX_VALUES} values, found [${shape.join(', ')}]. Use another network, or smaller pictures.`);
+}
+
 function padded(x: tf.Tensor4D, pads: Padding, value: number): tf.Tensor4D {
+  refuseHuge(x, [[0, 0], ...pads]);
   return pads.flat().every((pad) => pad === 0) ? x : tf.pad(x, [[0, 0], ...pads, [0, 0]], value);
 }
 
@@ -286,6 +296,7 @@ function pad(s: Site): tf.Tensor {
     const at = axes.indexOf(axis);
     return at < 0 ? [0, 0] : [given[at]!, given[at + axes.length]!];
   });
+  refuseHuge(x, pads);
   const mode = s.text('mode', 'constant');
   if (mode === 'reflect') return tf.mirrorPad(x, pads, 'reflect');
   if (mode !== 'constant') s.fail('the mode constant or reflect', mode);

@@ -1,6 +1,7 @@
 // Reads the part of an ONNX model (protocol buffers, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) that says
 // what it computes: nodes, weights, inputs and outputs. Trusts nothing: every length is checked against what is left.
-import { CorruptError, EngineError } from '../errors.js';
+import { CorruptError, EngineError, InputError } from '../errors.js';
+import { excerpt } from '../names.js';
 import { sizeOf } from '../shape.js';
 
 /** A constant of the file. Whole numbers of all widths are kept as numbers. */
@@ -50,6 +51,36 @@ export function readOnnx(bytes: Uint8Array, where: string): OnnxModel {
   if (graphs !== 1 || model.opset === 0) throw new CorruptError('E_ONNX_FILE', `${where}: expected an ONNX model with one graph, found ${graphs}. Name the .onnx file itself.`);
   model.inputs = model.inputs.filter(({ name }) => !model.weights.has(name));
   return model;
+}
+
+/** Graphs within graphs within graphs. */
+const MAX_NESTING = 16;
+const LOOPS: readonly string[] = ['Loop', 'Scan', 'SequenceMap'];
+
+/**
+ * Networks of pictures need no loops, and nobody can tell whether one ends.
+ *
+ * @throws {InputError} E_ONNX_LOOP naming the node. @throws {CorruptError} E_ONNX_FILE naming the byte.
+ */
+export function refuseLoops(bytes: Uint8Array, where: string): void {
+  for (const { field, message } of fieldsOf(new Cursor(bytes, 0, bytes.length, where))) {
+    if (field === 7) refuseLoopsIn(message(), 1, 0);
+    // Functions of the file's own hold their nodes elsewhere.
+    else if (field === 25) refuseLoopsIn(message(), 7, 0);
+  }
+}
+
+/** @param nodes number of the field that holds the nodes. */
+function refuseLoopsIn(cursor: Cursor, nodes: number, depth: number): void {
+  if (depth > MAX_NESTING) cursor.fail(`graphs nested at most ${MAX_NESTING} times`);
+  for (const { field, message } of fieldsOf(cursor)) {
+    if (field !== nodes) continue;
+    for (const { field: part, text, message: attribute } of fieldsOf(message())) {
+      if (part === 4 && LOOPS.includes(text())) throw new InputError('E_ONNX_LOOP', `${cursor.where}: expected a network without loops, found the operator ${text()}. Export it without.`);
+      if (part !== 5) continue;
+      for (const inner of fieldsOf(attribute())) if (inner.field === 6 || inner.field === 11) refuseLoopsIn(inner.message(), 1, depth + 1);
+    }
+  }
 }
 
 /** A message within the file, and how far it is read. */
@@ -211,8 +242,8 @@ function readAttribute(cursor: Cursor): { name: string; value: OnnxAttribute | u
     else if (field === 3) value = integer();
     else if (field === 4) value = text();
     else if (field === 5) value = readTensor(message()).tensor;
-    else if (field === 7) list.push(...numbers((packed) => packed.float()));
-    else if (field === 8) list.push(...numbers(integerOf));
+    else if (field === 7) pushAll(list, numbers((packed) => packed.float()));
+    else if (field === 8) pushAll(list, numbers(integerOf));
     // The attribute's kind: 6 and 7 are lists, which may be empty.
     else if (field === 20) isList = [6, 7].includes(integer());
   }
@@ -256,6 +287,9 @@ const DTYPES: Record<number, { dtype: OnnxTensor['dtype']; width: number; read: 
 /** Bounds like "to the end" are the largest whole number of 64 bits. */
 const clampedInt = (value: bigint): number => Number(value < -0x80000000n ? -0x80000000n : value > 0x7fffffffn ? 0x7fffffffn : value);
 
+/** Extents of a tensor; networks of pictures have four. */
+const MAX_RANK = 8;
+
 function readTensor(cursor: Cursor): { name: string; tensor: OnnxTensor } {
   const shape: number[] = [];
   const values: number[] = [];
@@ -264,7 +298,7 @@ function readTensor(cursor: Cursor): { name: string; tensor: OnnxTensor } {
   let raw: Cursor | undefined;
   let external = false;
   for (const { field, text, integer, message, numbers } of fieldsOf(cursor)) {
-    if (field === 1) shape.push(...numbers(integerOf));
+    if (field === 1) pushAll(shape, numbers(integerOf));
     else if (field === 2) type = integer();
     else if (field === 4) pushAll(values, numbers((packed) => packed.float()));
     else if (field === 5) pushAll(values, numbers(integerOf));
@@ -279,6 +313,7 @@ function readTensor(cursor: Cursor): { name: string; tensor: OnnxTensor } {
     const found = external ? 'weights in another file' : `data type ${type}`;
     throw new EngineError('E_IMPORT_TENSOR', `${cursor.where}, tensor "${name}": expected float32, float64, int32, int64, uint8 or bool in the file itself, found ${found}. Export the network in float32 and in one file.`);
   }
+  if (shape.length > MAX_RANK) cursor.fail(`at most ${MAX_RANK} extents of the tensor "${excerpt(name)}", not ${shape.length}`);
   const count = sizeOf(shape);
   const filled = raw ? (raw.end - raw.at) / kind.width : values.length;
   if (shape.some((extent) => extent < 0) || filled !== count) cursor.fail(`${count} values for the tensor "${name}" of shape [${shape.join(', ')}], not ${filled}`);

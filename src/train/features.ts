@@ -1,8 +1,10 @@
 // Features of pictures by a network of others, an ONNX file, and the Frechet distance they give.
 import { basename } from 'node:path';
-import { openForeignModel } from '../engine/model.js';
-import type { ForeignModel, Port } from '../engine/model.js';
-import { InputError, UsageError, firstLineOf } from '../errors.js';
+import { ForeignLimit, openForeignModel } from '../engine/foreign.js';
+import type { ForeignModel } from '../engine/foreign.js';
+import type { Port } from '../engine/runtime.js';
+import { EngineError, InputError, TesseraeError, UsageError, firstLineOf } from '../errors.js';
+import { excerpt } from '../names.js';
 import { readFile, sha256 } from '../files.js';
 import type { Image } from '../interfaces/index.js';
 import { fromFloat32, resizeImage, withChannels } from '../media/image.js';
@@ -41,14 +43,16 @@ export class FeatureExtractor {
 
   /**
    * @throws {UsageError} E_NOT_FOUND; E_FEATURES for an unknown scaling or output, or a network that does not take pictures.
-   * @throws {InputError} E_FEATURES_FILE for a file that is no ONNX network.
+   * @throws {InputError} E_FEATURES_FILE for a file that is no ONNX network, E_ONNX_LOOP, E_FEATURES_LIMIT for one that takes too much.
    */
   static async open(path: string, options: FeatureOptions = {}): Promise<FeatureExtractor> {
     const { scaling = DEFAULT_SCALING } = options;
     const pixels = pixelScale(scaling);
     const bytes = readFile(path);
-    const model = await openForeignModel(bytes).catch((error: unknown) => {
-      throw new InputError('E_FEATURES_FILE', `${path}: expected an ONNX network, weights inside, found what ONNX Runtime refuses (${firstLineOf(error)}).`, { cause: error });
+    const model = await openForeignModel(bytes, path).catch((error: unknown) => {
+      if (error instanceof ForeignLimit) throw limitError(path, error);
+      if (error instanceof InputError || error instanceof EngineError) throw error;
+      throw new InputError('E_FEATURES_FILE', `${path}: expected an ONNX network, weights inside, found what cannot be read (${excerpt(error instanceof TesseraeError ? error.detail : firstLineOf(error), 200)}).`, { cause: error });
     });
     try {
       const output = checkedOutput(path, model, options.output);
@@ -62,7 +66,8 @@ export class FeatureExtractor {
   /**
    * @param images of one size; brought to the network's own where it has one.
    * @returns one vector a picture.
-   * @throws {UsageError} E_FEATURES when the network does not run on such pictures or gives no features.
+   * @throws {UsageError} E_FEATURES when the output gives no features.
+   * @throws {InputError} E_FEATURES when the network does not run on such pictures, E_FEATURES_LIMIT when it takes too long or too much memory.
    */
   async features(images: readonly Image[]): Promise<Float32Array[]> {
     const [batch, , height, width] = this.model.inputs[0]!.shape;
@@ -86,15 +91,20 @@ export class FeatureExtractor {
   private async run(images: readonly Image[], { height, width }: { height: number; width: number }): Promise<Float32Array[]> {
     const shape = [images.length, 3, height, width];
     const { data, shape: given } = await this.model.run(planes(images, this.pixels), shape, this.source.output).catch((error: unknown) => {
-      throw new UsageError('E_FEATURES', `${this.path}: expected to run on pictures [${shape.join(', ')}], refused by ONNX Runtime (${firstLineOf(error)}).`, { cause: error });
+      if (error instanceof ForeignLimit) throw limitError(this.path, error);
+      throw new InputError('E_FEATURES', `${this.path}: expected to run on pictures [${shape.join(', ')}], refused by ONNX Runtime (${excerpt(firstLineOf(error), 200)}).`, { cause: error });
     });
     const [rows, dimension = 0, ...places] = given;
     if (!(data instanceof Float32Array) || rows !== images.length || dimension === 0 || (places.length !== 0 && places.length !== 2)) {
-      throw new UsageError('E_FEATURES', `${this.path}: expected float32 features [${images.length}, D] or [${images.length}, D, h, w] from "${this.source.output}", received [${given.join(', ')}]. Name another output.`);
+      throw new UsageError('E_FEATURES', `${this.path}: expected float32 features [${images.length}, D] or [${images.length}, D, h, w] from "${this.source.output}", received [${given.slice(0, 8).join(', ')}${given.length > 8 ? ', ...' : ''}]. Name another output.`);
     }
     const size = data.length / rows;
     return images.map((_, i) => meanOverPlaces(data.subarray(i * size, (i + 1) * size), dimension));
   }
+}
+
+function limitError(path: string, limit: ForeignLimit): InputError {
+  return new InputError('E_FEATURES_LIMIT', `${path}: expected a network that computes features with time and memory in proportion, but ${limit.message}. Use another network.`, { cause: limit });
 }
 
 /** The Frechet distance of the features of originals and reconstructions. */
@@ -128,13 +138,13 @@ export class FrechetMeter {
 function checkedOutput(path: string, { inputs, outputs }: ForeignModel, wanted: string | undefined): string {
   const [input] = inputs;
   const takesPictures = inputs.length === 1 && input!.dtype === 'float32' && input!.shape.length === 4 && (fixed(input!.shape[1]) ?? 3) === 3;
-  if (!takesPictures) throw new UsageError('E_FEATURES', `${path}: expected one input, float32 [B, 3, H, W], found ${inputs.map(portText).join(' and ') || 'none'}. Export the network so.`);
+  if (!takesPictures) throw new UsageError('E_FEATURES', `${path}: expected one input, float32 [B, 3, H, W], found ${inputs.slice(0, 10).map(portText).join(' and ') || 'none'}. Export the network so.`);
   const output = wanted === undefined ? outputs[0]?.name : outputs.find(({ name }) => name === wanted)?.name;
-  if (output === undefined) throw new UsageError('E_FEATURES', `${path}: expected an output "${wanted ?? ''}", found ${outputs.map(({ name }) => `"${name}"`).join(', ') || 'none'}.`);
+  if (output === undefined) throw new UsageError('E_FEATURES', `${path}: expected an output "${excerpt(wanted ?? '')}", found ${outputs.slice(0, 10).map(({ name }) => `"${excerpt(name, 40)}"`).join(', ') || 'none'}.`);
   return output;
 }
 
-const portText = ({ name, dtype, shape }: Port): string => `"${name}" ${dtype} [${shape.join(', ')}]`;
+const portText = ({ name, dtype, shape }: Port): string => `"${excerpt(name, 40)}" ${dtype} [${shape.join(', ')}]`;
 
 /** An extent that is not open. */
 const fixed = (extent: number | string | undefined): number | undefined => (typeof extent === 'number' && extent > 0 ? extent : undefined);

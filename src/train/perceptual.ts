@@ -2,6 +2,8 @@
 import { basename } from 'node:path';
 import { importOnnx, tf } from '../engine/index.js';
 import type { ImportedNetwork } from '../engine/index.js';
+import { InputError, TesseraeError, UsageError, firstLineOf } from '../errors.js';
+import { excerpt } from '../names.js';
 import { readFile, sha256 } from '../files.js';
 import { checkTakesPictures, featuresOf, perceptualLoss } from '../nn/perceptual.js';
 import type { PerceptualTraining } from './config.js';
@@ -13,21 +15,32 @@ export class PerceptualTerm {
 
   /**
    * @param path of an ONNX network whose outputs are all feature maps.
-   * @throws {UsageError} E_NOT_FOUND, E_FEATURES. @throws as `importOnnx`.
+   * @throws {UsageError} E_NOT_FOUND, E_FEATURES. @throws {InputError} with the codes of `importOnnx`.
    */
   constructor(
-    path: string,
+    private readonly path: string,
     private readonly config: PerceptualTraining,
   ) {
     const bytes = readFile(path);
     this.identity = { network: basename(path), sha256: sha256(bytes) };
-    this.network = importOnnx(bytes, path);
+    this.network = ofFile(path, () => importOnnx(bytes, path));
     checkTakesPictures(this.network, path);
   }
 
   /** @returns the term, weighted, and the distance itself. */
   objective(images: tf.Tensor4D, reconstruction: tf.Tensor4D): { term: tf.Scalar; terms: { perceptual: tf.Scalar } } {
-    const perceptual = perceptualLoss(featuresOf(this.network, this.config.scaling), images, reconstruction);
+    const perceptual = ofFile(this.path, () => perceptualLoss(featuresOf(this.network, this.config.scaling), images, reconstruction));
     return { term: tf.mul(perceptual, this.config.weight), terms: { perceptual } };
+  }
+}
+
+/** What cannot be rebuilt or computed is the file's fault, in whatever layer it comes out. */
+function ofFile<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof InputError || error instanceof UsageError) throw error;
+    if (error instanceof TesseraeError) throw new InputError(error.code, error.detail, { cause: error });
+    throw new InputError('E_FEATURES_FILE', `${path}: expected a network that can be rebuilt for training, found one that fails (${excerpt(firstLineOf(error), 200)}). Use another network.`, { cause: error });
   }
 }
