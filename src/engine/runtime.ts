@@ -7,6 +7,11 @@ import { NATIVE_PACKAGE, nativeMissing, tellOfFallback } from '../native.js';
 import { loadersOutside } from '../vendored.js';
 import type { Data, Dtype } from './graph.js';
 
+// The native library reports what runs to Microsoft, unless it is told not to before it loads; and it looks at the command line
+// with a regular expression, whose recursion ends the process where that is long. A worker thread cannot change what native
+// code sees of the environment: the main thread sets it for all.
+process.env.ORT_DISABLE_TELEMETRY ??= '1';
+
 /** The part of the onnxruntime-node and onnxruntime-web packages that is used. */
 interface Ort {
   InferenceSession: { create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession> };

@@ -58,7 +58,7 @@ describe('train, tokenize, train, generate', () => {
   });
 
   it('read a long prompt up to where the prior can, with a warning, or refuse it', async () => {
-    const prompt = 'a small red circle above a large blue square beside a green triangle '.repeat(4);
+    const prompt = 'a small red circle above a large blue square above a large green triangle '.repeat(4);
     const { stderr } = await succeed(world, ['generate', prompt, '--prior', 'prior', '--out', 'long.png']);
     expect(linesOf(stderr)[0]).toMatch(/^warning: prompt "a small red circle .*\.\.\.": read up to "a small red circle.*", \d+ of its \d+ text tokens\.$/);
     const refused = await run(world, ['generate', prompt, '--prior', 'prior', '--out', 'refused.png', '--too-long', 'refuse']);

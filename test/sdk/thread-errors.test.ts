@@ -7,7 +7,7 @@ const across = (error: unknown): Error => unpackError(structuredClone(packError(
 
 const classes = Object.values(errors).filter((value): value is typeof errors.UsageError => typeof value === 'function' && value.prototype instanceof errors.TesseraeError);
 
-it('knows every class of errors.ts', () => expect(classes).toHaveLength(9));
+it('knows every class of errors.ts', () => expect(classes).toHaveLength(10));
 
 it.each(classes.map((type) => [type.name, type] as const))('gives a %s its class, code, detail and stack again', (_, type) => {
   const error = new type('E_CODE', 'here: expected this, received that.');

@@ -10,7 +10,7 @@ import type { RawSample } from '../../src/index.js';
 import { encodePng } from '../../src/media/image.js';
 import type * as Pools from '../../src/sdk/encoder-pool.js';
 import type * as Models from '../../src/sdk/models.js';
-import { MAIN, run, sha256Of, succeed, temporaryFolder, until, writeInputs } from '../cli/support.js';
+import { errorsOf, MAIN, run, sha256Of, succeed, temporaryFolder, until, writeInputs } from '../cli/support.js';
 
 const build = new URL('../../dist/src/', import.meta.url);
 const { loadCodec, ShardReader, tokenize } = (await import(new URL('index.js', build).href)) as typeof Sdk;
@@ -108,7 +108,7 @@ describe('tokenize', () => {
     for (const damage of [() => rmSync(world.at('lost', 'rejects.jsonl')), () => writeFileSync(world.at('lost', 'rejects.jsonl'), '{"split"')]) {
       damage();
       const { code, stderr } = await run(world.path, ['tokenize', '--data', world.at('bad'), '--codec', world.at('codec'), '--out', 'lost', '--skip-bad', '--resume']);
-      expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringMatching(/^E_REJECTS lost.rejects\.jsonl: expected the 5 left out samples .*--force\.\n$/) });
+      expect({ code, errors: errorsOf(stderr) }).toEqual({ code: 4, errors: [expect.stringMatching(/^E_REJECTS lost.rejects\.jsonl: expected the 5 left out samples .*--force\.$/)] });
       const inspected = await run(world.path, ['inspect', 'lost']);
       expect(inspected).toMatchObject({ code: 4, stderr: expect.stringContaining('E_REJECTS') });
       expect(shardsOf('lost')).toMatchObject(Object.fromEntries(Object.entries(before).filter(([name]) => name !== 'rejects.jsonl')));
