@@ -1,4 +1,5 @@
 // From the bytes of a sample to its picture: all of a dataset that a worker needs.
+import { InputError } from '../errors.js';
 import type { RawSample, Sample } from '../interfaces/dataset.js';
 import { decodeWithOriginal, imageTo, type Decoded, type DecodeOptions } from '../media/image.js';
 import { vary } from './augment.js';
@@ -9,9 +10,10 @@ export type DecodedSample = Sample & Pick<Decoded, 'original'>;
 /**
  * Decodes what a dataset read.
  *
- * @throws {InputError} E_IMAGE_... naming the sample's source.
+ * @throws {InputError} E_IMAGE_... naming the sample's source; why its file could not be read.
  */
 export async function decodeSample(raw: RawSample, options: DecodeOptions = {}): Promise<DecodedSample> {
+  if (raw.failure) throw new InputError(raw.failure.code, raw.failure.detail);
   const { image: plain, original } = await decoded(raw, options);
   const { key, captions, label } = raw;
   const image = raw.variation ? vary(plain, raw.variation) : plain;

@@ -22,6 +22,8 @@ export interface RawSample {
   pixels?: { width: number; height: number; channels: 1 | 3 };
   captions: string[];
   label?: number;
+  /** Why its file could not be read any more; `bytes` are empty then, and decoding ends in that error. */
+  failure?: { code: string; detail: string };
   /** How the picture is varied once it is decoded and brought to size. */
   variation?: Variation;
 }

@@ -1,5 +1,6 @@
 // What of a dataset is in memory while it is encoded: bounded in bytes, since a photograph may weigh ten thousand icons.
 import { PARALLEL } from '../data/concurrency.js';
+import { InputError } from '../errors.js';
 import type { Dataset, RawSample, Split } from '../interfaces/index.js';
 import { announcedExtent } from '../media/extent.js';
 import { MAX_PIXELS } from '../media/image.js';
@@ -128,7 +129,11 @@ export class SampleFeed {
   }
 
   private read(split: Split, index: number): Promise<RawSample> {
-    const read = this.dataset.read(split, index);
+    const read = this.dataset.read(split, index).catch((error: unknown): RawSample => {
+      // A file that went away since the dataset was opened is as bad as one that does not decode, and told in its place.
+      if (!(error instanceof InputError)) throw error;
+      return { ...this.dataset.describe(split, index), source: this.dataset.source, bytes: new Uint8Array(0), failure: { code: error.code, detail: error.detail } };
+    });
     read.catch(() => undefined); // seen in its turn
     return read;
   }

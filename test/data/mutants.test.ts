@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 
 import type * as Open from '../../src/data/open.js';
 import { EXIT } from '../../src/errors.js';
-import { Rng } from '../../src/rng.js';
+import { Mutator } from '../support/mutants.js';
 import { folderOf, idxOf, isTyped, png, tarOf, type Files } from './fixtures.js';
 
 // Parquet is read in a thread, which runs the built files.
@@ -19,41 +19,13 @@ const COUNT = 2000;
 /** Those that take a thread, or differ from a plain file in their gzip alone. */
 const FEWER: Readonly<Record<string, number>> = { parquet: 60, gz: 400 };
 
-/** Flips, overwrites, cuts, doubles or exchanges a few stretches of bytes. */
-function mutated(bytes: Uint8Array, rng: Rng): Uint8Array {
-  let out = Buffer.from(bytes);
-  for (let left = 1 + rng.int(3); left > 0; left--) {
-    const at = rng.int(Math.max(1, out.length));
-    const length = 1 + rng.int(16);
-    switch (rng.int(6)) {
-      case 0:
-        out[at]! ^= 1 << rng.int(8);
-        break;
-      case 1:
-        for (let i = at; i < Math.min(out.length, at + length); i++) out[i] = rng.int(256);
-        break;
-      case 2:
-        out = out.subarray(0, at);
-        break;
-      case 3:
-        out = Buffer.concat([out.subarray(0, at), out.subarray(at + length)]);
-        break;
-      case 4:
-        out = Buffer.concat([out.subarray(0, at), out.subarray(Math.max(0, at - length))]);
-        break;
-      default:
-        out.fill([0x00, 0xff, 0x39, 0x22][rng.int(4)]!, at, Math.min(out.length, at + length));
-    }
-  }
-  return Uint8Array.from(out);
-}
-
 /** Opens each mutant of `file` in `folder`, strictly and leniently by turns, and reads its first sample. */
 async function survive(folder: string, file: string, bytes: Uint8Array, data = folder): Promise<{ opened: number; refused: number }> {
   const count = FEWER[file.slice(file.lastIndexOf('.') + 1)] ?? COUNT;
+  const mutator = new Mutator(11);
   const result = { opened: 0, refused: 0 };
   for (let i = 0; i < count; i++) {
-    writeFileSync(join(folder, file), mutated(bytes, new Rng(11, file, i)));
+    writeFileSync(join(folder, file), mutator.mutate(bytes));
     const fault = await openAndRead(data, i % 2 === 1).catch((error: unknown) => error);
     if (fault !== undefined && !isTyped(fault)) throw new Error(`mutant ${i}: expected a typed error`, { cause: fault });
     expect({ i, exit: fault?.exitCode ?? EXIT.input, lines: fault?.message.split('\n').length ?? 1 }).toEqual({ i, exit: EXIT.input, lines: 1 });

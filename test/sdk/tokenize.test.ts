@@ -1,7 +1,7 @@
 // Tokenizing alone and in worker threads. Workers are started from a file, so these tests run the build, and nothing of
 // src/ that knows TF.js, which has room for one engine only.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shapeSet } from '../../fixtures/shapes.js';
@@ -100,6 +100,14 @@ describe('tokenize', () => {
     const resumed = await run(world.path, [...args, '--resume']);
     expect({ code: resumed.code, stderr: resumed.stderr }).toMatchObject({ code: 7, stderr: expect.stringContaining('rejects.jsonl') });
     expect(shardsOf(out)).toEqual(shardsOf('whole'));
+  });
+
+  it('leaves out a file that goes away while it works', async () => {
+    const data = world.at('going');
+    cpSync(world.at('good'), data, { recursive: true });
+    const result = await tokenize({ ...job('going', 'gone', 2), skipBad: true, onSummary: () => rmSync(join(data, 'train', '007.png')) });
+    expect(result).toMatchObject({ samples: { ...COUNTS, train: COUNTS.train - 1 }, rejected: 1 });
+    expect(JSON.parse(readFileSync(world.at('gone', 'rejects.jsonl'), 'utf8'))).toMatchObject({ split: 'train', key: 'train/007', error: expect.stringMatching(/^E_NOT_FOUND .*007\.png/) });
   });
 
   it('without its rejects.jsonl, or with a damaged one, is not resumed: nothing is written twice', async () => {
