@@ -1,15 +1,18 @@
 // Names and texts inside messages: long lists and long texts are shortened, and a misspelled name finds the nearest one.
 import { printable } from './errors.js';
 
-const COUNTS = new Intl.NumberFormat('en-US');
-
 /** Names listed in one message. */
 const LISTED = 10;
 
 /** Joins names for a message, at most `max` of them: "a, b, c and 10,131 more". */
 export function listNames(names: readonly string[], max = LISTED): string {
   const shown = names.slice(0, max).map((name) => excerpt(name, 60)).join(', ');
-  return names.length > max ? `${shown} and ${COUNTS.format(names.length - max)} more` : shown;
+  return names.length > max ? `${shown} and ${formatCount(names.length - max)} more` : shown;
+}
+
+/** `1234567` -> `1,234,567`. The same on every machine: no locale is asked. */
+export function formatCount(value: number): string {
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** The beginning of a text on one line, at most `max` characters with the dots that mark what was cut, without control characters. */

@@ -118,7 +118,7 @@ class MemberList {
   private async add(member: TarMember, body: () => Promise<Uint8Array>): Promise<void> {
     const path = this.pathOf(member);
     if (path === undefined) return;
-    const content = isText(path) && member.size <= (isMetadata(fileName(path)) ? MAX_METADATA : MAX_TEXT) ? await body() : undefined;
+    const content = isText(path) && member.size <= (isMetadata(path) ? MAX_METADATA : MAX_TEXT) ? await body() : undefined;
     this.keep(new MemberFile(path, member.size, this.archive, member.position, this.readAt, content));
   }
 
@@ -158,7 +158,7 @@ class MemberList {
 }
 
 function isText(path: string): boolean {
-  return SIDECAR_EXTENSIONS.has(extensionOf(path)) || isMetadata(fileName(path));
+  return SIDECAR_EXTENSIONS.has(extensionOf(path)) || isMetadata(path);
 }
 
 /** A path with `..` taken back, as a link may hold it. */

@@ -27,9 +27,9 @@ export const CAPTION_EXTENSIONS = ['txt', 'caption', 'captions', 'text'] as cons
 /** Extensions of files that say something of the picture they lie beside. */
 export const SIDECAR_EXTENSIONS: ReadonlySet<string> = new Set([...CAPTION_EXTENSIONS, 'json', 'cls']);
 
-/** True for the name of a table with a row for each picture. */
-export function isMetadata(name: string): boolean {
-  return /^metadata\.(csv|tsv|jsonl|ndjson|parquet)$/i.test(name);
+/** True for the path of a table with a row for each picture. */
+export function isMetadata(path: string): boolean {
+  return /(^|\/)metadata\.(csv|tsv|jsonl|ndjson|parquet)$/i.test(path);
 }
 
 /** Bound on a text beside a picture. */

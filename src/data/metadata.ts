@@ -32,7 +32,7 @@ type Numbered = [row: Row, number: number];
 export async function readMetadata(files: readonly DataFile[], present: ReadonlySet<string>, column: string | undefined, tally: Tally): Promise<Metadata> {
   const metadata: Metadata = { rows: new Map(), spoiled: new Set(), columns: new Set() };
   for (const file of files) {
-    if (!isMetadata(fileName(file.path))) continue;
+    if (!isMetadata(file.path)) continue;
     const table = await tally.attempt(file.path, async () => readTable(file, column, tally));
     if (!table) continue;
     tally.texts++;

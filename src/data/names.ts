@@ -11,12 +11,21 @@ const WINDOWS_1252 = new TextDecoder('windows-1252');
 
 /** Decodes a name. What is not UTF-8 (old archives, old disks) is read as Windows-1252, which gives every byte a character. */
 export function decodeName(bytes: Uint8Array): DecodedName {
+  // Buffer decodes short texts several times faster than TextDecoder, and marks what is not UTF-8.
+  const quick = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  if (!quick.includes('\ufffd')) return { text: quick, utf8: true };
   try {
     return { text: UTF8.decode(bytes), utf8: true };
   } catch {
     return { text: WINDOWS_1252.decode(bytes), utf8: false };
   }
 }
+
+/** ASCII without control characters and backslashes: most names. */
+const PLAIN = /^[\x20-\x5b\x5d-\x7e]+$/;
+
+/** A part that is empty or made of dots alone, or a drive. */
+const LEADS_AWAY = /(^|\/)\.{0,2}(\/|$)|^[A-Za-z]:/;
 
 /**
  * The path of a file inside its dataset: `/` between folders, Unicode in composed form (NFC), no control characters, and
@@ -25,6 +34,7 @@ export function decodeName(bytes: Uint8Array): DecodedName {
  * @returns an empty string when nothing is left.
  */
 export function insidePath(name: string): string {
+  if (PLAIN.test(name) && !LEADS_AWAY.test(name)) return name;
   const parts = name.normalize('NFC').replaceAll('\\', '/').replace(/^[A-Za-z]:(?=\/)/, '').replace(/\p{Cc}/gu, '_').split('/');
   return parts.filter((part) => part !== '' && part !== '.' && part !== '..').join('/').replace(/^([A-Za-z]):/, '$1_');
 }
@@ -36,9 +46,8 @@ export function fileName(path: string): string {
 
 /** What stands after the last dot of a file's name, in lower case; empty without a dot or with only a leading one. */
 export function extensionOf(path: string): string {
-  const name = fileName(path);
-  const dot = name.lastIndexOf('.');
-  return dot > 0 ? name.slice(dot + 1).toLowerCase() : '';
+  const dot = path.lastIndexOf('.');
+  return dot > path.lastIndexOf('/') + 1 ? path.slice(dot + 1).toLowerCase() : '';
 }
 
 /** The path without its extension. */
@@ -49,12 +58,11 @@ export function stemOf(path: string): string {
 
 /** The path up to the first dot of the file's name: what WebDataset calls a sample's key. */
 export function keyOf(path: string): string {
-  const folder = path.length - fileName(path).length;
-  const dot = path.indexOf('.', folder + 1);
+  const dot = path.indexOf('.', path.lastIndexOf('/') + 2);
   return dot < 0 ? path : path.slice(0, dot);
 }
 
 /** Hidden files, and what macOS packs beside the real ones. */
 export function isHidden(path: string): boolean {
-  return path.split('/').some((part) => part.startsWith('.') || part === '__MACOSX');
+  return /(^|\/)(\.|__MACOSX(\/|$))/.test(path);
 }

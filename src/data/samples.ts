@@ -165,7 +165,7 @@ class Collector {
     const pictures = this.listing.files.filter(({ path }) => PICTURE_EXTENSIONS.has(extensionOf(path)));
     for (const { path } of this.listing.files) {
       const extension = extensionOf(path);
-      if (PICTURE_EXTENSIONS.has(extension) || this.isSidecar(path) || isMetadata(fileName(path))) continue;
+      if (PICTURE_EXTENSIONS.has(extension) || this.isSidecar(path) || isMetadata(path)) continue;
       this.tally.leftOut.add(extension === '' ? 'files without an extension' : `.${extension} files, which are no pictures`, path);
     }
     return this.isArchive ? this.withoutSidePictures(pictures) : pictures;

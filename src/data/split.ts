@@ -146,8 +146,14 @@ function paired(marks: ReadonlyArray<Marked | undefined>): Array<Marked | undefi
 
 /** Pictures named `train_0001.png`, `test_0001.png`. */
 function pictureSplit(samples: readonly Placed[], all: boolean): OfficialSplit | undefined {
-  const marks = paired(samples.map(({ path }) => markOf(path.slice(path.lastIndexOf('/') + 1).replace(/\.[^.]*$/, ''))));
-  return all && marks.some((mark) => mark === undefined) ? undefined : sidesOf(marks, 'pictures');
+  const marks: Array<Marked | undefined> = [];
+  for (const { path } of samples) {
+    const mark = markOf(path.slice(path.lastIndexOf('/') + 1).replace(/\.[^.]*$/, ''));
+    if (all && !mark) return undefined;
+    marks.push(mark);
+  }
+  const pairs = paired(marks);
+  return all && pairs.includes(undefined) ? undefined : sidesOf(pairs, 'pictures');
 }
 
 /** A split where both sides are named; of two held-out sides, test. */

@@ -120,6 +120,8 @@ interface Header {
   type: string;
 }
 
+const NO_LINK = new Uint8Array(0);
+
 function isHeader(block: Buffer): boolean {
   return octal(block.subarray(148, 156)) === checksum(block);
 }
@@ -134,7 +136,7 @@ function readHeader(block: Buffer, path: string, at: number): Header {
   const type = String.fromCharCode(block[156]!);
   // Links, devices and folders have no body, whatever their size field says.
   const bodiless = type >= '1' && type <= '6';
-  return { name, link: Uint8Array.from(untilZero(block.subarray(157, 257))), size: bodiless ? 0 : size, type: fileType(type) };
+  return { name, link: type === '1' || type === '2' ? Uint8Array.from(untilZero(block.subarray(157, 257))) : NO_LINK, size: bodiless ? 0 : size, type: fileType(type) };
 }
 
 /** Old archives write NUL, and contiguous files `7`, for what is a regular file. */

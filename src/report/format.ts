@@ -1,9 +1,8 @@
 // Numbers and times as people read them, and the escaping of text. The same on every machine: no locale is asked.
 
-/** `1234567` -> `1,234,567`. */
-export function formatCount(value: number): string {
-  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',');
-}
+import { formatCount } from '../names.js';
+
+export { formatCount };
 
 /** Four significant digits; whole numbers in full. `0.00012345` -> `0.0001235`, `1.5e-9` -> `1.5e-9`. */
 export function formatNumber(value: number): string {
