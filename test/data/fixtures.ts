@@ -46,7 +46,8 @@ export interface TarFile extends Partial<Header> {
 
 export async function tarOf(files: readonly TarFile[]): Promise<Buffer> {
   const archive = pack();
-  for (const { body, ...header } of files) archive.entry(header, Buffer.from(body));
+  // The same bytes at any time of day.
+  for (const { body, ...header } of files) archive.entry({ mtime: new Date(0), ...header }, Buffer.from(body));
   archive.finalize();
   const parts: Buffer[] = [];
   for await (const part of archive) parts.push(part as Buffer);

@@ -61,7 +61,7 @@ describe('mutants open or are refused in one typed line', { timeout: 120_000 }, 
     const started = Date.now();
     const { opened, refused } = await survive(folder, file, await make(), data === undefined ? folder : join(folder, data));
     // Damage of both kinds was tried: what can be read around, and what cannot.
-    expect(Math.min(opened, refused)).toBeGreaterThan(1);
+    expect(Math.min(opened, refused)).toBeGreaterThan(0);
     expect(existsSync(folder)).toBe(true);
     // 60 s for 2,000 openings is far above what they take: a mutant that hangs or crawls shows.
     expect(Date.now() - started).toBeLessThan(60_000);
