@@ -192,6 +192,7 @@ function summarize({ entries, tally = new Tally({}), split }: IndexedSource<Entr
     samples: entries.length,
     captions: { samples: captioned.length, distinct: new Set(captioned.flatMap((entry) => entry.captions)).size, used: tally.usedCaptions, unused: tally.unusedCaptions.list },
     labeled: classes ? labeled : 0,
+    classes: new Set(labels.filter((label) => label !== undefined)).size,
     formats: tally.formats,
     split: split ?? (holdout === 0 ? 'none, all samples are for training' : `${Math.round(holdout * 1e6) / 1e4} % held out by a hash of the names`),
     warnings,

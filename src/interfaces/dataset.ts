@@ -105,8 +105,9 @@ export interface DataSummary {
     /** Those that were not used. */
     unused: LeftOut[];
   };
-  /** Samples with a class. */
+  /** Samples with a class, and the number of classes. */
   labeled: number;
+  classes: number;
   /** Pictures by lower-case extension. */
   formats: Record<string, number>;
   /** How the held-out split was made, for people: `10 % by a hash of the names`, `folders train and test`. */

@@ -18,10 +18,10 @@ export function summaryLines(summary: DataSummary): string[] {
   return [`data: ${parts.join('; ')}`, ...[...summary.warnings, ...captionWarnings(summary), ...badWarnings(summary)].map((line) => `warning: ${line}`)];
 }
 
-function contentText({ samples, captions, labeled }: DataSummary): string {
+function contentText({ samples, captions, labeled, classes }: DataSummary): string {
   const sources = Object.entries(captions.used).sort((a, b) => b[1] - a[1]);
   const from = sources.length === 1 ? ` (${sources[0]![0]})` : sources.length > 1 ? ` (${sources.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ')})` : '';
-  return `${formatCount(samples)} ${samples === 1 ? 'picture' : 'pictures'}, ${formatCount(captions.samples)} captioned${from}${labeled > 0 ? `, ${formatCount(labeled)} with a class` : ''}`;
+  return `${formatCount(samples)} ${samples === 1 ? 'picture' : 'pictures'}, ${formatCount(captions.samples)} captioned${from}${labeled > 0 ? `, ${formatCount(labeled)} with one of ${formatCount(classes)} classes` : ''}`;
 }
 
 /** Everything left out that is not a bad file: those are warned of. Captions that lie in files left out are told with the files. */
@@ -46,9 +46,9 @@ function firstFrames({ formats }: DataSummary): string[] {
 }
 
 /** What a prior trained on these will be conditioned on, if it is not told otherwise. */
-function conditioningText({ captions, labeled }: DataSummary): string {
-  if (captions.samples > 0) return 'text';
-  return labeled > 0 ? 'label' : 'none';
+function conditioningText({ captions, classes }: DataSummary): string {
+  if (captions.samples > 0 && captions.distinct > classes) return 'text';
+  return classes > 0 ? 'label' : 'none';
 }
 
 function captionWarnings({ samples, captions, labeled }: DataSummary): string[] {

@@ -93,7 +93,7 @@ export interface LoopOptions extends LoopEvents {
 }
 
 /** Files a run owns in its directory; `force` removes them. */
-const RUN_FILES = ['checkpoints', 'metrics.jsonl', 'model.json', 'model.safetensors', 'tokenizer.json', 'report.html', 'samples.png', 'reconstructions.png'];
+const RUN_FILES = ['checkpoints', 'metrics.jsonl', 'model.json', 'model.safetensors', 'tokenizer.json', 'words.json', 'report.html', 'samples.png', 'reconstructions.png'];
 
 /** Steps averaged into one line of metrics.jsonl. */
 const LOG_EVERY = 10;
