@@ -6,6 +6,7 @@ import type { DatasetInspection, Inspection } from '../sdk/inspect.js';
 import { addDataOptions, jsonOption } from './options.js';
 import type { DataFlags } from './options.js';
 import { expectData } from './paths.js';
+import type { Kept } from '../train/watch.js';
 import type { Session } from './session.js';
 import { metricsText } from './training.js';
 
@@ -65,6 +66,7 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
         ['conditioning', found.conditioning],
         ['classes', listText(found.classes)],
         ['training', found.steps === undefined ? undefined : `${formatCount(found.steps)} steps`],
+        ['kept', keptRow(found.training)],
         ['held out', metricsText(found.metrics ?? {})],
         ['health', found.health],
       ];
@@ -122,6 +124,13 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
     case 'picture':
       return [['format', `${found.format}, ${found.width}x${found.height}, ${found.channels === 1 ? 'gray' : 'color'}`]];
   }
+}
+
+/** Which weights the model holds, where training chose among several. */
+function keptRow(training: Record<string, unknown> | undefined): string | undefined {
+  const kept = training?.kept as Partial<Kept> | undefined;
+  if (typeof kept?.step !== 'number') return undefined;
+  return `weights of step ${formatCount(kept.step)}, the ${kept.rule === 'best' && kept.figure !== null ? `best by ${kept.measure} (${formatNumber(kept.figure ?? NaN)})` : 'last'}`;
 }
 
 function firstText(first: DatasetInspection['first']): string {

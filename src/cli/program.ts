@@ -26,7 +26,7 @@ From pictures to new pictures:
   tesserae generate "a red bird" --prior runs/prior --out birds.png -n 16
 
 Exit codes: 0 done, 2 wrong arguments, 3 unusable input, 4 damaged or mismatched files, 5 disk, 6 output in use,
-7 done with inputs skipped, 8 training diverged, 130 and 143 stopped by a signal, 1 a bug.`;
+7 done with inputs skipped, 8 training diverged, 129, 130 and 143 stopped by a signal, 1 a bug.`;
 
 /** The whole command line; parsing it runs a command in the session. */
 export function buildProgram(session: Session): Command {
