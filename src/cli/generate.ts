@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { UsageError } from '../errors.js';
 import { excerpt } from '../names.js';
-import type { Image, Prompt, SamplingOptions } from '../interfaces/index.js';
+import type { Dataset, Image, Prompt, SamplingOptions } from '../interfaces/index.js';
 import { addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
 import { expectExisting, expectFile, expectModel, expectOutputDirectory, expectOutputFile, expectPrior } from './paths.js';
 import { countedProgress } from './progress.js';
@@ -68,12 +68,14 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
   const sdk = await import('../sdk/generate.js');
   const { out, prior, codec, force, prime, primeRows, neighbors, json: _json, ...sampling } = flags;
   const total = prompts.length * flags.n;
+  // Opened before anything is drawn: a dataset that cannot be used must not cost the pictures.
+  const known = neighbors === undefined ? undefined : await (await import('../data/open.js')).openDataset(neighbors, { skipBad: true });
   const progress = session.progress({ label: 'generate', total, unit: 'pictures' });
   const options: SamplingOptions = { ...sampling, signal: session.signal, onProgress: (fraction) => progress.update(Math.floor(fraction * total)), onNote: (note) => progress.note(`warning: ${note}`) };
   if (prime !== undefined) options.prime = await (await import('../sdk/prime.js')).primeCodes({ prior, codec, picture: prime, rows: primeRows });
   const { images, tokens, prompts: labels } = await sdk.generate({ prior, codec, prompts, sampling: options });
   progress.finish();
-  const near = neighbors === undefined ? undefined : await findNeighbors(session, images, neighbors);
+  const near = known && (await findNeighbors(session, images, known));
   const files = near
     ? await sdk.writeImages(out, near.flatMap(({ image }, i) => [images[i]!, image]), {
         force,
@@ -86,11 +88,12 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
   session.result({ kind: 'pictures', out, files, pictures: images.length, prompts: labels, neighbors: near?.map(({ key, caption, mse }) => ({ key, caption, mse })) }, [`${images.length} ${images.length === 1 ? 'picture' : 'pictures'} in ${out}`]);
 }
 
-async function findNeighbors(session: Session, images: readonly Image[], data: string): Promise<Neighbor[]> {
+async function findNeighbors(session: Session, images: readonly Image[], data: Dataset): Promise<Neighbor[]> {
   const { nearestNeighbors } = await import('../sdk/neighbors.js');
   const { onProgress, finish } = countedProgress(session, 'compare', 'pictures');
   const found = await nearestNeighbors(images, data, { signal: session.signal, onProgress });
   finish();
+  await data.close();
   return found;
 }
 

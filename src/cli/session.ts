@@ -109,7 +109,7 @@ export class Session {
   /** Commander has printed help and version already; its complaints come here. */
   private reportUsage(error: CommanderError): number {
     if (error.exitCode === 0) return EXIT.ok;
-    if (error.code !== 'commander.help') process.stderr.write(`E_USAGE ${oneLine(error.message.replace(/^error: /, ''))}. See --help.\n`);
+    if (error.code !== 'commander.help') process.stderr.write(`E_USAGE ${oneLine(error.message.replace(/^error: /, '').replace(/\.$/, ''))}. See --help.\n`);
     return EXIT.usage;
   }
 

@@ -18,10 +18,14 @@ export function dataEvents(session: Session, skips?: Skips): { onSummary(summary
 /** Names the first few on stderr, counts all, and in the end sets exit code 7. */
 export class Skips {
   count = 0;
+  private readonly told = new Set<string>();
 
   constructor(private readonly session: Session) {}
 
   readonly add = (error: TesseraeError): void => {
+    // A sample that training meets again, or evaluates, is the same bad sample.
+    if (this.told.has(error.message)) return;
+    this.told.add(error.message);
     this.count++;
     if (this.count <= 10) this.session.note(`skipped: ${error.message}`);
     if (this.count === 11) this.session.note('skipped: more, which are counted only');

@@ -2,8 +2,9 @@
 import { open, stat, type FileHandle } from 'node:fs/promises';
 
 import { InputError } from '../errors.js';
-import { readError, readExactly, type FilePool } from './files.js';
-import { InflatedFile } from './inflate.js';
+import { describeBytes } from '../media/sniff.js';
+import { firstBytes, readError, readExactly, type FilePool } from './files.js';
+import { inflatedHead, InflatedFile } from './inflate.js';
 import { isMetadata, MAX_METADATA, MAX_TEXT, SIDECAR_EXTENSIONS, type DataFile } from './listing.js';
 import { decodeName, extensionOf, fileName, insidePath, isHidden } from './names.js';
 import { scanOpen, type TarMember } from './tar.js';
@@ -47,6 +48,31 @@ class MemberFile implements DataFile {
 export interface OpenArchive {
   files: DataFile[];
   close(): Promise<void>;
+}
+
+/** A tar, or a gzip file that holds one. */
+export async function isArchive(path: string): Promise<boolean> {
+  const head = await firstBytes(path);
+  if (isTar(head)) return true;
+  return head[0] === 0x1f && head[1] === 0x8b && isTar(await inflatedHead(path, 512).catch(() => new Uint8Array(0)));
+}
+
+function isTar(head: Uint8Array): boolean {
+  return head.length === 512 && Buffer.from(head.subarray(257, 262)).toString('latin1') === 'ustar';
+}
+
+/**
+ * Refuses a path among several that is no archive.
+ *
+ * @throws {InputError} E_DATA_KIND, E_NOT_FOUND.
+ */
+export async function expectArchive(path: string): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => {
+    throw readError(path, error);
+  });
+  if (found.isFile() && (await isArchive(path))) return;
+  const what = found.isFile() ? describeBytes(await firstBytes(path)) : 'a folder';
+  throw new InputError('E_DATA_KIND', `${path}: expected an archive, as all of several paths must be, found ${what}. For pictures or IDX files, give their folder.`);
 }
 
 /**
@@ -105,13 +131,16 @@ class MemberList {
   async scan(handle: FileHandle): Promise<void> {
     const links: TarMember[] = [];
     // What is wrong with the archive itself leaves the members before it.
-    await this.tally.attempt(this.archive, async () => {
+    const whole = await this.tally.attempt(this.archive, async () => {
       const ignored = await scanOpen(handle, this.archive, async (member, body) => {
         if (member.link) links.push(member);
         else await this.add(member, body);
       });
       if (ignored > 0) this.tally.warnings.push(`${this.archive}: ${ignored} bytes after the end of the archive were ignored.`);
+      return true;
     });
+    // It is bad as a file, besides the members it gave.
+    if (!whole) this.tally.files++;
     for (const member of links) this.follow(member);
   }
 

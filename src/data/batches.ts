@@ -248,7 +248,8 @@ class Loader {
   /** Bad input is reported or thrown; anything else is a bug or a broken disk and always thrown. */
   private report(error: unknown, index: number): void {
     const { onBad } = this.options;
-    if (!onBad || !(error instanceof InputError)) throw error;
+    if (!(error instanceof InputError)) throw error;
+    if (!onBad) throw new InputError(error.code, `${error.detail} --skip-bad leaves such samples out.`, { cause: error });
     if (this.bad.has(index)) return;
     this.bad.add(index);
     onBad(error, { key: this.dataset.describe(this.split, index).key, split: this.split, index });

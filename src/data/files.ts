@@ -58,6 +58,22 @@ export async function readExactly(handle: FileHandle, path: string, position: nu
   return bytes;
 }
 
+/** The first 512 bytes of a file, fewer when it is shorter. */
+export async function firstBytes(path: string): Promise<Uint8Array> {
+  const handle = await open(path, 'r').catch((error: unknown) => {
+    throw readError(path, error);
+  });
+  try {
+    const head = new Uint8Array(512);
+    const { bytesRead } = await handle.read(head, 0, head.length, 0);
+    return head.subarray(0, bytesRead);
+  } catch (error) {
+    throw readError(path, error);
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Turns what `node:fs` throws into an error with a code: a missing file is bad input, anything else the disk's. */
 export function readError(path: string, error: unknown): Error {
   if (error instanceof TesseraeError) return error;

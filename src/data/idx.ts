@@ -56,7 +56,7 @@ export async function openIdx(path: string, options: DatasetOptions = {}): Promi
   const names = (await readdir(folder)).sort();
   const images = isFolder ? imageFiles(names) : [basename(path)];
   const tally = new Tally(options);
-  const official = options.splitBy === 'hash' ? undefined : namedSplit(images.map(prefixOf), 'files');
+  const official = options.splitBy === 'hash' || options.holdout === 0 ? undefined : namedSplit(images.map(prefixOf), 'files');
   const opened: PixelFile[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(opened.map((file) => file.close()));
@@ -66,7 +66,7 @@ export async function openIdx(path: string, options: DatasetOptions = {}): Promi
     for (const [i, name] of images.entries()) {
       const side = official?.sides[i];
       if (official && !side) {
-        tally.leftOut.add(official.leftOut(i), name);
+        tally.leftOut.add(official.leftOut(i), name, true);
         continue;
       }
       const file = await PixelFile.open(join(folder, name));

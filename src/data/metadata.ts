@@ -49,9 +49,9 @@ function addRow({ rows, spoiled, columns }: Metadata, file: DataFile, row: Row, 
   try {
     pictures = filesOf(row, where).map((name) => pictureIn(folder, name, where));
     const missing = pictures.find((picture) => !present.has(picture));
-    if (missing !== undefined) throw metadataError(where, `a file_name below its folder, found "${missing.slice(0, 120)}", which is not there`);
+    if (missing !== undefined) throw metadataError(where, `a file_name below its folder, found "${missing.slice(0, 120)}", which is not there. Give the path from the folder of the metadata, with its extension`);
     const doubled = pictures.find((picture) => rows.has(picture));
-    if (doubled !== undefined) throw metadataError(where, `one row a picture, found a second for "${doubled}"`);
+    if (doubled !== undefined) throw metadataError(where, `one row a picture, found a second for "${doubled}". Put several captions of a picture into one row, as a list in metadata.jsonl`);
     const described = describeRow(row, where, column);
     for (const picture of pictures) rows.set(picture, described);
   } catch (error) {
@@ -80,7 +80,7 @@ function csvRows(text: string, file: DataFile, tally: Tally): Numbered[] {
   const bad: Array<[error: unknown, row: number]> = [];
   const number = (): number => rows.length + bad.length + 1;
   try {
-    parse(text, {
+    parse(text.replace(SEPARATOR_LINE, ''), {
       columns: true,
       bom: true,
       skip_empty_lines: true,
@@ -100,15 +100,27 @@ function csvRows(text: string, file: DataFile, tally: Tally): Numbered[] {
   return rows;
 }
 
+/** The first line that Excel understands: which character separates the columns. */
+const SEPARATOR_LINE = /^\ufeff?sep=(.)\r?\n/i;
+
 /** Spreadsheets of many countries write semicolons, or tabs, between what they call comma-separated values. */
 function delimiterOf(text: string): string {
+  const told = SEPARATOR_LINE.exec(text)?.[1];
+  if (told !== undefined) return told;
   const header = text.slice(0, text.search(/[\r\n]|$/));
   const counts = [',', ';', '\t'].map((one): [string, number] => [one, header.split(one).length]);
   return counts.sort((a, b) => b[1] - a[1])[0]![0];
 }
 
 function csvError(where: string, error: unknown): InputError {
-  return new InputError('E_DATA_METADATA', `${where}: expected comma-separated values (${messageOf(error).slice(0, 160)}).`, { cause: error });
+  const { code, columns, record, lines } = error as { code?: string; columns?: readonly unknown[]; record?: readonly unknown[]; lines?: number };
+  const detail =
+    code === 'CSV_RECORD_INCONSISTENT_COLUMNS' && columns && record
+      ? `expected ${columns.length} columns as in the header, found ${record.length} in line ${lines}. Put texts with commas in quotes.`
+      : code === 'CSV_QUOTE_NOT_CLOSED'
+        ? `expected a closing quote, found none after line ${lines}. Close the quote, and double quotes inside of quoted text.`
+        : `expected comma-separated values (${messageOf(error).slice(0, 160)}).`;
+  return new InputError('E_DATA_METADATA', `${where}: ${detail}`, { cause: error });
 }
 
 function jsonlRows(text: string, file: DataFile, tally: Tally): Numbered[] {

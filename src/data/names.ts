@@ -62,7 +62,7 @@ export function keyOf(path: string): string {
   return dot < 0 ? path : path.slice(0, dot);
 }
 
-/** Hidden files, and what macOS packs beside the real ones. */
+/** Hidden files, and what macOS and network disks put beside the real ones. */
 export function isHidden(path: string): boolean {
-  return /(^|\/)(\.|__MACOSX(\/|$))/.test(path);
+  return /(^|\/)(\.|__MACOSX(\/|$)|@eaDir(\/|$))/.test(path);
 }

@@ -1,16 +1,16 @@
 // What people have on disk -> a Dataset.
 import { existsSync } from 'node:fs';
-import { open, opendir, readdir, stat } from 'node:fs/promises';
+import { opendir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { InputError } from '../errors.js';
 import { isGlob } from '../files.js';
 import type { Dataset } from '../interfaces/dataset.js';
 import { describeBytes, PICTURE_EXTENSIONS } from '../media/sniff.js';
-import { readError } from './files.js';
+import { isArchive } from './archive.js';
+import { firstBytes, readError } from './files.js';
 import { isIdxFolder, looksLikeIdx, openIdx } from './idx.js';
 import { checkDatasetOptions, type DatasetOptions } from './indexed.js';
-import { inflatedHead } from './inflate.js';
 import { extensionOf } from './names.js';
 import { ARCHIVE, openFolder, openWebDataset } from './pictures.js';
 
@@ -48,6 +48,9 @@ async function expand(path: string): Promise<string[]> {
   const { glob } = await import('tinyglobby');
   const found = await glob(numbered(path.replaceAll('\\', '/')), { absolute: path.startsWith('/'), onlyFiles: false, expandDirectories: false });
   if (found.length === 0) throw new InputError('E_NOT_FOUND', `${path}: expected a glob that files match, found none. Check the path.`);
+  const named = listed(path);
+  const missing = named?.filter((one) => !existsSync(one)) ?? [];
+  if (missing.length > 0) throw new InputError('E_NOT_FOUND', `${path}: expected ${named!.length} files, ${missing.length} of them are missing, the first ${missing[0]!}. Fetch them, or change the range.`);
   return found.map((one) => one.replace(/\/$/, '')).sort();
 }
 
@@ -63,12 +66,14 @@ function numbered(pattern: string): string {
   });
 }
 
+/** The paths that a pattern of one range and nothing else names; a half-finished download has fewer. */
+function listed(pattern: string): string[] | undefined {
+  const range = /^([^*?{}[\]]*)\{([\d,]+)\}([^*?{}[\]]*)$/.exec(numbered(pattern));
+  return range?.[2]!.split(',').map((number) => `${range[1]!}${number}${range[3]!}`);
+}
+
 async function openArchives(paths: readonly string[], options: DatasetOptions): Promise<Dataset> {
   if (paths.length === 0) throw new InputError('E_DATA_EMPTY', 'openDataset: expected at least one archive, received an empty list.');
-  for (const path of paths) {
-    const isFile = await stat(path).then((found) => found.isFile(), () => true);
-    if (!isFile || !(await isArchive(path))) throw kindError(path, isFile ? describeBytes(await firstBytes(path)) : 'a folder among several paths, which must be archives');
-  }
   return openWebDataset([...new Set(paths)], options);
 }
 
@@ -102,31 +107,6 @@ async function archivesBelow(path: string): Promise<string[]> {
   return archives.sort();
 }
 
-/** A tar, or a gzip file that holds one. */
-async function isArchive(path: string): Promise<boolean> {
-  const head = await firstBytes(path);
-  if (isTar(head)) return true;
-  return head[0] === 0x1f && head[1] === 0x8b && isTar(await inflatedHead(path, 512).catch(() => new Uint8Array(0)));
-}
-
-async function firstBytes(path: string): Promise<Uint8Array> {
-  const handle = await open(path, 'r').catch((error: unknown) => {
-    throw readError(path, error);
-  });
-  try {
-    const head = new Uint8Array(512);
-    const { bytesRead } = await handle.read(head, 0, head.length, 0);
-    return head.subarray(0, bytesRead);
-  } catch (error) {
-    throw readError(path, error);
-  } finally {
-    await handle.close();
-  }
-}
-
-function isTar(head: Uint8Array): boolean {
-  return head.length === 512 && Buffer.from(head.subarray(257, 262)).toString('latin1') === 'ustar';
-}
 
 function kindError(path: string, found: string): InputError {
   return new InputError(

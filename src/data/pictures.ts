@@ -3,7 +3,8 @@ import { dirname, relative, resolve, sep } from 'node:path';
 
 import { InputError } from '../errors.js';
 import type { Dataset } from '../interfaces/dataset.js';
-import { openArchive, type OpenArchive } from './archive.js';
+import { PICTURE_EXTENSIONS } from '../media/sniff.js';
+import { expectArchive, openArchive, type OpenArchive } from './archive.js';
 import { FilePool } from './files.js';
 import { listFolder } from './folder.js';
 import { IndexedDataset, type DatasetOptions } from './indexed.js';
@@ -39,7 +40,7 @@ export async function openFolder(path: string, options: DatasetOptions = {}): Pr
 export async function openWebDataset(paths: readonly string[], options: DatasetOptions = {}, source: string = paths.join(', '), beside: readonly string[] = []): Promise<Dataset> {
   const tally = new Tally(options);
   tally.files += beside.length;
-  for (const file of beside) tally.leftOut.add('files beside the archives', file);
+  for (const file of beside) tally.leftOut.add(PICTURE_EXTENSIONS.has(extensionOf(file)) ? 'pictures beside the archives' : 'files beside the archives', file, PICTURE_EXTENSIONS.has(extensionOf(file)));
   const pool = new FilePool();
   const archives: OpenArchive[] = [];
   const close = async (): Promise<void> => {
@@ -49,7 +50,14 @@ export async function openWebDataset(paths: readonly string[], options: DatasetO
     const names = archiveNames(paths);
     const listings: Listing[] = [];
     for (const [i, path] of paths.entries()) {
-      const archive = await openArchive(path, pool, tally);
+      const archive = await tally.attempt(path, async () => {
+        if (paths.length > 1) await expectArchive(path);
+        return openArchive(path, pool, tally);
+      });
+      if (!archive) {
+        tally.files++;
+        continue;
+      }
       archives.push(archive);
       listings.push({ prefix: paths.length > 1 ? `${names[i]!}/` : '', archive: names[i]!, files: archive.files });
     }
@@ -83,9 +91,13 @@ interface Opened {
 async function openListings({ kind, source, listings, close }: Opened, options: DatasetOptions, tally: Tally): Promise<Dataset> {
   const isArchive = kind === 'webdataset';
   const { entries, settle } = await collectSamples(listings, isArchive, options.captions, tally);
-  const official = officialSplit(entries.map(({ file, archive, splitName }) => ({ path: file.path, archive, splitName })), options.splitBy);
+  const places = entries.map(({ file, archive, splitName }) => ({ path: file.path, archive, splitName }));
+  const official = options.holdout === 0 ? undefined : officialSplit(places, options.splitBy);
+  if (official) warnOfSplit(official, entries, options, tally);
+  else warnOfColumn(entries, options, tally);
   const placed = official ? withSides(entries, official, tally) : entries;
-  const samples = withClasses(placed, isArchive, official?.depth, tally);
+  // Folders of a split are no classes, whether it is used or not.
+  const samples = withClasses(placed, isArchive, official?.depth ?? officialSplit(places, 'folder')?.depth, tally);
   settle(samples);
   for (const { file } of samples) tally.usePicture(extensionOf(file.path));
   if (samples.length === 0) throw emptyError(source, listings, tally);
@@ -95,11 +107,26 @@ async function openListings({ kind, source, listings, close }: Opened, options: 
   );
 }
 
+/** A share of the pictures whose loss is worth a warning of its own. */
+const MANY_LEFT_OUT = 0.1;
+
+function warnOfSplit({ sides, description }: OfficialSplit, entries: readonly PictureEntry[], { holdout }: DatasetOptions, tally: Tally): void {
+  if (holdout !== undefined) tally.warnings.push(`--holdout ${holdout} is not used, because the dataset has a split of its own (${description}). Add --split-by hash to ignore that split.`);
+  const lost = sides.filter((side) => side === undefined).length;
+  if (lost > MANY_LEFT_OUT * entries.length) tally.warnings.push(`${lost} of ${entries.length} pictures are left out, because they belong to neither side of the split (${description}). --split-by hash uses all.`);
+}
+
+/** A split column whose values say nothing. */
+function warnOfColumn(entries: readonly PictureEntry[], { holdout, splitBy }: DatasetOptions, tally: Tally): void {
+  const names = new Set(entries.map(({ splitName }) => splitName).filter((name) => name !== undefined));
+  if (names.size > 0 && holdout !== 0 && splitBy === undefined) tally.warnings.push(`The column split is not used: expected train and test (or validation), found ${[...names].slice(0, 5).join(', ')}${names.size > 5 ? ', ...' : ''}.`);
+}
+
 function withSides(entries: readonly PictureEntry[], { sides, leftOut }: OfficialSplit, tally: Tally): PictureEntry[] {
   return entries.flatMap((entry, i) => {
     const split = sides[i];
     if (split) return [{ ...entry, split }];
-    tally.leftOut.add(leftOut(i), entry.file.path);
+    tally.leftOut.add(leftOut(i), entry.file.path, true);
     return [];
   });
 }
@@ -139,6 +166,14 @@ function emptyError(source: string, listings: readonly Listing[], tally: Tally):
   }
   const most = [...others].sort((a, b) => b[1] - a[1])[0];
   const bad = tally.bad[0];
-  const found = bad ? `${tally.bad.length} that cannot be used (${bad.error.slice(0, 200)})` : most ? `${files.length} files, ${most[1]} of them ${most[0]}` : 'an empty folder';
-  return new InputError('E_DATA_EMPTY', `${source}: expected PNG, JPEG or WebP pictures, found ${found}.`);
+  if (bad) return new InputError('E_DATA_EMPTY', `${source}: expected at least one usable picture, found none: ${tally.bad.length} ${tally.bad.length === 1 ? 'file is' : 'files are'} bad, the first: ${bad.error.slice(0, 200)}`);
+  const found = most ? `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${most[1]} of them ${most[0]}` : 'an empty folder';
+  return new InputError('E_DATA_EMPTY', `${source}: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF pictures, found ${found}.${hintFor(most?.[0])}`);
+}
+
+/** What to do with files that are often taken for pictures. */
+function hintFor(extension: string | undefined): string {
+  if (extension === '.zip' || extension === '.7z' || extension === '.rar') return ' Unpack them first.';
+  if (extension === '.parquet' || extension === '.arrow') return ' Pictures inside tables are not read; save them as files.';
+  return extension === '.gz' ? ' Pictures in IDX files are named like train-images-idx3-ubyte.gz.' : '';
 }

@@ -79,7 +79,7 @@ function columnOf(row: Row, name: string): string | undefined {
 /** Captions in a cell: a text, a list of them, or objects that hold them in a caption column (as COCO's annotations do). */
 function captionsIn(cell: unknown, source: string, depth: number): string[] {
   if (cell === null || cell === undefined) return [];
-  if (typeof cell === 'string') return cell.trim() === '' ? [] : [cell.trim()];
+  if (typeof cell === 'string') return isMissing(cell) ? [] : [cell.trim()];
   if (typeof cell === 'number') return [String(cell)];
   if (Array.isArray(cell) && depth < 4) return cell.flatMap((item) => captionsIn(item, source, depth + 1));
   const inner = typeof cell === 'object' && depth < 4 ? Object.entries(cell).filter(([name]) => [...CAPTION_COLUMNS, 'raw', 'sentence'].includes(name.toLowerCase())) : [];
@@ -88,12 +88,18 @@ function captionsIn(cell: unknown, source: string, depth: number): string[] {
 }
 
 function labelOf(row: Row, source: string): RawLabel | undefined {
-  const key = LABEL_COLUMNS.map((name) => columnOf(row, name)).find((name) => name !== undefined && row[name] !== null && row[name] !== undefined && row[name] !== '');
+  const key = LABEL_COLUMNS.map((name) => columnOf(row, name)).find((name) => name !== undefined && row[name] !== null && row[name] !== undefined && !isMissing(row[name]));
   if (key === undefined) return undefined;
   const label = row[key];
   if (typeof label === 'bigint') return String(label);
   if (typeof label !== 'string' && typeof label !== 'number') throw new InputError('E_DATA_METADATA', `${source}: expected a label as text or number, found ${shown(label)}.`);
-  return label;
+  // Tables write whole numbers as 3.0 where one value is missing.
+  return typeof label === 'string' ? label.trim().replace(/^(\d+)\.0+$/, '$1') : label;
+}
+
+/** Empty, or what tables write for it. */
+function isMissing(cell: unknown): boolean {
+  return typeof cell === 'string' && /^(nan)?$/i.test(cell.trim());
 }
 
 function splitOf(row: Row): string | undefined {

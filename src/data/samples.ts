@@ -1,12 +1,13 @@
 // From the files of a folder or of archives to samples: each picture with its captions, its class and what it was called.
 import { InputError, UsageError } from '../errors.js';
+import { listNames } from '../names.js';
 import { PICTURE_EXTENSIONS } from '../media/sniff.js';
 import { mapLimit } from './concurrency.js';
 import type { Entry } from './indexed.js';
 import { isMetadata, SIDECAR_EXTENSIONS, type DataFile, type Listing } from './listing.js';
 import { readMetadata } from './metadata.js';
 import { extensionOf, fileName, keyOf, stemOf } from './names.js';
-import type { Described } from './rows.js';
+import { isKnownColumn, type Described } from './rows.js';
 import { account, byPreference, cellSources, MAX_FIELDS, PictureIndex, readSidecar, type CaptionSource, type Sidecar } from './sidecars.js';
 import type { Tally } from './tally.js';
 
@@ -41,7 +42,7 @@ export interface CaptionChoice {
 /** Understands the `captions` option. */
 export function captionChoice(captions: string | undefined): CaptionChoice {
   if (captions === undefined) return {};
-  if (captions === 'filename') return { fileName: true };
+  if (captions.toLowerCase() === 'filename') return { fileName: true };
   if (captions.startsWith('.')) return { extension: captions.slice(1).toLowerCase() };
   return { column: captions, extension: captions.toLowerCase() };
 }
@@ -82,10 +83,8 @@ export async function collectSamples(listings: readonly Listing[], isArchive: bo
 }
 
 function choiceError(captions: string, collectors: readonly Collector[]): UsageError {
-  const list = (names: Iterable<string>): string => {
-    const all = [...new Set(names)].sort();
-    return all.length > 10 ? `${all.slice(0, 10).join(', ')} and ${all.length - 10} more` : all.join(', ') || 'none';
-  };
+  const list = (names: Iterable<string>): string => listNames([...new Set(names)].sort()) || 'none';
+  if (captions.toLowerCase() === 'filename') return new UsageError('E_DATA_CAPTIONS', 'captions: expected file names with words in them, found none. Choose another source of captions.');
   const columns = list(collectors.flatMap((one) => [...one.columns]));
   const extensions = list(collectors.flatMap((one) => [...one.extensions].map((name) => `.${name}`)));
   return new UsageError('E_DATA_CAPTIONS', `captions: expected "filename", a column (there are: ${columns}) or an extension of text files (there are: ${extensions}), received "${captions}", which gives no picture a caption.`);
@@ -112,12 +111,13 @@ class Collector {
     const { rows, spoiled, columns } = await readMetadata(this.listing.files, present, this.choice.column, this.tally);
     for (const column of columns) this.columns.add(column);
     const beside = await this.readSidecars(new PictureIndex([...present], this.isArchive));
+    this.warnOfColumns(rows, beside);
     const keys = keysOf(pictures);
     const crowd = crowdedKeys(pictures, this.isArchive);
     pictures.forEach((file, i) => {
       const row = rows.get(file.path);
       const own = byPreference(beside.get(file.path) ?? []);
-      if (spoiled.has(file.path)) this.tally.leftOut.add('pictures whose metadata cannot be used', file.path);
+      if (spoiled.has(file.path)) this.tally.leftOut.add('pictures whose metadata cannot be used', file.path, true);
       else this.add(file, keys[i]!, crowd.has(keyOf(file.path)), row, own);
     });
   }
@@ -132,7 +132,7 @@ class Collector {
     if (broken) {
       this.tally.reject(broken.file.path, broken.problem);
       broken.rejected = true;
-      return this.tally.leftOut.add('pictures whose caption or class cannot be read', file.path);
+      return this.tally.leftOut.add('pictures whose caption or class cannot be read', file.path, true);
     }
     const labeled = row?.label === undefined ? labeledBy(own) : undefined;
     const split = own.find((one) => one.split !== undefined);
@@ -151,6 +151,16 @@ class Collector {
     });
   }
 
+  /** Tables and `.json` files of which no column is known: the user may know which one holds the captions. */
+  private warnOfColumns(rows: ReadonlyMap<string, Described>, beside: ReadonlyMap<string, readonly Sidecar[]>): void {
+    const says = ({ captions, label }: { captions: readonly unknown[]; label?: unknown }): boolean => captions.length > 0 || label !== undefined;
+    const jsons = [...beside.values()].flat().filter(({ extension, problem }) => extension === 'json' && problem === undefined);
+    const silent = rows.size + jsons.length > 0 && ![...rows.values(), ...jsons].some(says);
+    const others = [...this.columns].filter((name) => !isKnownColumn(name));
+    if (!silent || others.length === 0 || this.choice.column !== undefined) return;
+    this.tally.warnings.push(`The metadata of ${rows.size + jsons.length} pictures has no caption or class in a column that is known; it has ${listNames(others, 5)}. --captions ${others[0]!} takes that one.`);
+  }
+
   /** Enters everything beside pictures into the account. */
   settle(): void {
     for (const sidecar of this.sidecars) account(sidecar, this.tally);
@@ -166,7 +176,7 @@ class Collector {
     for (const { path } of this.listing.files) {
       const extension = extensionOf(path);
       if (PICTURE_EXTENSIONS.has(extension) || this.isSidecar(path) || isMetadata(path)) continue;
-      this.tally.leftOut.add(extension === '' ? 'files without an extension' : `.${extension} files, which are no pictures`, path);
+      this.tally.leftOut.add(reasonFor(extension), path);
     }
     return this.isArchive ? this.withoutSidePictures(pictures) : pictures;
   }
@@ -237,6 +247,14 @@ function labeledBy(own: readonly Sidecar[]): Sidecar | undefined {
   const labeled = own.filter(({ label }) => label !== undefined);
   return labeled.find(({ extension }) => extension === 'cls') ?? labeled[0];
 }
+
+/** Why a file that is neither picture nor text is left out. */
+function reasonFor(extension: string): string {
+  if (extension === '') return 'files without an extension';
+  return TABLES.has(extension) ? `.${extension} files not named metadata.${extension}` : `.${extension} files that are not pictures`;
+}
+
+const TABLES: ReadonlySet<string> = new Set(['csv', 'tsv', 'jsonl', 'ndjson', 'parquet']);
 
 /** `a_red-bird_0012.png` becomes `a red bird`. */
 function captionOfName(path: string): string[] {

@@ -15,8 +15,8 @@ export interface BadFileOptions {
 export class Reasons {
   private readonly counts = new Map<string, LeftOut>();
 
-  add(reason: string, example: string): void {
-    const known = this.counts.get(reason) ?? { reason, count: 0, examples: [] };
+  add(reason: string, example: string, pictures = false): void {
+    const known = this.counts.get(reason) ?? { reason, ...(pictures && { pictures: true as const }), count: 0, examples: [] };
     this.counts.set(reason, known);
     known.count++;
     if (known.examples.length < EXAMPLES) known.examples.push(example);

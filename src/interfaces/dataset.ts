@@ -3,6 +3,12 @@ import type { Image } from './media.js';
 
 export type Split = 'train' | 'test';
 
+/** How a dataset is split, where that was asked for. */
+export interface Splitting {
+  splitBy?: 'name' | 'folder' | 'hash';
+  holdout?: number;
+}
+
 /** One decoded sample. */
 export interface Sample {
   key: string;
@@ -63,6 +69,8 @@ export interface Dataset {
 export interface LeftOut {
   /** What they are and why, after a count: `.caption files without a picture of their name`. */
   reason: string;
+  /** True when they are pictures, which would be samples otherwise. */
+  pictures?: true;
   count: number;
   /** The first few of them. */
   examples: string[];

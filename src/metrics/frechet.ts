@@ -33,7 +33,7 @@ export class FeatureMeter {
     const { dimension, sums, products } = this;
     if (features.length % dimension !== 0) throw new ShapeError('E_METRIC_SIZE', `FeatureMeter.add: expected rows of ${dimension} features, received ${features.length} values.`);
     for (let i = 0; i < features.length; i++) {
-      if (!Number.isFinite(features[i]!)) throw new UsageError('E_METRIC_VALUE', `FeatureMeter.add: expected finite features, received ${features[i]} at ${i}. Check how the network wants its pixels scaled.`);
+      if (!Number.isFinite(features[i]!)) throw new UsageError('E_METRIC_VALUE', `features: expected finite values, received ${features[i]} for picture ${Math.floor(i / dimension)} of a batch. Check how the network wants its pixels scaled.`);
     }
     for (let start = 0; start < features.length; start += dimension) {
       const row = Float64Array.from({ length: dimension }, (_, i) => features[start + i]!);

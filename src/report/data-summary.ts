@@ -28,7 +28,9 @@ function contentText({ samples, captions, labeled, classes }: DataSummary): stri
 function leftOutTexts({ leftOut, captions }: DataSummary): string[] {
   const files = new Set(leftOut.map(({ reason }) => reason));
   const alone = captions.unused.filter(({ reason }) => !files.has(reason) && !files.has(reason.replace(/^captions of (\.\S+) /, '$1 files ')));
-  const all = [...leftOut, ...alone].sort((a, b) => b.count - a.count);
+  // Lost pictures first, then lost captions, then what may well be there.
+  const rank = (one: LeftOut): number => (one.pictures ? 0 : alone.includes(one) ? 1 : captions.unused.some(({ reason }) => reason === one.reason) ? 1 : 2);
+  const all = [...leftOut, ...alone].sort((a, b) => rank(a) - rank(b) || b.count - a.count);
   const shown = all.slice(0, MOST_REASONS).map(reasonText);
   const rest = all.slice(MOST_REASONS).reduce((sum, { count }) => sum + count, 0);
   return rest === 0 ? shown : [...shown, `${formatCount(rest)} more left out`];

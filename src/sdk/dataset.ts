@@ -1,7 +1,7 @@
 // A dataset for as long as a job takes.
 import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
-import type { Dataset, DataSummary } from '../interfaces/index.js';
+import type { Dataset, DataSummary, Splitting } from '../interfaces/index.js';
 
 /** A path (see {@link openDataset}), several archives by paths or globs, or an open dataset. */
 export type DataSource = string | readonly string[] | Dataset;
@@ -26,6 +26,17 @@ export async function withDataset<T>(data: DataSource, options: DataOptions, wor
   } finally {
     await dataset.close();
   }
+}
+
+/** The split that was asked for, if any. */
+export function splittingOf({ splitBy, holdout }: Splitting): Splitting | undefined {
+  return splitBy === undefined && holdout === undefined ? undefined : { ...(splitBy !== undefined && { splitBy }), ...(holdout !== undefined && { holdout }) };
+}
+
+/** Options with the split that a codec was trained with, unless they ask for one: otherwise its training samples would count as held out. */
+export function withSplitOf<O extends Splitting>(training: Record<string, unknown> | undefined, options: O): O {
+  const own = training?.split as Splitting | undefined;
+  return own === undefined || splittingOf(options) ? options : { ...options, ...splittingOf(own) };
 }
 
 function isOpen(data: DataSource): data is Dataset {

@@ -11,7 +11,7 @@ import { ConditionSource } from '../train/conditions.js';
 import { evaluateCodec, evaluatePrior } from '../train/evaluate.js';
 import type { CodecEvaluation, EvaluationOptions, PriorEvaluation, Splits } from '../train/evaluate.js';
 import { FeatureExtractor } from '../train/features.js';
-import { withDataset } from './dataset.js';
+import { withDataset, withSplitOf } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { codecOf, codecParams, loadCodecFiles, storedTokenizer } from './models.js';
 
@@ -44,7 +44,7 @@ export async function evaluateCodecOn(options: EvaluateCodecOptions): Promise<Co
   const stored = loadCodecFiles(options.codec);
   const { family, config } = codecOf(stored);
   return withFeatures(options, (features) =>
-    withDataset(options.data, options, async (dataset) => {
+    withDataset(options.data, withSplitOf(stored.card.training, options), async (dataset) => {
       const params = codecParams(options.codec, { family, config }, stored.tensors);
       try {
         return await evaluateCodec(family, config, params, dataset, options.split ?? 'test', { ...evaluationOf(options), features });

@@ -7,7 +7,7 @@ import type { Dataset, Split } from '../interfaces/index.js';
 import { ShardWriter } from '../shards/writer.js';
 import type { ShardManifest } from '../shards/format.js';
 import type { SampleReject } from '../shards/rejects.js';
-import { sourceText, withDataset } from './dataset.js';
+import { sourceText, withDataset, withSplitOf } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { openEncoderPool, takesAnySize } from './encoder-pool.js';
 import type { EncoderPool } from './encoder-pool.js';
@@ -64,7 +64,7 @@ export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult
   const pool = openEncoderPool(stored, options.workers ?? Math.min(8, defaultThreads()));
   try {
     const { variants: count = 1, flip, crop, seed = 0 } = options;
-    return await withDataset(options.data, options, (dataset) => tokenizeDataset(withVariants(dataset, { count, flip, crop, seed }), stored, pool, options));
+    return await withDataset(options.data, withSplitOf(stored.card.training, options), (dataset) => tokenizeDataset(withVariants(dataset, { count, flip, crop, seed }), stored, pool, options));
   } finally {
     await pool.close();
   }
@@ -168,7 +168,7 @@ class Tokenizing {
 
   private async reject(reject: SampleReject, error: InputError): Promise<void> {
     if (!this.options.skipBad) {
-      throw new InputError(error.code, `${error.detail} Nothing past it was written; --skip-bad leaves such samples out.`, { cause: error });
+      throw new InputError(error.code, `${error.detail} Nothing past it was written; --skip-bad leaves such samples out, with --resume from here on.`, { cause: error });
     }
     await this.writer.reject(reject);
     this.options.onReject?.(error, reject.key);

@@ -24,7 +24,7 @@ import { trainPrior as runPrior } from '../train/prior.js';
 import { surveyText, surveyTokens } from '../train/survey.js';
 import type { TokenSurvey } from '../train/survey.js';
 import type { KeepRule } from '../train/watch.js';
-import { withDataset } from './dataset.js';
+import { splittingOf, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { carriedCodec, carryCodec, LoadedPrior, openCodec } from './models.js';
 import { codecPreset, MAX_TEXT_LENGTH, priorPreset } from './presets.js';
@@ -67,7 +67,7 @@ export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard>
   const family = codecFamily(preset.codec);
   const config = family.parseConfig(preset.config);
   const training = parseConfig('training', CodecTrainingSchema, { ...preset.training, ...overridesOf(options), ...perceptualOf(options, preset) });
-  return withDataset(options.data, options, (dataset) => runCodec({ ...options, family, config, training, dataset, seed: options.seed ?? 0 }));
+  return withDataset(options.data, options, (dataset) => runCodec({ ...options, family, config, training, dataset, seed: options.seed ?? 0, splitting: splittingOf(options) }));
 }
 
 export interface TrainPriorOptions extends TrainOptions {

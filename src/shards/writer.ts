@@ -244,7 +244,7 @@ function assertSameCard(path: string, expected: FullCard, found: FullCard): void
   for (const field of Object.keys({ ...expected, ...found }) as (keyof FullCard)[]) {
     const [now, then] = [canonicalJson(expected[field] ?? null), canonicalJson(found[field] ?? null)];
     if (now !== then) {
-      throw new UsageError('E_RESUME_MISMATCH', `${path}: expected ${field} ${brief(now)}, the interrupted run had ${brief(then)}. Use the same settings to resume, or --force to start again.`);
+      throw new UsageError('E_RESUME_MISMATCH', `${path}: expected ${field} ${brief(now)}, the interrupted run had ${brief(then)}. Use the same ${field === 'dataset' ? 'data, split and limit' : 'settings'} to resume, or --force to start again.`);
     }
   }
 }

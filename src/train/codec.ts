@@ -7,7 +7,7 @@ import { PixelCache, evalBatches, trainBatches } from '../data/batches.js';
 import type { BadSample, Batch } from '../data/batches.js';
 import { compile, randomKey, tensorsOf, tf } from '../engine/index.js';
 import type { TesseraeError } from '../errors.js';
-import type { Dataset } from '../interfaces/index.js';
+import type { Dataset, Splitting } from '../interfaces/index.js';
 import { Moments } from '../metrics/error.js';
 import { listNames } from '../names.js';
 import type { CodecBatch, CodecFamily, CodecLosses } from '../nn/family.js';
@@ -34,6 +34,8 @@ export interface CodecRun<C> extends LoopOptions {
   training: CodecTraining;
   dataset: Dataset;
   seed: number;
+  /** How the dataset was split, for those who measure the codec later. */
+  splitting?: Splitting;
   /** Path of the ONNX network of the perceptual term, which is off without it. */
   features?: string;
   /** Leave out pictures that cannot be decoded; without it the first one stops the run. */
@@ -61,7 +63,7 @@ export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
           name: run.family.name,
           config: run.config as Record<string, unknown>,
           maps: run.family.maps(run.config),
-          training: { ...trainee.identity, dataVariance: trainee.dataVariance, ...outcomeOf(outcome) },
+          training: { ...trainee.identity, ...(run.splitting && { split: run.splitting }), dataVariance: trainee.dataVariance, ...outcomeOf(outcome) },
           metrics: outcome.metrics && (metrics as unknown as Record<string, unknown>),
         },
         exportParams(trainee.params),

@@ -72,7 +72,7 @@ export async function evaluateCodec<C>(family: CodecFamily<C>, config: C, params
   const { limit, signal, onBad, cache, onProgress, features } = options;
   const limited = (one: Split): number => Math.min(dataset.size(one), limit ?? Infinity);
   const total = splitsOf(split).reduce((n, one) => n + limited(one), 0);
-  if (total === 0) throw new InputError('E_DATA_EMPTY', `${dataset.source}: expected samples in the ${split} split, found none.`);
+  if (total === 0) throw new InputError('E_DATA_EMPTY', `${dataset.source}: expected samples in the ${split} split, found none.${split === 'test' ? ' Measure the training samples with --split train.' : ''}`);
   const rows = Math.max(1, Math.min(EVALUATION_BATCH, total, Math.floor(BATCH_PIXELS / (height * width))));
   const meters = new CodecMeters(family.maps(config), features);
   const reconstruct = compile(
@@ -191,7 +191,7 @@ export async function evaluatePrior<C>(
 ): Promise<PriorEvaluation> {
   const limited = (one: Split): number => Math.min(tokens.size(one), options.limit ?? Infinity);
   const total = splitsOf(split).reduce((n, one) => n + limited(one), 0);
-  if (total === 0) throw new InputError('E_DATA_EMPTY', `${tokens.directory}: expected samples in the ${split} split, found none.`);
+  if (total === 0) throw new InputError('E_DATA_EMPTY', `${tokens.directory}: expected samples in the ${split} split, found none.${split === 'test' ? ' Measure the training samples with --split train.' : ''}`);
   const rows = Math.min(EVALUATION_BATCH, total);
   const score = compile((codes: tf.Tensor2D, condition: tf.Tensor2D) => family.score(params, { codes, condition }, config), { name: `${family.name}_score` });
   const length = family.conditionLength(config);

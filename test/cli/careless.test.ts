@@ -102,8 +102,8 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
 
 /** Found out while working: the exit code tells the kind. */
 const FAULTS: [what: string, args: string[], code: number, line: RegExp][] = [
-  ['an empty folder', ['train', 'codec', '--data', 'empty', '--out', 'new'], 3, /^E_DATA_EMPTY empty: expected PNG, JPEG or WebP pictures, found an empty folder/],
-  ['a folder without pictures', ['train', 'codec', '--data', 'notes', '--out', 'new'], 3, /^E_DATA_EMPTY notes: .* found 1 files/],
+  ['an empty folder', ['train', 'codec', '--data', 'empty', '--out', 'new'], 3, /^E_DATA_EMPTY empty: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF pictures, found an empty folder/],
+  ['a folder without pictures', ['train', 'codec', '--data', 'notes', '--out', 'new'], 3, /^E_DATA_EMPTY notes: .* found 1 file, 1 of them \.md\./],
   ['a text file as data', ['tokenize', '--data', 'notes/readme.md', '--codec', 'codec', '--out', 'new'], 3, /^E_DATA_KIND notes\/readme\.md: .* found text/],
   ['a config with a wrong field', ['train', 'codec', '--data', 'data', '--out', 'new', '--config', 'bad-field.json'], 2, /^E_CONFIG vqvae: .*multiples of downsample/],
   ['a codec in place of a prior', ['generate', 'x', '--prior', 'codec', '--out', 'new.png'], 2, /^E_MODEL_KIND codec: expected a prior, found a codec/],
