@@ -1,11 +1,11 @@
 // The files of a tar archive, gzipped or not.
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { access, constants, open, stat, type FileHandle } from 'node:fs/promises';
 
-import { InputError } from '../errors.js';
+import { InputError, TesseraeError } from '../errors.js';
 import { describeBytes } from '../media/sniff.js';
-import { firstBytes, readError, readExactly, type FilePool } from './files.js';
+import { accessError, firstBytes, readError, readExactly, type FilePool } from './files.js';
 import { inflatedHead, InflatedFile } from './inflate.js';
-import { isMetadata, MAX_METADATA, MAX_TEXT, SIDECAR_EXTENSIONS, type DataFile } from './listing.js';
+import { expectSize, isMetadata, MAX_METADATA, MAX_TEXT, SIDECAR_EXTENSIONS, type DataFile } from './listing.js';
 import { decodeName, extensionOf, fileName, insidePath, isHidden } from './names.js';
 import { scanOpen, type TarMember } from './tar.js';
 import type { Tally } from './tally.js';
@@ -35,6 +35,7 @@ class MemberFile implements DataFile {
   }
 
   async read(): Promise<Uint8Array> {
+    expectSize(this);
     return this.content ?? this.readAt(this.position, this.bytes);
   }
 
@@ -62,16 +63,19 @@ function isTar(head: Uint8Array): boolean {
 }
 
 /**
- * Refuses a path among several that is no archive.
+ * Refuses a path that is no file or cannot be opened, and one of several that is no archive.
  *
- * @throws {InputError} E_DATA_KIND, E_NOT_FOUND.
+ * @throws {InputError} E_DATA_KIND, E_DATA_LINK, E_DATA_ACCESS.
  */
-export async function expectArchive(path: string): Promise<void> {
-  const found = await stat(path).catch((error: unknown) => {
-    throw readError(path, error);
-  });
-  if (found.isFile() && (await isArchive(path))) return;
-  const what = found.isFile() ? describeBytes(await firstBytes(path)) : 'a folder';
+export async function expectArchive(path: string, isAmongSeveral: boolean): Promise<void> {
+  const fault = (error: unknown): never => {
+    throw error instanceof TesseraeError ? error : accessError({ where: path }, error);
+  };
+  const found = await stat(path).catch(fault);
+  const isFile = found.isFile();
+  if (isFile) await access(path, constants.R_OK).catch(fault);
+  if (isFile && (!isAmongSeveral || (await isArchive(path)))) return;
+  const what = isFile ? describeBytes(await firstBytes(path)) : found.isDirectory() ? 'a folder' : 'a pipe or device';
   throw new InputError('E_DATA_KIND', `${path}: expected an archive, as all of several paths must be, found ${what}. For pictures or IDX files, give their folder.`);
 }
 
@@ -117,6 +121,13 @@ async function withHandle(path: string, work: (handle: FileHandle) => Promise<vo
   }
 }
 
+/** A link, by its path and by what it leads to. */
+interface Link {
+  path: string;
+  text: string;
+  target: string;
+}
+
 /** Collects the members of one archive. */
 class MemberList {
   readonly files: DataFile[] = [];
@@ -134,6 +145,7 @@ class MemberList {
     const whole = await this.tally.attempt(this.archive, async () => {
       const ignored = await scanOpen(handle, this.archive, async (member, body) => {
         if (member.link) links.push(member);
+        else if (member.isOther) this.leaveOther(member);
         else await this.add(member, body);
       });
       if (ignored > 0) this.tally.warnings.push(`${this.archive}: ${ignored} bytes after the end of the archive were ignored.`);
@@ -141,7 +153,7 @@ class MemberList {
     });
     // It is bad as a file, besides the members it gave.
     if (!whole) this.tally.files++;
-    for (const member of links) this.follow(member);
+    this.followAll(links);
   }
 
   private async add(member: TarMember, body: () => Promise<Uint8Array>): Promise<void> {
@@ -151,16 +163,29 @@ class MemberList {
     this.keep(new MemberFile(path, member.size, this.archive, member.position, this.readAt, content));
   }
 
-  /** A link is the file it leads to, under its own name. */
-  private follow(member: TarMember): void {
-    const path = this.pathOf(member);
-    if (path === undefined) return;
-    const { target, from } = member.link!;
-    const text = decodeName(target).text;
-    const folder = path.slice(0, path.length - fileName(path).length);
-    const file = this.byPath.get(resolved(from === 'top' ? text : `${folder}${text}`));
-    if (file) this.keep(file.linked(path));
-    else this.tally.reject(path, new InputError('E_DATA_LINK', `${this.archive}:${path}: expected a link to a file of the archive, found one to ${JSON.stringify(text.slice(0, 80))}. Pack the archive with tar --dereference.`));
+  /** Links may lead to links after them: as many rounds as any of them leads somewhere. */
+  private followAll(links: readonly TarMember[]): void {
+    let open = links.flatMap((member): Link[] => {
+      const path = this.pathOf(member);
+      if (path === undefined) return [];
+      const text = decodeName(member.link!.target).text;
+      const folder = path.slice(0, path.length - fileName(path).length);
+      return [{ path, text, target: resolved(member.link!.from === 'top' ? text : `${folder}${text}`) }];
+    });
+    for (let before = Infinity; open.length < before; ) {
+      before = open.length;
+      open = open.filter(({ path, target }) => {
+        const file = this.byPath.get(target);
+        if (file) this.keep(file.linked(path));
+        return !file;
+      });
+    }
+    for (const { path, text } of open) this.tally.reject(path, new InputError('E_DATA_LINK', `${this.archive}:${path}: expected a link to a file of the archive, found one to ${JSON.stringify(text.slice(0, 80))}. Pack the archive with tar --dereference.`));
+  }
+
+  private leaveOther(member: TarMember): void {
+    this.tally.files++;
+    this.tally.leftOut.add('members of other kinds, such as sparse files and devices', decodeName(member.name).text);
   }
 
   /** The path a member gets; undefined for one that is left out. */

@@ -58,6 +58,15 @@ export async function readExactly(handle: FileHandle, path: string, position: nu
   return bytes;
 }
 
+/** What the system says of one file of a dataset is the file's fault; a broken disk stays the disk's. */
+export function accessError({ where }: { where: string }, error: unknown): Error {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
+  if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return new InputError('E_DATA_LINK', `${where}: expected a file, found a link that leads nowhere. Remove or mend it.`, { cause: error });
+  if (code === 'EACCES' || code === 'EPERM') return new InputError('E_DATA_ACCESS', `${where}: expected to be readable, found permission denied. Change its permissions.`, { cause: error });
+  if (code === 'EISDIR' || code === 'ENAMETOOLONG' || code === 'ENXIO') return new InputError('E_DATA_ACCESS', `${where.slice(0, 200)}: expected a file, found ${code === 'ENAMETOOLONG' ? 'a path longer than the system takes' : 'something else'}. Remove or rename it.`, { cause: error });
+  return new IoError('E_DATA_READ', `${where}: cannot be read (${messageOf(error)}).`, { cause: error });
+}
+
 /** The first 512 bytes of a file, fewer when it is shorter. */
 export async function firstBytes(path: string): Promise<Uint8Array> {
   const handle = await open(path, 'r').catch((error: unknown) => {

@@ -1,12 +1,12 @@
 // The files of a folder, found recursively.
 import type { Stats } from 'node:fs';
-import { access, constants, readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { access, constants, open, readdir, stat } from 'node:fs/promises';
 import { sep } from 'node:path';
 
-import { InputError, IoError, TesseraeError, messageOf } from '../errors.js';
+import { InputError, TesseraeError } from '../errors.js';
 import { mapLimit } from './concurrency.js';
-import { readError } from './files.js';
-import type { DataFile } from './listing.js';
+import { accessError, readError } from './files.js';
+import { expectSize, type DataFile } from './listing.js';
 import { decodeName, insidePath, isHidden } from './names.js';
 import type { Tally } from './tally.js';
 
@@ -24,10 +24,24 @@ class DiskFile implements DataFile {
     private readonly location: Location,
   ) {}
 
+  /** What lies there now may be another thing than when it was listed: a pipe is not waited for, and a device not read. */
   async read(): Promise<Uint8Array> {
-    return readFile(this.location).catch((error: unknown) => {
-      throw readError(this.where, error);
-    });
+    expectSize(this);
+    try {
+      const handle = await open(this.location, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+      try {
+        const found = await handle.stat();
+        if (!found.isFile()) throw new InputError('E_DATA_READ', `${this.where}: expected a file, found something else. It changed while it was used.`);
+        expectSize({ where: this.where, bytes: found.size });
+        return await handle.readFile();
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      // What was there when the folder was listed is gone.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw readError(this.where, error);
+      throw error instanceof TesseraeError ? error : accessError(this, error);
+    }
   }
 }
 
@@ -45,44 +59,58 @@ interface Found {
  * @throws {InputError} E_NOT_FOUND, E_DATA_LINK, E_DATA_ACCESS, E_DATA_DUPLICATE.
  */
 export async function listFolder(root: string, tally: Tally): Promise<DataFile[]> {
-  const found: Found[] = [];
-  const entered = new Set<string>();
-  await enter({ path: '', location: root, where: root }, found, entered, tally).catch((error: unknown) => {
+  const walk: Walk = { found: [], entered: new Set(), links: [], tally };
+  await enter({ path: '', location: root, where: root }, walk).catch((error: unknown) => {
     throw error instanceof TesseraeError ? error : readError(root, error);
   });
-  const files = await mapLimit(found, AT_ONCE, (one) => tally.attempt(one.path, () => examine(one, tally)));
+  // Links after all folders: what a link leads to is listed under its own name where that is in the dataset, too.
+  for (let link = walk.links.shift(); link; link = walk.links.shift()) await enterBelow(link, walk);
+  const files = await mapLimit(walk.found, AT_ONCE, (one) => tally.attempt(one.path, () => examine(one, tally)));
   const sorted = files.filter((file) => file !== undefined).sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : a.where < b.where ? -1 : 1));
   return withoutDoubles(sorted, tally);
 }
 
-async function enter(folder: Found, found: Found[], entered: Set<string>, tally: Tally): Promise<void> {
-  const real = await realpath(folder.location);
-  if (entered.has(real)) return;
+/** A search through folders. */
+interface Walk {
+  found: Found[];
+  /** Folders by device and inode. */
+  entered: Set<string>;
+  /** Links to folders, for later. */
+  links: Found[];
+  tally: Tally;
+}
+
+async function enter(folder: Found, walk: Walk): Promise<void> {
+  const { dev, ino } = await stat(folder.location, { bigint: true });
+  const identity = `${dev}:${ino}`;
+  if (walk.entered.has(identity)) return;
   const items = await readdir(folder.location, { withFileTypes: true, encoding: 'buffer' });
-  entered.add(real);
+  walk.entered.add(identity);
   // In order, so that of two ways into one folder the same is taken on every file system.
   for (const item of items.sort((a, b) => Buffer.compare(a.name, b.name))) {
     const one = below(folder, item.name);
     if (isHidden(one.path)) {
-      tally.files++;
-      tally.leftOut.add('hidden files', one.path);
-    } else if (item.isDirectory() || (item.isSymbolicLink() && (await isFolder(one)))) {
-      await enterBelow(one, found, entered, tally);
+      walk.tally.files++;
+      walk.tally.leftOut.add('hidden files', one.path);
+    } else if (item.isDirectory()) {
+      await enterBelow(one, walk);
+    } else if (item.isSymbolicLink() && (await isFolder(one))) {
+      walk.links.push(one);
     } else {
-      tally.files++;
-      found.push(one);
+      walk.tally.files++;
+      walk.found.push(one);
     }
   }
 }
 
 /** A folder that cannot be entered is bad; what is bad inside it has been told already. */
-async function enterBelow(folder: Found, found: Found[], entered: Set<string>, tally: Tally): Promise<void> {
+async function enterBelow(folder: Found, walk: Walk): Promise<void> {
   try {
-    await enter(folder, found, entered, tally);
+    await enter(folder, walk);
   } catch (error) {
     if (error instanceof TesseraeError) throw error;
-    tally.files++;
-    tally.reject(folder.path, accessError(folder, error));
+    walk.tally.files++;
+    walk.tally.reject(folder.path, accessError(folder, error));
   }
 }
 
@@ -114,14 +142,6 @@ async function examine(one: Found, tally: Tally): Promise<DataFile | undefined> 
   }
   tally.leftOut.add('pipes, sockets and devices', one.path);
   return undefined;
-}
-
-/** What the system says of one entry of a folder is the entry's fault; a broken disk stays the disk's. */
-function accessError({ where }: Found, error: unknown): Error {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
-  if (code === 'ENOENT' || code === 'ELOOP') return new InputError('E_DATA_LINK', `${where}: expected a file, found a link that leads nowhere. Remove or mend it.`, { cause: error });
-  if (code === 'EACCES' || code === 'EPERM') return new InputError('E_DATA_ACCESS', `${where}: expected to be readable, found permission denied. Change its permissions.`, { cause: error });
-  return new IoError('E_DATA_READ', `${where}: cannot be read (${messageOf(error)}).`, { cause: error });
 }
 
 /** Two names may become one in composed Unicode; the second is bad. */

@@ -1,4 +1,5 @@
 // What a folder and an archive have in common: a list of files, each of which can be read.
+import { InputError } from '../errors.js';
 
 /** A file of a dataset. */
 export interface DataFile {
@@ -9,6 +10,14 @@ export interface DataFile {
   readonly where: string;
   /** @throws {InputError}, {IoError} when it cannot be read. */
   read(): Promise<Uint8Array>;
+}
+
+/** Bound on any file of a dataset. */
+const MAX_FILE = 1 << 28;
+
+/** Refuses a file before it is read, by its size. @throws {InputError} E_IMAGE_TOO_LARGE. */
+export function expectSize({ where, bytes }: { where: string; bytes: number }): void {
+  if (bytes > MAX_FILE) throw new InputError('E_IMAGE_TOO_LARGE', `${where}: expected at most ${MAX_FILE} bytes, found ${bytes}. Shrink it first.`);
 }
 
 /** The files of one folder or of one archive: what lies beside each other belongs together. */

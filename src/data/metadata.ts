@@ -33,7 +33,7 @@ export async function readMetadata(files: readonly DataFile[], present: Readonly
   const metadata: Metadata = { rows: new Map(), spoiled: new Set(), columns: new Set() };
   for (const file of files) {
     if (!isMetadata(file.path)) continue;
-    const table = await tally.attempt(file.path, async () => readTable(file, column, tally));
+    const table = await tally.attempt(file.path, async () => readTable(file, present.size, column, tally));
     if (!table) continue;
     tally.texts++;
     for (const [row, number] of table) addRow(metadata, file, row, number, present, column, tally);
@@ -66,12 +66,32 @@ function pictureIn(folder: string, name: string, where: string): string {
   return folder + insidePath(name);
 }
 
-async function readTable(file: DataFile, column: string | undefined, tally: Tally): Promise<Numbered[]> {
+/** Rows of a table for each picture there is, and besides: a table of millions for a handful belongs to other pictures. */
+const ROWS_PER_PICTURE = 20;
+const ROWS_BESIDES = 10_000;
+
+function expectRows(file: DataFile, rows: number, pictures: number): void {
+  const most = ROWS_PER_PICTURE * pictures + ROWS_BESIDES;
+  if (rows > most) throw metadataError(file.where, `at most ${most} rows for ${pictures} pictures, found ${rows}. Keep the rows of the pictures that are there`);
+}
+
+function linesIn(text: string): number {
+  let lines = 1;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines++;
+  return lines;
+}
+
+async function readTable(file: DataFile, pictures: number, column: string | undefined, tally: Tally): Promise<Numbered[]> {
   if (file.bytes > MAX_METADATA) throw metadataError(file.where, `at most ${MAX_METADATA} bytes, found ${file.bytes}`);
   const bytes = await file.read();
   const extension = extensionOf(file.path);
-  if (extension === 'parquet') return (await parquetRows(bytes, file.where, column)).map((row, i) => [row, i + 1]);
+  if (extension === 'parquet') {
+    const rows = await parquetRows(bytes, file.where, column);
+    expectRows(file, rows.length, pictures);
+    return rows.map((row, i) => [row, i + 1]);
+  }
   const text = utf8(bytes, file.where);
+  expectRows(file, linesIn(text), pictures);
   return extension === 'csv' || extension === 'tsv' ? csvRows(text, file, tally) : jsonlRows(text, file, tally);
 }
 

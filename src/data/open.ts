@@ -1,7 +1,7 @@
 // What people have on disk -> a Dataset.
 import { existsSync } from 'node:fs';
 import { opendir, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 import { InputError } from '../errors.js';
 import { isGlob } from '../files.js';
@@ -78,35 +78,41 @@ async function openArchives(paths: readonly string[], options: DatasetOptions): 
 }
 
 async function openDirectory(path: string, options: DatasetOptions): Promise<Dataset> {
-  const names = await readdir(path).catch((error: unknown) => {
+  const items = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
     throw readError(path, error);
   });
-  if (isIdxFolder(names)) return openIdx(path, options);
-  const isArchiveName = (name: string): boolean => ARCHIVE.test(name) && !name.startsWith('.');
-  const archives = names.filter(isArchiveName).sort();
-  if (archives.length > 0) return openWebDataset(archives.map((name) => join(path, name)), options, path, names.filter((name) => !isArchiveName(name)));
-  const below = names.some(isPicture) ? [] : await archivesBelow(path);
-  return below.length > 0 ? openWebDataset(below, options, path) : openFolder(path, options);
+  if (isIdxFolder(items.map(({ name }) => name))) return openIdx(path, options);
+  const isTop = items.some(isArchiveItem);
+  if (!isTop && items.some(({ name }) => isPicture(name))) return openFolder(path, options);
+  const { archives, others } = await filesBelow(path, isTop);
+  return archives.length > 0 ? openWebDataset(archives, options, path, others) : openFolder(path, options);
+}
+
+/** Links count: what they lead to is seen when they are opened. */
+function isArchiveItem(item: { name: string; isFile(): boolean; isSymbolicLink(): boolean }): boolean {
+  return ARCHIVE.test(item.name) && !item.name.startsWith('.') && (item.isFile() || item.isSymbolicLink());
 }
 
 function isPicture(name: string): boolean {
   return PICTURE_EXTENSIONS.has(extensionOf(name));
 }
 
-/** Archives in the folders below, sorted; none when there are pictures. */
-async function archivesBelow(path: string): Promise<string[]> {
+/** Archives in the folders below, sorted, or those of the folder itself; and the names of all other files. No archives where there are pictures beside none of the folder itself. */
+async function filesBelow(path: string, isTop: boolean): Promise<{ archives: string[]; others: string[] }> {
   const archives: string[] = [];
+  const others: string[] = [];
   try {
     for await (const item of await opendir(path, { recursive: true })) {
-      if (isPicture(item.name)) return [];
-      if (ARCHIVE.test(item.name) && !item.name.startsWith('.')) archives.push(join(item.parentPath, item.name));
+      const file = join(item.parentPath, item.name);
+      if (!isTop && isPicture(item.name)) return { archives: [], others: [] };
+      if (isArchiveItem(item) && (!isTop || item.parentPath === path)) archives.push(file);
+      else if (!item.isDirectory()) others.push(relative(path, file));
     }
   } catch {
-    return []; // what cannot be entered is told by who opens the folder
+    if (!isTop) return { archives: [], others: [] }; // what cannot be entered is told by who opens the folder
   }
-  return archives.sort();
+  return { archives: archives.sort(), others: others.sort() };
 }
-
 
 function kindError(path: string, found: string): InputError {
   return new InputError(

@@ -51,7 +51,7 @@ export async function openWebDataset(paths: readonly string[], options: DatasetO
     const listings: Listing[] = [];
     for (const [i, path] of paths.entries()) {
       const archive = await tally.attempt(path, async () => {
-        if (paths.length > 1) await expectArchive(path);
+        await expectArchive(path, paths.length > 1);
         return openArchive(path, pool, tally);
       });
       if (!archive) {
@@ -75,7 +75,9 @@ function archiveNames(paths: readonly string[]): string[] {
     while (relative(folder, other).startsWith('..')) folder = dirname(folder);
     return folder;
   });
-  return paths.map((path) => relative(common, resolve(path)).split(sep).join('/').replace(ARCHIVE, ''));
+  const names = paths.map((path) => relative(common, resolve(path)).split(sep).join('/'));
+  const plain = names.map((name) => name.replace(ARCHIVE, ''));
+  return plain.map((name, i) => (plain.indexOf(name) === plain.lastIndexOf(name) ? name : names[i]!));
 }
 
 /** Names of archives. */
@@ -93,7 +95,7 @@ async function openListings({ kind, source, listings, close }: Opened, options: 
   const { entries, settle } = await collectSamples(listings, isArchive, options.captions, tally);
   const places = entries.map(({ file, archive, splitName }) => ({ path: file.path, archive, splitName }));
   const official = options.holdout === 0 ? undefined : officialSplit(places, options.splitBy);
-  if (official) warnOfSplit(official, entries, options, tally);
+  if (official) warnOfSplit(official, options, tally);
   else warnOfColumn(entries, options, tally);
   const placed = official ? withSides(entries, official, tally) : entries;
   // Folders of a split are no classes, whether it is used or not.
@@ -107,13 +109,9 @@ async function openListings({ kind, source, listings, close }: Opened, options: 
   );
 }
 
-/** A share of the pictures whose loss is worth a warning of its own. */
-const MANY_LEFT_OUT = 0.1;
-
-function warnOfSplit({ sides, description }: OfficialSplit, entries: readonly PictureEntry[], { holdout }: DatasetOptions, tally: Tally): void {
+/** A holdout that the dataset's own split makes void. */
+function warnOfSplit({ description }: OfficialSplit, { holdout }: DatasetOptions, tally: Tally): void {
   if (holdout !== undefined) tally.warnings.push(`--holdout ${holdout} is not used, because the dataset has a split of its own (${description}). Add --split-by hash to ignore that split.`);
-  const lost = sides.filter((side) => side === undefined).length;
-  if (lost > MANY_LEFT_OUT * entries.length) tally.warnings.push(`${lost} of ${entries.length} pictures are left out, because they belong to neither side of the split (${description}). --split-by hash uses all.`);
 }
 
 /** A split column whose values say nothing. */

@@ -130,7 +130,7 @@ class Collector {
     // Beside a caption, a .json that cannot be used is passed over.
     const broken = own.find(({ problem, extension }) => problem !== undefined && !(extension === 'json' && captions.length > 0));
     if (broken) {
-      this.tally.reject(broken.file.path, broken.problem);
+      if (!broken.rejected) this.tally.reject(broken.file.path, broken.problem);
       broken.rejected = true;
       return this.tally.leftOut.add('pictures whose caption or class cannot be read', file.path, true);
     }
@@ -262,12 +262,13 @@ function captionOfName(path: string): string[] {
   return words === '' ? [] : [words];
 }
 
-/** Paths without extension; with it where `a.png` and `a.jpg` would share a key. */
+/** Paths without extension; with it where `a.png` and `a.jpg` would share a key, and where `a.png.png` would take that of `a.png`. */
 function keysOf(pictures: readonly DataFile[]): string[] {
   const stems = pictures.map(({ path }) => stemOf(path));
+  const paths = new Set(pictures.map(({ path }) => path));
   const count = new Map<string, number>();
   for (const stem of stems) count.set(stem, (count.get(stem) ?? 0) + 1);
-  return stems.map((stem, i) => (count.get(stem) === 1 ? stem : pictures[i]!.path));
+  return stems.map((stem, i) => (count.get(stem) === 1 && !paths.has(stem) ? stem : pictures[i]!.path));
 }
 
 /** Keys of archives that several pictures share: views of one thing, which stay on one side of a split. */

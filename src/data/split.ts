@@ -45,12 +45,15 @@ const SIDES: ReadonlyArray<[side: Side, words: RegExp]> = [
   ['validation', /^(val|valid|validation|validate|dev|eval)(set|data|images)?$/],
 ];
 
+/** Words that say nothing of what a folder holds: numbers, versions, and what every dataset is made of. */
+const GENERIC = /^(v?\d+|images?|imgs?|pictures?|photos?|data|dataset|set|split|files?|samples?)$/;
+
 /** A name's side, and the name without the word that says so. */
 interface Marked {
   side: Side;
   /** `imagenet-*` of `imagenet-train-000012`: equal for the parts of one dataset. */
   stem: string;
-  /** True when the name is that word alone. */
+  /** True when the name is that word alone, numbers and words such as `images` aside. */
   whole: boolean;
 }
 
@@ -60,7 +63,7 @@ export function markOf(name: string): Marked | undefined {
   for (const [i, word] of words.entries()) {
     const side = SIDES.find(([, pattern]) => pattern.test(word) || pattern.test(word.replace(/\d+$/, '')))?.[0];
     if (side === undefined) continue;
-    const rest = words.map((other, at) => (at === i ? '*' : other)).filter((other) => !/^\d+$/.test(other));
+    const rest = words.map((other, at) => (at === i ? '*' : other)).filter((other) => !GENERIC.test(other));
     return { side, stem: rest.join('-'), whole: rest.length === 1 };
   }
   return undefined;
@@ -109,9 +112,11 @@ export function officialSplit(samples: readonly Placed[], by?: SplitBy): Officia
   return columnSplit(samples) ?? byName() ?? byFolder() ?? pictureSplit(samples, true);
 }
 
+const COLUMN = 'rows';
+
 function columnSplit(samples: readonly Placed[]): OfficialSplit | undefined {
   const marks = samples.map(({ splitName }) => (splitName === undefined ? undefined : markOf(splitName)));
-  return sidesOf(marks, 'the split column of the metadata');
+  return sidesOf(marks, COLUMN) ?? testOnly(marks, COLUMN);
 }
 
 /** Archives, or IDX files, whose names say a side; names that say none are for training where no other name is. */
@@ -153,7 +158,9 @@ function pictureSplit(samples: readonly Placed[], all: boolean): OfficialSplit |
     marks.push(mark);
   }
   const pairs = paired(marks);
-  return all && pairs.includes(undefined) ? undefined : sidesOf(pairs, 'pictures');
+  // Where all names say a side, a class may be on one side only; one that is on both shows that the word means the split.
+  if (all) return pairs.some((mark) => mark !== undefined) ? sidesOf(marks, 'pictures') : undefined;
+  return sidesOf(pairs, 'pictures');
 }
 
 /** A split where both sides are named; of two held-out sides, test. */
@@ -164,7 +171,7 @@ function sidesOf(marks: ReadonlyArray<Marked | undefined>, what: string): Offici
   return {
     sides: marks.map((mark) => (mark?.side === 'train' ? 'train' : mark?.side === held ? 'test' : undefined)),
     description: `${what} named train and ${held}`,
-    leftOut: (index) => (marks[index] ? 'pictures of the validation split, beside a test split' : `pictures outside the ${what} named train and ${held}`),
+    leftOut: (index) => (marks[index] ? 'validation pictures (the test split is held out)' : `pictures outside of the ${what} named train and ${held}`),
   };
 }
 
@@ -176,6 +183,6 @@ function testOnly(marks: ReadonlyArray<Marked | undefined>, what: string): Offic
   return {
     sides: marks.map((mark) => (mark === undefined ? 'train' : mark.side === held ? 'test' : undefined)),
     description: `${what} named ${held} are held out, the others are for training`,
-    leftOut: () => 'pictures of the validation split, beside a test split',
+    leftOut: () => 'validation pictures (the test split is held out)',
   };
 }

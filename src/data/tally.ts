@@ -42,16 +42,13 @@ export class Tally {
   readonly warnings: string[] = [];
   /** The error that stopped the opening, on its way out. */
   private refusal: InputError | undefined;
-  private readonly badFiles = new Map<string, BadFile>();
+
+  readonly bad: BadFile[] = [];
 
   constructor(private readonly options: BadFileOptions) {}
 
-  get bad(): BadFile[] {
-    return [...this.badFiles.values()];
-  }
-
   /**
-   * Notes a file, or a row of one, that cannot be used, once.
+   * Notes a file, or a row of one, that cannot be used. To be called once for each.
    *
    * @throws {InputError} the error itself, unless bad files are to be left out. Anything but an {@link InputError} is always thrown.
    */
@@ -61,8 +58,7 @@ export class Tally {
       this.refusal = new InputError(error.code, `${error.detail} --skip-bad leaves such files out.`, { cause: error });
       throw this.refusal;
     }
-    const place = row === undefined ? file : `${file}#${row}`;
-    if (!this.badFiles.has(place)) this.badFiles.set(place, { file, ...(row !== undefined && { row }), error: error.message });
+    this.bad.push({ file, ...(row !== undefined && { row }), error: error.message });
   }
 
   /** Runs `action`; when its input is bad, notes it and gives undefined. */

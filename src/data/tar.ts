@@ -20,6 +20,8 @@ export interface TarMember {
   size: number;
   /** Set for a link, which has no body: the path as stored that it leads to, from the top of the archive or from its own folder. */
   link?: { target: Uint8Array; from: 'top' | 'folder' };
+  /** True for a member of a kind that is not read: a sparse file, a device. */
+  isOther?: true;
 }
 
 /** Reads the body of the member just visited. */
@@ -101,8 +103,12 @@ async function scan(
     if (header.type === '0') await visit({ name, position, size }, body);
     else if (header.type === '1') await visit({ name, position, size: 0, link: { target, from: 'top' } }, body);
     else if (header.type === '2') await visit({ name, position, size: 0, link: { target, from: 'folder' } }, body);
+    else if (!WITHOUT_CONTENT.includes(header.type)) await visit({ name, position, size, isOther: true }, body);
   }
 }
+
+/** Folders, and headers for all members. */
+const WITHOUT_CONTENT = ['5', 'g'];
 
 /** Headers that say something of the member after them: pax records, GNU's long name and long link. */
 const EXTENSIONS = ['x', 'L', 'K'];

@@ -15,7 +15,7 @@ const ANIMATED: ReadonlySet<string> = new Set(['gif', 'tif', 'tiff']);
  */
 export function summaryLines(summary: DataSummary): string[] {
   const parts = [contentText(summary), ...leftOutTexts(summary), ...firstFrames(summary), `split: ${summary.split}`, `conditioning: ${conditioningText(summary)}`];
-  return [`data: ${parts.join('; ')}`, ...[...summary.warnings, ...captionWarnings(summary), ...badWarnings(summary)].map((line) => `warning: ${line}`)];
+  return [`data: ${parts.join('; ')}`, ...[...summary.warnings, ...lossWarnings(summary), ...captionWarnings(summary), ...badWarnings(summary)].map((line) => `warning: ${line}`)];
 }
 
 function contentText({ samples, captions, labeled, classes }: DataSummary): string {
@@ -38,7 +38,8 @@ function leftOutTexts({ leftOut, captions }: DataSummary): string[] {
 
 function reasonText({ reason, count, examples }: LeftOut): string {
   if (count > 1) return `${formatCount(count)} ${reason}`;
-  return `1 ${reason.replace(/\b(picture|file|caption|pipe)s\b/, '$1').replace(/\bare no\b/, 'is no')} (${examples[0]!})`;
+  const one = reason.replace(/\b(picture|file|caption|member)s\b/, '$1').replace(/\bthat are\b/, 'that is').replace('pipes, sockets and devices', 'pipe, socket or device');
+  return `1 ${one} (${examples[0]!})`;
 }
 
 function firstFrames({ formats }: DataSummary): string[] {
@@ -53,6 +54,16 @@ function conditioningText({ captions, classes }: DataSummary): string {
   return classes > 0 ? 'label' : 'none';
 }
 
+/** A share of the pictures whose loss is worth a warning of its own. */
+const MANY_LOST = 0.1;
+
+function lossWarnings({ leftOut, samples }: DataSummary): string[] {
+  const lost = leftOut.filter(({ pictures }) => pictures);
+  const count = lost.reduce((sum, one) => sum + one.count, 0);
+  if (count <= MANY_LOST * (samples + count)) return [];
+  return [`${formatCount(count)} of ${formatCount(samples + count)} pictures are left out: ${lost.map(reasonText).join(', ')}.`];
+}
+
 function captionWarnings({ samples, captions, labeled }: DataSummary): string[] {
   const unused = captions.unused.reduce((sum, { count }) => sum + count, 0);
   const hint = unused > 0 ? ` ${formatCount(unused)} captions were not used: ${captions.unused.map(({ reason, count }) => `${formatCount(count)} ${reason}`).slice(0, 3).join(', ')}.` : '';
@@ -63,5 +74,5 @@ function captionWarnings({ samples, captions, labeled }: DataSummary): string[] 
 
 function badWarnings({ bad }: DataSummary): string[] {
   const shown = bad.slice(0, 10).map(({ error }) => `left out: ${error}`);
-  return bad.length > 10 ? [...shown, `left out: ${formatCount(bad.length - 10)} more files that cannot be used`] : shown;
+  return bad.length > 10 ? [...shown, `left out: ${formatCount(bad.length - 10)} more files or rows that cannot be used`] : shown;
 }

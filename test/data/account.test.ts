@@ -189,7 +189,7 @@ describe('the account of a dataset', () => {
     await expect(strict({})).rejects.toThrow(/^E_DATA_LINK .*gone\.png: .*--skip-bad leaves such files out\.$/);
     const { summary } = await openDataset(folder, { skipBad: true });
     expect(summary!.bad.map(({ file }) => file)).toEqual(['gone.png', 'b.txt']);
-    expect(summary!.leftOut).toEqual([{ reason: 'pictures whose caption or class cannot be read', count: 1, examples: ['b.png'] }]);
+    expect(summary!.leftOut).toEqual([{ reason: 'pictures whose caption or class cannot be read', pictures: true, count: 1, examples: ['b.png'] }]);
     expect(summary!.samples).toBe(1);
   });
 });

@@ -42,7 +42,7 @@ describe('files of one key in an archive', () => {
   it('say what was left out', async () => {
     const { leftOut } = (await openTar([{ name: 'a.png', body }, { name: 'a.mask.png', body }, { name: 'b.mp3', body: 'x' }])).summary!;
     expect(leftOut).toEqual([
-      { reason: '.mp3 files, which are no pictures', count: 1, examples: ['b.mp3'] },
+      { reason: '.mp3 files that are not pictures', count: 1, examples: ['b.mp3'] },
       { reason: 'pictures beside the one of their key, such as masks (KEY.mask.png)', count: 1, examples: ['a.mask.png'] },
     ]);
   });

@@ -100,7 +100,7 @@ describe('metadata with bad rows', () => {
     expect(await captionsOf(files, { skipBad: true })).toEqual({ a: ['cat'] });
     const { bad, leftOut } = await summaryOf(files, { skipBad: true });
     expect(bad.map(({ row }) => row)).toEqual([5, 6, 2, 3, 4]);
-    expect(leftOut).toEqual([{ reason: 'pictures whose metadata cannot be used', count: 1, examples: ['b.png'] }]);
+    expect(leftOut).toEqual([{ reason: 'pictures whose metadata cannot be used', pictures: true, count: 1, examples: ['b.png'] }]);
     const csv: Files = { 'a.png': body, 'b.png': body, 'metadata.csv': 'file_name,text\na.png,cat,more\nb.png,dog' };
     expect(await captionsOf(csv, { skipBad: true })).toEqual({ a: [], b: ['dog'] });
   });
