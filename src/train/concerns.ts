@@ -19,7 +19,7 @@ export function sampleConcerns({ train, test }: { train: number; test: number })
   const count = (n: number, what: string): string => `${formatCount(n)} ${what} ${n === 1 ? 'sample' : 'samples'}`;
   return [
     ...(train < FEW_TRAINING_SAMPLES ? [`only ${count(train, 'training')}: expect memorized samples rather than new ones. Remedy: at least ${FEW_TRAINING_SAMPLES}, better some thousands.`] : []),
-    ...(test === 0 ? ['no held-out samples: nothing is measured, the last weights are kept, and overfitting goes unnoticed. Remedy: hold out some samples (--holdout 0.1).'] : []),
+    ...(test === 0 ? ['no held-out samples: nothing is measured, the last weights are kept, and overfitting goes unnoticed. Remedy: hold out some samples, by --holdout of train codec and tokenize.'] : []),
     ...(test > 0 && test < FEW_HELD_OUT_SAMPLES ? [`only ${count(test, 'held-out')}: the held-out figures are unreliable, and so is the choice of the best weights. Remedy: at least ${FEW_HELD_OUT_SAMPLES} (more data, or a larger --holdout).`] : []),
   ];
 }
