@@ -8,6 +8,7 @@ import { readModelCard } from '../../src/checkpoint/model.js';
 import { tokenize, trainCodec } from '../../src/index.js';
 import { encodePng } from '../../src/media/image.js';
 import { splittingOf, withSplitOf } from '../../src/sdk/dataset.js';
+import type { DataOptions } from '../../src/sdk/dataset.js';
 import { evaluateCodecOn } from '../../src/sdk/evaluate.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tesserae-split-'));
@@ -41,9 +42,10 @@ describe('the split of a codec', () => {
   });
 
   it('gives way to one that is asked for', () => {
-    expect(withSplitOf({ split: { holdout: 0 } }, { holdout: 0.2, limit: 3 })).toEqual({ holdout: 0.2, limit: 3 });
-    expect(withSplitOf({ split: { holdout: 0 } }, { limit: 3 })).toEqual({ limit: 3, holdout: 0 });
-    expect(withSplitOf(undefined, { limit: 3 })).toEqual({ limit: 3 });
+    const [plain, asking]: DataOptions[] = [{ limit: 3 }, { holdout: 0.2, limit: 3 }];
+    expect(withSplitOf({ split: { holdout: 0 } }, asking!)).toEqual(asking);
+    expect(withSplitOf({ split: { holdout: 0 } }, plain!)).toEqual({ limit: 3, holdout: 0 });
+    expect(withSplitOf(undefined, plain!)).toEqual(plain);
     expect(splittingOf({ splitBy: undefined, holdout: undefined })).toBeUndefined();
   });
 });
