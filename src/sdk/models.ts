@@ -14,6 +14,7 @@ import type { Params } from '../nn/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { generateCodes } from '../sample/generate.js';
 import { sizeOf } from '../shape.js';
+import { beginningOf } from '../text/beginning.js';
 import { loadTokenizer } from '../text/tokenizer.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import { parseWords, someKnownWords, unknownWords } from '../text/words.js';
@@ -226,10 +227,10 @@ export class LoadedPrior implements Prior {
     if (label !== undefined && !Number.isInteger(label)) throw new UsageError('E_PROMPT', `${where}: expected a label that is a whole number, received ${String(label)}.`);
   }
 
-  /** What is read of a prompt that is too long, and its length in text tokens; undefined for others. */
+  /** What is read of a prompt that is too long, and its length in text tokens, as far as it can be encoded; undefined for others. */
   cutPrompt(prompt: Prompt): { read: string; tokens: number } | undefined {
     if (typeof prompt !== 'string' || this.text === undefined || this.textLength === undefined) return undefined;
-    const ids = this.text.encode(prompt);
+    const ids = this.text.encode(beginningOf(prompt, this.text));
     return ids.length > this.textLength ? { read: this.text.decode(ids.slice(0, this.textLength)), tokens: ids.length } : undefined;
   }
 

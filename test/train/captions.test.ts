@@ -3,7 +3,7 @@ import { captionLengths, cutText, refuseTooLong } from '../../src/train/captions
 
 describe('the length of captions', () => {
   const lengthsOf = (...lengths: number[]) =>
-    captionLengths({ captions: new Map(lengths.map((length, i) => [`${i}${'x'.repeat(length - String(i).length)}`, { training: 1, all: 1, key: `sample-${i}` }])) }, (caption) => Array.from(caption));
+    captionLengths({ captions: new Map(lengths.map((length, i) => [`${i}${'x'.repeat(length - String(i).length)}`, { training: 1, all: 1, key: `sample-${i}` }])) }, { encode: (caption: string) => Array.from(caption) });
   const twenty = Array.from({ length: 19 }, (_, i) => 5 + (i % 3));
 
   it('is that of the longest', () => {
