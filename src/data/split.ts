@@ -1,6 +1,6 @@
 // Which samples are held out: those that the dataset's own names say, else a part chosen by a hash of each sample's key,
 // which neither depends on the order of files nor changes for the others when a sample is added or removed.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 import type { Split } from '../interfaces/dataset.js';
 
@@ -8,7 +8,7 @@ export const DEFAULT_HOLDOUT = 0.1;
 
 /** Uniform in [0, 1), a function of the key alone. */
 export function keyFraction(key: string): number {
-  return createHash('sha256').update(key).digest().readUIntBE(0, 6) / 2 ** 48;
+  return hash('sha256', key, 'buffer').readUIntBE(0, 6) / 2 ** 48;
 }
 
 /**

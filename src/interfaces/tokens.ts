@@ -60,13 +60,14 @@ function checkIds(where: string, ids: ArrayLike<number>, vocabSize: number): voi
 /**
  * @param where names the argument, e.g. `decode(tokens[3])`.
  * @param specs the maps that are wanted.
- * @throws {ShapeError} E_TOKENS_SHAPE, E_TOKENS_RANGE unless the tokens have these maps, and each as many ids in range as its shape says.
+ * @throws {ShapeError} E_TOKENS_SHAPE, E_TOKENS_RANGE unless the tokens say the size of their media and have these maps, and each as many ids in range as its shape says.
  */
 export function checkTokens(where: string, tokens: Tokens, specs: readonly TokenMapSpec[]): void {
   const fail = (expected: string, received: string): never => {
     throw new ShapeError('E_TOKENS_SHAPE', `${where}: expected ${expected}, received ${received}.`);
   };
   if (typeof tokens?.codec !== 'string' || !Array.isArray(tokens.maps)) fail('tokens, { codec, media, maps }', tokens === null ? 'null' : typeof tokens);
+  checkMedia(where, tokens.media);
   if (tokens.maps.length !== specs.length) fail(`${specs.length} maps`, `${tokens.maps.length}`);
   specs.forEach(({ name, shape, vocabSize }, i) => {
     const map = tokens.maps[i]!;
@@ -76,6 +77,18 @@ export function checkTokens(where: string, tokens: Tokens, specs: readonly Token
     if (map.ids.length !== sizeOf(shape)) throw new ShapeError('E_TOKENS_SHAPE', `${at}: expected ${sizeOf(shape)} ids for [${shape.join(', ')}], received ${map.ids.length}.`);
     checkIds(at, map.ids, vocabSize);
   });
+}
+
+/** What says the size of a picture or sound, by its kind. */
+const EXTENTS = { image: ['width', 'height', 'channels'], audio: ['sampleRate', 'channels', 'frames'] } as const;
+
+function checkMedia(where: string, media: MediaInfo): void {
+  const extents: readonly string[] | undefined = EXTENTS[media?.kind];
+  if (extents === undefined) throw new ShapeError('E_TOKENS_SHAPE', `${where}.media: expected { kind: "image", width, height, channels }, or the like of "audio", received ${media === null ? 'null' : typeof media}.`);
+  for (const name of extents) {
+    const extent = (media as unknown as Record<string, unknown>)[name];
+    if (!(Number.isInteger(extent) && (extent as number) >= 1 && (extent as number) < 2 ** 31)) throw new ShapeError('E_TOKENS_SHAPE', `${where}.media.${name}: expected a whole number of at least 1, received ${String(extent)}.`);
+  }
 }
 
 /** The codes of all maps of all samples in a row, as a prior reads them: int32 [samples * N]. */

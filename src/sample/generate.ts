@@ -42,13 +42,15 @@ export async function generateCodes(task: GenerationTask, options: SamplingOptio
   return results;
 }
 
-function checkLoopOptions({ codeCount, vocabSize }: GenerationTask, { cfg = 1, batchSize = 16, prime, seed = 0 }: SamplingOptions): void {
+function checkLoopOptions({ codeCount, vocabSize }: GenerationTask, { cfg = 1, batchSize = 16, prime, seed = 0, onProgress }: SamplingOptions): void {
   const fail = (detail: string): never => {
     throw new UsageError('E_SAMPLING', detail);
   };
   if (!Number.isFinite(cfg) || cfg < 0) fail(`cfg: expected a finite number of at least 0, received ${cfg}.`);
   if (!Number.isInteger(batchSize) || batchSize < 1) fail(`batchSize: expected an integer of at least 1, received ${batchSize}.`);
   if (!Number.isSafeInteger(seed) || seed < 0) fail(`seed: expected an integer of at least 0, received ${seed}.`);
+  if (onProgress !== undefined && typeof onProgress !== 'function') fail(`onProgress: expected a function, received ${typeof onProgress}.`);
+  if (prime !== undefined && !(typeof prime === 'object' && Number.isInteger(prime?.length))) fail(`prime: expected a list of codes, received ${prime === null ? 'null' : typeof prime}.`);
   if (prime && prime.length >= codeCount) fail(`prime: expected fewer than ${codeCount} codes, received ${prime.length}.`);
   if (prime) Array.from(prime).forEach((id, i) => id >= 0 && id < vocabSize && Number.isInteger(id) ? 0 : fail(`prime: expected codes in [0, ${vocabSize}), received ${id} at ${i}.`));
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isModelDirectory, loadModel, saveModel } from '../checkpoint/model.js';
 import type { ModelCard, StoredModel } from '../checkpoint/model.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
-import { CorruptError, TesseraeError, UsageError } from '../errors.js';
+import { CorruptError, ShapeError, TesseraeError, UsageError } from '../errors.js';
 import { excerpt, listNames } from '../names.js';
 import { nodeFiles } from '../files.js';
 import { checkTokens, flatCodes, toIds } from '../interfaces/index.js';
@@ -14,6 +14,7 @@ import type { Params } from '../nn/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { generateCodes } from '../sample/generate.js';
 import { sizeOf } from '../shape.js';
+import { beginningOf } from '../text/beginning.js';
 import { loadTokenizer } from '../text/tokenizer.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import { parseWords, someKnownWords, unknownWords } from '../text/words.js';
@@ -126,12 +127,26 @@ const MOST_NAMES = 10;
 /** Pictures for one prompt. */
 const MAX_PICTURES = 1e6;
 
-function checkPrompts(prompts: readonly Prompt[]): void {
-  if (!Array.isArray(prompts)) throw new UsageError('E_PROMPT', `prompts: expected a list, received ${typeof prompts}.`);
+function checkPrompts(prompts: readonly Prompt[], conditioning: Conditioning): void {
+  if (!Array.isArray(prompts)) throw new UsageError('E_PROMPT', `prompts: expected a list, received ${shownType(prompts)}.`);
   for (const [i, prompt] of prompts.entries()) {
     if (prompt !== null && typeof prompt !== 'string' && !Number.isInteger(prompt)) throw new UsageError('E_PROMPT', `prompts[${i}]: expected a text, the number of a class or null, received ${typeof prompt}.`);
+    if (typeof prompt === 'number' && conditioning === 'text') throw new UsageError('E_PROMPT', `prompts[${i}]: expected a text or null, as this prior reads texts and has no classes, received the number ${prompt}.`);
   }
 }
+
+const TOO_LONG: readonly unknown[] = [undefined, 'cut', 'refuse'];
+
+/** Those that {@link generateCodes} does not see. */
+function checkOptions(options: SamplingOptions): void {
+  if (typeof options !== 'object' || options === null) throw new UsageError('E_SAMPLING', `options: expected an object, received ${shownType(options)}.`);
+  const { n = 1, tooLong, onNote } = options;
+  if (!Number.isInteger(n) || n < 1 || n > MAX_PICTURES) throw new UsageError('E_SAMPLING', `n: expected a whole number from 1 to ${MAX_PICTURES}, received ${n}.`);
+  if (!TOO_LONG.includes(tooLong)) throw new UsageError('E_SAMPLING', `tooLong: expected "cut" or "refuse", received "${excerpt(String(tooLong))}".`);
+  if (onNote !== undefined && typeof onNote !== 'function') throw new UsageError('E_SAMPLING', `onNote: expected a function, received ${shownType(onNote)}.`);
+}
+
+const shownType = (value: unknown): string => (value === null ? 'null' : typeof value);
 
 /** A prior with the card of its model directory. */
 export class LoadedPrior implements Prior {
@@ -171,6 +186,7 @@ export class LoadedPrior implements Prior {
 
   /** Labels of samples count in {@link classes}; a caption too long is read as in training, by its beginning. */
   async score(samples: readonly TokenSample[]): Promise<Float64Array> {
+    if (!Array.isArray(samples)) throw new ShapeError('E_TOKENS_SHAPE', `score: expected samples in a list, received ${shownType(samples)}.`);
     samples.forEach((sample, i) => this.checkSample(`score[${i}]`, sample));
     const nats = new Float64Array(samples.length);
     for (let first = 0; first < samples.length; first += 32) {
@@ -183,9 +199,9 @@ export class LoadedPrior implements Prior {
   }
 
   async generate(prompts: readonly Prompt[], options: SamplingOptions = {}): Promise<Tokens[]> {
-    const n = options.n ?? 1;
-    if (!Number.isInteger(n) || n < 1 || n > MAX_PICTURES) throw new UsageError('E_SAMPLING', `n: expected a whole number from 1 to ${MAX_PICTURES}, received ${n}.`);
-    checkPrompts(prompts);
+    checkOptions(options);
+    checkPrompts(prompts, this.conditioning);
+    const { n = 1 } = options;
     const [map] = this.maps as [TokenMapSpec];
     const source = options.tooLong === 'cut' ? this.cutting : this.strict;
     const conditions = prompts.flatMap((prompt) => new Array<Int32Array>(n).fill(this.heard(prompt, source, options.onNote)));
@@ -209,7 +225,7 @@ export class LoadedPrior implements Prior {
     try {
       const condition = source.prompt(prompt);
       const cut = source === this.cutting ? this.cutPrompt(prompt) : undefined;
-      if (cut) onNote?.(`${what}: read up to "${excerpt(cut.read)}", ${this.textLength} of its ${cut.tokens} text tokens.`);
+      if (cut) onNote?.(`${what}: read up to "${excerpt(cut.read)}", ${this.textLength} of its ${cut.isLonger ? 'more than ' : ''}${cut.tokens} text tokens.`);
       if (unknown.length > 0) onNote?.(`${what}: ${this.words ? 'no training caption has' : 'the tokenizer has only letters for'} ${names}, so the prior does not know what ${unknown.length === 1 ? 'it means' : 'they mean'}. ${remedy()}`);
       return condition;
     } catch (error) {
@@ -226,11 +242,13 @@ export class LoadedPrior implements Prior {
     if (label !== undefined && !Number.isInteger(label)) throw new UsageError('E_PROMPT', `${where}: expected a label that is a whole number, received ${String(label)}.`);
   }
 
-  /** What is read of a prompt that is too long, and its length in text tokens; undefined for others. */
-  cutPrompt(prompt: Prompt): { read: string; tokens: number } | undefined {
+  /** What is read of a prompt that is too long, and its length in text tokens, as far as it can be encoded; undefined for others. */
+  cutPrompt(prompt: Prompt): { read: string; tokens: number; isLonger: boolean } | undefined {
     if (typeof prompt !== 'string' || this.text === undefined || this.textLength === undefined) return undefined;
-    const ids = this.text.encode(prompt);
-    return ids.length > this.textLength ? { read: this.text.decode(ids.slice(0, this.textLength)), tokens: ids.length } : undefined;
+    const beginning = beginningOf(prompt, this.text);
+    const ids = this.text.encode(beginning);
+    const isLonger = beginning !== prompt;
+    return ids.length > this.textLength || isLonger ? { read: this.text.decode(ids.slice(0, this.textLength)), tokens: ids.length, isLonger } : undefined;
   }
 
   /** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one this prior was trained for. */

@@ -147,7 +147,7 @@ function conditionConfig(survey: TokenSurvey, conditioning: Conditioning, text: 
 
 /** Text tokens of the prior's condition: what the settings say, else what the captions need. Says what is cut. */
 function textLength(survey: TokenSurvey, text: TextTokenizer, preset: PriorPreset, { tooLong, onNote }: TrainPriorOptions): number {
-  const lengths = captionLengths(survey, (caption) => text.encode(caption));
+  const lengths = captionLengths(survey, text);
   if (tooLong === 'refuse') {
     const length = preset.text.length ?? Math.max(1, Math.min(lengths.longest, MAX_TEXT_LENGTH));
     refuseTooLong(lengths, length);

@@ -33,13 +33,19 @@ const rejectSchema = z.union([sampleSchema, fileSchema]);
 /** A sample or a file that was left out, and why. Files come first. */
 export type Reject = z.infer<typeof rejectSchema>;
 
-/** What was left out so far; kept on disk as it grows. */
+/** Rejects that are written as they come, so that whoever looks on sees them; later ones each time the list has doubled. */
+const WRITTEN_AT_ONCE = 16;
+
+/** What was left out so far. {@link RejectList.flush} makes it durable. */
 export class RejectList {
   private readonly path: string;
   private readonly lines: string[] = [];
   private readonly kept: Reject[] = [];
   private readonly hash = createHash('sha256');
+  private readonly counts: Record<Split, number> = { train: 0, test: 0 };
   private current: RejectsMark | undefined;
+  /** Lines in the file. */
+  private written = 0;
 
   constructor(
     private readonly directory: string,
@@ -54,7 +60,7 @@ export class RejectList {
 
   /** How many of a split are left out. */
   countOf(split: Split): number {
-    return this.kept.reduce((count, reject) => count + ('split' in reject && reject.split === split ? 1 : 0), 0);
+    return this.counts[split];
   }
 
   /** The list as it stands. */
@@ -62,11 +68,22 @@ export class RejectList {
     return (this.current ??= { count: this.count, sha256: this.hash.copy().digest('hex') });
   }
 
-  /** Adds a sample, durable before this returns. @throws {UsageError} E_REJECT_ORDER. @throws {IoError} E_DISK_FULL, E_IO. */
+  /**
+   * Adds a sample, in constant time on average: the file is not written anew for each.
+   *
+   * @throws {UsageError} E_REJECT_ORDER. @throws {IoError} E_DISK_FULL, E_IO.
+   */
   add(reject: Reject): void {
     if (!follows(reject, this.kept.at(-1))) throw new UsageError('E_REJECT_ORDER', `RejectList.add: expected samples in the order of the input, received ${placeOf(reject)}.`);
     this.push(reject, `${JSON.stringify(reject)}\n`);
+    if (this.count <= WRITTEN_AT_ONCE || this.count >= 2 * this.written) this.flush();
+  }
+
+  /** Makes the list durable. A part binds what was listed before it, so this comes first. @throws {IoError} E_DISK_FULL, E_IO. */
+  flush(): void {
+    if (this.written === this.count) return;
     writeFileAtomic(this.path, this.lines.join(''), this.files);
+    this.written = this.count;
   }
 
   /** Takes over the first lines of the file, which a mark stands for; the samples of later lines come again. */
@@ -79,10 +96,12 @@ export class RejectList {
   settle(): void {
     if (this.count === 0) guarded(this.path, 'removing', () => this.files.remove(this.path));
     else writeFileAtomic(this.path, this.lines.join(''), this.files);
+    this.written = this.count;
   }
 
   private push(reject: Reject, line: string): void {
     this.kept.push(reject);
+    if ('split' in reject) this.counts[reject.split]++;
     this.lines.push(line);
     this.hash.update(line);
     this.current = undefined;

@@ -107,7 +107,7 @@ export class ShardWriter {
   }
 
   /**
-   * Leaves a sample out and lists it in rejects.jsonl. Comes in the place where the sample would have been appended.
+   * Leaves a sample out and lists it in rejects.jsonl, which is durable before the next part is. Comes in the place where the sample would have been appended.
    *
    * @throws {UsageError} E_REJECT_ORDER. @throws {IoError} E_DISK_FULL, E_IO: resume after.
    */
@@ -142,7 +142,13 @@ export class ShardWriter {
     if (this.closed) return;
     this.current?.discard();
     this.current = undefined;
-    this.end();
+    try {
+      this.rejects.flush();
+    } catch {
+      // For whoever looks into it: no part binds these rejects, a resumed run comes to them again. Why it was given up counts more.
+    } finally {
+      this.end();
+    }
   }
 
   private end(): void {
@@ -179,6 +185,7 @@ export class ShardWriter {
 
   private commitPart(): void {
     if (this.current === undefined) return;
+    this.rejects.flush();
     this.parts.push(this.current.commit(this.mark));
     this.current = undefined;
   }

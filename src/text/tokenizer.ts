@@ -32,9 +32,15 @@ export interface TextTokenizer {
   readonly vocabSize: number;
   /** The id that unknown pieces of text get, where there is one. */
   readonly unknownId?: number;
+  /** Most characters of a text that it encodes; `beginningOf` cuts longer ones. */
+  readonly longestText: number;
   /** The text of its `tokenizer.json`: what a prior stores beside its weights. */
   readonly json: string;
-  /** Ids of the text alone: no start, end or separator tokens are added. */
+  /**
+   * Ids of the text alone: no start, end or separator tokens are added.
+   *
+   * @throws {InputError} E_TEXT_TOO_LONG for more than {@link longestText} characters, E_TEXT_UNKNOWN.
+   */
   encode(text: string): number[];
   /**
    * Text of the ids, exactly as the tokenizer's own decoder writes it. A byte-level tokenizer without a normalizer gives
@@ -106,6 +112,11 @@ class HuggingFaceText implements TextTokenizer {
     return this.checked.vocabSize;
   }
 
+  get longestText(): number {
+    const { growth, added } = this.checked;
+    return Math.floor((MAX_CHARACTERS - added) / growth);
+  }
+
   encode(text: string): number[] {
     if (typeof text !== 'string') throw new UsageError('E_TEXT', `encode: expected text, received ${typeof text}.`);
     let ids = this.remembered.get(text);
@@ -118,9 +129,8 @@ class HuggingFaceText implements TextTokenizer {
   }
 
   private encodeAnew(text: string): number[] {
-    const { growth, added } = this.checked;
-    if (text.length * growth + added > MAX_CHARACTERS) {
-      throw new InputError('E_TEXT_TOO_LONG', `encode: expected at most ${Math.floor((MAX_CHARACTERS - added) / growth)} characters, received ${text.length} (${quoted(text)}). Shorten the text.`);
+    if (text.length > this.longestText) {
+      throw new InputError('E_TEXT_TOO_LONG', `encode: expected at most ${this.longestText} characters, received ${text.length} (${quoted(text)}). Shorten the text.`);
     }
     const { ids, tokens } = this.run('encode', text, () => this.tokenizer.encode(text, { add_special_tokens: false }));
     // Ids come from the file's own tables, which were checked; a token that is in none of them has undefined or null.

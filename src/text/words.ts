@@ -63,7 +63,7 @@ function pieces(word: string, tokenizer: TextTokenizer): number {
     const ids = tokenizer.encode(word);
     return tokenizer.unknownId !== undefined && ids.includes(tokenizer.unknownId) ? Infinity : ids.length;
   } catch (error) {
-    if (error instanceof TesseraeError && error.code === 'E_TEXT_UNKNOWN') return Infinity;
+    if (error instanceof TesseraeError && (error.code === 'E_TEXT_UNKNOWN' || error.code === 'E_TEXT_TOO_LONG')) return Infinity;
     throw error;
   }
 }

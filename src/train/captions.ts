@@ -2,6 +2,8 @@
 import { UsageError } from '../errors.js';
 import { excerpt } from '../names.js';
 import { formatCount } from '../report/format.js';
+import { beginningOf } from '../text/beginning.js';
+import { named } from './conditions.js';
 import type { TokenSurvey } from './survey.js';
 
 /** Share of captions that the text of a prior should hold whole, when the rest is far longer. */
@@ -16,6 +18,8 @@ const ENOUGH_TO_COMPARE = 10;
 /** The captions of a survey in text tokens. */
 export interface CaptionLengths {
   longest: number;
+  /** True when the longest caption has more tokens than that: only its beginning could be encoded. */
+  isLonger: boolean;
   /** The sample with the longest caption, and its caption. */
   key: string;
   caption: string;
@@ -25,14 +29,23 @@ export interface CaptionLengths {
   fitted(limit: number): number;
 }
 
-/** Measures the captions by a tokenizer. */
-export function captionLengths({ captions }: Pick<TokenSurvey, 'captions'>, encode: (caption: string) => ArrayLike<unknown>): CaptionLengths {
-  const all = [...captions].map(([caption, { all: times, key }]) => ({ caption, key, times, length: encode(caption).length })).sort((a, b) => b.length - a.length);
+/** A tokenizer, as far as lengths are concerned. */
+interface Measure {
+  encode(caption: string): ArrayLike<unknown>;
+  /** Characters; of longer captions the beginning is measured. */
+  longestText?: number;
+}
+
+/** Measures the captions by a tokenizer. @throws {TesseraeError} naming the sample whose caption it does not take. */
+export function captionLengths({ captions }: Pick<TokenSurvey, 'captions'>, text: Measure): CaptionLengths {
+  const measured = (caption: string, key: string): number => named(key, () => text.encode(beginningOf(caption, text)).length);
+  const all = [...captions].map(([caption, { all: times, key }]) => ({ caption, key, times, length: measured(caption, key) })).sort((a, b) => b.length - a.length);
   const [first] = all;
   const total = all.reduce((sum, { times }) => sum + times, 0);
   const longest = first?.length ?? 0;
   return {
     longest,
+    isLonger: first !== undefined && beginningOf(first.caption, text) !== first.caption,
     key: first?.key ?? '',
     caption: first?.caption ?? '',
     above: (length) => all.reduce((sum, one) => sum + (one.length > length ? one.times : 0), 0),
@@ -56,12 +69,15 @@ function afterOutliers(sorted: readonly { length: number; times: number }[], spa
 /** "3 captions cut to 1,024 text tokens (longest 6,120, sample p7)". */
 export function cutText(lengths: CaptionLengths, length: number): string {
   const cut = lengths.above(length);
-  return `${formatCount(cut)} ${cut === 1 ? 'caption' : 'captions'} cut to ${formatCount(length)} text tokens (longest ${formatCount(lengths.longest)}, sample ${excerpt(lengths.key)})`;
+  return `${formatCount(cut)} ${cut === 1 ? 'caption' : 'captions'} cut to ${formatCount(length)} text tokens (longest ${longestOf(lengths)}, sample ${excerpt(lengths.key)})`;
 }
 
+const longestOf = ({ longest, isLonger }: CaptionLengths): string => `${isLonger ? 'more than ' : ''}${formatCount(longest)}`;
+
 /** @throws {UsageError} E_TEXT_TOO_LONG naming the sample with the longest caption, when it has more tokens than `length`. */
-export function refuseTooLong({ longest, key, caption }: CaptionLengths, length: number): void {
-  if (longest <= length) return;
-  const received = `expected at most ${formatCount(length)} text tokens in a caption, received ${formatCount(longest)} ("${excerpt(caption)}")`;
+export function refuseTooLong(lengths: CaptionLengths, length: number): void {
+  const { longest, isLonger, key, caption } = lengths;
+  if (longest <= length && !isLonger) return;
+  const received = `expected at most ${formatCount(length)} text tokens in a caption, received ${longestOf(lengths)} ("${excerpt(caption)}")`;
   throw new UsageError('E_TEXT_TOO_LONG', `sample "${excerpt(key)}": ${received}. Shorten the caption, raise text.length in the settings (at most 1,024), or pass --too-long cut.`);
 }

@@ -1,8 +1,9 @@
 // From a token sample to what a prior reads before the codes.
-import { UsageError } from '../errors.js';
+import { InputError, UsageError } from '../errors.js';
 import type { Prompt, TokenSample } from '../interfaces/index.js';
-import { listNames } from '../names.js';
+import { excerpt, listNames } from '../names.js';
 import type { PriorFamily, TextEncoder } from '../nn/family.js';
+import { beginningOf } from '../text/beginning.js';
 
 /** Most captions whose ids are kept; beyond it they are encoded again. */
 const REMEMBERED = 20_000;
@@ -12,7 +13,7 @@ export type TooLong = 'cut' | 'refuse';
 
 export interface ConditionOptions {
   /** The text tokenizer, for priors conditioned on text. */
-  text?: TextEncoder;
+  text?: TextEncoder & { longestText?: number };
   /** Default `refuse`. */
   tooLong?: TooLong;
   /** The class names that labels of samples count in. Default the prior's own. */
@@ -58,7 +59,10 @@ export class ConditionSource {
 }
 
 /** A tokenizer that gives at most so many ids. */
-const beginnings = (text: TextEncoder, length: number): TextEncoder => ({ vocabSize: text.vocabSize, encode: (caption) => text.encode(caption).slice(0, length) });
+const beginnings = (text: TextEncoder & { longestText?: number }, length: number): TextEncoder => ({
+  vocabSize: text.vocabSize,
+  encode: (caption) => text.encode(beginningOf(caption, text)).slice(0, length),
+});
 
 /** From a label of a dataset to the class of the prior that has its name. */
 function classMapping(from: readonly string[] | undefined, to: readonly string[] | undefined): (label: number) => number {
@@ -71,11 +75,14 @@ function classMapping(from: readonly string[] | undefined, to: readonly string[]
   };
 }
 
-function named<T>(key: string, work: () => T): T {
+/** Runs what a caption or a label may be at fault for, so that the error names the sample. */
+export function named<T>(key: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    throw new UsageError(error.code, `sample "${key}": ${error.detail}`, { cause: error });
+    const Kind = [UsageError, InputError].find((kind) => error instanceof kind);
+    if (Kind === undefined) throw error;
+    const { code, detail } = error as UsageError | InputError;
+    throw new Kind(code, `sample "${excerpt(key)}": ${detail}`, { cause: error });
   }
 }

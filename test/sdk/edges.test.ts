@@ -68,6 +68,10 @@ const BAD_TOKENS: [string, string, (tokens: Tokens) => unknown][] = [
   ['no map', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, maps: [] })],
   ['a map too many', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, maps: [tokens.maps[0], tokens.maps[0]] })],
   ['nothing', 'E_TOKENS_SHAPE', () => null],
+  ['no media', 'E_TOKENS_SHAPE', ({ codec, maps }) => ({ codec, maps })],
+  ['media of no kind', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, media: { ...tokens.media, kind: 'text' } })],
+  ['media of no size', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, media: { ...tokens.media, width: Number.NaN } })],
+  ['media of a size below 1', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, media: { ...tokens.media, height: -32 } })],
 ];
 
 function withIds(tokens: Tokens, ids: ArrayLike<number>): unknown {
@@ -96,6 +100,10 @@ it('refuses options, prompts and samples that make no sense', async () => {
     for (const n of [0, -1, 1.5, Number.NaN, '3', 1e9]) await expect(generate(['a red circle'], { n }), `n ${n}`).rejects.toMatchObject({ code: 'E_SAMPLING' });
     for (const prompts of [[undefined], [{}], [1.5], 'a red circle', null]) await expect(generate(prompts, {})).rejects.toMatchObject({ code: 'E_PROMPT' });
     for (const prime of [[-1], [256], [0.5], [Number.NaN], new Array<number>(64).fill(0)]) await expect(generate([null], { prime })).rejects.toMatchObject({ code: 'E_SAMPLING' });
+    for (const prime of [5, null, 'abc']) await expect(generate([null], { prime }), `prime ${prime}`).rejects.toMatchObject({ code: 'E_SAMPLING' });
+    for (const options of [null, 5, { tooLong: 'x' }, { onNote: 5 }, { onProgress: 5 }]) await expect(generate(['a red circle'], options)).rejects.toMatchObject({ code: 'E_SAMPLING', exitCode: 2 });
+    for (const number of [-1, 5]) await expect(generate([number], {}), `class ${number}`).rejects.toMatchObject({ code: 'E_PROMPT', message: expect.stringContaining('prompts[0]: expected a text or null') as string });
+    for (const samples of [null, undefined, 'a', {}]) await expect(prior.score(samples as unknown as TokenSample[])).rejects.toMatchObject({ code: 'E_TOKENS_SHAPE', exitCode: 2 });
     await expect(generate(['a red circle'], { cfg: 1e308 })).rejects.toMatchObject({ code: 'E_SAMPLING' });
     for (const captions of [undefined, 'a red circle', [5]]) await expect(prior.score([{ key: 'a', tokens, captions } as unknown as TokenSample])).rejects.toMatchObject({ code: 'E_PROMPT' });
   } finally {

@@ -29,3 +29,14 @@ it('are refused by these words where they are too long, and not repeated at leng
   expect((await refusal('a red circle '.repeat(1000))).length).toBeLessThan(500);
   prior.dispose();
 });
+
+it('are cut where they are longer than a tokenizer takes, when cutting was asked for', async () => {
+  const prior = await loadPrior(models);
+  const notes: string[] = [];
+  const [[cut], [short]] = [await prior.generate(['a red circle '.repeat(200_000)], { tooLong: 'cut', onNote: (note) => notes.push(note) }), await prior.generate(['a red circle '.repeat(1000)], { tooLong: 'cut' })];
+  expect(cut!.maps[0]!.ids).toEqual(short!.maps[0]!.ids);
+  expect(notes).toEqual([expect.stringMatching(/read up to "a red circle.*of its more than \d+ text tokens\.$/)]);
+  const sample = { key: 'endless', tokens: cut!, captions: ['a red circle '.repeat(200_000)] };
+  expect(await prior.score([sample])).toEqual(await prior.score([{ ...sample, captions: ['a red circle '.repeat(1000)] }]));
+  prior.dispose();
+});

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { beginningOf } from '../../src/text/beginning.js';
+import { trainBpe } from '../../src/text/bpe.js';
 import { captionLengths, cutText, refuseTooLong } from '../../src/train/captions.js';
 
 describe('the length of captions', () => {
   const lengthsOf = (...lengths: number[]) =>
-    captionLengths({ captions: new Map(lengths.map((length, i) => [`${i}${'x'.repeat(length - String(i).length)}`, { training: 1, all: 1, key: `sample-${i}` }])) }, (caption) => Array.from(caption));
+    captionLengths({ captions: new Map(lengths.map((length, i) => [`${i}${'x'.repeat(length - String(i).length)}`, { training: 1, all: 1, key: `sample-${i}` }])) }, { encode: (caption: string) => Array.from(caption) });
   const twenty = Array.from({ length: 19 }, (_, i) => 5 + (i % 3));
 
   it('is that of the longest', () => {
@@ -36,5 +38,23 @@ describe('the length of captions', () => {
     expect(refusal).toMatchObject({ code: 'E_TEXT_TOO_LONG', exitCode: 2 });
     expect(refusal.message).toMatch(/sample "sample-19": expected at most 1,024 text tokens in a caption, received 6,120 \("19x+\.\.\."\)/);
     expect(refusal.message.length).toBeLessThan(400);
+  });
+
+  it('is at least that of the beginning, for a caption longer than the tokenizer takes', () => {
+    const text = trainBpe(['a red circle', 'a blue square'], { vocabSize: 300 });
+    const captions = new Map([['a red circle', { training: 1, all: 1, key: 'short' }], ['a red circle '.repeat(4_000_000), { training: 1, all: 1, key: 'endless' }]]);
+    const lengths = captionLengths({ captions }, text);
+    expect(lengths.fitted(1024)).toBe(1024);
+    expect(cutText(lengths, 1024)).toMatch(/^1 caption cut to 1,024 text tokens \(longest more than \d{3},\d{3}, sample endless\)$/);
+    expect(() => refuseTooLong(lengths, 1024)).toThrow(/^E_TEXT_TOO_LONG sample "endless": .* received more than /);
+    const source = { encode: (): never => text.encode('x'.repeat(3_000_000)) as never };
+    expect(() => captionLengths({ captions }, source)).toThrow(/^E_TEXT_TOO_LONG sample "short": encode: expected at most/);
+  });
+
+  it('is measured without cutting a character in two', () => {
+    expect(beginningOf('ab😀c', { longestText: 3 })).toBe('ab');
+    expect(beginningOf('ab😀c', { longestText: 4 })).toBe('ab😀');
+    expect(beginningOf('abc', { longestText: 3 })).toBe('abc');
+    expect(beginningOf('abc', {})).toBe('abc');
   });
 });
