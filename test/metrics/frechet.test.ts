@@ -72,6 +72,6 @@ describe('FeatureMeter', () => {
   it('refuses fewer than two vectors, parts of one and values that are not finite', () => {
     expect(() => meterOf([[1, 2]]).result()).toThrow(/E_METRIC_EMPTY .* received 1/);
     expect(() => new FeatureMeter(2).add([1, 2, 3])).toThrow(/E_METRIC_SIZE FeatureMeter\.add: expected rows of 2 features, received 3/);
-    expect(() => new FeatureMeter(2).add([1, Infinity])).toThrow(/E_METRIC_VALUE FeatureMeter\.add: .*Infinity at 1\. Check how/);
+    expect(() => new FeatureMeter(2).add([1, Infinity])).toThrow(/E_METRIC_VALUE features: .*Infinity for picture 0 of a batch\. Check how/);
   });
 });
