@@ -7,6 +7,7 @@ import type { Dataset, DataSummary, RawSample, Split } from '../interfaces/datas
 import { checkDatasetOptions, type DatasetOptions, type Media } from './indexed.js';
 import { areIds, captionByLabel, DEFAULT_TEMPLATE, resolveLabels } from './labels.js';
 import { DEFAULT_HOLDOUT, keyFraction } from './split.js';
+import { idsWarning, summaryOf } from './summary.js';
 import type { Tally } from './tally.js';
 
 const SPLITS = ['train', 'test'] as const;
@@ -76,7 +77,8 @@ export class IdxDataset implements Dataset {
     const { train, test } = this.divide(total, options.holdout ?? DEFAULT_HOLDOUT);
     this.order = { train: train.subarray(0, options.limit), test: test.subarray(0, options.limit) };
     this.fingerprint = this.digest();
-    this.summary = summarize(tally, this.labels, total, split, options);
+    const { names, labeled, occurring, warnings } = this.labels;
+    this.summary = summaryOf(tally, { samples: total, captions: { samples: 0, distinct: 0 }, labeled: names ? labeled : 0, classes: occurring, warnings, split, holdout: options.holdout });
   }
 
   size(split: Split): number {
@@ -197,7 +199,7 @@ function classesOf(parts: readonly IdxPart[], { classes, captionTemplate = DEFAU
   const bytes = [...counts.keys()].filter((byte) => counts[byte]! > 0);
   const labeled = bytes.reduce((sum, byte) => sum + counts[byte]!, 0);
   if (classes === undefined && areIds(bytes.length, labeled)) {
-    const warning = `The labels are ${bytes.length} different numbers on ${parts.reduce((sum, { count }) => sum + count, 0)} samples: they were taken for ids, not classes, and dropped. Name the classes (--classes) if they are classes.`;
+    const warning = idsWarning(bytes.length, parts.reduce((sum, { count }) => sum + count, 0));
     return { of: [], captions: [], labeled: 0, occurring: 0, warnings: [warning] };
   }
   const names = bytes.length === 0 ? classes : (classes ?? bytes.map(String));
@@ -212,21 +214,4 @@ function classesOf(parts: readonly IdxPart[], { classes, captionTemplate = DEFAU
 function firstWith(parts: readonly IdxPart[], byte: number): string {
   const part = parts.find(({ labels }) => labels?.includes(byte))!;
   return `${part.path}#${part.labels!.indexOf(byte)}`;
-}
-
-function summarize(tally: Tally, { names, labeled, occurring, warnings }: Classes, samples: number, split: string | undefined, { holdout = DEFAULT_HOLDOUT }: DatasetOptions): DataSummary {
-  return {
-    files: tally.files,
-    pictures: tally.pictures,
-    texts: tally.texts,
-    leftOut: tally.leftOut.list,
-    bad: tally.bad,
-    samples,
-    captions: { samples: 0, distinct: 0, used: tally.usedCaptions, unused: tally.unusedCaptions.list },
-    labeled: names ? labeled : 0,
-    classes: occurring,
-    formats: tally.formats,
-    split: split ?? (holdout === 0 ? 'none, all samples are for training' : `${Math.round(holdout * 1e6) / 1e4} % held out by a hash of the names`),
-    warnings: [...tally.warnings, ...warnings],
-  };
 }

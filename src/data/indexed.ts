@@ -5,6 +5,7 @@ import { InputError, UsageError } from '../errors.js';
 import type { Dataset, DataSummary, RawSample, Split } from '../interfaces/dataset.js';
 import { captionByLabel, checkTemplate, DEFAULT_TEMPLATE, resolveLabels, type Labels, type RawLabel } from './labels.js';
 import { DEFAULT_HOLDOUT, splitByKey, SPLIT_BY, type SplitBy } from './split.js';
+import { idsWarning, summaryOf } from './summary.js';
 import { Tally } from './tally.js';
 
 export interface DatasetOptions {
@@ -178,23 +179,11 @@ function orderOf(entries: readonly Entry[], options: DatasetOptions): Record<Spl
   return { train: order.train.slice(0, options.limit), test: order.test.slice(0, options.limit) };
 }
 
-function summarize({ entries, tally = new Tally({}), split }: IndexedSource<Entry>, { classes, labels, ids }: Labels, { holdout = DEFAULT_HOLDOUT }: DatasetOptions): DataSummary {
+function summarize({ entries, tally = new Tally({}), split }: IndexedSource<Entry>, { classes, labels, ids }: Labels, { holdout }: DatasetOptions): DataSummary {
   const captioned = entries.filter((entry) => entry.captions.length > 0);
-  const labeled = labels.reduce<number>((count, label) => count + Number(label !== undefined), 0);
-  const warnings = [...tally.warnings];
-  if (ids !== undefined) warnings.push(`The labels are ${ids} different numbers on ${entries.length} samples: they were taken for ids, not classes, and dropped. Name the classes (--classes) if they are classes.`);
-  return {
-    files: tally.files,
-    pictures: tally.pictures,
-    texts: tally.texts,
-    leftOut: tally.leftOut.list,
-    bad: tally.bad,
-    samples: entries.length,
-    captions: { samples: captioned.length, distinct: new Set(captioned.flatMap((entry) => entry.captions)).size, used: tally.usedCaptions, unused: tally.unusedCaptions.list },
-    labeled: classes ? labeled : 0,
-    classes: new Set(labels.filter((label) => label !== undefined)).size,
-    formats: tally.formats,
-    split: split ?? (holdout === 0 ? 'none, all samples are for training' : `${Math.round(holdout * 1e6) / 1e4} % held out by a hash of the names`),
-    warnings,
-  };
+  const labeled = classes ? labels.reduce<number>((count, label) => count + Number(label !== undefined), 0) : 0;
+  const occurring = new Set(labels.filter((label) => label !== undefined)).size;
+  const captions = { samples: captioned.length, distinct: new Set(captioned.flatMap((entry) => entry.captions)).size };
+  const warnings = ids === undefined ? [] : [idsWarning(ids, entries.length)];
+  return summaryOf(tally, { samples: entries.length, captions, labeled, classes: occurring, warnings, split, holdout });
 }
