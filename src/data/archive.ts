@@ -1,9 +1,9 @@
 // The files of a tar archive, gzipped or not.
-import { access, constants, open, stat, type FileHandle } from 'node:fs/promises';
+import { access, constants, stat, type FileHandle } from 'node:fs/promises';
 
 import { InputError, TesseraeError } from '../errors.js';
 import { describeBytes } from '../media/sniff.js';
-import { accessError, firstBytes, readError, readExactly, type FilePool } from './files.js';
+import { accessError, firstBytes, readError, readExactly, withHandle, type FilePool } from './files.js';
 import { inflatedHead, InflatedFile } from './inflate.js';
 import { expectSize, isMetadata, MAX_METADATA, MAX_TEXT, SIDECAR_EXTENSIONS, type DataFile } from './listing.js';
 import { decodeName, extensionOf, fileName, insidePath, isHidden } from './names.js';
@@ -108,17 +108,6 @@ async function inflate(path: string): Promise<InflatedFile> {
   if (inflated.size <= limit) return inflated;
   await inflated.close();
   throw new InputError('E_GZIP', `${path}: expected at most ${limit} bytes in a gzip file of ${size}, found more. Unpack it yourself if it is meant so.`);
-}
-
-async function withHandle(path: string, work: (handle: FileHandle) => Promise<void>): Promise<void> {
-  const handle = await open(path, 'r').catch((error: unknown) => {
-    throw readError(path, error);
-  });
-  try {
-    await work(handle);
-  } finally {
-    await handle.close();
-  }
 }
 
 /** A link, by its path and by what it leads to. */

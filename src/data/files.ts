@@ -67,20 +67,27 @@ export function accessError({ where }: { where: string }, error: unknown): Error
   return new IoError('E_DATA_READ', `${where}: cannot be read (${messageOf(error)}).`, { cause: error });
 }
 
-/** The first 512 bytes of a file, fewer when it is shorter. */
-export async function firstBytes(path: string): Promise<Uint8Array> {
+/** Opens a file for reading for as long as the work takes. @throws as {@link readError} when it cannot be opened. */
+export async function withHandle<T>(path: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
   const handle = await open(path, 'r').catch((error: unknown) => {
     throw readError(path, error);
   });
   try {
-    const head = new Uint8Array(512);
-    const { bytesRead } = await handle.read(head, 0, head.length, 0);
-    return head.subarray(0, bytesRead);
-  } catch (error) {
-    throw readError(path, error);
+    return await work(handle);
   } finally {
     await handle.close();
   }
+}
+
+/** The first 512 bytes of a file, fewer when it is shorter. */
+export function firstBytes(path: string): Promise<Uint8Array> {
+  return withHandle(path, async (handle) => {
+    const head = new Uint8Array(512);
+    const { bytesRead } = await handle.read(head, 0, head.length, 0).catch((error: unknown) => {
+      throw readError(path, error);
+    });
+    return head.subarray(0, bytesRead);
+  });
 }
 
 /** Turns what `node:fs` throws into an error with a code: a missing file is bad input, anything else the disk's. */

@@ -40,7 +40,10 @@ export async function openFolder(path: string, options: DatasetOptions = {}): Pr
 export async function openWebDataset(paths: readonly string[], options: DatasetOptions = {}, source: string = paths.join(', '), beside: readonly string[] = []): Promise<Dataset> {
   const tally = new Tally(options);
   tally.files += beside.length;
-  for (const file of beside) tally.leftOut.add(PICTURE_EXTENSIONS.has(extensionOf(file)) ? 'pictures beside the archives' : 'files beside the archives', file, PICTURE_EXTENSIONS.has(extensionOf(file)));
+  for (const file of beside) {
+    const isPicture = PICTURE_EXTENSIONS.has(extensionOf(file));
+    tally.leftOut.add(`${isPicture ? 'pictures' : 'files'} beside the archives`, file, isPicture);
+  }
   const pool = new FilePool();
   const archives: OpenArchive[] = [];
   const close = async (): Promise<void> => {
@@ -99,7 +102,7 @@ async function openListings({ kind, source, listings, close }: Opened, options: 
   else warnOfColumn(entries, options, tally);
   const placed = official ? withSides(entries, official, tally) : entries;
   // Folders of a split are no classes, whether it is used or not.
-  const samples = withClasses(placed, isArchive, official?.depth ?? officialSplit(places, 'folder')?.depth, tally);
+  const samples = withClasses(placed, isArchive, () => official?.depth ?? officialSplit(places, 'folder')?.depth, tally);
   settle(samples);
   for (const { file } of samples) tally.usePicture(extensionOf(file.path));
   if (samples.length === 0) throw emptyError(source, listings, tally);
@@ -136,8 +139,9 @@ const STRAY_SHARE = 0.25;
  * Takes the class of each picture from its first folder, that of the split not counted. Only where there are two folders or
  * more: a lone `images/` says nothing. Metadata make folders a matter of order, and so do captions and labels in an archive.
  */
-function withClasses(entries: readonly PictureEntry[], isArchive: boolean, splitDepth: number | undefined, tally: Tally): readonly PictureEntry[] {
+function withClasses(entries: readonly PictureEntry[], isArchive: boolean, depthOfSplit: () => number | undefined, tally: Tally): readonly PictureEntry[] {
   if (entries.some(({ hasRow, captions, label }) => hasRow || (isArchive && (captions.length > 0 || label !== undefined)))) return entries;
+  const splitDepth = depthOfSplit();
   const lists = entries.map(({ file }) => file.path.split('/').slice(0, -1).filter((_, depth) => depth !== splitDepth));
   // Nor is a folder around everything.
   let shared = 0;

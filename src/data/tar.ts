@@ -1,9 +1,9 @@
 // The index of a tar archive, built from its headers alone: bodies are skipped, never held. `tar-stream` cannot seek and
 // does not say where a body lies. Source: POSIX.1-2001 pax, "ustar interchange format"; GNU tar's long names.
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 
 import { InputError } from '../errors.js';
-import { readError, WindowReader } from './files.js';
+import { WindowReader, withHandle } from './files.js';
 import { decodeName } from './names.js';
 
 const BLOCK = 512;
@@ -35,14 +35,7 @@ export type ReadBody = () => Promise<Uint8Array>;
  * @throws {InputError} E_TAR_CORRUPT, E_TAR_TRUNCATED naming the byte position; E_NOT_FOUND.
  */
 export async function scanTar(path: string, visit: (member: TarMember, body: ReadBody) => Promise<void>): Promise<number> {
-  const handle = await open(path, 'r').catch((error: unknown) => {
-    throw readError(path, error);
-  });
-  try {
-    return await scanOpen(handle, path, visit);
-  } finally {
-    await handle.close();
-  }
+  return withHandle(path, (handle) => scanOpen(handle, path, visit));
 }
 
 /** As {@link scanTar}, of a file that is open. @param where names it in errors. */
