@@ -9,7 +9,10 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
-      { extends: true, test: { name: 'tesserae', include: ['test/**/*.test.ts'], exclude: ['test/bench/**', CONTEXTS], pool: 'forks' } },
+      {
+        extends: true,
+        test: { name: 'tesserae', include: ['test/**/*.test.ts'], exclude: ['test/bench/**', CONTEXTS], pool: 'forks' },
+      },
       { extends: true, test: { name: 'contexts', include: [CONTEXTS], pool: 'vmForks' } },
     ],
   },

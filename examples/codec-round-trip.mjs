@@ -14,7 +14,11 @@ for (const { name, shape, vocabSize, ids } of tokens.maps) {
 }
 
 const back = /** @type {import('tesserae').Image} */ (await codec.decode(tokens));
-const original = await decodeImage(readFileSync(path), path, { size: { width: back.width, height: back.height }, channels: back.channels, resize: 'contain' });
+const original = await decodeImage(readFileSync(path), path, {
+  size: { width: back.width, height: back.height },
+  channels: back.channels,
+  resize: 'contain',
+});
 console.log(`PSNR ${psnr(original.pixels, back.pixels, 255).toFixed(2)} dB`);
 writeFileSync('round-trip.png', await encodePng(imageGrid([original, back], { scale: 4 })));
 codec.dispose();

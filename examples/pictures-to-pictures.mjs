@@ -18,7 +18,8 @@ const COLORS = { red: [220, 50, 40], green: [60, 180, 70], blue: [50, 90, 220] }
 function disc(color, radius) {
   const pixels = new Uint8Array(32 * 32 * 3);
   for (let y = 0; y < 32; y++) {
-    for (let x = 0; x < 32; x++) if (Math.hypot(x - 15.5, y - 15.5) < radius) pixels.set(COLORS[color], (y * 32 + x) * 3);
+    for (let x = 0; x < 32; x++)
+      if (Math.hypot(x - 15.5, y - 15.5) < radius) pixels.set(COLORS[color], (y * 32 + x) * 3);
   }
   return { kind: 'image', width: 32, height: 32, channels: 3, pixels };
 }
@@ -26,7 +27,11 @@ function disc(color, radius) {
 const samples = Array.from({ length: 300 }, (_, i) => {
   const color = Object.keys(COLORS)[i % 3];
   const radius = 4 + ((i * 7) % 80) / 10;
-  return { key: `disc-${i}`, image: disc(color, radius), captions: [`a ${radius < 8 ? 'small' : 'large'} ${color} disc`] };
+  return {
+    key: `disc-${i}`,
+    image: disc(color, radius),
+    captions: [`a ${radius < 8 ? 'small' : 'large'} ${color} disc`],
+  };
 });
 // A folder of pictures, a WebDataset .tar or MNIST-style files are given by their path instead.
 const data = memoryDataset(samples);
@@ -37,8 +42,17 @@ console.log('codec, held out:', codec.metrics);
 const { samples: counts } = await tokenize({ data, codec: `${out}/codec`, out: `${out}/tokens` });
 console.log('tokenized:', counts);
 
-const prior = await trainPrior({ tokens: `${out}/tokens`, out: `${out}/prior`, preset: 'shapes', steps: Number(steps) });
+const prior = await trainPrior({
+  tokens: `${out}/tokens`,
+  out: `${out}/prior`,
+  preset: 'shapes',
+  steps: Number(steps),
+});
 console.log('prior, held out:', prior.metrics);
 
-const { images, prompts } = await generate({ prior: `${out}/prior`, prompts: ['a small red disc', 'a large blue disc'], sampling: { n: 4, topP: 0.95 } });
+const { images, prompts } = await generate({
+  prior: `${out}/prior`,
+  prompts: ['a small red disc', 'a large blue disc'],
+  sampling: { n: 4, topP: 0.95 },
+});
 console.log('written:', await writeImages(`${out}/discs.png`, images, { labels: prompts, scale: 4 }));

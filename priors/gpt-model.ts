@@ -8,7 +8,17 @@ import type { Decoder, PriorBatch, PriorFamily, PriorModel, TextEncoder } from '
 import { disposeParams, importParams } from '../src/nn/params.js';
 import type { Params } from '../src/nn/params.js';
 import type { Prompt } from '../src/interfaces/index.js';
-import { codeCount, codeNats, decodeStep, GptConfigSchema, gptLoss, prefill, prefixLength, specs, vocabulary } from './gpt.js';
+import {
+  codeCount,
+  codeNats,
+  decodeStep,
+  GptConfigSchema,
+  gptLoss,
+  prefill,
+  prefixLength,
+  specs,
+  vocabulary,
+} from './gpt.js';
 import type { GptConfig } from './gpt.js';
 
 /** The condition as tokens: start, or class, or start and padded caption. int32 [P]. `null` is "no condition". */
@@ -19,7 +29,10 @@ function encodeCondition(c: GptConfig, prompt: Prompt, text: TextEncoder | undef
   if (c.conditioning !== 'text') return ids;
   const words = prompt === null ? [] : text!.encode(String(prompt));
   if (words.length > c.text!.length) {
-    throw new UsageError('E_TEXT_TOO_LONG', `prompt "${excerpt(String(prompt))}": expected at most ${c.text!.length} text tokens, received ${words.length}. Shorten it, or pass --too-long cut to use its beginning.`);
+    throw new UsageError(
+      'E_TEXT_TOO_LONG',
+      `prompt "${excerpt(String(prompt))}": expected at most ${c.text!.length} text tokens, received ${words.length}. Shorten it, or pass --too-long cut to use its beginning.`,
+    );
   }
   for (let i = 0; i < c.text!.length; i++) ids[1 + i] = i < words.length ? firstText + words[i]! : padding + i;
   return ids;
@@ -33,9 +46,15 @@ function classIndex(classes: readonly string[], prompt: string | number): number
   if (exact >= 0) return exact;
   const contained = classes.flatMap((name, i) => (wanted.includes(` ${name.toLowerCase()} `) ? [i] : []));
   if (contained.length === 1) return contained[0]!;
-  const closest = typeof prompt === 'string' ? closestName(prompt, contained.length > 0 ? contained.map((i) => classes[i]!) : classes) : undefined;
+  const closest =
+    typeof prompt === 'string'
+      ? closestName(prompt, contained.length > 0 ? contained.map((i) => classes[i]!) : classes)
+      : undefined;
   const remedy = closest === undefined ? '' : ` The closest is "${closest}".`;
-  throw new UsageError('E_PROMPT_CLASS', `prompt "${excerpt(String(prompt))}": expected one of the ${classes.length} classes (${listNames(classes)}).${remedy}`);
+  throw new UsageError(
+    'E_PROMPT_CLASS',
+    `prompt "${excerpt(String(prompt))}": expected one of the ${classes.length} classes (${listNames(classes)}).${remedy}`,
+  );
 }
 
 type ScoreFunction = Compiled<[tf.Tensor2D, tf.Tensor2D], { nats: tf.Tensor1D; hits: tf.Tensor1D }>;
@@ -56,17 +75,31 @@ class GptModel implements PriorModel {
     private readonly config: GptConfig,
     private readonly params: Params,
   ) {
-    this.scorer = compile((codes: tf.Tensor2D, condition: tf.Tensor2D) => scoreBatch(params, { codes, condition }, config), { name: 'gpt_score', freeze: true });
-    this.prefiller = compile((condition: tf.Tensor2D) => prefill(params, condition, config), { name: 'gpt_prefill', freeze: true });
+    this.scorer = compile(
+      (codes: tf.Tensor2D, condition: tf.Tensor2D) => scoreBatch(params, { codes, condition }, config),
+      { name: 'gpt_score', freeze: true },
+    );
+    this.prefiller = compile((condition: tf.Tensor2D) => prefill(params, condition, config), {
+      name: 'gpt_prefill',
+      freeze: true,
+    });
     this.stepper = compile(
-      (ids: tf.Tensor1D, position: tf.Tensor1D, mask: tf.Tensor1D, keys: tf.Tensor[], values: tf.Tensor[]) => decodeStep(params, ids, position, mask, { keys, values }, config),
+      (ids: tf.Tensor1D, position: tf.Tensor1D, mask: tf.Tensor1D, keys: tf.Tensor[], values: tf.Tensor[]) =>
+        decodeStep(params, ids, position, mask, { keys, values }, config),
       { name: 'gpt_step', freeze: true },
     );
   }
 
-  async score(codes: Int32Array, conditions: Int32Array, rows: number): Promise<{ nats: Float32Array; accuracy: Float32Array }> {
+  async score(
+    codes: Int32Array,
+    conditions: Int32Array,
+    rows: number,
+  ): Promise<{ nats: Float32Array; accuracy: Float32Array }> {
     const count = codeCount(this.config);
-    const inputs = [tf.tensor2d(codes, [rows, count], 'int32'), tf.tensor2d(conditions, [rows, prefixLength(this.config)], 'int32')] as const;
+    const inputs = [
+      tf.tensor2d(codes, [rows, count], 'int32'),
+      tf.tensor2d(conditions, [rows, prefixLength(this.config)], 'int32'),
+    ] as const;
     const { nats, hits } = await this.scorer(...inputs);
     const result = { nats: rowMeans(nats, rows), accuracy: rowMeans(hits, rows) };
     tf.dispose([...inputs, nats, hits]);
@@ -88,7 +121,10 @@ class GptModel implements PriorModel {
 function rowMeans(values: tf.Tensor1D, rows: number): Float32Array {
   const data = hostValues(values) as Float32Array;
   const width = data.length / rows;
-  return Float32Array.from({ length: rows }, (_, row) => data.subarray(row * width, (row + 1) * width).reduce((sum, v) => sum + v, 0) / width);
+  return Float32Array.from(
+    { length: rows },
+    (_, row) => data.subarray(row * width, (row + 1) * width).reduce((sum, v) => sum + v, 0) / width,
+  );
 }
 
 type Produced = { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor };
@@ -129,7 +165,9 @@ class GptDecoder implements Decoder {
     const { nLayer, nHead, nEmbd } = this.config;
     const shape = [this.rows, nHead, this.capacity, nEmbd / nHead];
     const layers = (cache: Float32Array): tf.Tensor[] =>
-      Array.from({ length: nLayer }, (_, i) => tf.tensor(cache.subarray((i * cache.length) / nLayer, ((i + 1) * cache.length) / nLayer), shape));
+      Array.from({ length: nLayer }, (_, i) =>
+        tf.tensor(cache.subarray((i * cache.length) / nLayer, ((i + 1) * cache.length) / nLayer), shape),
+      );
     const inputs = [
       tf.tensor1d(codes, 'int32'),
       tf.tensor1d([this.position], 'int32'),
@@ -146,10 +184,16 @@ class GptDecoder implements Decoder {
   private absorb(produced: Produced, length: number): Float32Array {
     this.reserve(this.position + length);
     const size = this.config.nEmbd / this.config.nHead;
-    for (const [from, to] of [[produced.keys, this.keys], [produced.values, this.values]] as const) {
+    for (const [from, to] of [
+      [produced.keys, this.keys],
+      [produced.values, this.values],
+    ] as const) {
       const fresh = hostValues(from) as Float32Array;
       for (let block = 0; block < fresh.length / (length * size); block++) {
-        to.set(fresh.subarray(block * length * size, (block + 1) * length * size), (block * this.capacity + this.position) * size);
+        to.set(
+          fresh.subarray(block * length * size, (block + 1) * length * size),
+          (block * this.capacity + this.position) * size,
+        );
       }
     }
     this.mask.fill(0, this.position, this.position + length);
@@ -169,7 +213,10 @@ class GptDecoder implements Decoder {
       const grown = new Float32Array(blocks * capacity * size);
       const filled = this.position * size;
       for (let block = 0; block < blocks; block++) {
-        grown.set(old.subarray(block * this.capacity * size, block * this.capacity * size + filled), block * capacity * size);
+        grown.set(
+          old.subarray(block * this.capacity * size, block * this.capacity * size + filled),
+          block * capacity * size,
+        );
       }
       return grown;
     };
@@ -204,7 +251,17 @@ export const gpt: PriorFamily<GptConfig> = {
         dynamicBatch: false,
       },
       step: {
-        fn: (ids, position, mask, keys, values) => Object.values(decodeStep(p, ids as tf.Tensor1D, position as tf.Tensor1D, mask as tf.Tensor1D, { keys: tf.unstack(keys!), values: tf.unstack(values!) }, c)),
+        fn: (ids, position, mask, keys, values) =>
+          Object.values(
+            decodeStep(
+              p,
+              ids as tf.Tensor1D,
+              position as tf.Tensor1D,
+              mask as tf.Tensor1D,
+              { keys: tf.unstack(keys!), values: tf.unstack(values!) },
+              c,
+            ),
+          ),
         inputs: [
           { name: 'ids', shape: [1], dtype: 'int32' },
           { name: 'position', shape: [1], dtype: 'int32' },

@@ -12,7 +12,11 @@ import { sizeOf } from '../src/shape.js';
 export const GptConfigSchema = z
   .strictObject({
     /** The grid of codes to model, from the codec: [H, W] and its vocabulary K. */
-    codes: z.strictObject({ name: z.string().default('codes'), shape: z.array(z.int().min(1)).min(1).max(3), vocabSize: z.int().min(2) }),
+    codes: z.strictObject({
+      name: z.string().default('codes'),
+      shape: z.array(z.int().min(1)).min(1).max(3),
+      vocabSize: z.int().min(2),
+    }),
     /** What a sample is conditioned on. */
     conditioning: z.enum(['none', 'label', 'text']).default('none'),
     /** Class names, for label conditioning. */
@@ -29,8 +33,12 @@ export const GptConfigSchema = z
     textLossWeight: z.number().min(0).default(1),
   })
   .refine((c) => c.nEmbd % c.nHead === 0, { message: 'nEmbd must be a multiple of nHead' })
-  .refine((c) => (c.conditioning === 'label') === (c.classes !== undefined), { message: 'classes go with conditioning "label", and only with it' })
-  .refine((c) => (c.conditioning === 'text') === (c.text !== undefined), { message: 'text goes with conditioning "text", and only with it' });
+  .refine((c) => (c.conditioning === 'label') === (c.classes !== undefined), {
+    message: 'classes go with conditioning "label", and only with it',
+  })
+  .refine((c) => (c.conditioning === 'text') === (c.text !== undefined), {
+    message: 'text goes with conditioning "text", and only with it',
+  });
 
 export type GptConfig = z.infer<typeof GptConfigSchema>;
 
@@ -44,7 +52,13 @@ export const prefixLength = (c: GptConfig): number => 1 + (c.text?.length ?? 0);
  * One vocabulary for all: codes first, then the start token (for labels: "no class"), then classes or text tokens,
  * then one learned padding token for each caption position.
  */
-export function vocabulary(c: GptConfig): { start: number; classes: number; text: number; padding: number; size: number } {
+export function vocabulary(c: GptConfig): {
+  start: number;
+  classes: number;
+  text: number;
+  padding: number;
+  size: number;
+} {
   const start = c.codes.vocabSize;
   const classes = start + 1;
   const text = classes + (c.classes?.length ?? 0);
@@ -62,7 +76,10 @@ export function specs(c: GptConfig): ParamSpecs {
     [`${name}.weight`]: { shape: [rows, columns], init },
     [`${name}.bias`]: { shape: [columns], init: ZEROS },
   });
-  const norm = (name: string): ParamSpecs => ({ [`${name}.weight`]: { shape: [E], init: ONES }, [`${name}.bias`]: { shape: [E], init: ZEROS } });
+  const norm = (name: string): ParamSpecs => ({
+    [`${name}.weight`]: { shape: [E], init: ONES },
+    [`${name}.bias`]: { shape: [E], init: ZEROS },
+  });
   const layers = Array.from({ length: c.nLayer }, (_, i) => ({
     ...norm(`h.${i}.ln_1`),
     ...dense(`h.${i}.attn.c_attn`, E, 3 * E, normal(0.02)),
@@ -74,7 +91,10 @@ export function specs(c: GptConfig): ParamSpecs {
   return Object.assign(
     {
       'wte.weight': { shape: [vocabulary(c).size, E], init: normal(0.02) },
-      'wpe.weight': { shape: [prefixLength(c) + codeCount(c), E], init: { kind: 'grid', std: 0.02, offset: prefixLength(c), width: c.codes.shape.at(-1)! } },
+      'wpe.weight': {
+        shape: [prefixLength(c) + codeCount(c), E],
+        init: { kind: 'grid', std: 0.02, offset: prefixLength(c), width: c.codes.shape.at(-1)! },
+      },
     },
     ...layers,
     norm('ln_f'),
@@ -89,13 +109,19 @@ function embed(p: Params, ids: tf.Tensor2D, offset: number): tf.Tensor3D {
 }
 
 /** Causal self-attention. float32 [B, T, E] -> [B, T, E]; also gives the keys and values [B, H, T, E / H] for a cache. */
-function attention(p: Params, name: string, x: tf.Tensor3D, c: GptConfig): { out: tf.Tensor3D; keys: tf.Tensor4D; values: tf.Tensor4D } {
+function attention(
+  p: Params,
+  name: string,
+  x: tf.Tensor3D,
+  c: GptConfig,
+): { out: tf.Tensor3D; keys: tf.Tensor4D; values: tf.Tensor4D } {
   const [queries, keys, values] = splitHeads(linear(p, `${name}.c_attn`, x) as tf.Tensor3D, c.nHead);
   const mixed = mergeHeads(causalAttention(queries, keys, values)); // [B, T, E]
   return { out: linear(p, `${name}.c_proj`, mixed) as tf.Tensor3D, keys, values };
 }
 
-const mlp = (p: Params, name: string, x: tf.Tensor): tf.Tensor => linear(p, `${name}.c_proj`, gelu(linear(p, `${name}.c_fc`, x)));
+const mlp = (p: Params, name: string, x: tf.Tensor): tf.Tensor =>
+  linear(p, `${name}.c_proj`, gelu(linear(p, `${name}.c_fc`, x)));
 
 /** Leaves values out at random and scales the rest up; nothing without a key. The name tells the draws of a step apart. */
 type Drop = (x: tf.Tensor3D, name: string) => tf.Tensor3D;
@@ -109,7 +135,12 @@ function dropping({ dropout }: GptConfig, key: RandomKey | undefined): Drop {
 }
 
 /** The trunk. int32 [B, T] -> hidden float32 [B, T, E], with each layer's keys and values. The key is for dropout, in training. */
-export function forward(p: Params, ids: tf.Tensor2D, c: GptConfig, key?: RandomKey): { hidden: tf.Tensor3D; keys: tf.Tensor4D[]; values: tf.Tensor4D[] } {
+export function forward(
+  p: Params,
+  ids: tf.Tensor2D,
+  c: GptConfig,
+  key?: RandomKey,
+): { hidden: tf.Tensor3D; keys: tf.Tensor4D[]; values: tf.Tensor4D[] } {
   const drop = dropping(c, key);
   let x = drop(embed(p, ids, 0), 'embedding');
   const keys: tf.Tensor4D[] = [];
@@ -131,13 +162,21 @@ export function logits(p: Params, hidden: tf.Tensor2D, begin: number, size: numb
 }
 
 /** Cross-entropy of every code. codes int32 [B, N], condition int32 [B, P] -> nats float32 [B * N], with logits [B * N, K] and the trunk's output. */
-export function codeNats(p: Params, { codes, condition }: PriorBatch, c: GptConfig, key?: RandomKey): { nats: tf.Tensor1D; logits: tf.Tensor2D; hidden: tf.Tensor3D } {
+export function codeNats(
+  p: Params,
+  { codes, condition }: PriorBatch,
+  c: GptConfig,
+  key?: RandomKey,
+): { nats: tf.Tensor1D; logits: tf.Tensor2D; hidden: tf.Tensor3D } {
   const [batch, count] = codes.shape;
   const prefix = prefixLength(c);
   // The last code is only predicted, never read.
   const ids = tf.concat([condition, tf.slice(codes, [0, 0], [batch, count - 1])], 1); // [B, P + N - 1]
   const { hidden } = forward(p, ids, c, key);
-  const ofCodes = tf.reshape(tf.slice(hidden, [0, prefix - 1, 0], [batch, count, -1]), [batch * count, c.nEmbd]) as tf.Tensor2D;
+  const ofCodes = tf.reshape(tf.slice(hidden, [0, prefix - 1, 0], [batch, count, -1]), [
+    batch * count,
+    c.nEmbd,
+  ]) as tf.Tensor2D;
   const scores = logits(p, ofCodes, 0, c.codes.vocabSize);
   return { nats: crossEntropy(scores, tf.reshape(codes, [-1]) as tf.Tensor1D), logits: scores, hidden };
 }
@@ -156,13 +195,21 @@ function textNats(p: Params, condition: tf.Tensor2D, hidden: tf.Tensor3D, c: Gpt
 }
 
 /** The training objective: code and text losses in the proportion of their weights. */
-export function gptLoss(p: Params, batch: PriorBatch, key: RandomKey, c: GptConfig): { loss: tf.Scalar; natsPerCode: tf.Scalar } {
+export function gptLoss(
+  p: Params,
+  batch: PriorBatch,
+  key: RandomKey,
+  c: GptConfig,
+): { loss: tf.Scalar; natsPerCode: tf.Scalar } {
   const { nats, hidden } = codeNats(p, batch, c, key);
   const natsPerCode = tf.mean(nats) as tf.Scalar;
   if (c.conditioning !== 'text' || c.textLossWeight === 0) return { loss: natsPerCode, natsPerCode };
   const total = c.codeLossWeight + c.textLossWeight;
   const text = textNats(p, batch.condition, hidden, c);
-  return { loss: tf.add(tf.mul(natsPerCode, c.codeLossWeight / total), tf.mul(text, c.textLossWeight / total)), natsPerCode };
+  return {
+    loss: tf.add(tf.mul(natsPerCode, c.codeLossWeight / total), tf.mul(text, c.textLossWeight / total)),
+    natsPerCode,
+  };
 }
 
 /** Keys and values of the positions read so far: for each layer float32 [B, H, capacity, E / H]. */
@@ -180,11 +227,21 @@ export interface Cache {
  * @param mask     float32 [capacity]: 0 for cached positions, a large negative number elsewhere.
  * @returns logits float32 [B, K] and the new keys and values, each [nLayer, B, H, 1, E / H].
  */
-export function decodeStep(p: Params, ids: tf.Tensor1D, position: tf.Tensor1D, mask: tf.Tensor1D, cache: Cache, c: GptConfig): { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
+export function decodeStep(
+  p: Params,
+  ids: tf.Tensor1D,
+  position: tf.Tensor1D,
+  mask: tf.Tensor1D,
+  cache: Cache,
+  c: GptConfig,
+): { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
   const batch = ids.shape[0];
   const fresh = { keys: [] as tf.Tensor[], values: [] as tf.Tensor[] };
   const capacity = mask.shape[0];
-  let x = tf.add(tf.gather(p['wte.weight']!, tf.reshape(ids, [batch, 1])), tf.gather(p['wpe.weight']!, position)) as tf.Tensor3D; // [B, 1, E]
+  let x = tf.add(
+    tf.gather(p['wte.weight']!, tf.reshape(ids, [batch, 1])),
+    tf.gather(p['wpe.weight']!, position),
+  ) as tf.Tensor3D; // [B, 1, E]
   for (let i = 0; i < c.nLayer; i++) {
     const normed = layerNorm(p, `h.${i}.ln_1`, x);
     const [query, key, value] = splitHeads(linear(p, `h.${i}.attn.c_attn`, normed) as tf.Tensor3D, c.nHead); // [B, H, 1, D]
@@ -200,11 +257,19 @@ export function decodeStep(p: Params, ids: tf.Tensor1D, position: tf.Tensor1D, m
     fresh.values.push(value);
   }
   const hidden = tf.reshape(layerNorm(p, 'ln_f', x), [batch, c.nEmbd]) as tf.Tensor2D;
-  return { logits: logits(p, hidden, 0, c.codes.vocabSize), keys: tf.stack(fresh.keys), values: tf.stack(fresh.values) };
+  return {
+    logits: logits(p, hidden, 0, c.codes.vocabSize),
+    keys: tf.stack(fresh.keys),
+    values: tf.stack(fresh.values),
+  };
 }
 
 /** Reads the condition at once. int32 [B, P] -> logits of the first code [B, K] and keys, values [nLayer, B, H, P, E / H]. */
-export function prefill(p: Params, condition: tf.Tensor2D, c: GptConfig): { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
+export function prefill(
+  p: Params,
+  condition: tf.Tensor2D,
+  c: GptConfig,
+): { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
   const [batch, length] = condition.shape;
   const { hidden, keys, values } = forward(p, condition, c);
   const last = tf.reshape(tf.slice(hidden, [0, length - 1, 0], [-1, 1, -1]), [batch, c.nEmbd]) as tf.Tensor2D;

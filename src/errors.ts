@@ -39,7 +39,9 @@ export abstract class TesseraeError extends Error {
 const LONGEST_DETAIL = 2000;
 
 function withoutMiddle(detail: string): string {
-  return detail.length <= LONGEST_DETAIL ? detail : `${detail.slice(0, LONGEST_DETAIL - 300)} ... ${detail.slice(-300)}`;
+  return detail.length <= LONGEST_DETAIL
+    ? detail
+    : `${detail.slice(0, LONGEST_DETAIL - 300)} ... ${detail.slice(-300)}`;
 }
 
 /** A wrong argument, option, config or a request that contradicts itself (exit 2). */

@@ -43,7 +43,8 @@ export interface FileSystem {
 /** The file system of the machine. */
 export const nodeFiles: FileSystem = {
   // Where a pipe lies in place of a file, opening it must not wait for a writer.
-  open: (path, flags) => fs.openSync(path, flags === 'r' ? fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0) : flags),
+  open: (path, flags) =>
+    fs.openSync(path, flags === 'r' ? fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0) : flags),
   read: (fd, target, offset, length, position) => fs.readSync(fd, target, offset, length, position),
   write: (fd, source, offset, length) => fs.writeSync(fd, source, offset, length),
   fsync: (fd) => fs.fsyncSync(fd),
@@ -70,8 +71,19 @@ export const nodeFiles: FileSystem = {
   status(path) {
     const found = lstat(path);
     if (found === undefined) return undefined;
-    const kind = found.isFile() ? 'file' : found.isDirectory() ? 'directory' : found.isSymbolicLink() ? 'link' : 'other';
-    return { kind, size: found.size, modifiedMs: found.mtimeMs, identity: `${found.dev}:${found.ino}:${found.ctimeMs}` };
+    const kind = found.isFile()
+      ? 'file'
+      : found.isDirectory()
+        ? 'directory'
+        : found.isSymbolicLink()
+          ? 'link'
+          : 'other';
+    return {
+      kind,
+      size: found.size,
+      modifiedMs: found.mtimeMs,
+      identity: `${found.dev}:${found.ino}:${found.ctimeMs}`,
+    };
   },
 };
 
@@ -109,12 +121,23 @@ const REFUSALS: Record<string, string> = {
 export function fileError(error: unknown, path: string, doing: string): TesseraeError {
   if (error instanceof TesseraeError) return error;
   const code = (error as NodeJS.ErrnoException | null)?.code ?? '';
-  if (code === 'ENOENT') return new UsageError('E_NOT_FOUND', `${path}: expected to exist, found nothing. Check the path.`, { cause: error });
+  if (code === 'ENOENT')
+    return new UsageError('E_NOT_FOUND', `${path}: expected to exist, found nothing. Check the path.`, {
+      cause: error,
+    });
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new IoError('E_DISK_FULL', `${path}: ${doing} failed, no space left. Free some space and run again; earlier output is intact.`, { cause: error });
+    return new IoError(
+      'E_DISK_FULL',
+      `${path}: ${doing} failed, no space left. Free some space and run again; earlier output is intact.`,
+      { cause: error },
+    );
   }
   const reason = REFUSALS[code] ?? messageOf(error);
-  return new IoError('E_IO', `${path}: ${doing} failed, ${reason}. Check the disk and the permissions; earlier output is intact.`, { cause: error });
+  return new IoError(
+    'E_IO',
+    `${path}: ${doing} failed, ${reason}. Check the disk and the permissions; earlier output is intact.`,
+    { cause: error },
+  );
 }
 
 /** Runs `action`, translating what it throws by {@link fileError}. */
@@ -159,13 +182,20 @@ function regularFileSize(path: string, files: FileSystem): number {
     const target = fs.statSync(path); // a link the user names is followed; links inside our directories are refused there
     if (target.isFile()) status = { kind: 'file', size: target.size, modifiedMs: target.mtimeMs };
   }
-  if (status === undefined) throw new UsageError('E_NOT_FOUND', `${path}: expected to exist, found nothing. Check the path.`);
-  if (status.kind !== 'file') throw new UsageError('E_NOT_A_FILE', `${path}: expected a file, found ${KIND_NAMES[status.kind]}.`);
+  if (status === undefined)
+    throw new UsageError('E_NOT_FOUND', `${path}: expected to exist, found nothing. Check the path.`);
+  if (status.kind !== 'file')
+    throw new UsageError('E_NOT_A_FILE', `${path}: expected a file, found ${KIND_NAMES[status.kind]}.`);
   return status.size;
 }
 
 /** What a path is, for the end of a sentence. */
-export const KIND_NAMES: Readonly<Record<FileStatus['kind'], string>> = { file: 'a file', directory: 'a directory', link: 'a link', other: 'a pipe, socket or device' };
+export const KIND_NAMES: Readonly<Record<FileStatus['kind'], string>> = {
+  file: 'a file',
+  directory: 'a directory',
+  link: 'a link',
+  other: 'a pipe, socket or device',
+};
 
 /**
  * Refuses a path inside one of our directories that is there but is no regular file: links lead out of the directory, and
@@ -176,7 +206,11 @@ export const KIND_NAMES: Readonly<Record<FileStatus['kind'], string>> = { file: 
  */
 export function expectRegular(path: string, code: string, files: FileSystem = nodeFiles): void {
   const kind = guarded(path, 'reading', () => files.status(path)?.kind);
-  if (kind !== undefined && kind !== 'file') throw new CorruptError(code, `${path}: expected a regular file, found ${KIND_NAMES[kind]}. Put the file itself there.`);
+  if (kind !== undefined && kind !== 'file')
+    throw new CorruptError(
+      code,
+      `${path}: expected a regular file, found ${KIND_NAMES[kind]}. Put the file itself there.`,
+    );
 }
 
 /**
@@ -212,7 +246,7 @@ export function sha256File(path: string, files: FileSystem = nodeFiles): string 
   return withFile(path, files, (fd) => {
     const hash = createHash('sha256');
     const chunk = new Uint8Array(HASH_CHUNK);
-    for (let position = 0; ; ) {
+    for (let position = 0; ;) {
       const count = readFully(fd, chunk, position, files);
       hash.update(chunk.subarray(0, count));
       position += count;
@@ -278,7 +312,8 @@ function checkStructure(text: string, where: string): void {
     else if (character === '[') open.push(null);
     else if (character === '}' || character === ']') open.pop();
     else if (character === ':') addKey(open.at(-1), text.slice(...string), where);
-    if (open.length > JSON_DEPTH) throw new CorruptError('E_JSON', `${where}: expected at most ${JSON_DEPTH} levels of nesting, found more.`);
+    if (open.length > JSON_DEPTH)
+      throw new CorruptError('E_JSON', `${where}: expected at most ${JSON_DEPTH} levels of nesting, found more.`);
   }
 }
 
@@ -307,7 +342,9 @@ export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(',')}]`;
   if (value === null || typeof value !== 'object') return JSON.stringify(value ?? null);
   const record = value as Record<string, unknown>;
-  const keys = Object.keys(record).filter((key) => record[key] !== undefined).sort();
+  const keys = Object.keys(record)
+    .filter((key) => record[key] !== undefined)
+    .sort();
   return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(record[key])}`).join(',')}}`;
 }
 
@@ -358,7 +395,8 @@ export class PendingFile {
 
   write(bytes: Uint8Array): void {
     const fd = this.fd;
-    if (fd === undefined) throw new UsageError('E_FILE_CLOSED', `${this.path}: expected an open file, it was committed or discarded.`);
+    if (fd === undefined)
+      throw new UsageError('E_FILE_CLOSED', `${this.path}: expected an open file, it was committed or discarded.`);
     this.orDiscard('writing', () => writeFully(fd, bytes, this.files));
   }
 
@@ -435,7 +473,11 @@ function makeIn(parent: string, path: string, files: FileSystem): void {
     files.makeDirectory(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || files.status(parent) === undefined) throw error;
-    throw new IoError('E_IO', `${path}: creating the directory failed, ${parent} takes no new directories. Choose another place; earlier output is intact.`, { cause: error });
+    throw new IoError(
+      'E_IO',
+      `${path}: creating the directory failed, ${parent} takes no new directories. Choose another place; earlier output is intact.`,
+      { cause: error },
+    );
   }
 }
 
@@ -445,8 +487,13 @@ function makeIn(parent: string, path: string, files: FileSystem): void {
  * @param fill writes files into the directory it is given, with {@link writeFileAtomic} or {@link PendingFile}.
  * @throws {IoError} E_DISK_FULL, E_IO. @throws {UsageError} E_OUTPUT_EXISTS when `path` exists.
  */
-export function writeDirectoryAtomic(path: string, fill: (directory: string) => void, files: FileSystem = nodeFiles): void {
-  if (files.status(path) !== undefined) throw new UsageError('E_OUTPUT_EXISTS', `${path}: expected nothing there, found a file or directory.`);
+export function writeDirectoryAtomic(
+  path: string,
+  fill: (directory: string) => void,
+  files: FileSystem = nodeFiles,
+): void {
+  if (files.status(path) !== undefined)
+    throw new UsageError('E_OUTPUT_EXISTS', `${path}: expected nothing there, found a file or directory.`);
   const temporary = temporaryName(path);
   try {
     files.makeDirectory(temporary);
@@ -477,7 +524,11 @@ const JOURNAL = '.commit.json';
  *
  * @param contents file name to content.
  */
-export function writeFilesAtomic(directory: string, contents: Readonly<Record<string, Uint8Array | string>>, files: FileSystem = nodeFiles): void {
+export function writeFilesAtomic(
+  directory: string,
+  contents: Readonly<Record<string, Uint8Array | string>>,
+  files: FileSystem = nodeFiles,
+): void {
   completeCommit(directory, files);
   const pending: PendingFile[] = [];
   try {
@@ -543,8 +594,13 @@ export function readJournal(directory: string, files: FileSystem = nodeFiles): s
     if (error instanceof UsageError && error.code === 'E_NOT_FOUND') return undefined; // completed just now
     throw error;
   }
-  const valid = Array.isArray(names) && names.every((name) => typeof name === 'string' && isTemporary(name) && isPlainName(name));
-  if (!valid) throw new CorruptError('E_JOURNAL', `${path}: expected a list of temporary names, found something else. Delete it.`);
+  const valid =
+    Array.isArray(names) && names.every((name) => typeof name === 'string' && isTemporary(name) && isPlainName(name));
+  if (!valid)
+    throw new CorruptError(
+      'E_JOURNAL',
+      `${path}: expected a list of temporary names, found something else. Delete it.`,
+    );
   return names as string[];
 }
 

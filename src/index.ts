@@ -18,7 +18,13 @@ export type { CodeMap, CodeMapOptions, InterpolateOptions, Traversal, TraverseOp
 export { decodeTokens } from './sdk/decode.js';
 export type { DecodeTokensOptions } from './sdk/decode.js';
 export { evaluateCodecOn as evaluateCodec, evaluatePriorOn as evaluatePrior } from './sdk/evaluate.js';
-export type { CodecEvaluation, EvaluateCodecOptions, EvaluatePriorOptions, FeatureNetworkOptions, PriorEvaluation } from './sdk/evaluate.js';
+export type {
+  CodecEvaluation,
+  EvaluateCodecOptions,
+  EvaluatePriorOptions,
+  FeatureNetworkOptions,
+  PriorEvaluation,
+} from './sdk/evaluate.js';
 export { compareCodecs } from './sdk/compare.js';
 export type { CodecComparison, CompareCodecsOptions, ComparedCodec } from './sdk/compare.js';
 export { comparisonReport } from './sdk/compare-report.js';
@@ -92,4 +98,16 @@ export type {
 } from './interfaces/index.js';
 
 // Errors: the class tells the kind, `code` what happened.
-export { AbortedError, CorruptError, DivergedError, EngineError, EXIT, InputError, IoError, LockError, ShapeError, TesseraeError, UsageError } from './errors.js';
+export {
+  AbortedError,
+  CorruptError,
+  DivergedError,
+  EngineError,
+  EXIT,
+  InputError,
+  IoError,
+  LockError,
+  ShapeError,
+  TesseraeError,
+  UsageError,
+} from './errors.js';

@@ -18,16 +18,29 @@ export function memoryBytes(): number {
  */
 export function expectMemory(where: string, bytes: number, remedy: string): void {
   const there = memoryBytes();
-  if (bytes > there) throw new MemoryError('E_MEMORY', `${where}: expected to fit into ${inGiB(there)} of memory, it needs ${inGiB(bytes)} or more. ${remedy}`);
+  if (bytes > there)
+    throw new MemoryError(
+      'E_MEMORY',
+      `${where}: expected to fit into ${inGiB(there)} of memory, it needs ${inGiB(bytes)} or more. ${remedy}`,
+    );
 }
 
 /** Which settings decide how much memory a job takes. */
-export const SMALLER = 'Lower the batch size (--batch), the size of the pictures, the size of the model, or the number of workers.';
+export const SMALLER =
+  'Lower the batch size (--batch), the size of the pictures, the size of the model, or the number of workers.';
 
 const inGiB = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
-const SYMPTOMS = /failed to allocate memory|bad[_ ]alloc|array buffer allocation failed|invalid (typed )?array (buffer )?length|out of memory|cannot create a buffer larger|ENOMEM|cannot allocate memory/i;
-const CODES = new Set(['ERR_WORKER_OUT_OF_MEMORY', 'ERR_WORKER_INIT_FAILED', 'ERR_MEMORY_ALLOCATION_FAILED', 'ERR_BUFFER_TOO_LARGE', 'ERR_STRING_TOO_LONG', 'ENOMEM']);
+const SYMPTOMS =
+  /failed to allocate memory|bad[_ ]alloc|array buffer allocation failed|invalid (typed )?array (buffer )?length|out of memory|cannot create a buffer larger|ENOMEM|cannot allocate memory/i;
+const CODES = new Set([
+  'ERR_WORKER_OUT_OF_MEMORY',
+  'ERR_WORKER_INIT_FAILED',
+  'ERR_MEMORY_ALLOCATION_FAILED',
+  'ERR_BUFFER_TOO_LARGE',
+  'ERR_STRING_TOO_LONG',
+  'ENOMEM',
+]);
 
 /** True for an error, or one that was caused by one, which says that memory could not be had. */
 export function isOutOfMemory(error: unknown): boolean {

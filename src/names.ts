@@ -6,7 +6,10 @@ const LISTED = 10;
 
 /** Joins names for a message, at most `max` of them: "a, b, c and 10,131 more". */
 export function listNames(names: readonly string[], max = LISTED): string {
-  const shown = names.slice(0, max).map((name) => excerpt(name, 60)).join(', ');
+  const shown = names
+    .slice(0, max)
+    .map((name) => excerpt(name, 60))
+    .join(', ');
   return names.length > max ? `${shown} and ${formatCount(names.length - max)} more` : shown;
 }
 
@@ -19,7 +22,9 @@ export function formatCount(value: number): string {
 export function excerpt(text: string, max = 80): string {
   // A slice first: the text may be a megabyte.
   const characters = Array.from(printable(text.slice(0, 2 * max + 2).replace(/\s+/g, ' ')));
-  return characters.length > max || text.length > 2 * max + 2 ? `${characters.slice(0, max - 3).join('')}...` : characters.join('');
+  return characters.length > max || text.length > 2 * max + 2
+    ? `${characters.slice(0, max - 3).join('')}...`
+    : characters.join('');
 }
 
 /** Longer names and texts are compared by their beginnings. */
@@ -46,7 +51,8 @@ function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
-    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
     row = next;
   }
   return row[b.length]!;

@@ -34,7 +34,9 @@ export function nativeFolder(): string | undefined {
 export function nativeFiles(): string[] {
   const vendored = vendoredPackages()?.[NATIVE_PACKAGE];
   const own = `bin/napi-v6/${SYSTEM}/`;
-  return vendored ? Object.keys(vendored.files).filter((path) => path.startsWith(own) || path.startsWith('dist/')) : [`${own}onnxruntime_binding.node`];
+  return vendored
+    ? Object.keys(vendored.files).filter((path) => path.startsWith(own) || path.startsWith('dist/'))
+    : [`${own}onnxruntime_binding.node`];
 }
 
 /** Why the native library cannot load, as far as a look at the files tells; undefined when they are there. */
@@ -51,13 +53,18 @@ export const REPAIR_COMMAND = `${process.versions['pnp'] === undefined ? 'npx' :
 
 /** One line for people: that WebAssembly computes, what it costs, and what to do. */
 export function fallbackLine(reason: string): string {
-  const remedy = !hasNativeBuild ? 'No remedy on this system.' : nativeMissing() ? `Run "${REPAIR_COMMAND}" to restore it.` : `"${REPAIR_COMMAND}" checks its files.`;
+  const remedy = !hasNativeBuild
+    ? 'No remedy on this system.'
+    : nativeMissing()
+      ? `Run "${REPAIR_COMMAND}" to restore it.`
+      : `"${REPAIR_COMMAND}" checks its files.`;
   return `Computing in WebAssembly, ${FALLBACK_FACTOR} times slower than the native library, which did not load: ${reason}. ${remedy}`;
 }
 
 // Shared with worker threads, so that a process says it once.
 const KEY = 'tesserae:fallback-told';
-if (isMainThread && getEnvironmentData(KEY) === undefined) setEnvironmentData(KEY, new Int32Array(new SharedArrayBuffer(4)) as never);
+if (isMainThread && getEnvironmentData(KEY) === undefined)
+  setEnvironmentData(KEY, new Int32Array(new SharedArrayBuffer(4)) as never);
 const told = (getEnvironmentData(KEY) as unknown as Int32Array | undefined) ?? new Int32Array(1);
 
 /** For a caller that reports it in its own way. */

@@ -11,6 +11,10 @@ export async function loadOptional<T>(name: string): Promise<T> {
     return (await import(name)) as T;
   } catch (error) {
     const reason = firstLineOf(error);
-    throw new UsageError('E_OPTIONAL', `${name}: expected this optional package to load, received "${reason}". Install it with "npm install ${name}".`, { cause: error });
+    throw new UsageError(
+      'E_OPTIONAL',
+      `${name}: expected this optional package to load, received "${reason}". Install it with "npm install ${name}".`,
+      { cause: error },
+    );
   }
 }

@@ -3,7 +3,16 @@ import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { LockError, UsageError } from './errors.js';
-import { KIND_NAMES, createDirectory, formatJson, guarded, isTemporary, nodeFiles, sweepTemporaries, temporaryName } from './files.js';
+import {
+  KIND_NAMES,
+  createDirectory,
+  formatJson,
+  guarded,
+  isTemporary,
+  nodeFiles,
+  sweepTemporaries,
+  temporaryName,
+} from './files.js';
 import type { FileSystem } from './files.js';
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -27,11 +36,14 @@ export interface OutputOptions {
 export function prepareOutput(path: string, options: OutputOptions = {}, files: FileSystem = nodeFiles): void {
   guarded(path, 'creating the output directory', () => {
     if (!isDirectory(path, files)) {
-      if (files.status(path) !== undefined) throw new UsageError('E_OUTPUT_NOT_DIRECTORY', `--out ${path}: expected a directory, found something else.`);
+      if (files.status(path) !== undefined)
+        throw new UsageError('E_OUTPUT_NOT_DIRECTORY', `--out ${path}: expected a directory, found something else.`);
       createDirectory(path, files);
       return;
     }
-    const content = files.list(path).filter((name) => name !== LOCK && name !== `${LOCK}.reclaim` && !isTemporary(name));
+    const content = files
+      .list(path)
+      .filter((name) => name !== LOCK && name !== `${LOCK}.reclaim` && !isTemporary(name));
     if (content.length === 0 || options.resume) return;
     if (!options.force) {
       throw new UsageError(
@@ -45,7 +57,8 @@ export function prepareOutput(path: string, options: OutputOptions = {}, files: 
 
 function isDirectory(path: string, files: FileSystem): boolean {
   const kind = files.status(path)?.kind;
-  if (kind === 'link' && files === nodeFiles) return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  if (kind === 'link' && files === nodeFiles)
+    return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
   return kind === 'directory';
 }
 
@@ -124,7 +137,10 @@ function lockOf(directory: string): string {
 function refuseOtherKinds(directory: string, path: string): void {
   const kind = nodeFiles.status(path)?.kind;
   if (kind === undefined || kind === 'file') return;
-  throw new LockError('E_LOCKED', `${directory}: expected to be free, found ${KIND_NAMES[kind]} in place of the lock. Remove ${LOCK}.`);
+  throw new LockError(
+    'E_LOCKED',
+    `${directory}: expected to be free, found ${KIND_NAMES[kind]} in place of the lock. Remove ${LOCK}.`,
+  );
 }
 
 /** What file systems without hard links answer: FAT, some network and FUSE mounts. */
@@ -247,6 +263,14 @@ export function openOutput(path: string, options: OutputOptions = {}): OutputLoc
 }
 
 function lockedError(directory: string, holder: LockHolder | undefined): LockError {
-  const who = holder === undefined ? 'another process' : holder.host === hostname() ? `process ${holder.pid}` : `process ${holder.pid} on ${holder.host}`;
-  return new LockError('E_LOCKED', `${directory}: expected to be free, ${who} is writing there. Wait for it, or delete ${LOCK} if it is gone.`);
+  const who =
+    holder === undefined
+      ? 'another process'
+      : holder.host === hostname()
+        ? `process ${holder.pid}`
+        : `process ${holder.pid} on ${holder.host}`;
+  return new LockError(
+    'E_LOCKED',
+    `${directory}: expected to be free, ${who} is writing there. Wait for it, or delete ${LOCK} if it is gone.`,
+  );
 }

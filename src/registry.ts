@@ -33,13 +33,21 @@ export function priorFamily(name: string): PriorFamily {
 }
 
 function add<T extends { name: string }>(families: Map<string, T>, kind: string, family: T): void {
-  if (families.has(family.name)) throw new UsageError('E_REGISTERED', `register ${kind}: expected a new name, received "${family.name}", which is taken.`);
+  if (families.has(family.name))
+    throw new UsageError(
+      'E_REGISTERED',
+      `register ${kind}: expected a new name, received "${family.name}", which is taken.`,
+    );
   families.set(family.name, family);
 }
 
 function find<T>(families: Map<string, T>, kind: string, name: string): T {
   const family = families.get(name);
-  if (!family) throw new UsageError('E_UNKNOWN_MODEL', `${kind} "${name}": expected one of ${[...families.keys()].join(', ')}. Register others before use.`);
+  if (!family)
+    throw new UsageError(
+      'E_UNKNOWN_MODEL',
+      `${kind} "${name}": expected one of ${[...families.keys()].join(', ')}. Register others before use.`,
+    );
   return family;
 }
 

@@ -17,8 +17,13 @@ export function sealJson(fields: object): string {
  * @param remedy what to do about a file that does not match.
  * @throws {CorruptError} with `code` unless the text is the one that the hash stands for.
  */
-export function unsealJson(text: string, value: unknown, { where, code, sealed, remedy }: { where: string; code: string; sealed: boolean; remedy: string }): unknown {
-  const isSealed = typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, 'sha256');
+export function unsealJson(
+  text: string,
+  value: unknown,
+  { where, code, sealed, remedy }: { where: string; code: string; sealed: boolean; remedy: string },
+): unknown {
+  const isSealed =
+    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, 'sha256');
   if (!isSealed && !sealed) return value;
   const { sha256: stored, ...fields } = (isSealed ? value : {}) as Record<string, unknown>;
   if (!isSealed || stored !== sha256(formatJson(fields)) || text !== formatJson({ ...fields, sha256: stored })) {

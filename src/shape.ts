@@ -23,7 +23,12 @@ export function stridesOf(shape: readonly number[]): number[] {
 /**
  * @throws {ShapeError} with `code` when the shapes differ.
  */
-export function assertShape(code: string, where: string, expected: readonly number[], received: readonly number[]): void {
+export function assertShape(
+  code: string,
+  where: string,
+  expected: readonly number[],
+  received: readonly number[],
+): void {
   if (!sameShape(expected, received)) {
     throw new ShapeError(code, `${where}: expected shape [${expected.join(', ')}], received [${received.join(', ')}].`);
   }

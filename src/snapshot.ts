@@ -35,7 +35,11 @@ export class Snapshot {
   size(name: string, code: string): number | undefined {
     const found = this.held.get(name);
     if (found === undefined) return undefined;
-    if ('kind' in found) throw new CorruptError(code, `${found.path}: expected a regular file, found ${KIND_NAMES[found.kind]}. Put the file itself there.`);
+    if ('kind' in found)
+      throw new CorruptError(
+        code,
+        `${found.path}: expected a regular file, found ${KIND_NAMES[found.kind]}. Put the file itself there.`,
+      );
     return found.size;
   }
 
@@ -80,7 +84,13 @@ const LONGEST_PAUSE_MS = 10;
  * @param others names of the others, from the bytes of `main`; not asked where `main` is missing.
  * @throws {IoError} E_BUSY when the files were replaced again and again meanwhile. @throws {CorruptError} E_JOURNAL, E_JSON.
  */
-export function withSnapshot<T>(directory: string, main: string, others: (main: Snapshot) => readonly string[], action: (snapshot: Snapshot) => T, files: FileSystem = nodeFiles): T {
+export function withSnapshot<T>(
+  directory: string,
+  main: string,
+  others: (main: Snapshot) => readonly string[],
+  action: (snapshot: Snapshot) => T,
+  files: FileSystem = nodeFiles,
+): T {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const snapshot = new Snapshot(directory, files);
     try {
@@ -95,10 +105,18 @@ export function withSnapshot<T>(directory: string, main: string, others: (main: 
     }
     pause(Math.min(attempt, LONGEST_PAUSE_MS));
   }
-  throw new IoError('E_BUSY', `${directory}: expected files that stay for a moment, another process replaced them ${ATTEMPTS} times meanwhile. Wait for it.`);
+  throw new IoError(
+    'E_BUSY',
+    `${directory}: expected files that stay for a moment, another process replaced them ${ATTEMPTS} times meanwhile. Wait for it.`,
+  );
 }
 
-function open(snapshot: Snapshot, main: string, others: (main: Snapshot) => readonly string[], names: readonly string[]): void {
+function open(
+  snapshot: Snapshot,
+  main: string,
+  others: (main: Snapshot) => readonly string[],
+  names: readonly string[],
+): void {
   const temporaryOf = (name: string): string | undefined => names.find((temporary) => finalName(temporary) === name);
   snapshot.hold(main, temporaryOf(main));
   for (const name of others(snapshot)) snapshot.hold(name, temporaryOf(name));
@@ -131,17 +149,37 @@ function pause(milliseconds: number): void {
 }
 
 /** The whole of one file, when it is there, as {@link withSnapshot} finds it. */
-export function readSnapshot(directory: string, name: string, limit: number, code: string, files: FileSystem = nodeFiles): Uint8Array<ArrayBuffer> | undefined {
-  return withSnapshot(directory, name, () => [], (snapshot) => {
-    const size = snapshot.size(name, code);
-    if (size === undefined) return undefined;
-    if (size > limit) throw new CorruptError('E_FILE_TOO_LARGE', `${join(directory, name)}: expected at most ${limit} bytes, found ${size}.`);
-    return snapshot.read(name);
-  }, files);
+export function readSnapshot(
+  directory: string,
+  name: string,
+  limit: number,
+  code: string,
+  files: FileSystem = nodeFiles,
+): Uint8Array<ArrayBuffer> | undefined {
+  return withSnapshot(
+    directory,
+    name,
+    () => [],
+    (snapshot) => {
+      const size = snapshot.size(name, code);
+      if (size === undefined) return undefined;
+      if (size > limit)
+        throw new CorruptError(
+          'E_FILE_TOO_LARGE',
+          `${join(directory, name)}: expected at most ${limit} bytes, found ${size}.`,
+        );
+      return snapshot.read(name);
+    },
+    files,
+  );
 }
 
 /** A file of one of our directories that is replaced on its own. @throws {CorruptError} with `code` for a link, pipe or device. */
-export function readOwnFile(path: string, code: string, { limit, files = nodeFiles }: { limit?: number; files?: FileSystem } = {}): Uint8Array<ArrayBuffer> {
+export function readOwnFile(
+  path: string,
+  code: string,
+  { limit, files = nodeFiles }: { limit?: number; files?: FileSystem } = {},
+): Uint8Array<ArrayBuffer> {
   expectRegular(path, code, files);
   return readFile(path, { limit, files });
 }

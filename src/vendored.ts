@@ -36,7 +36,10 @@ export function requireVendored<T>(name: string, entry = name): T {
 export function loadersOutside<T>(name: string): (() => T)[] {
   const here = fileURLToPath(import.meta.url);
   const path = pathOf(name, name);
-  return [() => new Module(here).require(path) as T, () => process.getBuiltinModule('node:module').createRequire(here)(path) as T];
+  return [
+    () => new Module(here).require(path) as T,
+    () => process.getBuiltinModule('node:module').createRequire(here)(path) as T,
+  ];
 }
 
 function pathOf(name: string, entry: string): string {

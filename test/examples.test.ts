@@ -27,26 +27,47 @@ afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 /** Runs an example in a folder of its own and returns what it prints. */
 function runExample(name: string, ...args: string[]): string {
-  return execFileSync(process.execPath, [join(root, 'examples', `${name}.mjs`), ...args], { cwd: work, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  return execFileSync(process.execPath, [join(root, 'examples', `${name}.mjs`), ...args], {
+    cwd: work,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
 }
 
 describe('the examples', () => {
   it('type-check against the package', () => {
-    const program = ts.createProgram(names.map((name) => join(root, 'examples', name)), options);
-    const problems = ts.getPreEmitDiagnostics(program).map(({ messageText, file }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`);
+    const program = ts.createProgram(
+      names.map((name) => join(root, 'examples', name)),
+      options,
+    );
+    const problems = ts
+      .getPreEmitDiagnostics(program)
+      .map(({ messageText, file }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`);
     expect(problems).toEqual([]);
   }, 180_000);
 
   it('run: four jobs, then what they made is read, completed and measured', () => {
     const story = runExample('pictures-to-pictures', 'out', '4');
     expect(story).toContain("written: [ 'out/discs.png' ]");
-    expect(runExample('read-shards', 'out/tokens')).toMatch(/^\d+ training samples, \d+ held out, codec vqvae\nfirst: disc-0, "a small red disc", ids/);
-    expect(runExample('codec-round-trip', 'out/codec', 'out/discs.png')).toMatch(/codes: \[8, 8\] of 256 codes, the first: [\d ]+\nPSNR \d+\.\d\d dB/);
-    expect(runExample('complete-a-picture', 'out/prior', 'round-trip.png', 'a small red disc')).toContain("written: [ 'completions.png' ]");
-    for (const file of ['out/discs.png', 'round-trip.png', 'completions.png']) expect(existsSync(join(work, file))).toBe(true);
+    expect(runExample('read-shards', 'out/tokens')).toMatch(
+      /^\d+ training samples, \d+ held out, codec vqvae\nfirst: disc-0, "a small red disc", ids/,
+    );
+    expect(runExample('codec-round-trip', 'out/codec', 'out/discs.png')).toMatch(
+      /codes: \[8, 8\] of 256 codes, the first: [\d ]+\nPSNR \d+\.\d\d dB/,
+    );
+    expect(runExample('complete-a-picture', 'out/prior', 'round-trip.png', 'a small red disc')).toContain(
+      "written: [ 'completions.png' ]",
+    );
+    for (const file of ['out/discs.png', 'round-trip.png', 'completions.png'])
+      expect(existsSync(join(work, file))).toBe(true);
   }, 180_000);
 
   it('are all run here', () => {
-    expect(names.sort()).toEqual(['codec-round-trip.mjs', 'complete-a-picture.mjs', 'pictures-to-pictures.mjs', 'read-shards.mjs']);
+    expect(names.sort()).toEqual([
+      'codec-round-trip.mjs',
+      'complete-a-picture.mjs',
+      'pictures-to-pictures.mjs',
+      'read-shards.mjs',
+    ]);
   });
 });

@@ -1,7 +1,18 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createHash } from 'node:crypto';
-import nodeFs, { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import nodeFs, {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,7 +82,9 @@ describe('writeFileAtomic', () => {
     for (let room = 0; room < 11; room++) {
       const files = prepared({ '/d/f': 'old' });
       files.faults = { capacity: 3 + room };
-      expect(() => writeFileAtomic('/d/f', 'new content', files)).toThrow(expect.objectContaining({ code: 'E_DISK_FULL', exitCode: 5 }));
+      expect(() => writeFileAtomic('/d/f', 'new content', files)).toThrow(
+        expect.objectContaining({ code: 'E_DISK_FULL', exitCode: 5 }),
+      );
       expect(Object.entries(files.snapshot()).map(([path, bytes]) => [path, text(bytes)])).toEqual([['/d/f', 'old']]);
     }
   });
@@ -95,7 +108,9 @@ describe('writeFilesAtomic', () => {
       writeBoth,
       (files, finished) => {
         sweepTemporaries('/d', files);
-        const found = Object.entries(files.snapshot()).map(([path, bytes]) => `${path}=${text(bytes)}`).sort();
+        const found = Object.entries(files.snapshot())
+          .map(([path, bytes]) => `${path}=${text(bytes)}`)
+          .sort();
         const old = ['/d/a=old a', '/d/b=old b'];
         const renewed = ['/d/a=new a', '/d/b=new b'];
         expect(finished ? [renewed] : [old, renewed]).toContainEqual(found);
@@ -105,12 +120,16 @@ describe('writeFilesAtomic', () => {
 
   test('completes an interrupted commit even when completing stops at any call', () => {
     expect(interrupted().status('/d/.commit.json')).toBeDefined();
-    forEachStop(interrupted, (files) => completeCommit('/d', files), (files) => {
-      completeCommit('/d', files);
-      expect(text(files.snapshot()['/d/a'])).toBe('new a');
-      expect(text(files.snapshot()['/d/b'])).toBe('new b');
-      expect(files.status('/d/.commit.json')).toBeUndefined();
-    });
+    forEachStop(
+      interrupted,
+      (files) => completeCommit('/d', files),
+      (files) => {
+        completeCommit('/d', files);
+        expect(text(files.snapshot()['/d/a'])).toBe('new a');
+        expect(text(files.snapshot()['/d/b'])).toBe('new b');
+        expect(files.status('/d/.commit.json')).toBeUndefined();
+      },
+    );
   });
 
   test('refuses a journal that names another directory', () => {
@@ -134,7 +153,9 @@ describe('writeDirectoryAtomic', () => {
         ),
       (files, finished) => {
         sweepTemporaries('/d', files);
-        const found = Object.entries(files.snapshot()).map(([path, bytes]) => `${path}=${text(bytes)}`).sort();
+        const found = Object.entries(files.snapshot())
+          .map(([path, bytes]) => `${path}=${text(bytes)}`)
+          .sort();
         const whole = ['/d/step/x=x', '/d/step/y=y'];
         expect(finished ? [whole] : [[], whole]).toContainEqual(found);
       },
@@ -142,16 +163,22 @@ describe('writeDirectoryAtomic', () => {
   });
 
   test('refuses a path that exists', () => {
-    expect(() => writeDirectoryAtomic(directory, () => {})).toThrow(expect.objectContaining({ code: 'E_OUTPUT_EXISTS' }));
+    expect(() => writeDirectoryAtomic(directory, () => {})).toThrow(
+      expect.objectContaining({ code: 'E_OUTPUT_EXISTS' }),
+    );
   });
 });
 
 describe('reading', () => {
   test('says what is missing, what is no file and what is too large', () => {
     writeFileSync(join(directory, 'big'), 'x'.repeat(100));
-    expect(() => readFile(join(directory, 'none'))).toThrow(expect.objectContaining({ code: 'E_NOT_FOUND', exitCode: 2 }));
+    expect(() => readFile(join(directory, 'none'))).toThrow(
+      expect.objectContaining({ code: 'E_NOT_FOUND', exitCode: 2 }),
+    );
     expect(() => readFile(directory)).toThrow(expect.objectContaining({ code: 'E_NOT_A_FILE' }));
-    expect(() => readFile(join(directory, 'big'), { limit: 99 })).toThrow(expect.objectContaining({ code: 'E_FILE_TOO_LARGE', exitCode: 4 }));
+    expect(() => readFile(join(directory, 'big'), { limit: 99 })).toThrow(
+      expect.objectContaining({ code: 'E_FILE_TOO_LARGE', exitCode: 4 }),
+    );
     expect(readHead(join(directory, 'big'), 4)).toHaveLength(4);
     expect(readHead(join(directory, 'big'), 400)).toHaveLength(100);
   });
@@ -163,9 +190,20 @@ describe('reading', () => {
   });
 
   test('translates the refusals of the system', () => {
-    const errors = ['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'ENOENT'].map((code) => fileError(Object.assign(new Error(code), { code }), '/p', 'writing'));
-    expect(errors.map((error) => error.code)).toEqual(['E_DISK_FULL', 'E_DISK_FULL', 'E_IO', 'E_IO', 'E_IO', 'E_NOT_FOUND']);
-    expect(fileError(Object.assign(new Error('x'), { code: 'EROFS' }), '/p/q', 'writing').message).toContain('/p/q: writing failed, the file system is read-only');
+    const errors = ['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EACCES', 'ENOENT'].map((code) =>
+      fileError(Object.assign(new Error(code), { code }), '/p', 'writing'),
+    );
+    expect(errors.map((error) => error.code)).toEqual([
+      'E_DISK_FULL',
+      'E_DISK_FULL',
+      'E_IO',
+      'E_IO',
+      'E_IO',
+      'E_NOT_FOUND',
+    ]);
+    expect(fileError(Object.assign(new Error('x'), { code: 'EROFS' }), '/p/q', 'writing').message).toContain(
+      '/p/q: writing failed, the file system is read-only',
+    );
   });
 });
 
@@ -234,7 +272,9 @@ describe('prepareOutput', () => {
 
   test('refuses a file', () => {
     writeFileSync(join(directory, 'f'), '');
-    expect(() => prepareOutput(join(directory, 'f'))).toThrow(expect.objectContaining({ code: 'E_OUTPUT_NOT_DIRECTORY' }));
+    expect(() => prepareOutput(join(directory, 'f'))).toThrow(
+      expect.objectContaining({ code: 'E_OUTPUT_NOT_DIRECTORY' }),
+    );
   });
 
   test('follows a link to a directory', () => {
@@ -351,7 +391,9 @@ function writeProgram(source: string): string {
   writeFileSync(join(root, 'package.json'), '{"type":"module"}');
   for (const name of ['files', 'errors', 'output']) {
     const code = readFileSync(join(import.meta.dirname, `../src/${name}.ts`), 'utf8');
-    const { outputText } = transpileModule(code, { compilerOptions: { module: ModuleKind.ESNext, target: ScriptTarget.ES2022 } });
+    const { outputText } = transpileModule(code, {
+      compilerOptions: { module: ModuleKind.ESNext, target: ScriptTarget.ES2022 },
+    });
     writeFileSync(join(root, `src/${name}.js`), outputText);
   }
   writeFileSync(join(root, 'main.js'), source);
@@ -362,7 +404,11 @@ function writeProgram(source: string): string {
  * Runs `action` once for each call it makes and each way to lose what was not flushed, stopped at that call, then
  * reboots and checks; the last run is not stopped (`finished`).
  */
-function forEachStop(make: () => FaultyFiles, action: (files: FaultyFiles) => void, check: (files: FaultyFiles, finished: boolean) => void): void {
+function forEachStop(
+  make: () => FaultyFiles,
+  action: (files: FaultyFiles) => void,
+  check: (files: FaultyFiles, finished: boolean) => void,
+): void {
   const calls = countCalls(make(), action);
   expect(calls).toBeGreaterThan(3);
   for (const survival of SURVIVALS) {
@@ -378,7 +424,13 @@ function forEachStop(make: () => FaultyFiles, action: (files: FaultyFiles) => vo
 
 test.skipIf(process.platform === 'win32')('a pipe in place of a lock is refused at once, and named', () => {
   execFileSync('mkfifo', [lockFile()]);
-  expect(() => acquireLock(directory)).toThrow(expect.objectContaining({ code: 'E_LOCKED', exitCode: 6, message: expect.stringContaining('found a pipe, socket or device in place of the lock') }));
+  expect(() => acquireLock(directory)).toThrow(
+    expect.objectContaining({
+      code: 'E_LOCKED',
+      exitCode: 6,
+      message: expect.stringContaining('found a pipe, socket or device in place of the lock'),
+    }),
+  );
 });
 
 test.each(['EPERM', 'ENOTSUP', 'EMLINK'])('a file system that answers links with %s is locked all the same', (code) => {
@@ -404,7 +456,9 @@ test.each(['EPERM', 'ENOTSUP', 'EMLINK'])('a file system that answers links with
 
 describe('a place that takes no new directories', () => {
   test.skipIf(!existsSync('/proc/self'))('is named, and does not hang', () => {
-    expect(() => createDirectory('/proc/tesserae/out')).toThrow(expect.objectContaining({ exitCode: 5, message: expect.stringContaining('/proc/tesserae') }));
+    expect(() => createDirectory('/proc/tesserae/out')).toThrow(
+      expect.objectContaining({ exitCode: 5, message: expect.stringContaining('/proc/tesserae') }),
+    );
   });
 
   test.skipIf(process.getuid?.() === 0 || process.platform === 'win32')('for want of permission exits 5', () => {

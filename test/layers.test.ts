@@ -7,8 +7,32 @@ import { describe, expect, it } from 'vitest';
 
 /** Files and folders, lowest layer first. A place may import its own files and every lower layer. */
 const LAYERS: readonly (readonly string[])[] = [
-  ['src/errors.ts', 'src/names.ts', 'src/shape.ts', 'src/rng.ts', 'src/files.ts', 'src/output.ts', 'src/memory.ts', 'src/sealed.ts', 'src/snapshot.ts', 'src/optional.ts', 'src/vendored.ts', 'src/native.ts', 'src/interfaces'],
-  ['src/media', 'src/nn', 'src/engine', 'src/shards', 'src/checkpoint', 'src/text', 'src/metrics', 'src/report', 'src/data'],
+  [
+    'src/errors.ts',
+    'src/names.ts',
+    'src/shape.ts',
+    'src/rng.ts',
+    'src/files.ts',
+    'src/output.ts',
+    'src/memory.ts',
+    'src/sealed.ts',
+    'src/snapshot.ts',
+    'src/optional.ts',
+    'src/vendored.ts',
+    'src/native.ts',
+    'src/interfaces',
+  ],
+  [
+    'src/media',
+    'src/nn',
+    'src/engine',
+    'src/shards',
+    'src/checkpoint',
+    'src/text',
+    'src/metrics',
+    'src/report',
+    'src/data',
+  ],
   ['tokenizers', 'priors', 'fixtures'],
   ['src/train', 'src/sample'],
   ['src/registry.ts'],
@@ -44,7 +68,9 @@ interface Edge {
 
 /** Names every import of a tree (path -> source) that breaks a rule, and every cycle. */
 function problemsOf(tree: Tree): string[] {
-  const lost = [...tree.keys()].filter((path) => !placeOf(path)).map((path) => `${path}: belongs to no layer; give it a place in LAYERS`);
+  const lost = [...tree.keys()]
+    .filter((path) => !placeOf(path))
+    .map((path) => `${path}: belongs to no layer; give it a place in LAYERS`);
   const edges = [...tree].flatMap(([path, source]) => importsOf(path, source, tree));
   return [...lost, ...edges.flatMap(reasonAgainst), ...cyclesOf(edges.filter(({ to }) => tree.has(to)))];
 }
@@ -64,8 +90,12 @@ function reasonAgainst({ from, to }: Edge): string[] {
   const target = placeOf(to);
   const reserved = RESERVED.find(({ what, only }) => what.test(to) && !only.includes(place ?? ''));
   if (reserved) return [`${from} -> ${to}: ${reserved.why}`];
-  if (!place || !target || place === target || SIDEWAYS[place]?.some((name) => name === target || name === to)) return [];
-  const [own, other] = [place, target].map((name) => LAYERS.findIndex((layer) => layer.includes(name))) as [number, number];
+  if (!place || !target || place === target || SIDEWAYS[place]?.some((name) => name === target || name === to))
+    return [];
+  const [own, other] = [place, target].map((name) => LAYERS.findIndex((layer) => layer.includes(name))) as [
+    number,
+    number,
+  ];
   if (other > own) return [`${from} -> ${to}: imports upwards, from layer ${own} to layer ${other}`];
   return other === own ? [`${from} -> ${to}: imports sideways within layer ${own}`] : [];
 }
@@ -98,9 +128,16 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 function readTree(): Tree {
   const paths = ['src', 'tokenizers', 'priors', 'fixtures'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) => posix.join(folder, path.replaceAll('\\', '/'))),
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) =>
+      posix.join(folder, path.replaceAll('\\', '/')),
+    ),
   );
-  return new Map(paths.filter((path) => path.endsWith('.ts')).sort().map((path) => [path, readFileSync(join(root, path), 'utf8')]));
+  return new Map(
+    paths
+      .filter((path) => path.endsWith('.ts'))
+      .sort()
+      .map((path) => [path, readFileSync(join(root, path), 'utf8')]),
+  );
 }
 
 describe('the layers', () => {
@@ -111,23 +148,51 @@ describe('the layers', () => {
   });
 
   it.each<[string, Record<string, string>, string]>([
-    ['an import upwards', { 'src/media/image.ts': `import { train } from '../train/codec.js';`, 'src/train/codec.ts': '' },
-      'src/media/image.ts -> src/train/codec.ts: imports upwards, from layer 1 to layer 3'],
-    ['an import sideways', { 'src/shards/write.ts': `export { a } from '../data/open.js';`, 'src/data/open.ts': '' },
-      'src/shards/write.ts -> src/data/open.ts: imports sideways within layer 1'],
-    ['more of a place than the file it opens', { 'src/nn/conv.ts': `import '../checkpoint/tensors.js'; import '../checkpoint/model.js';`, 'src/checkpoint/tensors.ts': '', 'src/checkpoint/model.ts': '' },
-      'src/nn/conv.ts -> src/checkpoint/model.ts: imports sideways within layer 1'],
-    ['a type imported upwards', { 'src/rng.ts': `import type { Codec } from './registry.js';`, 'src/registry.ts': '' },
-      'src/rng.ts -> src/registry.ts: imports upwards, from layer 0 to layer 4'],
-    ['a codec that knows a prior', { 'tokenizers/vqvae.ts': `const gpt = await import('../priors/gpt.js');`, 'priors/gpt.ts': '' },
-      'tokenizers/vqvae.ts -> priors/gpt.ts: only the registry names concrete priors'],
-    ['a command that names a codec', { 'src/cli/train.ts': `import { VqVae } from '../../tokenizers/vqvae.js';`, 'tokenizers/vqvae.ts': '' },
-      'src/cli/train.ts -> tokenizers/vqvae.ts: only the registry names concrete codecs'],
-    ['ONNX Runtime outside the engine', { 'src/nn/conv.ts': `import * as ort from 'onnxruntime-node';` },
-      'src/nn/conv.ts -> onnxruntime-node: only the engine imports ONNX Runtime'],
+    [
+      'an import upwards',
+      { 'src/media/image.ts': `import { train } from '../train/codec.js';`, 'src/train/codec.ts': '' },
+      'src/media/image.ts -> src/train/codec.ts: imports upwards, from layer 1 to layer 3',
+    ],
+    [
+      'an import sideways',
+      { 'src/shards/write.ts': `export { a } from '../data/open.js';`, 'src/data/open.ts': '' },
+      'src/shards/write.ts -> src/data/open.ts: imports sideways within layer 1',
+    ],
+    [
+      'more of a place than the file it opens',
+      {
+        'src/nn/conv.ts': `import '../checkpoint/tensors.js'; import '../checkpoint/model.js';`,
+        'src/checkpoint/tensors.ts': '',
+        'src/checkpoint/model.ts': '',
+      },
+      'src/nn/conv.ts -> src/checkpoint/model.ts: imports sideways within layer 1',
+    ],
+    [
+      'a type imported upwards',
+      { 'src/rng.ts': `import type { Codec } from './registry.js';`, 'src/registry.ts': '' },
+      'src/rng.ts -> src/registry.ts: imports upwards, from layer 0 to layer 4',
+    ],
+    [
+      'a codec that knows a prior',
+      { 'tokenizers/vqvae.ts': `const gpt = await import('../priors/gpt.js');`, 'priors/gpt.ts': '' },
+      'tokenizers/vqvae.ts -> priors/gpt.ts: only the registry names concrete priors',
+    ],
+    [
+      'a command that names a codec',
+      { 'src/cli/train.ts': `import { VqVae } from '../../tokenizers/vqvae.js';`, 'tokenizers/vqvae.ts': '' },
+      'src/cli/train.ts -> tokenizers/vqvae.ts: only the registry names concrete codecs',
+    ],
+    [
+      'ONNX Runtime outside the engine',
+      { 'src/nn/conv.ts': `import * as ort from 'onnxruntime-node';` },
+      'src/nn/conv.ts -> onnxruntime-node: only the engine imports ONNX Runtime',
+    ],
     ['a file without a place', { 'src/utils.ts': '' }, 'src/utils.ts: belongs to no layer; give it a place in LAYERS'],
-    ['a cycle', { 'src/nn/a.ts': `import './b.js';`, 'src/nn/b.ts': `import './c.js';`, 'src/nn/c.ts': `import './a.js';` },
-      'cycle: src/nn/a.ts -> src/nn/b.ts -> src/nn/c.ts -> src/nn/a.ts'],
+    [
+      'a cycle',
+      { 'src/nn/a.ts': `import './b.js';`, 'src/nn/b.ts': `import './c.js';`, 'src/nn/c.ts': `import './a.js';` },
+      'cycle: src/nn/a.ts -> src/nn/b.ts -> src/nn/c.ts -> src/nn/a.ts',
+    ],
   ])('name %s', (_, files, problem) => expect(problemsOf(new Map(Object.entries(files)))).toEqual([problem]));
 
   it('allow what the house is made of', () => {

@@ -44,7 +44,13 @@ describe('the package', () => {
   });
 
   it('lists files that exist', () => {
-    const missing = manifest.files.filter((name) => name !== 'dist' && (name.includes('*') ? !readdirSync(join(root, 'docs')).some((file) => file.endsWith(name.slice(name.indexOf('*') + 1))) : !existsSync(join(root, name))));
+    const missing = manifest.files.filter(
+      (name) =>
+        name !== 'dist' &&
+        (name.includes('*')
+          ? !readdirSync(join(root, 'docs')).some((file) => file.endsWith(name.slice(name.indexOf('*') + 1)))
+          : !existsSync(join(root, name))),
+    );
     expect(missing).toEqual([]);
   });
 
@@ -57,6 +63,8 @@ describe('the line about WebAssembly', () => {
   it('names reason, cost and remedy', () => {
     expect(nativeMissing()).toBeUndefined();
     expect(hasNativeBuild).toBe(true);
-    expect(fallbackLine('some reason')).toBe('Computing in WebAssembly, 2 to 5 times slower than the native library, which did not load: some reason. "npx tesserae doctor --repair" checks its files.');
+    expect(fallbackLine('some reason')).toBe(
+      'Computing in WebAssembly, 2 to 5 times slower than the native library, which did not load: some reason. "npx tesserae doctor --repair" checks its files.',
+    );
   });
 });

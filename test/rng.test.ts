@@ -2,7 +2,9 @@ import { assert, integer, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Rng, fillNormal, fillUint32, fillUniform, permutation, streamId } from '../src/rng.js';
 
-const words = (seed: number, stream: number, step: number, count: number, offset = 0): number[] => [...fillUint32({ seed, stream, step }, new Uint32Array(count), offset)];
+const words = (seed: number, stream: number, step: number, count: number, offset = 0): number[] => [
+  ...fillUint32({ seed, stream, step }, new Uint32Array(count), offset),
+];
 
 /** Philox4x32-10 as the paper states it, in exact integers: slow and plain. */
 function philox(counter: readonly number[], key: readonly number[]): number[] {
@@ -21,9 +23,21 @@ function philox(counter: readonly number[], key: readonly number[]): number[] {
 describe('Philox4x32-10', () => {
   // Known answers published with Random123 (kat_vectors).
   it.each([
-    [[0, 0, 0, 0], [0, 0], [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]],
-    [[0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff], [0xffffffff, 0xffffffff], [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]],
-    [[0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0], [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]],
+    [
+      [0, 0, 0, 0],
+      [0, 0],
+      [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8],
+    ],
+    [
+      [0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff],
+      [0xffffffff, 0xffffffff],
+      [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd],
+    ],
+    [
+      [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344],
+      [0xa4093822, 0x299f31d0],
+      [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
+    ],
   ])('as stated here gives the published answer for counter %j', (counter, key, answer) => {
     expect(philox(counter, key)).toEqual(answer);
   });
@@ -43,7 +57,14 @@ describe('Philox4x32-10', () => {
 
   it('depends on all 53 bits of seed and step, on the stream and on the block', () => {
     const base = words(1, 2, 3, 4).join();
-    for (const other of [words(2, 2, 3, 4), words(1 + 2 ** 32, 2, 3, 4), words(1, 3, 3, 4), words(1, 2, 4, 4), words(1, 2, 3 + 2 ** 32, 4), words(1, 2, 3, 4, 4)]) {
+    for (const other of [
+      words(2, 2, 3, 4),
+      words(1 + 2 ** 32, 2, 3, 4),
+      words(1, 3, 3, 4),
+      words(1, 2, 4, 4),
+      words(1, 2, 3 + 2 ** 32, 4),
+      words(1, 2, 3, 4, 4),
+    ]) {
       expect(other.join()).not.toBe(base);
     }
   });
@@ -52,10 +73,15 @@ describe('Philox4x32-10', () => {
 describe('fills', () => {
   it('depend on the index alone: any aligned window of a long fill is the same numbers', () => {
     assert(
-      property(integer({ min: 0, max: 2 ** 40 }), integer({ min: 0, max: 40 }), integer({ min: 0, max: 33 }), (seed, block, count) => {
-        const all = words(seed, 7, 9, 256);
-        expect(words(seed, 7, 9, count, block * 4)).toEqual(all.slice(block * 4, block * 4 + count));
-      }),
+      property(
+        integer({ min: 0, max: 2 ** 40 }),
+        integer({ min: 0, max: 40 }),
+        integer({ min: 0, max: 33 }),
+        (seed, block, count) => {
+          const all = words(seed, 7, 9, 256);
+          expect(words(seed, 7, 9, count, block * 4)).toEqual(all.slice(block * 4, block * 4 + count));
+        },
+      ),
     );
   });
 
@@ -114,7 +140,12 @@ describe('Rng', () => {
         expect(permutation(n, seed, 'epoch', 2)).toEqual(order);
       }),
     );
-    const orders = [permutation(50, 1, 'a'), permutation(50, 2, 'a'), permutation(50, 1, 'b'), permutation(50, 1, 'a', 1)];
+    const orders = [
+      permutation(50, 1, 'a'),
+      permutation(50, 2, 'a'),
+      permutation(50, 1, 'b'),
+      permutation(50, 1, 'a', 1),
+    ];
     expect(new Set(orders.map((order) => order.join())).size).toBe(4);
   });
 

@@ -11,7 +11,8 @@ import { oneMapFamily } from './one-map.js';
 import { QuantizerConfigSchema } from './quantizers/index.js';
 
 /** What is used where the config names none. */
-const orElse = (json: unknown, defaults: Record<string, unknown>): unknown => (json === undefined || (typeof json === 'object' && json !== null) ? { ...defaults, ...json } : json);
+const orElse = (json: unknown, defaults: Record<string, unknown>): unknown =>
+  json === undefined || (typeof json === 'object' && json !== null) ? { ...defaults, ...json } : json;
 
 export const DVaeConfigSchema = z
   .strictObject({
@@ -27,12 +28,15 @@ export const DVaeConfigSchema = z
     /** The logit-Laplace likelihood where no other loss is named. */
     reconstruction: z.preprocess((json) => orElse(json, { kind: 'logit-laplace' }), ReconstructionConfigSchema),
   })
-  .refine((c) => c.height % c.downsample === 0 && c.width % c.downsample === 0, { message: 'height and width must be multiples of downsample' });
+  .refine((c) => c.height % c.downsample === 0 && c.width % c.downsample === 0, {
+    message: 'height and width must be multiples of downsample',
+  });
 
 export type DVaeConfig = z.infer<typeof DVaeConfigSchema>;
 
 /** Channels at each resolution, from the picture to the codes. */
-const groupWidths = ({ downsample, hidden }: DVaeConfig): number[] => Array.from({ length: Math.log2(downsample) + 1 }, (_, i) => hidden * 2 ** i);
+const groupWidths = ({ downsample, hidden }: DVaeConfig): number[] =>
+  Array.from({ length: Math.log2(downsample) + 1 }, (_, i) => hidden * 2 ** i);
 
 /** What a block adds is scaled by 1 / (number of blocks)^2, so that deep stacks start near the identity. */
 const residualGain = (c: DVaeConfig): number => 1 / (groupWidths(c).length * c.blocksPerGroup) ** 2;
@@ -65,13 +69,22 @@ function block(p: Params, name: string, side: Side, x: tf.Tensor4D, gain: number
 /** Groups of blocks, the first given `inChannels`. */
 function groupSpecs(side: Side, inChannels: number, widths: number[], blocks: number): ParamSpecs {
   const specs = widths.flatMap((width, g) =>
-    Array.from({ length: blocks }, (_, b) => blockSpecs(`group.${g}.${b}`, side, b > 0 ? width : (widths[g - 1] ?? inChannels), width)),
+    Array.from({ length: blocks }, (_, b) =>
+      blockSpecs(`group.${g}.${b}`, side, b > 0 ? width : (widths[g - 1] ?? inChannels), width),
+    ),
   );
   return Object.assign({}, ...specs) as ParamSpecs;
 }
 
 /** float32 [B, H, W, Ci] -> [B, H', W', Co]; `between` changes the resolution from one group to the next. */
-function groups(p: Params, scope: string, side: Side, x: tf.Tensor4D, c: DVaeConfig, between: (x: tf.Tensor4D) => tf.Tensor4D): tf.Tensor4D {
+function groups(
+  p: Params,
+  scope: string,
+  side: Side,
+  x: tf.Tensor4D,
+  c: DVaeConfig,
+  between: (x: tf.Tensor4D) => tf.Tensor4D,
+): tf.Tensor4D {
   const gain = residualGain(c);
   for (let g = 0; g < groupWidths(c).length; g++) {
     if (g > 0) x = between(x);

@@ -10,7 +10,10 @@ import type { Params } from '../src/nn/params.js';
 import { ImageCodec } from './image-codec.js';
 
 /** What sets one codec apart from the others. */
-export interface CodecParts<C extends ImageInput> extends Pick<CodecFamily<C>, 'name' | 'maps' | 'trainable' | 'state' | 'initialize' | 'loss' | 'latents' | 'lastLayer'> {
+export interface CodecParts<C extends ImageInput> extends Pick<
+  CodecFamily<C>,
+  'name' | 'maps' | 'trainable' | 'state' | 'initialize' | 'loss' | 'latents' | 'lastLayer'
+> {
   schema: z.ZodType<C>;
   /** float32 [B, H, W, C] in [-1, 1] -> ids of each map, int32 [B, ..shape]. */
   encode(p: Params, images: tf.Tensor4D, config: C): tf.Tensor[];
@@ -21,12 +24,27 @@ export interface CodecParts<C extends ImageInput> extends Pick<CodecFamily<C>, '
 }
 
 /** The part of a codec's config that says which pictures it sees. */
-export const inputOf = ({ height, width, channels, background, resize }: ImageInput): ImageInput => ({ height, width, channels, background, resize });
+export const inputOf = ({ height, width, channels, background, resize }: ImageInput): ImageInput => ({
+  height,
+  width,
+  channels,
+  background,
+  resize,
+});
 
 /** A codec of pictures as the registry knows it. */
-export function pictureFamily<C extends ImageInput>({ schema, encode, decode, anySize: sizing, ...parts }: CodecParts<C>): CodecFamily<C> {
+export function pictureFamily<C extends ImageInput>({
+  schema,
+  encode,
+  decode,
+  anySize: sizing,
+  ...parts
+}: CodecParts<C>): CodecFamily<C> {
   const { name, maps } = parts;
-  const anySize: AnySize<C> | undefined = sizing && { ...sizing, maps: (c, height, width) => maps({ ...c, height, width }) };
+  const anySize: AnySize<C> | undefined = sizing && {
+    ...sizing,
+    maps: (c, height, width) => maps({ ...c, height, width }),
+  };
   return {
     ...parts,
     kind: 'image',
@@ -46,7 +64,11 @@ export function pictureFamily<C extends ImageInput>({ schema, encode, decode, an
         params: importParams(name, { ...parts.trainable(c), ...parts.state(c) }, tensors),
         encode: (p, images) => encode(p, images, c),
         decode: (p, ids) => decode(p, ids, c),
-        anySize: anySize && { multiple: anySize.multiple(c), maps: (height, width) => anySize.maps(c, height, width), reach: anySize.reach(c) },
+        anySize: anySize && {
+          multiple: anySize.multiple(c),
+          maps: (height, width) => anySize.maps(c, height, width),
+          reach: anySize.reach(c),
+        },
         ...options,
       }),
     exports: (p, c) => ({

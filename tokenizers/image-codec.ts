@@ -49,9 +49,19 @@ export class ImageCodec implements Tokenizer<Image> {
   constructor(private readonly parts: ImageCodecParts) {
     this.name = parts.name;
     this.fingerprint = parts.fingerprint;
-    if (parts.input.resize === 'none' && !parts.anySize) throw new UsageError('E_CONFIG', `${parts.name}: expected resize cover, contain or fill, received none. This codec takes pictures of one size.`);
-    this.encoder = compile((images: tf.Tensor4D) => parts.encode(parts.params, images), { name: `${parts.name}_encode`, freeze: true });
-    this.decoder = compile((maps: tf.Tensor[]) => parts.decode(parts.params, maps), { name: `${parts.name}_decode`, freeze: true });
+    if (parts.input.resize === 'none' && !parts.anySize)
+      throw new UsageError(
+        'E_CONFIG',
+        `${parts.name}: expected resize cover, contain or fill, received none. This codec takes pictures of one size.`,
+      );
+    this.encoder = compile((images: tf.Tensor4D) => parts.encode(parts.params, images), {
+      name: `${parts.name}_encode`,
+      freeze: true,
+    });
+    this.decoder = compile((maps: tf.Tensor[]) => parts.decode(parts.params, maps), {
+      name: `${parts.name}_decode`,
+      freeze: true,
+    });
   }
 
   maps(media?: MediaInfo): TokenMapSpec[] {
@@ -91,7 +101,9 @@ export class ImageCodec implements Tokenizer<Image> {
   private encodeAll(images: readonly Image[]): Promise<Tokens[]> {
     if (this.anySize) return this.encodeTiles(images);
     const { height, width, channels } = this.parts.input;
-    return encodePictures(this.parts, images, (pixels, rows) => this.runEncoder(pixels, [rows, height, width, channels]));
+    return encodePictures(this.parts, images, (pixels, rows) =>
+      this.runEncoder(pixels, [rows, height, width, channels]),
+    );
   }
 
   private async runEncoder(pixels: Float32Array, shape: [number, number, number, number]): Promise<Int32Array[]> {
@@ -105,10 +117,22 @@ export class ImageCodec implements Tokenizer<Image> {
   private async encodeTiles(images: readonly Image[]): Promise<Tokens[]> {
     const { channels } = this.parts.input;
     const sizes = images.map((image) => this.padded(image));
-    const ids = sizes.map((size) => this.anySize!.maps(...size).map((map) => ({ ...map, values: new Int32Array(sizeOf(map.shape)) })));
+    const ids = sizes.map((size) =>
+      this.anySize!.maps(...size).map((map) => ({ ...map, values: new Int32Array(sizeOf(map.shape)) })),
+    );
     for (const { height, width, jobs, rows } of this.jobs(sizes)) {
-      const windows = jobs.map(({ item, tile }) => withChannels(windowOf(images[item]!, { left: tile.columns.start, top: tile.rows.start, width, height }), channels));
-      const encoded = await this.runEncoder(toFloat32(windows, new Float32Array(rows * height * width * channels)), [rows, height, width, channels]);
+      const windows = jobs.map(({ item, tile }) =>
+        withChannels(
+          windowOf(images[item]!, { left: tile.columns.start, top: tile.rows.start, width, height }),
+          channels,
+        ),
+      );
+      const encoded = await this.runEncoder(toFloat32(windows, new Float32Array(rows * height * width * channels)), [
+        rows,
+        height,
+        width,
+        channels,
+      ]);
       this.anySize!.maps(height, width).forEach(({ shape }, m) => {
         jobs.forEach(({ item, tile }, row) => {
           const whole = ids[item]![m]!;
@@ -120,7 +144,12 @@ export class ImageCodec implements Tokenizer<Image> {
     return images.map(({ width, height, channels }, i) => ({
       codec: this.fingerprint,
       media: { kind: 'image', width, height, channels },
-      maps: ids[i]!.map(({ name, shape, vocabSize, values }) => ({ name, shape, vocabSize, ids: toIds(values, vocabSize) })),
+      maps: ids[i]!.map(({ name, shape, vocabSize, values }) => ({
+        name,
+        shape,
+        vocabSize,
+        ids: toIds(values, vocabSize),
+      })),
     }));
   }
 
@@ -157,7 +186,11 @@ export class ImageCodec implements Tokenizer<Image> {
         const ids = new Int32Array(rows * sizeOf(shape));
         jobs.forEach(({ item, tile }, row) => {
           const whole = tokens[item]!.maps[m]!;
-          copyBlock(gridOf(whole.ids, whole.shape), gridOf(ids.subarray(row * sizeOf(shape)), shape), windowBlock(tile, height / shape[0]!));
+          copyBlock(
+            gridOf(whole.ids, whole.shape),
+            gridOf(ids.subarray(row * sizeOf(shape)), shape),
+            windowBlock(tile, height / shape[0]!),
+          );
         });
         return { ids, shape: [rows, ...shape] };
       });
@@ -165,7 +198,11 @@ export class ImageCodec implements Tokenizer<Image> {
       jobs.forEach(({ item, tile }, row) => {
         const image = images[item]!;
         const from = { values: decoded[row]!.pixels, width, depth: channels };
-        copyBlock(from, { values: image.pixels, width: image.width, depth: channels }, innerBlock(tile, 1, image.height, image.width));
+        copyBlock(
+          from,
+          { values: image.pixels, width: image.width, depth: channels },
+          innerBlock(tile, 1, image.height, image.width),
+        );
       });
     }
     return images;
@@ -184,7 +221,8 @@ export class ImageCodec implements Tokenizer<Image> {
       const { rows, columns } = jobs[0]!.tile;
       const [height, width] = [rows.length, columns.length];
       const fitting = Math.max(1, Math.min(MAX_ROWS, 2 ** Math.floor(Math.log2((TILE * TILE) / (height * width)))));
-      for (const [start, count] of batches(jobs.length, fitting)) yield { height, width, rows: count, jobs: jobs.slice(start, start + count) };
+      for (const [start, count] of batches(jobs.length, fitting))
+        yield { height, width, rows: count, jobs: jobs.slice(start, start + count) };
     }
   }
 
@@ -193,7 +231,10 @@ export class ImageCodec implements Tokenizer<Image> {
     const { multiple, reach } = this.anySize!;
     if (reach !== undefined) return tilingOf(this.parts.tile ?? TILE, reach, multiple);
     if (height * width <= ONE_PASS) return { tile: Math.max(height, width), reach: 0 };
-    throw new InputError('E_IMAGE_TOO_LARGE', `${this.name}: expected at most ${ONE_PASS} pixels, received ${width} x ${height}. Attention and group norm see a picture as a whole: it cannot be cut into tiles. Shrink it first.`);
+    throw new InputError(
+      'E_IMAGE_TOO_LARGE',
+      `${this.name}: expected at most ${ONE_PASS} pixels, received ${width} x ${height}. Attention and group norm see a picture as a whole: it cannot be cut into tiles. Shrink it first.`,
+    );
   }
 
   /** Height and width of a picture after padding. */
@@ -211,7 +252,10 @@ export class ImageCodec implements Tokenizer<Image> {
   private check(tokens: Tokens, where: string): Size {
     if (typeof tokens?.codec !== 'string' || !Array.isArray(tokens.maps)) checkTokens(where, tokens, []);
     if (tokens.codec !== this.fingerprint) {
-      throw new CorruptError('E_CODEC_MISMATCH', `${where}: expected tokens of codec ${this.fingerprint.slice(0, 12)}, received tokens of ${tokens.codec.slice(0, 12)}. Decode with the codec that made them.`);
+      throw new CorruptError(
+        'E_CODEC_MISMATCH',
+        `${where}: expected tokens of codec ${this.fingerprint.slice(0, 12)}, received tokens of ${tokens.codec.slice(0, 12)}. Decode with the codec that made them.`,
+      );
     }
     const size = this.sizeOf(tokens);
     checkTokens(where, tokens, this.anySize?.maps(...size) ?? this.parts.maps);
@@ -238,7 +282,10 @@ interface Job {
 }
 
 /** Values [h, w(, n)] as a grid of cells. */
-function gridOf<T extends Int32Array | Uint16Array | Uint32Array>(values: T, [, width, ...depth]: readonly number[]): Grid<T> {
+function gridOf<T extends Int32Array | Uint16Array | Uint32Array>(
+  values: T,
+  [, width, ...depth]: readonly number[],
+): Grid<T> {
   return { values, width: width!, depth: sizeOf(depth) };
 }
 

@@ -4,7 +4,14 @@
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
 import { gridAttention, gridAttentionSpecs } from '../src/nn/attention2d.js';
-import { conv, convSpecs, convTranspose, convTransposeSpecs, residualStack, residualStackSpecs } from '../src/nn/conv.js';
+import {
+  conv,
+  convSpecs,
+  convTranspose,
+  convTransposeSpecs,
+  residualStack,
+  residualStackSpecs,
+} from '../src/nn/conv.js';
 import type { CodecLosses } from '../src/nn/family.js';
 import { normalizedError, reconstructionLoss, toPictures } from '../src/nn/losses.js';
 import type { ReconstructionConfig } from '../src/nn/losses.js';
@@ -18,7 +25,9 @@ export const pictureFields = {
   /** 1 grey, 3 RGB. */
   channels: z.union([z.literal(1), z.literal(3)]).default(3),
   /** sRGB color that transparent pixels are flattened on. */
-  background: z.tuple([z.int().min(0).max(255), z.int().min(0).max(255), z.int().min(0).max(255)]).default([255, 255, 255]),
+  background: z
+    .tuple([z.int().min(0).max(255), z.int().min(0).max(255), z.int().min(0).max(255)])
+    .default([255, 255, 255]),
   /** How a picture of another shape is fitted: cut, padded with the background, or stretched. */
   resize: z.enum(['cover', 'contain', 'fill']).default('contain'),
 };
@@ -65,14 +74,18 @@ export type Network = z.infer<typeof NetworkSchema>;
 export function refuseBadNetwork(n: Network & { height: number; width: number }, context: z.RefinementCtx): void {
   const refuse = (message: string): void => context.addIssue({ code: 'custom', message });
   const strides = stridesOf(n);
-  if (n.height % n.downsample !== 0 || n.width % n.downsample !== 0) refuse('height and width must be multiples of downsample');
-  if (strides.reduce((product, stride) => product * stride, 1) !== n.downsample) refuse(`strides must multiply to downsample, ${n.downsample}`);
-  if (n.multipliers && n.multipliers.length !== strides.length - 1) refuse(`multipliers must be ${strides.length - 1}, one for each resolution between picture and codes`);
+  if (n.height % n.downsample !== 0 || n.width % n.downsample !== 0)
+    refuse('height and width must be multiples of downsample');
+  if (strides.reduce((product, stride) => product * stride, 1) !== n.downsample)
+    refuse(`strides must multiply to downsample, ${n.downsample}`);
+  if (n.multipliers && n.multipliers.length !== strides.length - 1)
+    refuse(`multipliers must be ${strides.length - 1}, one for each resolution between picture and codes`);
   if (n.attentionHeads > 0 && n.hidden % n.attentionHeads !== 0) refuse('attentionHeads must divide hidden');
 }
 
 /** Factor of each downsampling, from the picture on. */
-export const stridesOf = ({ strides, downsample }: Network): number[] => strides ?? Array.from({ length: Math.log2(downsample) }, () => 2);
+export const stridesOf = ({ strides, downsample }: Network): number[] =>
+  strides ?? Array.from({ length: Math.log2(downsample) }, () => 2);
 
 /** A resolution: its channels, and how much coarser it is than the one before. */
 interface Stage {
@@ -86,19 +99,27 @@ interface Stage {
 function stagesOf(n: Network): Stage[] {
   const strides = stridesOf(n);
   const multiplier = (i: number): number => (n.multipliers ? n.multipliers[i]! : i === 0 ? 0.5 : 1);
-  return strides.map((stride, i) => (i === strides.length - 1 ? { stride, width: n.hidden, blocks: 0 } : { stride, width: Math.round(n.hidden * multiplier(i)), blocks: n.blocksPerStage }));
+  return strides.map((stride, i) =>
+    i === strides.length - 1
+      ? { stride, width: n.hidden, blocks: 0 }
+      : { stride, width: Math.round(n.hidden * multiplier(i)), blocks: n.blocksPerStage },
+  );
 }
 
 const innerOf = (n: Network, width: number): number => Math.max(4, Math.round((n.residualHidden * width) / n.hidden));
 
-const stackSpecs = (name: string, blocks: number, width: number, n: Network): ParamSpecs => residualStackSpecs(name, blocks, width, innerOf(n, width), n);
+const stackSpecs = (name: string, blocks: number, width: number, n: Network): ParamSpecs =>
+  residualStackSpecs(name, blocks, width, innerOf(n, width), n);
 
 /** Weights of an encoder. `gain` scales the initial weights of the last layer. */
 export function encoderSpecs(n: Network, inChannels: number, outChannels: number, gain: number): ParamSpecs {
   const stages = stagesOf(n);
   return Object.assign(
     {},
-    n.stem > 0 && { ...convSpecs('stem', 3, inChannels, n.stem), ...stackSpecs('stem.stack', n.blocksPerStage, n.stem, n) },
+    n.stem > 0 && {
+      ...convSpecs('stem', 3, inChannels, n.stem),
+      ...stackSpecs('stem.stack', n.blocksPerStage, n.stem, n),
+    },
     ...stages.map(({ stride, width, blocks }, i) => ({
       ...convSpecs(`down.${i}`, 2 * stride, stages[i - 1]?.width ?? (n.stem || inChannels), width),
       ...stackSpecs(`down.${i}.stack`, blocks, width, n),
@@ -125,7 +146,8 @@ export function decoderSpecs(n: Network, inChannels: number, outChannels: number
 }
 
 /** Name of the decoder's kernel that makes the pictures, within its scope. */
-export const outputLayer = (n: Network): string => (n.stem > 0 ? 'stem.weight' : `up.${stridesOf(n).length - 1}.weight`);
+export const outputLayer = (n: Network): string =>
+  n.stem > 0 ? 'stem.weight' : `up.${stridesOf(n).length - 1}.weight`;
 
 /** At the resolution of the codes. */
 function middleSpecs(n: Network, inChannels: number): ParamSpecs {
@@ -143,8 +165,17 @@ function middle(p: Params, scope: string, x: tf.Tensor4D, n: Network): tf.Tensor
   return residualStack(p, `${scope}.residual`, n.residualLayers, x, n);
 }
 
-function upSpecs(name: string, { upsample }: Network, stride: number, inChannels: number, outChannels: number, gain: number): ParamSpecs {
-  return upsample === 'transposed' ? convTransposeSpecs(name, 2 * stride, stride, inChannels, outChannels, gain) : convSpecs(name, 3, inChannels, outChannels, gain);
+function upSpecs(
+  name: string,
+  { upsample }: Network,
+  stride: number,
+  inChannels: number,
+  outChannels: number,
+  gain: number,
+): ParamSpecs {
+  return upsample === 'transposed'
+    ? convTransposeSpecs(name, 2 * stride, stride, inChannels, outChannels, gain)
+    : convSpecs(name, 3, inChannels, outChannels, gain);
 }
 
 /** float32 [B, H, W, C] -> [B, H * stride, W * stride, C']. */
@@ -176,7 +207,13 @@ export function decoder(p: Params, scope: string, x: tf.Tensor4D, n: Network): t
 }
 
 /** The losses of a codec: how far its decoder's output is from the pictures, and what its quantizers add. */
-export function withReconstruction(output: tf.Tensor4D, images: tf.Tensor4D, dataVariance: number, config: ReconstructionConfig, ofQuantizers: tf.Scalar): CodecLosses {
+export function withReconstruction(
+  output: tf.Tensor4D,
+  images: tf.Tensor4D,
+  dataVariance: number,
+  config: ReconstructionConfig,
+  ofQuantizers: tf.Scalar,
+): CodecLosses {
   const reconstruction = toPictures(output, config);
   const nmse = normalizedError(reconstruction, images, dataVariance);
   const ofPictures = config.kind === 'mse' ? nmse : reconstructionLoss(output, images, dataVariance, config);

@@ -37,12 +37,19 @@ export interface OneMapNetworks<C extends OneMapConfig> extends Pick<CodecParts<
 }
 
 /** A one-map codec as the registry knows it. The map is named `codes`; it has a third axis for quantizers that give several ids a position. */
-export function oneMapFamily<C extends OneMapConfig>({ name, schema, outputLayer, reach, ...networks }: OneMapNetworks<C>): CodecFamily<C> {
+export function oneMapFamily<C extends OneMapConfig>({
+  name,
+  schema,
+  outputLayer,
+  reach,
+  ...networks
+}: OneMapNetworks<C>): CodecFamily<C> {
   const quantizerOf = (c: C): Quantizer => new Quantizer(c.quantizer);
   const gridOf = ({ height, width, downsample }: C): [number, number] => [height / downsample, width / downsample];
   const latents = (p: Params, images: tf.Tensor4D, c: C): tf.Tensor4D => networks.encoder(p, 'encoder', images, c);
   const output = (p: Params, codes: tf.Tensor4D, c: C): tf.Tensor4D => networks.decoder(p, 'decoder', codes, c);
-  const decodeIds = (p: Params, ids: tf.Tensor, c: C): tf.Tensor4D => toPictures(output(p, quantizerOf(c).decode(p, ids), c), c.reconstruction);
+  const decodeIds = (p: Params, ids: tf.Tensor, c: C): tf.Tensor4D =>
+    toPictures(output(p, quantizerOf(c).decode(p, ids), c), c.reconstruction);
   return pictureFamily<C>({
     name,
     schema,

@@ -87,7 +87,12 @@ export function copyBlock(from: Grid<Values>, to: Grid<Values>, { source, target
 
 /** The whole window of a tile, from the picture's grid to the tile's. `cell` is the pixels of a cell's side. */
 export function windowBlock({ rows, columns }: Tile, cell: number): Block {
-  return { source: [rows.start / cell, columns.start / cell], target: [0, 0], height: rows.length / cell, width: columns.length / cell };
+  return {
+    source: [rows.start / cell, columns.start / cell],
+    target: [0, 0],
+    height: rows.length / cell,
+    width: columns.length / cell,
+  };
 }
 
 /** The part of a tile that counts, from the tile's grid to the picture's, cut off at the picture's true extents. */

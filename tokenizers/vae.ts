@@ -12,14 +12,25 @@ import { normalizedError } from '../src/nn/losses.js';
 import { disposeParams, heUniform, importParams, prefixed, ZEROS } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
 import { inputOf } from './family.js';
-import { decoder, decoderSpecs, encoder, encoderSpecs, networkFields, outputLayer, pictureFields, refuseBadNetwork } from './networks.js';
+import {
+  decoder,
+  decoderSpecs,
+  encoder,
+  encoderSpecs,
+  networkFields,
+  outputLayer,
+  pictureFields,
+  refuseBadNetwork,
+} from './networks.js';
 
 export const VaeConfigSchema = z
   .strictObject({
     ...pictureFields,
     ...networkFields,
     /** A vector of `size` for the whole picture, or a grid of vectors of `size`, one for each `downsample` x `downsample` pixels. */
-    latent: z.strictObject({ kind: z.enum(['vector', 'grid']).default('vector'), size: z.int().min(1).max(1024).default(32) }).prefault({}),
+    latent: z
+      .strictObject({ kind: z.enum(['vector', 'grid']).default('vector'), size: z.int().min(1).max(1024).default(32) })
+      .prefault({}),
     /** How widely a pixel is spread about its mean: learned for every pixel of every picture, or one number a channel, with which all pixels count alike and bits are more. */
     scale: z.enum(['pixel', 'channel']).default('pixel'),
     /** Weight of the KL term in the loss (Higgins et al., ICLR 2017); reported bits are always those at 1. */
@@ -46,19 +57,28 @@ interface Pixels {
 /** Rows, columns and channels between the networks and the latents. */
 function innerShape(c: VaeConfig, grid: number): [number, number, number] {
   // A vector is read from all positions at once: half the hidden channels each keep that matrix in bounds.
-  return [c.height / c.downsample, c.width / c.downsample, c.latent.kind === 'grid' ? grid : Math.max(1, Math.floor(c.hidden / 2))];
+  return [
+    c.height / c.downsample,
+    c.width / c.downsample,
+    c.latent.kind === 'grid' ? grid : Math.max(1, Math.floor(c.hidden / 2)),
+  ];
 }
 
-const latentShape = (c: VaeConfig): number[] => (c.latent.kind === 'vector' ? [c.latent.size] : innerShape(c, c.latent.size));
+const latentShape = (c: VaeConfig): number[] =>
+  c.latent.kind === 'vector' ? [c.latent.size] : innerShape(c, c.latent.size);
 
 const sizeOfInner = (c: VaeConfig): number => innerShape(c, 0).reduce((product, size) => product * size);
 
 function linearSpecs(name: string, inputs: number, outputs: number, gain: number): ParamSpecs {
-  return { [`${name}.weight`]: { shape: [inputs, outputs], init: heUniform(inputs, gain) }, [`${name}.bias`]: { shape: [outputs], init: ZEROS } };
+  return {
+    [`${name}.weight`]: { shape: [inputs, outputs], init: heUniform(inputs, gain) },
+    [`${name}.bias`]: { shape: [outputs], init: ZEROS },
+  };
 }
 
 /** float32 [B, inputs] -> [B, outputs]. */
-const linear = (p: Params, name: string, x: tf.Tensor2D): tf.Tensor2D => tf.add(tf.matMul(x, p[`${name}.weight`] as unknown as tf.Tensor2D), p[`${name}.bias`]!);
+const linear = (p: Params, name: string, x: tf.Tensor2D): tf.Tensor2D =>
+  tf.add(tf.matMul(x, p[`${name}.weight`] as unknown as tf.Tensor2D), p[`${name}.bias`]!);
 
 function trainableSpecs(c: VaeConfig): ParamSpecs {
   const { kind, size } = c.latent;
@@ -67,7 +87,10 @@ function trainableSpecs(c: VaeConfig): ParamSpecs {
   return {
     // Posteriors start near the prior, where the KL term is next to nothing.
     ...prefixed('encoder', encoderSpecs(c, c.channels, innerShape(c, 2 * size)[2], vector ? 1 : 0.1)),
-    ...(vector && { ...linearSpecs('posterior', sizeOfInner(c), 2 * size, 0.1), ...linearSpecs('latents', size, sizeOfInner(c), Math.SQRT1_2) }),
+    ...(vector && {
+      ...linearSpecs('posterior', sizeOfInner(c), 2 * size, 0.1),
+      ...linearSpecs('latents', size, sizeOfInner(c), Math.SQRT1_2),
+    }),
     ...prefixed('decoder', decoderSpecs(c, innerShape(c, size)[2], outputs, 0.1)),
     ...(c.scale === 'channel' && { 'pixels.logScale': { shape: [c.channels], init: ZEROS } }),
   };
@@ -100,9 +123,15 @@ const MIN_LOG_SCALE = -7;
 
 /** float32 [B, ..shape of the latents] -> the distributions of the pixels. */
 function pixels(p: Params, latents: tf.Tensor, c: VaeConfig): Pixels {
-  const inner = c.latent.kind === 'grid' ? latents : tf.reshape(tf.relu(linear(p, 'latents', latents as tf.Tensor2D)), [-1, ...innerShape(c, 0)]);
+  const inner =
+    c.latent.kind === 'grid'
+      ? latents
+      : tf.reshape(tf.relu(linear(p, 'latents', latents as tf.Tensor2D)), [-1, ...innerShape(c, 0)]);
   const output = decoder(p, 'decoder', inner as tf.Tensor4D, c);
-  const [means, raw] = (c.scale === 'pixel' ? tf.split(output, 2, -1) : [output, p['pixels.logScale']!]) as [tf.Tensor4D, tf.Tensor];
+  const [means, raw] = (c.scale === 'pixel' ? tf.split(output, 2, -1) : [output, p['pixels.logScale']!]) as [
+    tf.Tensor4D,
+    tf.Tensor,
+  ];
   return { means, logScales: tf.add(tf.softplus(tf.sub(raw, MIN_LOG_SCALE)), MIN_LOG_SCALE) };
 }
 
@@ -147,7 +176,12 @@ const dimensions = ({ height, width, channels }: VaeConfig): number => height * 
 const bits = <T extends tf.Tensor>(nats: T): T => tf.div(nats, Math.LN2);
 
 /** Both parts of the negative evidence lower bound of each picture, in nats, by one sample of its latents; float32 [B]. */
-function bound(p: Params, images: tf.Tensor4D, key: RandomKey, c: VaeConfig): { reconstruction: tf.Tensor1D; kl: tf.Tensor1D; pictures: tf.Tensor4D } {
+function bound(
+  p: Params,
+  images: tf.Tensor4D,
+  key: RandomKey,
+  c: VaeConfig,
+): { reconstruction: tf.Tensor1D; kl: tf.Tensor1D; pictures: tf.Tensor4D } {
   const q = posterior(p, images, c);
   const decoded = pixels(p, sampled(q, key), c);
   return { reconstruction: pixelNats(images, decoded), kl: divergence(q), pictures: expectedPictures(decoded) };
@@ -167,13 +201,27 @@ function vaeLoss(p: Params, { images, dataVariance, key, progress }: CodecBatch,
   };
 }
 
-const decodeLatents = (p: Params, latents: tf.Tensor, c: VaeConfig): tf.Tensor4D => expectedPictures(pixels(p, latents, c));
+const decodeLatents = (p: Params, latents: tf.Tensor, c: VaeConfig): tf.Tensor4D =>
+  expectedPictures(pixels(p, latents, c));
 
 /** A tokenizer that says why it is none. */
 function withoutCodes(fingerprint: string): Tokenizer {
   const refuse = (what: string) => (): Promise<never> =>
-    Promise.reject(new UsageError('E_NO_CODES', `${what}(vae): expected a codec with codes, received one with continuous latents. Use its latent space or its exported encoder and decoder, or train a codec with codes, such as vqvae or dvae.`));
-  return { kind: 'image', name: 'vae', fingerprint, maps: () => [], encode: refuse('encode'), decode: refuse('decode'), dispose: () => {} };
+    Promise.reject(
+      new UsageError(
+        'E_NO_CODES',
+        `${what}(vae): expected a codec with codes, received one with continuous latents. Use its latent space or its exported encoder and decoder, or train a codec with codes, such as vqvae or dvae.`,
+      ),
+    );
+  return {
+    kind: 'image',
+    name: 'vae',
+    fingerprint,
+    maps: () => [],
+    encode: refuse('encode'),
+    decode: refuse('decode'),
+    dispose: () => {},
+  };
 }
 
 /** The VAE as the registry knows it. */

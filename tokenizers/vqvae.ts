@@ -2,7 +2,16 @@
 // van den Oord, Vinyals and Kavukcuoglu, "Neural Discrete Representation Learning", arXiv:1711.00937.
 import { z } from 'zod';
 import { ReconstructionConfigSchema } from '../src/nn/losses.js';
-import { anySizeFields, decoder, decoderSpecs, encoder, encoderSpecs, networkFields, outputLayer, refuseBadNetwork } from './networks.js';
+import {
+  anySizeFields,
+  decoder,
+  decoderSpecs,
+  encoder,
+  encoderSpecs,
+  networkFields,
+  outputLayer,
+  refuseBadNetwork,
+} from './networks.js';
 import { oneMapFamily } from './one-map.js';
 import { QuantizerConfigSchema } from './quantizers/index.js';
 import { networkReach } from './tiles.js';

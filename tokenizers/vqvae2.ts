@@ -9,7 +9,17 @@ import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/n
 import { prefixed } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
 import { pictureFamily } from './family.js';
-import { anySizeFields, decoder, decoderSpecs, encoder, encoderSpecs, networkFields, outputLayer, refuseBadNetwork, withReconstruction } from './networks.js';
+import {
+  anySizeFields,
+  decoder,
+  decoderSpecs,
+  encoder,
+  encoderSpecs,
+  networkFields,
+  outputLayer,
+  refuseBadNetwork,
+  withReconstruction,
+} from './networks.js';
 import type { Network } from './networks.js';
 import { Quantizer, QuantizerConfigSchema } from './quantizers/index.js';
 import { decoderReach, encoderReach } from './tiles.js';
@@ -28,7 +38,9 @@ export const VqVae2ConfigSchema = z
     reconstruction: ReconstructionConfigSchema,
   })
   .superRefine(refuseBadNetwork)
-  .refine((c) => c.height % (2 * c.downsample) === 0 && c.width % (2 * c.downsample) === 0, { message: 'height and width must be multiples of twice downsample' });
+  .refine((c) => c.height % (2 * c.downsample) === 0 && c.width % (2 * c.downsample) === 0, {
+    message: 'height and width must be multiples of twice downsample',
+  });
 
 export type VqVae2Config = z.infer<typeof VqVae2ConfigSchema>;
 
@@ -36,7 +48,13 @@ const topOf = (c: VqVae2Config): Quantizer => new Quantizer(c.topQuantizer ?? c.
 const bottomOf = (c: VqVae2Config): Quantizer => new Quantizer(c.bottomQuantizer ?? c.quantizer, 'bottomQuantizer');
 
 /** Between the bottom grid and the top grid: one halving, the rest as in the networks of the bottom. */
-const betweenGrids = (c: VqVae2Config): Network => ({ ...c, downsample: 2, strides: undefined, multipliers: undefined, stem: 0 });
+const betweenGrids = (c: VqVae2Config): Network => ({
+  ...c,
+  downsample: 2,
+  strides: undefined,
+  multipliers: undefined,
+  stem: 0,
+});
 
 /** Rows and columns of the grids. */
 function gridsOf({ height, width, downsample }: VqVae2Config): { top: [number, number]; bottom: [number, number] } {
@@ -74,16 +92,23 @@ function featuresOf(p: Params, images: tf.Tensor4D, c: VqVae2Config): Features {
 }
 
 /** What the top codes float32 [B, h / 2, w / 2, D] say about the bottom grid, in the space of its codes: [B, h, w, D']. */
-const baseOf = (p: Params, topCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D => decoder(p, 'topDecoder', topCodes, betweenGrids(c));
+const baseOf = (p: Params, topCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D =>
+  decoder(p, 'topDecoder', topCodes, betweenGrids(c));
 
 /** Latents of the bottom map, float32 [B, h, w, D']: what the base leaves over. */
-const bottomLatents = (p: Params, features: tf.Tensor4D, base: tf.Tensor4D): tf.Tensor4D => tf.sub(conv(p, 'bottomProject', features), base);
+const bottomLatents = (p: Params, features: tf.Tensor4D, base: tf.Tensor4D): tf.Tensor4D =>
+  tf.sub(conv(p, 'bottomProject', features), base);
 
 /** Base and codes of the bottom grid, float32 [B, h, w, D'] both -> what the reconstruction loss takes, float32 [B, H, W, C']. */
-const decoderForward = (p: Params, base: tf.Tensor4D, bottomCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D => decoder(p, 'decoder', tf.add(base, bottomCodes), c);
+const decoderForward = (p: Params, base: tf.Tensor4D, bottomCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D =>
+  decoder(p, 'decoder', tf.add(base, bottomCodes), c);
 
 /** float32 [B, H, W, C] -> latents of both maps, the bottom ones given the ids of the top. */
-function latentsOf(p: Params, images: tf.Tensor4D, c: VqVae2Config): { top: tf.Tensor4D; topIds: tf.Tensor; bottom: tf.Tensor4D } {
+function latentsOf(
+  p: Params,
+  images: tf.Tensor4D,
+  c: VqVae2Config,
+): { top: tf.Tensor4D; topIds: tf.Tensor; bottom: tf.Tensor4D } {
   const { top, bottom } = featuresOf(p, images, c);
   const topIds = topOf(c).encode(p, top);
   return { top, topIds, bottom: bottomLatents(p, bottom, baseOf(p, topOf(c).decode(p, topIds), c)) };
@@ -97,7 +122,10 @@ function encodeIds(p: Params, images: tf.Tensor4D, c: VqVae2Config): [top: tf.Te
 
 /** Ids as {@link encodeIds} gives them -> float32 [B, H, W, C]. */
 const decodeIds = (p: Params, [top, bottom]: readonly tf.Tensor[], c: VqVae2Config): tf.Tensor4D =>
-  toPictures(decoderForward(p, baseOf(p, topOf(c).decode(p, top!), c), bottomOf(c).decode(p, bottom!), c), c.reconstruction);
+  toPictures(
+    decoderForward(p, baseOf(p, topOf(c).decode(p, top!), c), bottomOf(c).decode(p, bottom!), c),
+    c.reconstruction,
+  );
 
 /** The training objective: reconstruction loss + what both quantizers add. Assigns their state. */
 function vqVae2Loss(p: Params, { images, dataVariance, ...moment }: CodecBatch, c: VqVae2Config): CodecLosses {
@@ -105,7 +133,13 @@ function vqVae2Loss(p: Params, { images, dataVariance, ...moment }: CodecBatch, 
   const top = topOf(c).train(p, features.top, moment);
   const base = baseOf(p, top.codes, c);
   const bottom = bottomOf(c).train(p, bottomLatents(p, features.bottom, base), moment);
-  return withReconstruction(decoderForward(p, base, bottom.codes, c), images, dataVariance, c.reconstruction, tf.add(top.loss, bottom.loss));
+  return withReconstruction(
+    decoderForward(p, base, bottom.codes, c),
+    images,
+    dataVariance,
+    c.reconstruction,
+    tf.add(top.loss, bottom.loss),
+  );
 }
 
 function mapSpecs(c: VqVae2Config): TokenMapSpec[] {
@@ -118,7 +152,8 @@ function reachOf(c: VqVae2Config): number | undefined {
   const topDecoder = decoderReach(betweenGrids(c), c.downsample);
   const ofCodes = [encoderReach(c), encoderReach(betweenGrids(c), c.downsample), topDecoder];
   const ofPixels = [topDecoder, decoderReach(c)];
-  const sum = (parts: (number | undefined)[]): number => parts.reduce<number>((total, part) => total + (part ?? NaN), 0);
+  const sum = (parts: (number | undefined)[]): number =>
+    parts.reduce<number>((total, part) => total + (part ?? NaN), 0);
   const reach = Math.max(sum(ofCodes), sum(ofPixels));
   return Number.isNaN(reach) ? undefined : reach;
 }
@@ -138,12 +173,16 @@ export const vqVae2 = pictureFamily<VqVae2Config>({
   encode: encodeIds,
   decode: decodeIds,
   latents: {
-    shapes: (c) => [[...gridsOf(c).top, topOf(c).width], [...gridsOf(c).bottom, bottomOf(c).width]],
+    shapes: (c) => [
+      [...gridsOf(c).top, topOf(c).width],
+      [...gridsOf(c).bottom, bottomOf(c).width],
+    ],
     encode: (p, images, c) => {
       const { top, bottom } = latentsOf(p, images, c);
       return [top, bottom];
     },
-    decode: (p, [top, bottom], c) => decodeIds(p, [topOf(c).encode(p, top as tf.Tensor4D), bottomOf(c).encode(p, bottom as tf.Tensor4D)], c),
+    decode: (p, [top, bottom], c) =>
+      decodeIds(p, [topOf(c).encode(p, top as tf.Tensor4D), bottomOf(c).encode(p, bottom as tf.Tensor4D)], c),
   },
   lastLayer: (c) => `decoder.${outputLayer(c)}`,
   anySize: { multiple: ({ downsample }) => 2 * downsample, reach: reachOf },

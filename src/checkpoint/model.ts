@@ -4,7 +4,20 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
-import { KIND_NAMES, createDirectory, decodeUtf8, guarded, hasJournal, isPlainName, nodeFiles, parseJson, readFile, sha256, sweepTemporaries, writeFilesAtomic } from '../files.js';
+import {
+  KIND_NAMES,
+  createDirectory,
+  decodeUtf8,
+  guarded,
+  hasJournal,
+  isPlainName,
+  nodeFiles,
+  parseJson,
+  readFile,
+  sha256,
+  sweepTemporaries,
+  writeFilesAtomic,
+} from '../files.js';
 import type { FileSystem } from '../files.js';
 import { withLock } from '../output.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
@@ -40,7 +53,9 @@ const cardSchema = z.strictObject({
   /** A prior's codec: its fingerprint and what a reader wants to know of it. */
   codec: z.looseObject({ fingerprint: hash }).optional(),
   conditioning: z.enum(['none', 'label', 'text']).optional(),
-  maps: z.array(z.strictObject({ name: z.string(), shape: z.array(z.int()), vocabSize: z.int().positive() })).optional(),
+  maps: z
+    .array(z.strictObject({ name: z.string(), shape: z.array(z.int()), vocabSize: z.int().positive() }))
+    .optional(),
   classes: z.array(z.string()).optional(),
   training: z.record(z.string(), z.unknown()).optional(),
   metrics: z.record(z.string(), z.unknown()).optional(),
@@ -69,12 +84,30 @@ export interface StoredModel {
  * @throws {UsageError} E_TENSOR, E_MODEL_FILE, E_MODEL_CARD. @throws {LockError} E_LOCKED while another process writes there.
  * @throws {IoError} E_DISK_FULL, E_IO.
  */
-export function saveModel(directory: string, card: NewModelCard, tensors: NamedTensors, extras: Extras = {}, files: FileSystem = nodeFiles): ModelCard {
+export function saveModel(
+  directory: string,
+  card: NewModelCard,
+  tensors: NamedTensors,
+  extras: Extras = {},
+  files: FileSystem = nodeFiles,
+): ModelCard {
   for (const name of Object.keys(extras)) {
-    if (!isPlainName(name) || name === CARD || name === WEIGHTS) throw new UsageError('E_MODEL_FILE', `saveModel: expected a plain file name other than ${CARD} and ${WEIGHTS}, received "${name}".`);
+    if (!isPlainName(name) || name === CARD || name === WEIGHTS)
+      throw new UsageError(
+        'E_MODEL_FILE',
+        `saveModel: expected a plain file name other than ${CARD} and ${WEIGHTS}, received "${name}".`,
+      );
   }
-  const contents: Extras = { [WEIGHTS]: encodeSafetensors(tensors, { format: 'tesserae', kind: card.kind, name: card.name }), ...extras };
-  const listed = Object.fromEntries(Object.entries(contents).map(([name, content]) => [name, { bytes: Buffer.byteLength(content), sha256: sha256(content) }]));
+  const contents: Extras = {
+    [WEIGHTS]: encodeSafetensors(tensors, { format: 'tesserae', kind: card.kind, name: card.name }),
+    ...extras,
+  };
+  const listed = Object.fromEntries(
+    Object.entries(contents).map(([name, content]) => [
+      name,
+      { bytes: Buffer.byteLength(content), sha256: sha256(content) },
+    ]),
+  );
   const complete = checkedCard({
     format: 'tesserae-model',
     formatVersion: MODEL_FORMAT_VERSION,
@@ -95,14 +128,18 @@ export function saveModel(directory: string, card: NewModelCard, tensors: NamedT
 
 /** sha256 of the files beside the weights, by name. */
 function extraHashes(listed: ModelCard['files']): Record<string, string> {
-  return Object.fromEntries(Object.entries(listed).flatMap(([name, { sha256 }]) => (name === WEIGHTS ? [] : [[name, sha256]])));
+  return Object.fromEntries(
+    Object.entries(listed).flatMap(([name, { sha256 }]) => (name === WEIGHTS ? [] : [[name, sha256]])),
+  );
 }
 
 function checkedCard(card: ModelCard): ModelCard {
   const result = cardSchema.safeParse(JSON.parse(JSON.stringify(card)));
-  if (!result.success) throw new UsageError('E_MODEL_CARD', `saveModel: expected a model card, ${z.prettifyError(result.error)}.`);
+  if (!result.success)
+    throw new UsageError('E_MODEL_CARD', `saveModel: expected a model card, ${z.prettifyError(result.error)}.`);
   const lack = lackOf(result.data);
-  if (lack) throw new UsageError('E_MODEL_CARD', `saveModel: expected ${lack} among the files of the card, received none.`);
+  if (lack)
+    throw new UsageError('E_MODEL_CARD', `saveModel: expected ${lack} among the files of the card, received none.`);
   return result.data;
 }
 
@@ -119,7 +156,10 @@ interface LoadOptions {
 
 /** True for a directory that holds a model, be it one whose save was cut short after its bytes were durable. Links count, for the reader to refuse. */
 export function isModelDirectory(directory: string, files: FileSystem = nodeFiles): boolean {
-  return guarded(directory, 'reading', () => files.status(join(directory, CARD)) !== undefined) || hasJournal(directory, files);
+  return (
+    guarded(directory, 'reading', () => files.status(join(directory, CARD)) !== undefined) ||
+    hasJournal(directory, files)
+  );
 }
 
 /** True for cards that carry a hash over themselves: of version 1.1 and later. */
@@ -137,13 +177,20 @@ export function isCardSealed({ formatVersion }: ModelCard): boolean {
 export function readModelCard(directory: string, options: LoadOptions = {}): ModelCard {
   const { files = nodeFiles } = options;
   expectDirectory(directory, files);
-  return withSnapshot(directory, CARD, () => [], (snapshot) => cardIn(directory, snapshot, options), files);
+  return withSnapshot(
+    directory,
+    CARD,
+    () => [],
+    (snapshot) => cardIn(directory, snapshot, options),
+    files,
+  );
 }
 
 /** A file given for a directory is refused with the reason why. */
 function expectDirectory(directory: string, files: FileSystem): void {
   const status = files.status(directory);
-  if (status === undefined) throw new UsageError('E_NOT_FOUND', `${directory}: expected to exist, found nothing. Check the path.`);
+  if (status === undefined)
+    throw new UsageError('E_NOT_FOUND', `${directory}: expected to exist, found nothing. Check the path.`);
   if (status.kind === 'file') refuseForeignFormat(directory, files);
   if (status.kind === 'file' || status.kind === 'other') throw notAModel(directory);
 }
@@ -156,9 +203,11 @@ function cardIn(directory: string, snapshot: Snapshot, { kind }: LoadOptions): M
   const path = join(directory, CARD);
   const size = snapshot.size(CARD, 'E_MODEL_CARD');
   if (size === undefined) throw notAModel(directory);
-  if (size > CARD_LIMIT) throw new CorruptError('E_FILE_TOO_LARGE', `${path}: expected at most ${CARD_LIMIT} bytes, found ${size}.`);
+  if (size > CARD_LIMIT)
+    throw new CorruptError('E_FILE_TOO_LARGE', `${path}: expected at most ${CARD_LIMIT} bytes, found ${size}.`);
   const card = parseCard(decodeUtf8(snapshot.read(CARD), path), path);
-  if (kind !== undefined && card.kind !== kind) throw new UsageError('E_MODEL_KIND', `${directory}: expected a ${kind}, found a ${card.kind} ("${card.name}").`);
+  if (kind !== undefined && card.kind !== kind)
+    throw new UsageError('E_MODEL_KIND', `${directory}: expected a ${kind}, found a ${card.kind} ("${card.name}").`);
   return card;
 }
 
@@ -168,7 +217,8 @@ function parseCard(text: string, path: string): ModelCard {
   const sealed = isAtLeast((value as { formatVersion?: unknown } | null)?.formatVersion, '1.1');
   const fields = unsealJson(text, value, { where: path, code: 'E_MODEL_CARD', sealed, remedy: REMEDY });
   const result = cardSchema.safeParse(fields);
-  if (!result.success) throw new CorruptError('E_MODEL_CARD', `${path}: expected a model card, ${z.prettifyError(result.error)}.`);
+  if (!result.success)
+    throw new CorruptError('E_MODEL_CARD', `${path}: expected a model card, ${z.prettifyError(result.error)}.`);
   const lack = lackOf(result.data);
   if (lack) throw new CorruptError('E_MODEL_CARD', `${path}: expected ${lack} among its files, found none. ${REMEDY}`);
   return result.data;
@@ -178,7 +228,10 @@ function refuseNewerVersion(path: string, value: unknown): void {
   const version = (value as { formatVersion?: unknown } | null)?.formatVersion;
   const major = typeof version === 'string' ? Number.parseInt(version, 10) : Number.NaN;
   if (major > Number.parseInt(MODEL_FORMAT_VERSION, 10)) {
-    throw new CorruptError('E_MODEL_VERSION', `${path}: expected format ${MODEL_FORMAT_VERSION}, found ${String(version)}: needs a Tesserae that reads >= ${major}.0. Update Tesserae.`);
+    throw new CorruptError(
+      'E_MODEL_VERSION',
+      `${path}: expected format ${MODEL_FORMAT_VERSION}, found ${String(version)}: needs a Tesserae that reads >= ${major}.0. Update Tesserae.`,
+    );
   }
 }
 
@@ -194,19 +247,25 @@ function refuseNewerVersion(path: string, value: unknown): void {
 export function loadModel(directory: string, options: LoadOptions = {}): StoredModel {
   const { files = nodeFiles } = options;
   expectDirectory(directory, files);
-  const others = (snapshot: Snapshot): string[] => (snapshot.size(CARD, 'E_MODEL_CARD') === undefined ? [] : Object.keys(cardIn(directory, snapshot, options).files));
+  const others = (snapshot: Snapshot): string[] =>
+    snapshot.size(CARD, 'E_MODEL_CARD') === undefined ? [] : Object.keys(cardIn(directory, snapshot, options).files);
   return withSnapshot(directory, CARD, others, (snapshot) => modelIn(directory, snapshot, options), files);
 }
 
 function modelIn(directory: string, snapshot: Snapshot, options: LoadOptions): StoredModel {
   const card = cardIn(directory, snapshot, options);
-  const contents = Object.fromEntries(Object.entries(card.files).map(([name, listed]) => [name, listedContent(directory, name, listed, snapshot)]));
+  const contents = Object.fromEntries(
+    Object.entries(card.files).map(([name, listed]) => [name, listedContent(directory, name, listed, snapshot)]),
+  );
   const { [WEIGHTS]: weights, ...extras } = contents;
   const path = join(directory, WEIGHTS);
   const { tensors } = decodeSafetensors(weights!, path, { finite: true });
   const found = fingerprint(card.config, tensors, isCardSealed(card) ? extraHashes(card.files) : {});
   if (found !== card.fingerprint) {
-    throw new CorruptError('E_MODEL_FINGERPRINT', `${path}: expected weights and config with fingerprint ${card.fingerprint}, found ${found}. Restore both files from one save.`);
+    throw new CorruptError(
+      'E_MODEL_FINGERPRINT',
+      `${path}: expected weights and config with fingerprint ${card.fingerprint}, found ${found}. Restore both files from one save.`,
+    );
   }
   return { card, tensors, extras };
 }
@@ -223,21 +282,33 @@ function listedContent(directory: string, name: string, listed: Listed, snapshot
 }
 
 /** Reads a file that a card or manifest lists, and refuses links, other sizes and other contents. */
-export function readListedFile(directory: string, name: string, listed: Listed, files: FileSystem): Uint8Array<ArrayBuffer> {
+export function readListedFile(
+  directory: string,
+  name: string,
+  listed: Listed,
+  files: FileSystem,
+): Uint8Array<ArrayBuffer> {
   const path = join(directory, name);
   const status = files.status(path);
-  if (status !== undefined && status.kind !== 'file') throw new CorruptError('E_MODEL_FILE', `${path}: expected a regular file, found ${KIND_NAMES[status.kind]}.`);
+  if (status !== undefined && status.kind !== 'file')
+    throw new CorruptError('E_MODEL_FILE', `${path}: expected a regular file, found ${KIND_NAMES[status.kind]}.`);
   expectSize(path, listed, status?.size);
   return verified(path, listed, readFile(path, { files }));
 }
 
 function expectSize(path: string, listed: Listed, size: number | undefined): void {
-  if (size === undefined) throw new CorruptError('E_MODEL_FILE', `${path}: expected the file that the directory lists, found nothing.`);
-  if (size !== listed.bytes) throw new CorruptError('E_MODEL_FILE', `${path}: expected ${listed.bytes} bytes, found ${size}.`);
+  if (size === undefined)
+    throw new CorruptError('E_MODEL_FILE', `${path}: expected the file that the directory lists, found nothing.`);
+  if (size !== listed.bytes)
+    throw new CorruptError('E_MODEL_FILE', `${path}: expected ${listed.bytes} bytes, found ${size}.`);
 }
 
 function verified(path: string, listed: Listed, bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const found = sha256(bytes);
-  if (found !== listed.sha256) throw new CorruptError('E_MODEL_FILE', `${path}: expected sha256 ${listed.sha256}, found ${found}. The file is damaged; copy or train it again.`);
+  if (found !== listed.sha256)
+    throw new CorruptError(
+      'E_MODEL_FILE',
+      `${path}: expected sha256 ${listed.sha256}, found ${found}. The file is damaged; copy or train it again.`,
+    );
   return bytes;
 }

@@ -87,7 +87,9 @@ function encodeHeader(names: string[], tensors: NamedTensors, metadata: Record<s
   for (const name of names) {
     const { dtype, shape, data } = tensors[name]!;
     const end = offset + data.byteLength;
-    entries.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: NAME_ON_DISK[dtype], shape, data_offsets: [offset, end] })}`);
+    entries.push(
+      `${JSON.stringify(name)}:${JSON.stringify({ dtype: NAME_ON_DISK[dtype], shape, data_offsets: [offset, end] })}`,
+    );
     offset = end;
   }
   const text = Buffer.from(`{${entries.join(',')}}`, 'utf8');
@@ -97,7 +99,12 @@ function encodeHeader(names: string[], tensors: NamedTensors, metadata: Record<s
 }
 
 /** Writes a safetensors file by the commit protocol. @throws {UsageError} E_TENSOR. @throws {IoError} E_DISK_FULL, E_IO. */
-export function writeSafetensors(path: string, tensors: NamedTensors, metadata?: Record<string, string>, files?: FileSystem): void {
+export function writeSafetensors(
+  path: string,
+  tensors: NamedTensors,
+  metadata?: Record<string, string>,
+  files?: FileSystem,
+): void {
   writeFileAtomic(path, encodeSafetensors(tensors, metadata), files);
 }
 
@@ -120,7 +127,11 @@ export function readSafetensors(path: string, options: ReadSafetensorsOptions = 
  *
  * @param where named in errors.
  */
-export function decodeSafetensors(bytes: Uint8Array, where: string, options: { finite?: boolean } = {}): SafetensorsFile {
+export function decodeSafetensors(
+  bytes: Uint8Array,
+  where: string,
+  options: { finite?: boolean } = {},
+): SafetensorsFile {
   const { header, start } = readHeader(bytes, where);
   const metadata = readMetadata(header.__metadata__, where);
   const entries = Object.keys(header)
@@ -145,15 +156,21 @@ interface Entry {
 }
 
 function corrupt(where: string, detail: string): CorruptError {
-  return new CorruptError('E_SAFETENSORS', `${where}: ${detail}. The file is damaged or not a safetensors file; make or copy it again.`);
+  return new CorruptError(
+    'E_SAFETENSORS',
+    `${where}: ${detail}. The file is damaged or not a safetensors file; make or copy it again.`,
+  );
 }
 
 function readHeader(bytes: Uint8Array, where: string): { header: Record<string, unknown>; start: number } {
-  if (bytes.length < LENGTH_BYTES) throw corrupt(where, `expected at least ${LENGTH_BYTES} bytes, found ${bytes.length}`);
+  if (bytes.length < LENGTH_BYTES)
+    throw corrupt(where, `expected at least ${LENGTH_BYTES} bytes, found ${bytes.length}`);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  if (length > HEADER_LIMIT) throw corrupt(where, `expected a header of at most ${HEADER_LIMIT} bytes, found ${length}`);
+  if (length > HEADER_LIMIT)
+    throw corrupt(where, `expected a header of at most ${HEADER_LIMIT} bytes, found ${length}`);
   const start = LENGTH_BYTES + Number(length);
-  if (start > bytes.length) throw corrupt(where, `expected a header of ${length} bytes, the file ends after ${bytes.length - LENGTH_BYTES}`);
+  if (start > bytes.length)
+    throw corrupt(where, `expected a header of ${length} bytes, the file ends after ${bytes.length - LENGTH_BYTES}`);
   if (bytes[LENGTH_BYTES] !== 0x7b) throw corrupt(where, 'expected the header to start with "{"');
   const text = decodeUtf8(bytes.subarray(LENGTH_BYTES, start), `${where} header`);
   return { header: parseJson(text, `${where} header`) as Record<string, unknown>, start };
@@ -175,12 +192,16 @@ function readEntry(name: string, value: unknown, where: string): Entry {
   if (!isRecord(value)) throw corrupt(at, 'expected {dtype, shape, data_offsets}');
   const { dtype, shape, data_offsets: offsets } = value;
   const format = typeof dtype === 'string' && Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype]! : undefined;
-  if (format === undefined) throw corrupt(at, `expected a dtype of ${Object.keys(DTYPES).join(', ')}, found ${JSON.stringify(dtype)}`);
-  if (!isIntegers(shape) || shape.length > 16 || shape.includes(0)) throw corrupt(at, `expected positive integer dimensions, found ${JSON.stringify(shape)}`);
-  if (!isIntegers(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) throw corrupt(at, `expected data_offsets [begin, end], found ${JSON.stringify(offsets)}`);
+  if (format === undefined)
+    throw corrupt(at, `expected a dtype of ${Object.keys(DTYPES).join(', ')}, found ${JSON.stringify(dtype)}`);
+  if (!isIntegers(shape) || shape.length > 16 || shape.includes(0))
+    throw corrupt(at, `expected positive integer dimensions, found ${JSON.stringify(shape)}`);
+  if (!isIntegers(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!)
+    throw corrupt(at, `expected data_offsets [begin, end], found ${JSON.stringify(offsets)}`);
   const expected = shape.reduce((size, dim) => size * dim, format.bytes); // a double: huge products stay huge
   const [begin, end] = offsets as [number, number];
-  if (end - begin !== expected) throw corrupt(at, `expected ${expected} bytes for ${dtype} [${shape.join(', ')}], found ${end - begin}`);
+  if (end - begin !== expected)
+    throw corrupt(at, `expected ${expected} bytes for ${dtype} [${shape.join(', ')}], found ${end - begin}`);
   return { name, stored: dtype as string, shape, begin, end };
 }
 
@@ -237,7 +258,11 @@ function checkFinite(name: string, tensor: NamedTensor, where: string): void {
   if (tensor.dtype !== 'float32' && tensor.dtype !== 'float64') return;
   const data = tensor.data;
   for (let i = 0; i < data.length; i++) {
-    if (!Number.isFinite(data[i]!)) throw new CorruptError('E_TENSOR_NOT_FINITE', `${where} tensor "${name}": expected finite weights, found ${data[i]} at element ${i}.`);
+    if (!Number.isFinite(data[i]!))
+      throw new CorruptError(
+        'E_TENSOR_NOT_FINITE',
+        `${where} tensor "${name}": expected finite weights, found ${data[i]} at element ${i}.`,
+      );
   }
 }
 

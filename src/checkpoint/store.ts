@@ -3,7 +3,20 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
-import { createDirectory, decodeUtf8, formatJson, guarded, isPlainName, isTemporary, nodeFiles, parseJson, readFile, sha256, temporaryName, writeFileAtomic } from '../files.js';
+import {
+  createDirectory,
+  decodeUtf8,
+  formatJson,
+  guarded,
+  isPlainName,
+  isTemporary,
+  nodeFiles,
+  parseJson,
+  readFile,
+  sha256,
+  temporaryName,
+  writeFileAtomic,
+} from '../files.js';
 import type { FileSystem } from '../files.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
 import { readListedFile } from './model.js';
@@ -72,7 +85,11 @@ export class CheckpointStore {
   ) {
     this.keep = options.keep ?? 2;
     this.files = options.files ?? nodeFiles;
-    if (!Number.isInteger(this.keep) || this.keep < 2) throw new UsageError('E_CHECKPOINT_KEEP', `CheckpointStore(keep): expected an integer of at least 2, received ${this.keep}.`);
+    if (!Number.isInteger(this.keep) || this.keep < 2)
+      throw new UsageError(
+        'E_CHECKPOINT_KEEP',
+        `CheckpointStore(keep): expected an integer of at least 2, received ${this.keep}.`,
+      );
     guarded(directory, 'opening checkpoints', () => {
       createDirectory(directory, this.files);
       this.settle();
@@ -97,7 +114,11 @@ export class CheckpointStore {
    * @throws {UsageError} E_TENSOR, E_CHECKPOINT_FILE, E_CHECKPOINT_STEP. @throws {IoError} E_DISK_FULL, E_IO; what was committed is intact.
    */
   save(step: number, content: CheckpointContent): string {
-    if (!Number.isSafeInteger(step) || step < 0) throw new UsageError('E_CHECKPOINT_STEP', `CheckpointStore.save(step): expected a non-negative integer, received ${step}.`);
+    if (!Number.isSafeInteger(step) || step < 0)
+      throw new UsageError(
+        'E_CHECKPOINT_STEP',
+        `CheckpointStore.save(step): expected a non-negative integer, received ${step}.`,
+      );
     const path = this.pathOf(step);
     const temporary = temporaryName(path);
     try {
@@ -136,7 +157,11 @@ export class CheckpointStore {
     const files = this.verifiedFiles(path, step);
     const take = (name: string): Uint8Array => {
       const bytes = files[name];
-      if (bytes === undefined) throw new CorruptError('E_CHECKPOINT', `${join(path, MANIFEST)}: expected ${name} among its files, found none.`);
+      if (bytes === undefined)
+        throw new CorruptError(
+          'E_CHECKPOINT',
+          `${join(path, MANIFEST)}: expected ${name} among its files, found none.`,
+        );
       delete files[name];
       return bytes;
     };
@@ -161,7 +186,11 @@ export class CheckpointStore {
       [STATE]: formatJson(content.state),
     };
     for (const [name, extra] of Object.entries(content.extras ?? {})) {
-      if (!isPlainName(name) || name === MANIFEST || contents[name] !== undefined) throw new UsageError('E_CHECKPOINT_FILE', `CheckpointStore.save: expected a plain file name of its own, received "${name}".`);
+      if (!isPlainName(name) || name === MANIFEST || contents[name] !== undefined)
+        throw new UsageError(
+          'E_CHECKPOINT_FILE',
+          `CheckpointStore.save: expected a plain file name of its own, received "${name}".`,
+        );
       contents[name] = extra;
     }
     this.files.makeDirectory(directory);
@@ -170,7 +199,12 @@ export class CheckpointStore {
       writeFileAtomic(join(directory, name), bytes, this.files);
       listed[name] = { bytes: Buffer.byteLength(bytes), sha256: sha256(bytes) };
     }
-    const manifest: Manifest = { format: 'tesserae-checkpoint', formatVersion: CHECKPOINT_FORMAT_VERSION, step, files: listed };
+    const manifest: Manifest = {
+      format: 'tesserae-checkpoint',
+      formatVersion: CHECKPOINT_FORMAT_VERSION,
+      step,
+      files: listed,
+    };
     writeFileAtomic(join(directory, MANIFEST), sealJson(manifest), this.files);
     this.files.fsyncDirectory(this.directory); // the temporary name is durable too: a complete one can be adopted
   }
@@ -218,27 +252,46 @@ export class CheckpointStore {
 
   private verifiedFiles(path: string, step: number): Record<string, Uint8Array> {
     const manifest = readManifest(path, step, this.files);
-    return Object.fromEntries(Object.entries(manifest.files).map(([name, listed]) => [name, readListedFile(path, name, listed, this.files)]));
+    return Object.fromEntries(
+      Object.entries(manifest.files).map(([name, listed]) => [name, readListedFile(path, name, listed, this.files)]),
+    );
   }
 
   private prune(): void {
     const old = this.steps().slice(0, -this.keep);
-    guarded(this.directory, 'removing old checkpoints', () => old.forEach((step) => this.files.remove(this.pathOf(step))));
+    guarded(this.directory, 'removing old checkpoints', () =>
+      old.forEach((step) => this.files.remove(this.pathOf(step))),
+    );
   }
 }
 
 /** @throws {UsageError} E_NOT_FOUND. @throws {CorruptError} E_CHECKPOINT, E_JSON. */
 function readManifest(path: string, step: number, files: FileSystem): Manifest {
   const file = join(path, MANIFEST);
-  if (files.status(path) === undefined) throw new UsageError('E_NOT_FOUND', `${path}: expected a checkpoint, found nothing.`);
-  if (files.status(file)?.kind !== 'file') throw new CorruptError('E_CHECKPOINT', `${file}: expected a file, found none. The checkpoint is not complete.`);
+  if (files.status(path) === undefined)
+    throw new UsageError('E_NOT_FOUND', `${path}: expected a checkpoint, found nothing.`);
+  if (files.status(file)?.kind !== 'file')
+    throw new CorruptError('E_CHECKPOINT', `${file}: expected a file, found none. The checkpoint is not complete.`);
   const text = decodeUtf8(readFile(file, { limit: MANIFEST_LIMIT, files }), file);
   const value = parseJson(text, file);
   const sealed = isAtLeast((value as { formatVersion?: unknown } | null)?.formatVersion, '1.1');
-  const fields = unsealJson(text, value, { where: file, code: 'E_CHECKPOINT', sealed, remedy: 'The checkpoint is damaged; an older one may do.' });
+  const fields = unsealJson(text, value, {
+    where: file,
+    code: 'E_CHECKPOINT',
+    sealed,
+    remedy: 'The checkpoint is damaged; an older one may do.',
+  });
   const result = manifestSchema.safeParse(fields);
-  if (!result.success) throw new CorruptError('E_CHECKPOINT', `${file}: expected a checkpoint manifest, ${z.prettifyError(result.error)}.`);
-  if (result.data.step !== step) throw new CorruptError('E_CHECKPOINT', `${file}: expected step ${step}, found ${result.data.step}. The directory was renamed.`);
+  if (!result.success)
+    throw new CorruptError(
+      'E_CHECKPOINT',
+      `${file}: expected a checkpoint manifest, ${z.prettifyError(result.error)}.`,
+    );
+  if (result.data.step !== step)
+    throw new CorruptError(
+      'E_CHECKPOINT',
+      `${file}: expected step ${step}, found ${result.data.step}. The directory was renamed.`,
+    );
   return result.data;
 }
 
@@ -250,12 +303,14 @@ function readManifest(path: string, step: number, files: FileSystem): Manifest {
  */
 export function readCheckpointState(path: string, files: FileSystem = nodeFiles): Record<string, unknown> {
   const listed = readManifest(path, Number(STEP_NAME.exec(basename(path))?.[1]), files).files[STATE];
-  if (listed === undefined) throw new CorruptError('E_CHECKPOINT', `${join(path, MANIFEST)}: expected ${STATE} among its files, found none.`);
+  if (listed === undefined)
+    throw new CorruptError('E_CHECKPOINT', `${join(path, MANIFEST)}: expected ${STATE} among its files, found none.`);
   return parseState(readListedFile(path, STATE, listed, files), join(path, STATE));
 }
 
 function parseState(bytes: Uint8Array, where: string): Record<string, unknown> {
   const state = parseJson(decodeUtf8(bytes, where), where);
-  if (typeof state !== 'object' || state === null || Array.isArray(state)) throw new CorruptError('E_CHECKPOINT', `${where}: expected an object, found something else.`);
+  if (typeof state !== 'object' || state === null || Array.isArray(state))
+    throw new CorruptError('E_CHECKPOINT', `${where}: expected an object, found something else.`);
   return state as Record<string, unknown>;
 }

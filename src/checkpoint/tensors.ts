@@ -59,7 +59,10 @@ export function sortedNames(tensors: NamedTensors): string[] {
  */
 export function checkTensor(name: string, tensor: NamedTensor): void {
   const fail = (expected: string): never => {
-    throw new UsageError('E_TENSOR', `tensor "${name}": expected ${expected}, received ${tensor.dtype} [${tensor.shape.join(', ')}] with ${tensor.data.length} elements.`);
+    throw new UsageError(
+      'E_TENSOR',
+      `tensor "${name}": expected ${expected}, received ${tensor.dtype} [${tensor.shape.join(', ')}] with ${tensor.data.length} elements.`,
+    );
   };
   if (name === '' || name === '__metadata__' || name === '__proto__') fail('another name');
   if (!tensor.shape.every((dim) => Number.isSafeInteger(dim) && dim > 0)) fail('positive integer dimensions');
@@ -74,7 +77,11 @@ export function checkTensor(name: string, tensor: NamedTensor): void {
  *
  * @param extras sha256 of the files that the model needs besides its weights, by name.
  */
-export function fingerprint(config: unknown, tensors: NamedTensors, extras: Readonly<Record<string, string>> = {}): string {
+export function fingerprint(
+  config: unknown,
+  tensors: NamedTensors,
+  extras: Readonly<Record<string, string>> = {},
+): string {
   const hash = createHash('sha256').update(`${canonicalJson(config)}\n`);
   for (const name of sortedNames(tensors)) {
     const tensor = tensors[name]!;

@@ -39,15 +39,30 @@ export function compareCommand(session: Session): Command {
 async function compare(session: Session, codecs: string[], flags: Flags): Promise<void> {
   check(codecs, flags);
   await session.startEngine();
-  const [{ compareCodecs }, { comparisonColumns, comparisonReport }, { writeFileAtomic }] = await Promise.all([import('../sdk/compare.js'), import('../sdk/compare-report.js'), import('../files.js')]);
+  const [{ compareCodecs }, { comparisonColumns, comparisonReport }, { writeFileAtomic }] = await Promise.all([
+    import('../sdk/compare.js'),
+    import('../sdk/compare-report.js'),
+    import('../files.js'),
+  ]);
   const skips = new Skips(session);
   const { onProgress, finish } = countedProgress(session, 'compare', 'pictures');
   const { out, force: _force, ...options } = flags;
-  const comparison = await compareCodecs({ ...options, codecs, signal: session.signal, onProgress, onBad: flags.skipBad ? skips.add : undefined, ...dataEvents(session, skips) });
+  const comparison = await compareCodecs({
+    ...options,
+    codecs,
+    signal: session.signal,
+    onProgress,
+    onBad: flags.skipBad ? skips.add : undefined,
+    ...dataEvents(session, skips),
+  });
   finish();
   writeFileAtomic(out, await comparisonReport(comparison));
   const { pictures: _pictures, ...figures } = comparison;
-  session.result({ ...figures, out }, [...tableLines(comparison, comparisonColumns(comparison.codecs)), '', `report in ${out}`]);
+  session.result({ ...figures, out }, [
+    ...tableLines(comparison, comparisonColumns(comparison.codecs)),
+    '',
+    `report in ${out}`,
+  ]);
   await noteFewPictures(session, comparison.codecs[0]!);
   skips.conclude();
 }
@@ -57,7 +72,14 @@ function check(codecs: readonly string[], { data, out, force, features }: Flags)
   expectData(data);
   if (features !== undefined) expectFile('--features', features);
   expectExtension(out, ['.html', '.htm']);
-  expectOutputFile({ out, force }, { ...dataSources(data), '--features': features, ...Object.fromEntries(codecs.map((codec) => [`CODEC ${codec}`, codec])) });
+  expectOutputFile(
+    { out, force },
+    {
+      ...dataSources(data),
+      '--features': features,
+      ...Object.fromEntries(codecs.map((codec) => [`CODEC ${codec}`, codec])),
+    },
+  );
   createParent(out);
 }
 
@@ -65,7 +87,12 @@ function check(codecs: readonly string[], { data, out, force, features }: Flags)
 function tableLines({ codecs }: CodecComparison, columns: readonly Column[]): string[] {
   const cells = columns.map(([name, value]) => [name, ...codecs.map((codec) => cellText(value(codec)))]);
   const widths = cells.map((column) => Math.max(...column.map(({ length }) => length)));
-  return Array.from({ length: codecs.length + 1 }, (_, row) => cells.map((column, i) => column[row]!.padEnd(widths[i]!)).join('  ').trimEnd());
+  return Array.from({ length: codecs.length + 1 }, (_, row) =>
+    cells
+      .map((column, i) => column[row]!.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 function cellText(value: string | number | boolean | null): string {

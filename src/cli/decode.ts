@@ -21,7 +21,9 @@ export function decodeCommand(session: Session): Command {
     .description('turn tokens back into pictures')
     .requiredOption('--tokens <DIR>', 'tokens that "tesserae tokenize" wrote')
     .option('--codec <DIR>', 'model directory of the codec (default: the one the tokens carry)');
-  return addOutputOptions(command, 'directory of the pictures, a dataset again: split folders and metadata.jsonl', { resumes: false })
+  return addOutputOptions(command, 'directory of the pictures, a dataset again: split folders and metadata.jsonl', {
+    resumes: false,
+  })
     .addOption(splitOption(['train', 'test', 'all'], 'all'))
     .addOption(numberOption('--limit <N>', 'only the first N samples of each split', { min: 1, whole: true }))
     .addOption(jsonOption())

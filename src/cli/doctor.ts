@@ -32,7 +32,11 @@ async function examine(session: Session, { repair }: Flags): Promise<void> {
     `tensorflow   ${findingText(engines.tensorflow)}`,
     `reference    ${findingText(engines.reference)}`,
     `pictures     ${findingText(found.pictures)}`,
-    ...(speed ? [`speed        matmul ${formatNumber(speed.matmulGflops)} GFLOP/s, convolution ${formatNumber(speed.convGflops)} GFLOP/s, memory ${formatNumber(speed.memoryGBps)} GB/s (one thread)`] : []),
+    ...(speed
+      ? [
+          `speed        matmul ${formatNumber(speed.matmulGflops)} GFLOP/s, convolution ${formatNumber(speed.convGflops)} GFLOP/s, memory ${formatNumber(speed.memoryGBps)} GB/s (one thread)`,
+        ]
+      : []),
     found.ok ? 'All that a job needs works.' : 'Something that a job needs does not work: see above.',
   ]);
   if (!found.ok) session.exitCode = EXIT.internal;
@@ -42,7 +46,11 @@ async function examine(session: Session, { repair }: Flags): Promise<void> {
 async function mend(session: Session): Promise<void> {
   const { repairNative } = await import('../sdk/repair-native.js');
   const { folder, restored } = await repairNative((line) => session.note(line));
-  session.note(restored.length === 0 ? 'All files of the native library are intact.' : `Restored ${restored.join(', ')} in ${folder}.`);
+  session.note(
+    restored.length === 0
+      ? 'All files of the native library are intact.'
+      : `Restored ${restored.join(', ')} in ${folder}.`,
+  );
 }
 
 function findingText(finding: Finding): string {

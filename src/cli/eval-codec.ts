@@ -43,25 +43,55 @@ async function evalCodec(session: Session, flags: Flags): Promise<void> {
   const { evaluateCodecOn } = await import('../sdk/evaluate.js');
   const skips = new Skips(session);
   const { onProgress, finish } = countedProgress(session, 'eval codec', 'pictures');
-    const { counts: _counts, examples: _examples, ...evaluation } = await evaluateCodecOn({ ...flags, signal: session.signal, onProgress, onBad: flags.skipBad ? skips.add : undefined, ...dataEvents(session, skips) });
+  const {
+    counts: _counts,
+    examples: _examples,
+    ...evaluation
+  } = await evaluateCodecOn({
+    ...flags,
+    signal: session.signal,
+    onProgress,
+    onBad: flags.skipBad ? skips.add : undefined,
+    ...dataEvents(session, skips),
+  });
   finish();
-  session.result(evaluation, [`samples          ${evaluation.samples} of split ${flags.split}`, ...qualityLines(evaluation), ...codeLines(evaluation)]);
+  session.result(evaluation, [
+    `samples          ${evaluation.samples} of split ${flags.split}`,
+    ...qualityLines(evaluation),
+    ...codeLines(evaluation),
+  ]);
   await noteFewPictures(session, evaluation);
   skips.conclude();
 }
 
-function qualityLines({ nmse, psnr, ssim, sharpness, measures, rfid, features }: Omit<CodecEvaluation, 'counts' | 'examples'>): string[] {
+function qualityLines({
+  nmse,
+  psnr,
+  ssim,
+  sharpness,
+  measures,
+  rfid,
+  features,
+}: Omit<CodecEvaluation, 'counts' | 'examples'>): string[] {
   return [
     `NMSE             ${formatNumber(nmse)}`,
     `PSNR             ${formatNumber(psnr)} dB`,
     `SSIM             ${formatNumber(ssim)}`,
     `sharpness        ${formatNumber(sharpness)} of the originals'`,
     ...Object.entries(measures).map(([name, value]) => `${name.padEnd(16)} ${formatNumber(value)}`),
-    ...(features ? [`rFID             ${formatNumber(rfid!)}, of ${features.dimension} features "${features.output}" of ${features.network}`] : []),
+    ...(features
+      ? [
+          `rFID             ${formatNumber(rfid!)}, of ${features.dimension} features "${features.output}" of ${features.network}`,
+        ]
+      : []),
   ];
 }
 
-function codeLines({ bitsPerPixel, empiricalBitsPerPixel, maps }: Omit<CodecEvaluation, 'counts' | 'examples'>): string[] {
+function codeLines({
+  bitsPerPixel,
+  empiricalBitsPerPixel,
+  maps,
+}: Omit<CodecEvaluation, 'counts' | 'examples'>): string[] {
   if (bitsPerPixel === undefined) return ['codes            none: the latents are continuous'];
   return [
     `bits a pixel     ${formatNumber(bitsPerPixel)}, by the codes' frequencies ${formatNumber(empiricalBitsPerPixel!)}`,
@@ -77,7 +107,10 @@ function spreadText({ used, entropy, entropyRatio, perplexity }: CodeSpread, cod
 }
 
 /** Says so on stderr when rFID is an estimate from too few pictures. */
-export async function noteFewPictures(session: Session, { samples, features }: Pick<CodecEvaluation, 'samples' | 'features'>): Promise<void> {
+export async function noteFewPictures(
+  session: Session,
+  { samples, features }: Pick<CodecEvaluation, 'samples' | 'features'>,
+): Promise<void> {
   const { frechetBias } = await import('../metrics/frechet.js');
   const bias = features && frechetBias(samples, features.dimension);
   if (bias !== undefined) session.note(bias);

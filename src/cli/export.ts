@@ -10,7 +10,9 @@ Example:
   tesserae export runs/codec --out codec-onnx/`;
 
 export function exportCommand(session: Session): Command {
-  const command = new Command('export').description('write a codec (encoder, decoder) or a prior (prefill, step) as ONNX, with a card').argument('<model>', 'model directory');
+  const command = new Command('export')
+    .description('write a codec (encoder, decoder) or a prior (prefill, step) as ONNX, with a card')
+    .argument('<model>', 'model directory');
   return addOutputOptions(command, 'directory of the ONNX files and card.json', { resumes: false })
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)

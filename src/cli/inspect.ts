@@ -50,7 +50,10 @@ function headline({ kind, fingerprint, path }: Inspection): string {
 type Row = [name: string, value: string];
 
 function rows(found: Inspection): Row[] {
-  const all = rowsOf(found).map(([name, value]): [string, string | undefined] => [name, value === undefined ? undefined : String(value)]);
+  const all = rowsOf(found).map(([name, value]): [string, string | undefined] => [
+    name,
+    value === undefined ? undefined : String(value),
+  ]);
   return all.filter((row): row is Row => row[1] !== undefined && row[1] !== '');
 }
 
@@ -72,20 +75,31 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
       ];
     case 'tokens':
       return [
-        ['samples', found.samples ? `${formatCount(found.samples.train)} train, ${formatCount(found.samples.test)} test` : undefined],
+        [
+          'samples',
+          found.samples
+            ? `${formatCount(found.samples.train)} train, ${formatCount(found.samples.test)} test`
+            : undefined,
+        ],
         ['parts', `${found.parts}, ${formatCount(found.bytes)} bytes`],
         ['codec', found.codec?.slice(0, 12)],
         ['source', found.source],
         ['classes', listText(found.classes)],
         ['captions', found.captions],
-        ...found.maps.map((map): Row => [map.name, `${mapText(map)}${map.used === undefined ? '' : `, ${map.used} in use, perplexity ${formatNumber(map.perplexity!)}`}`]),
+        ...found.maps.map((map): Row => [
+          map.name,
+          `${mapText(map)}${map.used === undefined ? '' : `, ${map.used} in use, perplexity ${formatNumber(map.perplexity!)}`}`,
+        ]),
         ['health', found.health.problem ?? 'every byte verified'],
       ];
     case 'dataset':
       return [
         ['format', found.format],
         ['samples', `${formatCount(found.samples.train)} train, ${formatCount(found.samples.test)} test`],
-        ['captions', `${formatCount(found.captions.distinct)} different, on ${formatCount(found.captions.samples)} samples`],
+        [
+          'captions',
+          `${formatCount(found.captions.distinct)} different, on ${formatCount(found.captions.samples)} samples`,
+        ],
         ['classes', listText(found.classes?.map(({ name, samples }) => `${name} (${samples})`))],
         ['first', firstText(found.first)],
         ['data', summaryLines(found.summary)[0]!.replace('data: ', '')],
@@ -102,7 +116,10 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
     case 'export':
       return [
         ['model', `${found.model.kind} ${found.model.name}`],
-        ...found.functions.map(({ name, file, inputs, outputs }): Row => [name, `${file}: ${inputs.join(', ')} -> ${outputs.join(', ')}`]),
+        ...found.functions.map(({ name, file, inputs, outputs }): Row => [
+          name,
+          `${file}: ${inputs.join(', ')} -> ${outputs.join(', ')}`,
+        ]),
         ['health', 'every byte verified'],
       ];
     case 'pictures':
@@ -122,7 +139,9 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
         ['inside', 'data, codec, tokens, prior: inspect each'],
       ];
     case 'picture':
-      return [['format', `${found.format}, ${found.width}x${found.height}, ${found.channels === 1 ? 'gray' : 'color'}`]];
+      return [
+        ['format', `${found.format}, ${found.width}x${found.height}, ${found.channels === 1 ? 'gray' : 'color'}`],
+      ];
   }
 }
 

@@ -13,10 +13,13 @@ interface Flags {
   force?: boolean;
 }
 
-const stepsOption = (otherwise: number): Option => numberOption('-n, --steps <N>', 'pictures in a row', { min: 2, max: 1024, whole: true }).default(otherwise);
+const stepsOption = (otherwise: number): Option =>
+  numberOption('-n, --steps <N>', 'pictures in a row', { min: 2, max: 1024, whole: true }).default(otherwise);
 
 function latentsSubcommand(name: string, description: string): Command {
-  return new Command(name).description(description).requiredOption('--codec <DIR>', 'model directory of the codec, or of tokens or a prior that carry it');
+  return new Command(name)
+    .description(description)
+    .requiredOption('--codec <DIR>', 'model directory of the codec, or of tokens or a prior that carry it');
 }
 
 export function latentsCommand(session: Session): Command {
@@ -33,12 +36,22 @@ interface InterpolateFlags extends Flags {
 }
 
 function interpolateCommand(session: Session): Command {
-  const command = latentsSubcommand('interpolate', 'go from one picture to another through the latents').argument('<from>', 'a PNG, JPEG or WebP').argument('<to>', 'another');
+  const command = latentsSubcommand('interpolate', 'go from one picture to another through the latents')
+    .argument('<from>', 'a PNG, JPEG or WebP')
+    .argument('<to>', 'another');
   return addOutputOptions(command, 'a .png with the pictures in a row', { resumes: false })
     .addOption(stepsOption(8))
-    .addOption(new Option('--path <PATH>', 'straight, or along a great circle (default: spherical for a codec without codes, else linear)').choices(['linear', 'spherical']))
+    .addOption(
+      new Option(
+        '--path <PATH>',
+        'straight, or along a great circle (default: spherical for a codec without codes, else linear)',
+      ).choices(['linear', 'spherical']),
+    )
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  tesserae latents interpolate cat.jpg dog.jpg --codec runs/codec --out way.png -n 9')
+    .addHelpText(
+      'after',
+      '\nExample:\n  tesserae latents interpolate cat.jpg dog.jpg --codec runs/codec --out way.png -n 9',
+    )
     .action(async (from: string, to: string, flags: InterpolateFlags) => {
       check(flags, { from, to });
       await session.startEngine();
@@ -46,7 +59,9 @@ function interpolateCommand(session: Session): Command {
       const { steps, path, codec } = flags;
       const images = await interpolate({ codec, from, to, steps, path });
       await write(flags, images, images.length);
-      session.result({ kind: 'interpolation', out: flags.out, pictures: images.length }, [`${images.length} pictures from ${from} to ${to} in ${flags.out}`]);
+      session.result({ kind: 'interpolation', out: flags.out, pictures: images.length }, [
+        `${images.length} pictures from ${from} to ${to} in ${flags.out}`,
+      ]);
     });
 }
 
@@ -58,14 +73,22 @@ interface TraverseFlags extends Flags {
 }
 
 function traverseCommand(session: Session): Command {
-  const command = latentsSubcommand('traverse', 'show what dimensions of the latents do to a picture').argument('<picture>', 'a PNG, JPEG or WebP');
+  const command = latentsSubcommand('traverse', 'show what dimensions of the latents do to a picture').argument(
+    '<picture>',
+    'a PNG, JPEG or WebP',
+  );
   return addOutputOptions(command, 'a .png with one dimension a row', { resumes: false })
-    .addOption(listOption('--dims <A,B,C>', 'dimensions to vary, from 0 (default: the first ten; with --grid the first two)'))
+    .addOption(
+      listOption('--dims <A,B,C>', 'dimensions to vary, from 0 (default: the first ten; with --grid the first two)'),
+    )
     .option('--grid', 'vary two dimensions together, one down and one across: a phase diagram')
     .addOption(stepsOption(9))
     .addOption(numberOption('--range <R>', 'how far to go each way, in units of the latents', { above: 0 }).default(3))
     .addOption(jsonOption())
-    .addHelpText('after', '\nExamples:\n  tesserae latents traverse face.png --codec runs/vae --out dims.png\n  tesserae latents traverse face.png --codec runs/vae --out phase.png --dims 3,7 --grid -n 11')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  tesserae latents traverse face.png --codec runs/vae --out dims.png\n  tesserae latents traverse face.png --codec runs/vae --out phase.png --dims 3,7 --grid -n 11',
+    )
     .action(async (picture: string, flags: TraverseFlags) => {
       check(flags, { picture });
       const dims = flags.dims?.map(wholeNumber);
@@ -73,8 +96,12 @@ function traverseCommand(session: Session): Command {
       const { traverse } = await import('../sdk/latents.js');
       const { images, columns, ...made } = await traverse({ ...flags, picture, dims });
       await write(flags, images, columns);
-      const what = flags.grid ? `dimension ${made.dims[0]} down, ${made.dims[1]} across` : `one row each for the dimensions ${made.dims.join(', ')}`;
-      session.result({ kind: 'traversal', out: flags.out, pictures: images.length, columns, ...made }, [`${images.length} pictures in ${flags.out}: ${what}, from -${flags.range} to +${flags.range} around ${picture}`]);
+      const what = flags.grid
+        ? `dimension ${made.dims[0]} down, ${made.dims[1]} across`
+        : `one row each for the dimensions ${made.dims.join(', ')}`;
+      session.result({ kind: 'traversal', out: flags.out, pictures: images.length, columns, ...made }, [
+        `${images.length} pictures in ${flags.out}: ${what}, from -${flags.range} to +${flags.range} around ${picture}`,
+      ]);
     });
 }
 
@@ -87,10 +114,18 @@ interface CodesFlags extends Flags {
 const LISTED = 10;
 
 function codesCommand(session: Session): Command {
-  const command = latentsSubcommand('codes', 'draw the codes of a picture over it, one color an id').argument('<picture>', 'a PNG, JPEG or WebP');
+  const command = latentsSubcommand('codes', 'draw the codes of a picture over it, one color an id').argument(
+    '<picture>',
+    'a PNG, JPEG or WebP',
+  );
   return addOutputOptions(command, 'a .png: the picture, and its codes', { resumes: false })
     .option('--map <NAME>', 'which map, for codecs with several (default: the one with most codes)')
-    .addOption(numberOption('--level <L>', 'which id of a position, for quantizers that give several', { min: 0, whole: true }).default(0))
+    .addOption(
+      numberOption('--level <L>', 'which id of a position, for quantizers that give several', {
+        min: 0,
+        whole: true,
+      }).default(0),
+    )
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  tesserae latents codes photo.jpg --codec runs/codec --out codes.png')
     .action(async (picture: string, flags: CodesFlags) => {
@@ -102,7 +137,9 @@ function codesCommand(session: Session): Command {
       const total = made.codes.reduce((sum, { count }) => sum + count, 0);
       session.result({ kind: 'code-map', out: flags.out, ...made }, [
         `${total} codes of map ${made.name}, ${made.codes.length} of them different, in ${flags.out}`,
-        ...made.codes.slice(0, LISTED).map(({ id, count, color }) => `  ${String(id).padStart(6)}  ${hex(color)}  ${count} times`),
+        ...made.codes
+          .slice(0, LISTED)
+          .map(({ id, count, color }) => `  ${String(id).padStart(6)}  ${hex(color)}  ${count} times`),
       ]);
     });
 }
@@ -111,13 +148,17 @@ function check({ codec, out, force }: Flags, pictures: Record<string, string>): 
   expectModel('--codec', codec);
   for (const [name, path] of Object.entries(pictures)) expectFile(`<${name}>`, path);
   expectExtension(out, ['.png']);
-  expectOutputFile({ out, force }, { '--codec': codec, ...Object.fromEntries(Object.entries(pictures).map(([name, path]) => [`<${name}>`, path])) });
+  expectOutputFile(
+    { out, force },
+    { '--codec': codec, ...Object.fromEntries(Object.entries(pictures).map(([name, path]) => [`<${name}>`, path])) },
+  );
   createParent(out);
 }
 
 function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new UsageError('E_OPTION', `--dims: expected whole numbers from 0, received "${text}".`);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new UsageError('E_OPTION', `--dims: expected whole numbers from 0, received "${text}".`);
   return value;
 }
 
@@ -126,4 +167,5 @@ async function write({ out, force }: Flags, images: readonly Image[], columns: n
   await writeImages(out, images, { force, columns });
 }
 
-const hex = (color: readonly number[]): string => `#${color.map((value) => value.toString(16).padStart(2, '0')).join('')}`;
+const hex = (color: readonly number[]): string =>
+  `#${color.map((value) => value.toString(16).padStart(2, '0')).join('')}`;

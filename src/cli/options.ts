@@ -19,14 +19,20 @@ export function numberOption(flags: string, description: string, range: Range): 
   const name = flags.split(/[ ,]+/).find((part) => part.startsWith('--'))!;
   return new Option(flags, description).argParser((text) => {
     const value = Number(text);
-    if (text.trim() === '' || !isWithin(value, range)) throw new UsageError('E_OPTION', `${name}: expected ${rangeText(range)}, received "${text}".`);
+    if (text.trim() === '' || !isWithin(value, range))
+      throw new UsageError('E_OPTION', `${name}: expected ${rangeText(range)}, received "${text}".`);
     return value;
   });
 }
 
 function isWithin(value: number, { min, above, max, below, whole }: Range): boolean {
   if (!Number.isFinite(value) || (whole && !Number.isSafeInteger(value))) return false;
-  return !(value < (min ?? -Infinity) || value <= (above ?? -Infinity) || value > (max ?? Infinity) || value >= (below ?? Infinity));
+  return !(
+    value < (min ?? -Infinity) ||
+    value <= (above ?? -Infinity) ||
+    value > (max ?? Infinity) ||
+    value >= (below ?? Infinity)
+  );
 }
 
 function rangeText({ min, above, max, below, whole }: Range): string {
@@ -63,11 +69,26 @@ export interface DataFlags {
 
 export function addDataOptions(command: Command): Command {
   return command
-    .option('--captions <SOURCE>', 'where captions come from: a column of the metadata, an extension such as .caption, or "filename" (default: the usual columns and extensions)')
-    .addOption(new Option('--split-by <WHERE>', 'take the split from names of files and archives, from folders, or from a hash of each sample\'s name (default: names, then folders, then hash)').choices(['name', 'folder', 'hash']))
-    .addOption(numberOption('--holdout <F>', 'fraction held out by hash; 0 holds out none (default: 0.1)', { min: 0, below: 1 }))
+    .option(
+      '--captions <SOURCE>',
+      'where captions come from: a column of the metadata, an extension such as .caption, or "filename" (default: the usual columns and extensions)',
+    )
+    .addOption(
+      new Option(
+        '--split-by <WHERE>',
+        "take the split from names of files and archives, from folders, or from a hash of each sample's name (default: names, then folders, then hash)",
+      ).choices(['name', 'folder', 'hash']),
+    )
+    .addOption(
+      numberOption('--holdout <F>', 'fraction held out by hash; 0 holds out none (default: 0.1)', { min: 0, below: 1 }),
+    )
     .addOption(listOption('--classes <A,B,C>', 'class names in the order of the labels'))
-    .addOption(new Option('--caption-template <TEXT>', 'caption of labeled pictures without one (default: "a photo of a {label}")').argParser(captionTemplate))
+    .addOption(
+      new Option(
+        '--caption-template <TEXT>',
+        'caption of labeled pictures without one (default: "a photo of a {label}")',
+      ).argParser(captionTemplate),
+    )
     .addOption(numberOption('--limit <N>', 'use only the first N samples of each split', { min: 1, whole: true }));
 }
 
@@ -75,11 +96,14 @@ export function addDataOptions(command: Command): Command {
 export function dataOption(several = true): Option {
   const description = 'folder of pictures, .tar or .tar.gz archives (paths or globs), or MNIST-style IDX';
   if (several) return new Option('--data <PATH...>', description).makeOptionMandatory();
-  return new Option('--data <PATH>', `${description}; may be repeated`).argParser((path, before: string[] | undefined) => [...(before ?? []), path]).makeOptionMandatory();
+  return new Option('--data <PATH>', `${description}; may be repeated`)
+    .argParser((path, before: string[] | undefined) => [...(before ?? []), path])
+    .makeOptionMandatory();
 }
 
 function captionTemplate(text: string): string {
-  if (!text.includes('{label}')) throw new UsageError('E_OPTION', `--caption-template: expected a sentence with {label}, received "${text}".`);
+  if (!text.includes('{label}'))
+    throw new UsageError('E_OPTION', `--caption-template: expected a sentence with {label}, received "${text}".`);
   return text;
 }
 
@@ -92,8 +116,15 @@ export interface FeatureFlags {
 
 export function addFeatureOptions(command: Command): Command {
   return command
-    .option('--features <FILE>', 'an ONNX network [B, 3, H, W] -> features: adds rFID, the distance of reconstructions in them')
-    .addOption(new Option('--feature-scaling <NAME>', 'the pixels it was trained on').choices(FEATURE_SCALINGS).default(DEFAULT_SCALING))
+    .option(
+      '--features <FILE>',
+      'an ONNX network [B, 3, H, W] -> features: adds rFID, the distance of reconstructions in them',
+    )
+    .addOption(
+      new Option('--feature-scaling <NAME>', 'the pixels it was trained on')
+        .choices(FEATURE_SCALINGS)
+        .default(DEFAULT_SCALING),
+    )
     .option('--feature-output <NAME>', 'its output that is taken (default: the first)');
 }
 
@@ -129,8 +160,19 @@ export function addTrainingOptions(command: Command): Command {
     .addOption(numberOption('--steps <N>', 'optimizer steps', { min: 1, whole: true }))
     .addOption(numberOption('--batch <N>', 'samples a step', { min: 1, max: 4096, whole: true }))
     .addOption(numberOption('--learning-rate <R>', 'peak learning rate', { above: 0 }))
-    .addOption(new Option('--keep <RULE>', 'the weights that become the model: those with the best held-out figure, or the last ones (default: best, unless the preset says otherwise)').choices(['best', 'last']))
-    .addOption(numberOption('--patience <N>', 'stop after N evaluations without a better held-out figure; 0 never stops (default: 10 for priors, 0 for codecs)', { min: 0, whole: true }))
+    .addOption(
+      new Option(
+        '--keep <RULE>',
+        'the weights that become the model: those with the best held-out figure, or the last ones (default: best, unless the preset says otherwise)',
+      ).choices(['best', 'last']),
+    )
+    .addOption(
+      numberOption(
+        '--patience <N>',
+        'stop after N evaluations without a better held-out figure; 0 never stops (default: 10 for priors, 0 for codecs)',
+        { min: 0, whole: true },
+      ),
+    )
     .addOption(seedOption());
 }
 

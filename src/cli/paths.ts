@@ -15,7 +15,11 @@ const LOCK_FILES = ['.tesserae.lock', '.tesserae.lock.reclaim'];
 
 /** @throws {UsageError} E_NOT_FOUND naming the flag. */
 export function expectExisting(flag: string, path: string): void {
-  if (!existsSync(path)) throw new UsageError('E_NOT_FOUND', `${flag} ${path}: expected a file or directory, found nothing. Check the path.`);
+  if (!existsSync(path))
+    throw new UsageError(
+      'E_NOT_FOUND',
+      `${flag} ${path}: expected a file or directory, found nothing. Check the path.`,
+    );
 }
 
 /** @throws {UsageError} E_NOT_FOUND naming the flag, unless the path may be a glob: what that matches is seen when the data is opened. */
@@ -32,7 +36,11 @@ export function dataSources(paths: readonly string[]): Sources {
 export function expectFile(flag: string, path: string): void {
   expectExisting(flag, path);
   const found = statSync(path);
-  if (!found.isFile()) throw new UsageError('E_NOT_A_FILE', `${flag} ${path}: expected a file, found ${found.isDirectory() ? 'a directory' : 'a pipe or device'}.`);
+  if (!found.isFile())
+    throw new UsageError(
+      'E_NOT_A_FILE',
+      `${flag} ${path}: expected a file, found ${found.isDirectory() ? 'a directory' : 'a pipe or device'}.`,
+    );
 }
 
 /** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a codec, or something that carries its codec. */
@@ -52,14 +60,20 @@ function expectOneOf(flag: string, path: string, files: readonly string[]): void
   expectExisting(flag, path);
   if (files.some((file) => existsSync(join(path, file)))) return;
   if (!statSync(path).isDirectory()) refuseForeignFormat(path);
-  throw new UsageError('E_NOT_A_MODEL', `${flag} ${path}: expected a model directory with model.json, found none. Give the directory that training wrote.`);
+  throw new UsageError(
+    'E_NOT_A_MODEL',
+    `${flag} ${path}: expected a model directory with model.json, found none. Give the directory that training wrote.`,
+  );
 }
 
 /** @throws {UsageError} E_NOT_FOUND, E_NOT_A_DATASET unless there are finished tokens. */
 export function expectTokens(flag: string, path: string): void {
   expectExisting(flag, path);
   if (!existsSync(join(path, 'manifest.json'))) {
-    throw new UsageError('E_NOT_A_DATASET', `${flag} ${path}: expected tokens with manifest.json, found none. Give the directory that "tesserae tokenize" wrote; finish an interrupted one with --resume.`);
+    throw new UsageError(
+      'E_NOT_A_DATASET',
+      `${flag} ${path}: expected tokens with manifest.json, found none. Give the directory that "tesserae tokenize" wrote; finish an interrupted one with --resume.`,
+    );
   }
 }
 
@@ -70,20 +84,28 @@ export function expectTokens(flag: string, path: string): void {
  * @throws {UsageError} E_SAME_PATH, E_OUTPUT_NAME, E_OUTPUT_NOT_DIRECTORY, E_OUTPUT_EXISTS. @throws {LockError} E_LOCKED.
  * @throws {IoError} E_IO when nothing can be created there.
  */
-export function expectOutputDirectory({ out, resume, force }: OutputFlags, sources: Sources, { resumes = true } = {}): void {
+export function expectOutputDirectory(
+  { out, resume, force }: OutputFlags,
+  sources: Sources,
+  { resumes = true } = {},
+): void {
   expectOtherPath(out, sources);
   if (!existsSync(out)) {
     refuseFileName(out);
     return expectCreatable(out);
   }
-  if (!statSync(out).isDirectory()) throw new UsageError('E_OUTPUT_NOT_DIRECTORY', `--out ${out}: expected a directory, found a file.`);
+  if (!statSync(out).isDirectory())
+    throw new UsageError('E_OUTPUT_NOT_DIRECTORY', `--out ${out}: expected a directory, found a file.`);
   const names = guarded(out, 'reading', () => readdirSync(out)).filter((name) => !isTemporary(name));
   // A live writer is the better reason; a dead one's lock goes.
   if (names.includes(LOCK_FILES[0]!)) acquireLock(out).release();
   const content = names.filter((name) => !LOCK_FILES.includes(name)).sort();
   if (content.length > 0 && !resume && !force) {
     const remedy = resumes ? 'Pass --resume to continue, or --force to write over it' : 'Pass --force to write over it';
-    throw new UsageError('E_OUTPUT_EXISTS', `--out ${out}: expected a new or empty directory, found ${content.length === 1 ? content[0] : `${content[0]} and ${content.length - 1} more`}. ${remedy}.`);
+    throw new UsageError(
+      'E_OUTPUT_EXISTS',
+      `--out ${out}: expected a new or empty directory, found ${content.length === 1 ? content[0] : `${content[0]} and ${content.length - 1} more`}. ${remedy}.`,
+    );
   }
 }
 
@@ -96,15 +118,24 @@ export function expectOutputDirectory({ out, resume, force }: OutputFlags, sourc
 export function expectOutputFile({ out, force }: Pick<OutputFlags, 'out' | 'force'>, sources: Sources): void {
   expectOtherPath(out, sources);
   if (!existsSync(out)) return expectCreatable(out);
-  if (statSync(out).isDirectory()) throw new UsageError('E_NOT_A_FILE', `--out ${out}: expected a new file, found a directory.`);
-  if (!force) throw new UsageError('E_OUTPUT_EXISTS', `--out ${out}: expected a new file, found one. Pass --force to write over it.`);
+  if (statSync(out).isDirectory())
+    throw new UsageError('E_NOT_A_FILE', `--out ${out}: expected a new file, found a directory.`);
+  if (!force)
+    throw new UsageError(
+      'E_OUTPUT_EXISTS',
+      `--out ${out}: expected a new file, found one. Pass --force to write over it.`,
+    );
 }
 
 /** @throws {UsageError} E_SAME_PATH when the output is one of the inputs, E_OPTION when it is empty. */
 export function expectOtherPath(out: string, sources: Sources): void {
   if (out.trim() === '') throw new UsageError('E_OPTION', '--out: expected a path, received an empty text.');
   for (const [flag, path] of Object.entries(sources)) {
-    if (path !== undefined && realPath(path) === realPath(out)) throw new UsageError('E_SAME_PATH', `--out ${out}: expected another path than ${flag}, received the same. Nothing was written.`);
+    if (path !== undefined && realPath(path) === realPath(out))
+      throw new UsageError(
+        'E_SAME_PATH',
+        `--out ${out}: expected another path than ${flag}, received the same. Nothing was written.`,
+      );
   }
 }
 

@@ -33,21 +33,54 @@ export function buildProgram(session: Session): Command {
   const program = new Command('tesserae')
     .description('Pictures to discrete tokens, priors on the tokens, new pictures from text prompts.')
     .version(packageVersion(), '--version')
-    .addOption(new Option('--engine <NAME>', 'what computes: native ONNX Runtime, an installed tfjs-node, or plain JavaScript').choices(['onnxruntime', 'tensorflow', 'reference']))
-    .addOption(numberOption('--threads <N>', 'threads of an operation (default: the cores there are)', { min: 1, max: 1024, whole: true }))
+    .addOption(
+      new Option(
+        '--engine <NAME>',
+        'what computes: native ONNX Runtime, an installed tfjs-node, or plain JavaScript',
+      ).choices(['onnxruntime', 'tensorflow', 'reference']),
+    )
+    .addOption(
+      numberOption('--threads <N>', 'threads of an operation (default: the cores there are)', {
+        min: 1,
+        max: 1024,
+        whole: true,
+      }),
+    )
     .option('--debug', 'print the stack of an error')
     .addHelpText('after', EXAMPLE)
     .hook('preAction', (_, action) => session.configure(action.optsWithGlobals<GlobalOptions>(), action.name()));
-  const train = new Command('train').description('train a codec or a prior').addCommand(trainCodecCommand(session)).addCommand(trainPriorCommand(session));
-  const evaluate = new Command('eval').description('measure a codec or a prior on held-out samples').addCommand(evalCodecCommand(session)).addCommand(evalPriorCommand(session));
-  const commands = [demoCommand, () => train, tokenizeCommand, generateCommand, decodeCommand, () => evaluate, compareCommand, latentsCommand, inspectCommand, exportCommand, repairCommand, doctorCommand];
+  const train = new Command('train')
+    .description('train a codec or a prior')
+    .addCommand(trainCodecCommand(session))
+    .addCommand(trainPriorCommand(session));
+  const evaluate = new Command('eval')
+    .description('measure a codec or a prior on held-out samples')
+    .addCommand(evalCodecCommand(session))
+    .addCommand(evalPriorCommand(session));
+  const commands = [
+    demoCommand,
+    () => train,
+    tokenizeCommand,
+    generateCommand,
+    decodeCommand,
+    () => evaluate,
+    compareCommand,
+    latentsCommand,
+    inspectCommand,
+    exportCommand,
+    repairCommand,
+    doctorCommand,
+  ];
   for (const command of commands) program.addCommand(command(session));
   return prepared(program);
 }
 
 /** Errors are thrown, not printed, so that each ends in one line of ours. */
 function prepared(command: Command): Command {
-  command.exitOverride().configureOutput({ outputError: () => undefined }).configureHelp({ showGlobalOptions: true });
+  command
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .configureHelp({ showGlobalOptions: true });
   command.commands.forEach((each) => void prepared(each as Command));
   return command;
 }

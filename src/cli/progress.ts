@@ -2,7 +2,12 @@ import type { Progress } from '../report/progress.js';
 import type { Session } from './session.js';
 
 /** A progress display for jobs that tell (done, total); it appears with their first word. */
-export function countedProgress(session: Session, label: string, unit: string, resumed = false): { onProgress: (done: number, total: number) => void; finish: () => void } {
+export function countedProgress(
+  session: Session,
+  label: string,
+  unit: string,
+  resumed = false,
+): { onProgress: (done: number, total: number) => void; finish: () => void } {
   let progress: Progress | undefined;
   return {
     onProgress: (done, total) => {

@@ -8,7 +8,9 @@ Example:
   tesserae repair runs/tokens --out runs/tokens-repaired`;
 
 export function repairCommand(session: Session): Command {
-  const command = new Command('repair').description('copy the intact records of damaged tokens into a new directory').argument('<tokens>', 'damaged tokens; they are only read');
+  const command = new Command('repair')
+    .description('copy the intact records of damaged tokens into a new directory')
+    .argument('<tokens>', 'damaged tokens; they are only read');
   command.requiredOption('--out <DIR>', 'directory of the repaired tokens');
   return command
     .addOption(jsonOption())
@@ -25,7 +27,14 @@ async function repairTokens(session: Session, tokens: string, out: string): Prom
   const codec = carriedCodec(tokens);
   if (codec) carryCodec(out, codec);
   session.result({ kind: 'tokens', fingerprint: manifest.fingerprint, out, recovered, parts }, [
-    ...parts.flatMap(({ file, recovered, expected, damage }) => (damage.length > 0 ? [`${file}: ${recovered}${expected === undefined ? '' : ` of ${expected}`} records saved`, ...damage.map((line) => `  ${line}`)] : [])),
+    ...parts.flatMap(({ file, recovered, expected, damage }) =>
+      damage.length > 0
+        ? [
+            `${file}: ${recovered}${expected === undefined ? '' : ` of ${expected}`} records saved`,
+            ...damage.map((line) => `  ${line}`),
+          ]
+        : [],
+    ),
     `tokens ${manifest.fingerprint.slice(0, 12)} in ${out}: ${recovered.train} training and ${recovered.test} held-out samples`,
   ]);
 }

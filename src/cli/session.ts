@@ -33,7 +33,8 @@ export class Session {
    * ended at once by the system, even while it is inside native code.
    */
   get signal(): AbortSignal {
-    if (this.interrupt === undefined) for (const name of INTERRUPTS) if (process.listenerCount(name) === 0) process.on(name, this.onInterrupt);
+    if (this.interrupt === undefined)
+      for (const name of INTERRUPTS) if (process.listenerCount(name) === 0) process.on(name, this.onInterrupt);
     return this.controller.signal;
   }
 
@@ -71,13 +72,16 @@ export class Session {
 
   /** The result: one JSON object with `--json`, the lines without. Nothing else writes to stdout. */
   result(json: object, lines: readonly string[]): void {
-    process.stdout.write(this.options.json ? `${safeJson(json)}\n` : lines.map((line) => `${oneLine(line)}\n`).join(''));
+    process.stdout.write(
+      this.options.json ? `${safeJson(json)}\n` : lines.map((line) => `${oneLine(line)}\n`).join(''),
+    );
   }
 
   /** Runs the program and ends the process with its exit code. */
   async run(program: () => Promise<unknown>): Promise<never> {
     for (const stream of [process.stdout, process.stderr]) stream.on('error', quietOnClosedPipe);
-    for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, (error) => process.exit(this.report(error)));
+    for (const event of ['uncaughtException', 'unhandledRejection'] as const)
+      process.on(event, (error) => process.exit(this.report(error)));
     try {
       await program();
     } catch (error) {
@@ -99,7 +103,9 @@ export class Session {
   private report(error: unknown): number {
     if (error instanceof CommanderError) return this.reportUsage(error);
     const known = expectedError(error);
-    const line = known ? known.message : `E_INTERNAL internal error: ${messageOf(error)}. This is a bug: please report it, with what --debug prints.`;
+    const line = known
+      ? known.message
+      : `E_INTERNAL internal error: ${messageOf(error)}. This is a bug: please report it, with what --debug prints.`;
     process.stderr.write(`${oneLine(line)}\n`);
     if (this.wantsStack() && error instanceof Error) process.stderr.write(`${linesOf(stackOf(error))}\n`);
     if (!known) return EXIT.internal;
@@ -109,7 +115,10 @@ export class Session {
   /** Commander has printed help and version already; its complaints come here. */
   private reportUsage(error: CommanderError): number {
     if (error.exitCode === 0) return EXIT.ok;
-    if (error.code !== 'commander.help') process.stderr.write(`E_USAGE ${oneLine(error.message.replace(/^error: /, '').replace(/\.$/, ''))}. See --help.\n`);
+    if (error.code !== 'commander.help')
+      process.stderr.write(
+        `E_USAGE ${oneLine(error.message.replace(/^error: /, '').replace(/\.$/, ''))}. See --help.\n`,
+      );
     return EXIT.usage;
   }
 
@@ -122,7 +131,8 @@ export class Session {
 /** Errors of ours, refusals of the operating system and the end of the memory, which are never bugs. */
 function expectedError(error: unknown): TesseraeError | undefined {
   if (error instanceof TesseraeError) return error;
-  if (isOutOfMemory(error)) return new MemoryError('E_MEMORY', `no memory left (${firstLineOf(error)}). ${SMALLER}`, { cause: error });
+  if (isOutOfMemory(error))
+    return new MemoryError('E_MEMORY', `no memory left (${firstLineOf(error)}). ${SMALLER}`, { cause: error });
   const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
   return syscall === undefined ? undefined : fileError(error, path ?? syscall, syscall);
 }
@@ -144,7 +154,10 @@ function linesOf(text: string): string {
 
 /** The same value, without a raw character that a terminal would obey: JSON leaves some of them as they are. */
 function safeJson(value: object): string {
-  return JSON.stringify(value).replace(/[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return JSON.stringify(value).replace(
+    /[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function quietOnClosedPipe(error: NodeJS.ErrnoException): void {

@@ -29,6 +29,7 @@ export function presetsText(kind: 'codec' | 'prior'): string {
   const isDefault = (file: string): number => Number(file === 'default.json');
   const files = readdirSync(folder).sort((a, b) => isDefault(b) - isDefault(a) || (a < b ? -1 : 1));
   const width = Math.max(...files.map((file) => file.length - '.json'.length));
-  const purposeOf = (file: string): string => (JSON.parse(readFileSync(join(folder, file), 'utf8')) as { purpose?: string }).purpose ?? '';
+  const purposeOf = (file: string): string =>
+    (JSON.parse(readFileSync(join(folder, file), 'utf8')) as { purpose?: string }).purpose ?? '';
   return `\nPresets:\n${files.map((file) => `  ${file.replace('.json', '').padEnd(width)}  ${purposeOf(file)}`.trimEnd()).join('\n')}\n`;
 }

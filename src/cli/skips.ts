@@ -34,7 +34,9 @@ export class Skips {
   /** @param where a file that lists them. */
   conclude(count = this.count, where?: string): void {
     if (count === 0) return;
-    this.session.note(`E_SKIPPED finished, but left out ${count} bad ${count === 1 ? 'sample' : 'samples'}${where ? `, listed in ${where}` : ''}.`);
+    this.session.note(
+      `E_SKIPPED finished, but left out ${count} bad ${count === 1 ? 'sample' : 'samples'}${where ? `, listed in ${where}` : ''}.`,
+    );
     this.session.exitCode = EXIT.skipped;
   }
 }

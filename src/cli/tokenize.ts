@@ -31,13 +31,34 @@ export function tokenizeCommand(session: Session): Command {
     .addOption(dataOption())
     .requiredOption('--codec <DIR>', 'model directory of the codec');
   addOutputOptions(command, 'directory of the shards');
-  command.addOption(numberOption('--workers <N>', 'threads that decode and encode side by side (default: one for each core, 8 at most; more than 4 for each core are not started); the bytes written do not depend on it', { min: 0, max: 256, whole: true }));
+  command.addOption(
+    numberOption(
+      '--workers <N>',
+      'threads that decode and encode side by side (default: one for each core, 8 at most; more than 4 for each core are not started); the bytes written do not depend on it',
+      { min: 0, max: 256, whole: true },
+    ),
+  );
   command
-    .addOption(numberOption('--variants <N>', 'augmented variants of each training picture, the unchanged one first; needs --flip or --crop', { min: 1, max: 1000, whole: true }).default(1))
+    .addOption(
+      numberOption(
+        '--variants <N>',
+        'augmented variants of each training picture, the unchanged one first; needs --flip or --crop',
+        { min: 1, max: 1000, whole: true },
+      ).default(1),
+    )
     .option('--flip', 'mirror every second variant; not where left and right matter, as in lettering')
-    .addOption(numberOption('--crop <P>', 'shift variants by up to P of the codec\'s pixels each way', { min: 1, max: 1024, whole: true }))
+    .addOption(
+      numberOption('--crop <P>', "shift variants by up to P of the codec's pixels each way", {
+        min: 1,
+        max: 1024,
+        whole: true,
+      }),
+    )
     .addOption(seedOption());
-  command.option('--skip-bad', 'leave out files and pictures that cannot be used, list them in rejects.jsonl, and exit 7');
+  command.option(
+    '--skip-bad',
+    'leave out files and pictures that cannot be used, list them in rejects.jsonl, and exit 7',
+  );
   return addDataOptions(command)
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
@@ -52,11 +73,27 @@ async function tokenize(session: Session, flags: Flags): Promise<void> {
   const sdk = await import('../sdk/tokenize.js');
   const skips = new Skips(session);
   const { onProgress, finish } = countedProgress(session, 'tokenize', 'samples', flags.resume);
-  const { samples, rejected, manifest } = await sdk.tokenize({ ...flags, signal: session.signal, onProgress, onReject: skips.add, ...dataEvents(session) });
+  const { samples, rejected, manifest } = await sdk.tokenize({
+    ...flags,
+    signal: session.signal,
+    onProgress,
+    onReject: skips.add,
+    ...dataEvents(session),
+  });
   finish();
-  session.result({ kind: 'tokens', fingerprint: manifest.fingerprint, out: flags.out, samples, rejected, parts: manifest.parts.length }, [
-    `tokens ${manifest.fingerprint.slice(0, 12)} in ${flags.out}: ${samples.train} training and ${samples.test} held-out samples, ${manifest.parts.length} parts`,
-    `next: tesserae train prior --tokens ${flags.out} --out PRIOR`,
-  ]);
+  session.result(
+    {
+      kind: 'tokens',
+      fingerprint: manifest.fingerprint,
+      out: flags.out,
+      samples,
+      rejected,
+      parts: manifest.parts.length,
+    },
+    [
+      `tokens ${manifest.fingerprint.slice(0, 12)} in ${flags.out}: ${samples.train} training and ${samples.test} held-out samples, ${manifest.parts.length} parts`,
+      `next: tesserae train prior --tokens ${flags.out} --out PRIOR`,
+    ],
+  );
   skips.conclude(rejected, join(flags.out, 'rejects.jsonl'));
 }

@@ -21,13 +21,22 @@ Example:
   tesserae train codec --data photos/ --out runs/codec --steps 5000`;
 
 export function trainCodecCommand(session: Session): Command {
-  const command = new Command('codec').description('train a codec on pictures: a folder, WebDataset tars or IDX files').addOption(dataOption());
+  const command = new Command('codec')
+    .description('train a codec on pictures: a folder, WebDataset tars or IDX files')
+    .addOption(dataOption());
   addOutputOptions(command, 'directory of the model');
   addTrainingOptions(command);
   command
     .option('--features <FILE>', 'an ONNX network [B, 3, H, W] -> feature maps: adds their distance to the loss')
-    .addOption(new Option('--feature-scaling <NAME>', 'the pixels it was trained on (default: what the preset says, else imagenet)').choices(FEATURE_SCALINGS));
-  addDataOptions(command).option('--skip-bad', 'leave out files and pictures that cannot be used, and exit 7').addOption(jsonOption());
+    .addOption(
+      new Option(
+        '--feature-scaling <NAME>',
+        'the pixels it was trained on (default: what the preset says, else imagenet)',
+      ).choices(FEATURE_SCALINGS),
+    );
+  addDataOptions(command)
+    .option('--skip-bad', 'leave out files and pictures that cannot be used, and exit 7')
+    .addOption(jsonOption());
   return command
     .addHelpText('after', () => presetsText('codec') + EXAMPLE)
     .action((flags: Flags) => trainCodec(session, flags));
@@ -43,13 +52,32 @@ async function trainCodec(session: Session, flags: Flags): Promise<void> {
   const sdk = await import('../sdk/train.js');
   const skips = new Skips(session);
   const events = trainingEvents(session, 'train codec');
-  const card = await sdk.trainCodec({ ...options, batchSize: batch, signal: session.signal, onBad: flags.skipBad ? skips.add : undefined, ...dataEvents(session, skips), ...events });
+  const card = await sdk.trainCodec({
+    ...options,
+    batchSize: batch,
+    signal: session.signal,
+    onBad: flags.skipBad ? skips.add : undefined,
+    ...dataEvents(session, skips),
+    ...events,
+  });
   events.finish();
   const { maps: _maps, measures, ...metrics } = card.metrics ?? {};
-  session.result({ kind: 'codec', fingerprint: card.fingerprint, out: flags.out, metrics: card.metrics, ...endOf(card), skipped: skips.count }, [
-    `codec ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
-    ...heldOutLines(card.metrics && { ...metrics, ...(measures as object) }),
-    card.maps?.length === 0 ? `next: tesserae latents traverse PICTURE --codec ${flags.out} --out traversal.png` : `next: tesserae tokenize --data ${flags.data.join(' ')} --codec ${flags.out} --out TOKENS`,
-  ]);
+  session.result(
+    {
+      kind: 'codec',
+      fingerprint: card.fingerprint,
+      out: flags.out,
+      metrics: card.metrics,
+      ...endOf(card),
+      skipped: skips.count,
+    },
+    [
+      `codec ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
+      ...heldOutLines(card.metrics && { ...metrics, ...(measures as object) }),
+      card.maps?.length === 0
+        ? `next: tesserae latents traverse PICTURE --codec ${flags.out} --out traversal.png`
+        : `next: tesserae tokenize --data ${flags.data.join(' ')} --codec ${flags.out} --out TOKENS`,
+    ],
+  );
   skips.conclude();
 }

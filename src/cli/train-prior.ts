@@ -18,13 +18,25 @@ Example:
   tesserae train prior --tokens runs/tokens --out runs/prior --steps 6000`;
 
 export function trainPriorCommand(session: Session): Command {
-  const command = new Command('prior').description('train a prior on tokens').requiredOption('--tokens <DIR>', 'tokens that "tesserae tokenize" wrote');
+  const command = new Command('prior')
+    .description('train a prior on tokens')
+    .requiredOption('--tokens <DIR>', 'tokens that "tesserae tokenize" wrote');
   addOutputOptions(command, 'directory of the model');
   addTrainingOptions(command);
   return command
-    .addOption(new Option('--conditioning <KIND>', 'what to condition on (default: captions where they say more than the classes, else classes, else nothing)').choices(['none', 'label', 'text']))
+    .addOption(
+      new Option(
+        '--conditioning <KIND>',
+        'what to condition on (default: captions where they say more than the classes, else classes, else nothing)',
+      ).choices(['none', 'label', 'text']),
+    )
     .option('--tokenizer <FILE>', 'tokenizer.json for the captions (default: one is trained on them)')
-    .addOption(new Option('--too-long <WHAT>', 'a caption longer than the prior reads: train on its beginning and count it, or stop with an error (default: cut)').choices(['cut', 'refuse']))
+    .addOption(
+      new Option(
+        '--too-long <WHAT>',
+        'a caption longer than the prior reads: train on its beginning and count it, or stop with an error (default: cut)',
+      ).choices(['cut', 'refuse']),
+    )
     .addOption(jsonOption())
     .addHelpText('after', () => presetsText('prior') + EXAMPLE)
     .action((flags: Flags) => trainPrior(session, flags));
@@ -41,9 +53,19 @@ async function trainPrior(session: Session, flags: Flags): Promise<void> {
   const events = trainingEvents(session, 'train prior');
   const card = await sdk.trainPrior({ ...options, batchSize: batch, signal: session.signal, ...events });
   events.finish();
-  session.result({ kind: 'prior', fingerprint: card.fingerprint, conditioning: card.conditioning, out: flags.out, metrics: card.metrics, ...endOf(card) }, [
-    `prior ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
-    ...heldOutLines(card.metrics),
-    `next: tesserae generate ${card.conditioning === 'none' ? '' : '"a prompt" '}--prior ${flags.out} --out pictures.png -n 16`,
-  ]);
+  session.result(
+    {
+      kind: 'prior',
+      fingerprint: card.fingerprint,
+      conditioning: card.conditioning,
+      out: flags.out,
+      metrics: card.metrics,
+      ...endOf(card),
+    },
+    [
+      `prior ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
+      ...heldOutLines(card.metrics),
+      `next: tesserae generate ${card.conditioning === 'none' ? '' : '"a prompt" '}--prior ${flags.out} --out pictures.png -n 16`,
+    ],
+  );
 }

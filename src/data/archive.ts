@@ -76,7 +76,10 @@ export async function expectArchive(path: string, isAmongSeveral: boolean): Prom
   if (isFile) await access(path, constants.R_OK).catch(fault);
   if (isFile && (!isAmongSeveral || (await isArchive(path)))) return;
   const what = isFile ? describeBytes(await firstBytes(path)) : found.isDirectory() ? 'a folder' : 'a pipe or device';
-  throw new InputError('E_DATA_KIND', `${path}: expected an archive, as all of several paths must be, found ${what}. For pictures or IDX files, give their folder.`);
+  throw new InputError(
+    'E_DATA_KIND',
+    `${path}: expected an archive, as all of several paths must be, found ${what}. For pictures or IDX files, give their folder.`,
+  );
 }
 
 /**
@@ -87,7 +90,9 @@ export async function expectArchive(path: string, isAmongSeveral: boolean): Prom
  */
 export async function openArchive(path: string, pool: FilePool, tally: Tally): Promise<OpenArchive> {
   const inflated = /gz$/i.test(path) ? await inflate(path) : undefined;
-  const readAt: ReadAt = inflated ? (position, length) => readExactly(inflated.handle, path, position, length) : (position, length) => pool.read(path, position, length);
+  const readAt: ReadAt = inflated
+    ? (position, length) => readExactly(inflated.handle, path, position, length)
+    : (position, length) => pool.read(path, position, length);
   try {
     const list = new MemberList(path, readAt, tally);
     if (inflated) await list.scan(inflated.handle);
@@ -107,7 +112,10 @@ async function inflate(path: string): Promise<InflatedFile> {
   const inflated = await InflatedFile.open(path, limit);
   if (inflated.size <= limit) return inflated;
   await inflated.close();
-  throw new InputError('E_GZIP', `${path}: expected at most ${limit} bytes in a gzip file of ${size}, found more. Unpack it yourself if it is meant so.`);
+  throw new InputError(
+    'E_GZIP',
+    `${path}: expected at most ${limit} bytes in a gzip file of ${size}, found more. Unpack it yourself if it is meant so.`,
+  );
 }
 
 /** A link, by its path and by what it leads to. */
@@ -137,7 +145,8 @@ class MemberList {
         else if (member.isOther) this.leaveOther(member);
         else await this.add(member, body);
       });
-      if (ignored > 0) this.tally.warnings.push(`${this.archive}: ${ignored} bytes after the end of the archive were ignored.`);
+      if (ignored > 0)
+        this.tally.warnings.push(`${this.archive}: ${ignored} bytes after the end of the archive were ignored.`);
       return true;
     });
     // It is bad as a file, besides the members it gave.
@@ -148,7 +157,8 @@ class MemberList {
   private async add(member: TarMember, body: () => Promise<Uint8Array>): Promise<void> {
     const path = this.pathOf(member);
     if (path === undefined) return;
-    const content = isText(path) && member.size <= (isMetadata(path) ? MAX_METADATA : MAX_TEXT) ? await body() : undefined;
+    const content =
+      isText(path) && member.size <= (isMetadata(path) ? MAX_METADATA : MAX_TEXT) ? await body() : undefined;
     this.keep(new MemberFile(path, member.size, this.archive, member.position, this.readAt, content));
   }
 
@@ -161,7 +171,7 @@ class MemberList {
       const folder = path.slice(0, path.length - fileName(path).length);
       return [{ path, text, target: resolved(member.link!.from === 'top' ? text : `${folder}${text}`) }];
     });
-    for (let before = Infinity; open.length < before; ) {
+    for (let before = Infinity; open.length < before;) {
       before = open.length;
       open = open.filter(({ path, target }) => {
         const file = this.byPath.get(target);
@@ -169,7 +179,14 @@ class MemberList {
         return !file;
       });
     }
-    for (const { path, text } of open) this.tally.reject(path, new InputError('E_DATA_LINK', `${this.archive}:${path}: expected a link to a file of the archive, found one to ${JSON.stringify(text.slice(0, 80))}. Pack the archive with tar --dereference.`));
+    for (const { path, text } of open)
+      this.tally.reject(
+        path,
+        new InputError(
+          'E_DATA_LINK',
+          `${this.archive}:${path}: expected a link to a file of the archive, found one to ${JSON.stringify(text.slice(0, 80))}. Pack the archive with tar --dereference.`,
+        ),
+      );
   }
 
   private leaveOther(member: TarMember): void {
@@ -182,7 +199,10 @@ class MemberList {
     const path = insidePath(decodeName(member.name).text);
     this.tally.files++;
     if (path === '') {
-      this.tally.reject(`${this.archive}@${member.position}`, new InputError('E_SAMPLE_KEY', `${this.archive}@${member.position}: expected a file with a name, found none.`));
+      this.tally.reject(
+        `${this.archive}@${member.position}`,
+        new InputError('E_SAMPLE_KEY', `${this.archive}@${member.position}: expected a file with a name, found none.`),
+      );
       return undefined;
     }
     if (!isHidden(path)) return path;
@@ -192,7 +212,13 @@ class MemberList {
 
   private keep(file: MemberFile): void {
     if (this.byPath.has(file.path)) {
-      this.tally.reject(`${file.path} (second)`, new InputError('E_DATA_DUPLICATE', `${file.where}: expected a name of its own in the archive, found a second "${file.path}".`));
+      this.tally.reject(
+        `${file.path} (second)`,
+        new InputError(
+          'E_DATA_DUPLICATE',
+          `${file.where}: expected a name of its own in the archive, found a second "${file.path}".`,
+        ),
+      );
       return;
     }
     this.byPath.set(file.path, file);

@@ -35,13 +35,23 @@ interface Extent {
 
 /** Cuts a piece of a picture out of its middle. Smaller pictures are padded to the right and below with their border's pixels. */
 export function centerCrop(image: Image, { width, height }: Extent): Image {
-  return windowOf(image, { left: Math.max(0, Math.floor((image.width - width) / 2)), top: Math.max(0, Math.floor((image.height - height) / 2)), width, height });
+  return windowOf(image, {
+    left: Math.max(0, Math.floor((image.width - width) / 2)),
+    top: Math.max(0, Math.floor((image.height - height) / 2)),
+    width,
+    height,
+  });
 }
 
 /** Cuts a piece out anywhere, as {@link centerCrop} otherwise; a function of the arguments alone. */
 export function randomCrop(image: Image, { width, height }: Extent, { seed, epoch, index }: AugmentKey): Image {
   const rng = new Rng(seed, `crop/${epoch}`, index);
-  return windowOf(image, { left: rng.int(Math.max(0, image.width - width) + 1), top: rng.int(Math.max(0, image.height - height) + 1), width, height });
+  return windowOf(image, {
+    left: rng.int(Math.max(0, image.width - width) + 1),
+    top: rng.int(Math.max(0, image.height - height) + 1),
+    width,
+    height,
+  });
 }
 
 /** Takes every pixel from (x + dx, y + dy), clamped to the picture, mirrored first. */

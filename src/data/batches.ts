@@ -94,7 +94,10 @@ export class PixelCache {
     const { pixels } = image;
     if (this.used + pixels.length > this.maxBytes || this.images.has(key)) return;
     // A view into a larger buffer would keep all of it alive.
-    this.images.set(key, pixels.byteLength < pixels.buffer.byteLength ? { ...image, pixels: Uint8Array.from(pixels) } : image);
+    this.images.set(
+      key,
+      pixels.byteLength < pixels.buffer.byteLength ? { ...image, pixels: Uint8Array.from(pixels) } : image,
+    );
     this.used += pixels.length;
   }
 }
@@ -125,7 +128,11 @@ export function trainBatches(dataset: Dataset, options: TrainBatchOptions): Asyn
  *
  * @throws as {@link trainBatches}, except that an empty split gives no batch.
  */
-export function evalBatches(dataset: Dataset, split: Split, options: EvalBatchOptions): AsyncGenerator<Batch, void, undefined> {
+export function evalBatches(
+  dataset: Dataset,
+  split: Split,
+  options: EvalBatchOptions,
+): AsyncGenerator<Batch, void, undefined> {
   const { batchSize, pad = false, limit = Number.POSITIVE_INFINITY } = options;
   checkBatchOptions(options);
   const loader = new Loader(dataset, split, options);
@@ -186,14 +193,28 @@ class Loader {
   ) {
     this.cache = options.cache ?? new PixelCache();
     const { size, channels = 3, background, resize, kernel, maxPixels } = options;
-    this.cachePrefix = JSON.stringify([dataset.fingerprint, split, size.width, size.height, channels, background, resize, kernel, maxPixels]);
+    this.cachePrefix = JSON.stringify([
+      dataset.fingerprint,
+      split,
+      size.width,
+      size.height,
+      channels,
+      background,
+      resize,
+      kernel,
+      maxPixels,
+    ]);
   }
 
   /** The sample, augmented by a key; undefined when it is bad and `onBad` was told. */
   async load(index: number, key?: AugmentKey): Promise<Row | undefined> {
     if (this.bad.has(index)) return undefined;
     try {
-      return { index, ...this.dataset.describe(this.split, index), pixels: this.framed(await this.image(index), key).pixels };
+      return {
+        index,
+        ...this.dataset.describe(this.split, index),
+        pixels: this.framed(await this.image(index), key).pixels,
+      };
     } catch (error) {
       this.report(error, index);
       return undefined;
@@ -207,7 +228,10 @@ class Loader {
       const row = await this.load((index + tried) % size, { seed, epoch, index });
       if (row) return row;
     }
-    throw new InputError('E_DATA_ALL_BAD', `${this.dataset.source}: expected a usable sample in ${this.split}, found ${size} bad ones.`);
+    throw new InputError(
+      'E_DATA_ALL_BAD',
+      `${this.dataset.source}: expected a usable sample in ${this.split}, found ${size} bad ones.`,
+    );
   }
 
   /** @param rows at most B samples; the rest of [B, H, W, C] stays zero. */
@@ -240,7 +264,10 @@ class Loader {
     const known = this.cache.get(key);
     if (known) return known;
     const { resize, size, ...options } = this.options;
-    const { image } = await decodeSample(await this.dataset.read(this.split, index), resize === 'none' ? options : { ...options, size, resize });
+    const { image } = await decodeSample(
+      await this.dataset.read(this.split, index),
+      resize === 'none' ? options : { ...options, size, resize },
+    );
     this.cache.add(key, image);
     return image;
   }
@@ -249,7 +276,8 @@ class Loader {
   private report(error: unknown, index: number): void {
     const { onBad } = this.options;
     if (!(error instanceof InputError)) throw error;
-    if (!onBad) throw new InputError(error.code, `${error.detail} --skip-bad leaves such samples out.`, { cause: error });
+    if (!onBad)
+      throw new InputError(error.code, `${error.detail} --skip-bad leaves such samples out.`, { cause: error });
     if (this.bad.has(index)) return;
     this.bad.add(index);
     onBad(error, { key: this.dataset.describe(this.split, index).key, split: this.split, index });
@@ -288,7 +316,11 @@ async function* ahead(
   }
 }
 
-function checkBatchOptions(options: BatchOptions & { startStep?: number }, dataset?: Dataset, split: Split = 'train'): void {
+function checkBatchOptions(
+  options: BatchOptions & { startStep?: number },
+  dataset?: Dataset,
+  split: Split = 'train',
+): void {
   const { batchSize, prefetch = 2, startStep = 0 } = options;
   const counts: Array<[string, number, number]> = [
     ['batchSize', batchSize, 1],
@@ -297,7 +329,10 @@ function checkBatchOptions(options: BatchOptions & { startStep?: number }, datas
   ];
   for (const [name, value, least] of counts) {
     if (!Number.isSafeInteger(value) || value < least) {
-      throw new UsageError('E_DATA_OPTIONS', `${name}: expected a whole number of at least ${least}, received ${value}.`);
+      throw new UsageError(
+        'E_DATA_OPTIONS',
+        `${name}: expected a whole number of at least ${least}, received ${value}.`,
+      );
     }
   }
   if (dataset && dataset.size(split) === 0) {

@@ -22,5 +22,8 @@ export async function decodeSample(raw: RawSample, options: DecodeOptions = {}):
 
 async function decoded({ bytes, pixels, source }: RawSample, options: DecodeOptions): Promise<Decoded> {
   if (!pixels) return decodeWithOriginal(bytes, source, options);
-  return { image: await imageTo({ kind: 'image', ...pixels, pixels: bytes }, options), original: { kind: 'image', ...pixels } };
+  return {
+    image: await imageTo({ kind: 'image', ...pixels, pixels: bytes }, options),
+    original: { kind: 'image', ...pixels },
+  };
 }

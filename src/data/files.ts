@@ -47,12 +47,21 @@ export class FilePool {
 }
 
 /** Reads exactly `length` bytes at `position` of an open file. @throws {IoError} E_DATA_READ when it ends before. */
-export async function readExactly(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {
+export async function readExactly(
+  handle: FileHandle,
+  path: string,
+  position: number,
+  length: number,
+): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   let filled = 0;
   while (filled < length) {
     const { bytesRead } = await handle.read(bytes, filled, length - filled, position + filled);
-    if (bytesRead === 0) throw new IoError('E_DATA_READ', `${path}: expected ${length} bytes at ${position}, found ${filled}. The file changed.`);
+    if (bytesRead === 0)
+      throw new IoError(
+        'E_DATA_READ',
+        `${path}: expected ${length} bytes at ${position}, found ${filled}. The file changed.`,
+      );
     filled += bytesRead;
   }
   return bytes;
@@ -61,9 +70,24 @@ export async function readExactly(handle: FileHandle, path: string, position: nu
 /** What the system says of one file of a dataset is the file's fault; a broken disk stays the disk's. */
 export function accessError({ where }: { where: string }, error: unknown): Error {
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
-  if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return new InputError('E_DATA_LINK', `${where}: expected a file, found a link that leads nowhere. Remove or mend it.`, { cause: error });
-  if (code === 'EACCES' || code === 'EPERM') return new InputError('E_DATA_ACCESS', `${where}: expected to be readable, found permission denied. Change its permissions.`, { cause: error });
-  if (code === 'EISDIR' || code === 'ENAMETOOLONG' || code === 'ENXIO') return new InputError('E_DATA_ACCESS', `${where.slice(0, 200)}: expected a file, found ${code === 'ENAMETOOLONG' ? 'a path longer than the system takes' : 'something else'}. Remove or rename it.`, { cause: error });
+  if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR')
+    return new InputError(
+      'E_DATA_LINK',
+      `${where}: expected a file, found a link that leads nowhere. Remove or mend it.`,
+      { cause: error },
+    );
+  if (code === 'EACCES' || code === 'EPERM')
+    return new InputError(
+      'E_DATA_ACCESS',
+      `${where}: expected to be readable, found permission denied. Change its permissions.`,
+      { cause: error },
+    );
+  if (code === 'EISDIR' || code === 'ENAMETOOLONG' || code === 'ENXIO')
+    return new InputError(
+      'E_DATA_ACCESS',
+      `${where.slice(0, 200)}: expected a file, found ${code === 'ENAMETOOLONG' ? 'a path longer than the system takes' : 'something else'}. Remove or rename it.`,
+      { cause: error },
+    );
   return new IoError('E_DATA_READ', `${where}: cannot be read (${messageOf(error)}).`, { cause: error });
 }
 
@@ -95,7 +119,9 @@ export function readError(path: string, error: unknown): Error {
   if (error instanceof TesseraeError) return error;
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new InputError('E_NOT_FOUND', `${path}: expected a file or folder, found nothing. Check the path.`, { cause: error });
+    return new InputError('E_NOT_FOUND', `${path}: expected a file or folder, found nothing. Check the path.`, {
+      cause: error,
+    });
   }
   return new IoError('E_DATA_READ', `${path}: cannot be read (${messageOf(error)}).`, { cause: error });
 }

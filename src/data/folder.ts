@@ -31,7 +31,11 @@ class DiskFile implements DataFile {
       const handle = await open(this.location, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
       try {
         const found = await handle.stat();
-        if (!found.isFile()) throw new InputError('E_DATA_READ', `${this.where}: expected a file, found something else. It changed while it was used.`);
+        if (!found.isFile())
+          throw new InputError(
+            'E_DATA_READ',
+            `${this.where}: expected a file, found something else. It changed while it was used.`,
+          );
         expectSize({ where: this.where, bytes: found.size });
         return await handle.readFile();
       } finally {
@@ -66,7 +70,9 @@ export async function listFolder(root: string, tally: Tally): Promise<DataFile[]
   // Links after all folders: what a link leads to is listed under its own name where that is in the dataset, too.
   for (let link = walk.links.shift(); link; link = walk.links.shift()) await enterBelow(link, walk);
   const files = await mapLimit(walk.found, AT_ONCE, (one) => tally.attempt(one.path, () => examine(one, tally)));
-  const sorted = files.filter((file) => file !== undefined).sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : a.where < b.where ? -1 : 1));
+  const sorted = files
+    .filter((file) => file !== undefined)
+    .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : a.where < b.where ? -1 : 1));
   return withoutDoubles(sorted, tally);
 }
 
@@ -118,7 +124,10 @@ function below(folder: Found, name: Buffer): Found {
   const { text, utf8 } = decodeName(name);
   const inside = insidePath(text);
   const path = folder.path ? `${folder.path}/${inside}` : inside;
-  const location = utf8 && typeof folder.location === 'string' ? `${folder.location}${sep}${text}` : Buffer.concat([Buffer.from(folder.location), Buffer.from(sep), name]);
+  const location =
+    utf8 && typeof folder.location === 'string'
+      ? `${folder.location}${sep}${text}`
+      : Buffer.concat([Buffer.from(folder.location), Buffer.from(sep), name]);
   return { path, location, where: `${folder.where}${folder.where.endsWith(sep) ? '' : sep}${text}` };
 }
 
@@ -149,7 +158,13 @@ function withoutDoubles(files: readonly DataFile[], tally: Tally): DataFile[] {
   return files.filter((file, i) => {
     const other = files[i - 1];
     if (other?.path !== file.path) return true;
-    tally.reject(`${file.path} (second)`, new InputError('E_DATA_DUPLICATE', `${file.where}: expected a name of its own, found "${file.path}", which ${other.where} has too. Rename one.`));
+    tally.reject(
+      `${file.path} (second)`,
+      new InputError(
+        'E_DATA_DUPLICATE',
+        `${file.where}: expected a name of its own, found "${file.path}", which ${other.where} has too. Rename one.`,
+      ),
+    );
     return false;
   });
 }

@@ -78,7 +78,15 @@ export class IdxDataset implements Dataset {
     this.order = { train: train.subarray(0, options.limit), test: test.subarray(0, options.limit) };
     this.fingerprint = this.digest();
     const { names, labeled, occurring, warnings } = this.labels;
-    this.summary = summaryOf(tally, { samples: total, captions: { samples: 0, distinct: 0 }, labeled: names ? labeled : 0, classes: occurring, warnings, split, holdout: options.holdout });
+    this.summary = summaryOf(tally, {
+      samples: total,
+      captions: { samples: 0, distinct: 0 },
+      labeled: names ? labeled : 0,
+      classes: occurring,
+      warnings,
+      split,
+      holdout: options.holdout,
+    });
   }
 
   size(split: Split): number {
@@ -103,7 +111,11 @@ export class IdxDataset implements Dataset {
 
   private place(split: Split, index: number): { part: IdxPart; at: number } {
     const i = this.order[split][index];
-    if (i === undefined) throw new UsageError('E_DATA_INDEX', `${this.source}: expected an index below ${this.size(split)} of ${split}, received ${index}.`);
+    if (i === undefined)
+      throw new UsageError(
+        'E_DATA_INDEX',
+        `${this.source}: expected an index below ${this.size(split)} of ${split}, received ${index}.`,
+      );
     const part = this.firsts.findLastIndex((first) => first <= i);
     return { part: this.parts[part]!, at: i - this.firsts[part]! };
   }
@@ -112,7 +124,9 @@ export class IdxDataset implements Dataset {
   private divide(total: number, holdout: number): Record<Split, Uint32Array> {
     const isTest = new Uint8Array(total);
     if (this.parts.some(({ split }) => split !== undefined)) {
-      this.parts.forEach(({ split, count }, p) => isTest.fill(Number(split === 'test'), this.firsts[p], this.firsts[p]! + count));
+      this.parts.forEach(({ split, count }, p) =>
+        isTest.fill(Number(split === 'test'), this.firsts[p], this.firsts[p]! + count),
+      );
     } else if (holdout > 0) this.holdOut(isTest, holdout);
     const tests = isTest.reduce((sum, one) => sum + one, 0);
     const order = { train: new Uint32Array(total - tests), test: new Uint32Array(tests) };
@@ -151,7 +165,9 @@ export class IdxDataset implements Dataset {
       for (const [p, part] of this.parts.entries()) {
         const [first, last] = [this.firsts[p]!, this.firsts[p]! + part.count];
         const head = `["${split}",${JSON.stringify(part.prefix).slice(0, -1)}-`;
-        const tails = Array.from({ length: 257 }, (_, byte) => this.tail(byte === 256 ? undefined : this.labels.of[byte], part.itemBytes));
+        const tails = Array.from({ length: 257 }, (_, byte) =>
+          this.tail(byte === 256 ? undefined : this.labels.of[byte], part.itemBytes),
+        );
         let lines = '';
         for (; i < order.length && order[i]! < last; i++) {
           const at = order[i]! - first;
@@ -181,32 +197,46 @@ const keyOf = (prefix: string, index: number): string => `${prefix}-${numbered(i
 function emptyError(source: string, { bad }: Tally): InputError {
   const [first] = bad;
   if (!first) return new InputError('E_DATA_EMPTY', `${source}: expected at least one sample, found none.`);
-  return new InputError('E_DATA_EMPTY', `${source}: expected at least one images file that can be used, found none: ${bad.length} ${bad.length === 1 ? 'file is' : 'files are'} bad, the first: ${first.error.slice(0, 200)}`);
+  return new InputError(
+    'E_DATA_EMPTY',
+    `${source}: expected at least one images file that can be used, found none: ${bad.length} ${bad.length === 1 ? 'file is' : 'files are'} bad, the first: ${first.error.slice(0, 200)}`,
+  );
 }
 
 function refuseDuplicates(source: string, parts: readonly IdxPart[]): void {
   const seen = new Set<string>();
   for (const { prefix, count } of parts) {
-    if (count > 0 && seen.has(prefix)) throw new InputError('E_DATA_DUPLICATE', `${source}: expected distinct keys, found "${keyOf(prefix, 0)}" twice.`);
+    if (count > 0 && seen.has(prefix))
+      throw new InputError('E_DATA_DUPLICATE', `${source}: expected distinct keys, found "${keyOf(prefix, 0)}" twice.`);
     if (count > 0) seen.add(prefix);
   }
 }
 
 /** What {@link resolveLabels} says of the labels, from how often each byte occurs. */
-function classesOf(parts: readonly IdxPart[], { classes, captionTemplate = DEFAULT_TEMPLATE }: DatasetOptions): Classes {
+function classesOf(
+  parts: readonly IdxPart[],
+  { classes, captionTemplate = DEFAULT_TEMPLATE }: DatasetOptions,
+): Classes {
   const counts = new Array<number>(256).fill(0);
   for (const { labels } of parts) if (labels) for (const label of labels) counts[label]!++;
   const bytes = [...counts.keys()].filter((byte) => counts[byte]! > 0);
   const labeled = bytes.reduce((sum, byte) => sum + counts[byte]!, 0);
   if (classes === undefined && areIds(bytes.length, labeled)) {
-    const warning = idsWarning(bytes.length, parts.reduce((sum, { count }) => sum + count, 0));
+    const warning = idsWarning(
+      bytes.length,
+      parts.reduce((sum, { count }) => sum + count, 0),
+    );
     return { of: [], captions: [], labeled: 0, occurring: 0, warnings: [warning] };
   }
   const names = bytes.length === 0 ? classes : (classes ?? bytes.map(String));
   const resolved = resolveLabels(bytes, names, (i) => firstWith(parts, bytes[i]!));
   const of: Array<number | undefined> = [];
   bytes.forEach((byte, i) => (of[byte] = resolved.labels[i]));
-  const captions = captionByLabel((names ?? []).map(() => []), { classes: resolved.classes, labels: [...(names ?? []).keys()] }, captionTemplate).map(([caption]) => caption!);
+  const captions = captionByLabel(
+    (names ?? []).map(() => []),
+    { classes: resolved.classes, labels: [...(names ?? []).keys()] },
+    captionTemplate,
+  ).map(([caption]) => caption!);
   return { names: resolved.classes, of, captions, labeled, occurring: new Set(resolved.labels).size, warnings: [] };
 }
 

@@ -54,7 +54,8 @@ export async function openIdx(path: string, options: DatasetOptions = {}): Promi
   });
   const opening = new Opening(folder, names.sort(), new Tally(options));
   const images = isFolder ? imageFiles(names) : [basename(path)];
-  const official = options.splitBy === 'hash' || options.holdout === 0 ? undefined : namedSplit(images.map(prefixOf), 'files');
+  const official =
+    options.splitBy === 'hash' || options.holdout === 0 ? undefined : namedSplit(images.map(prefixOf), 'files');
   try {
     for (const [i, name] of images.entries()) {
       const split = official?.sides[i];
@@ -64,7 +65,10 @@ export async function openIdx(path: string, options: DatasetOptions = {}): Promi
     const named = await opening.classNames();
     opening.account(isFolder);
     const { parts, tally } = opening;
-    return new IdxDataset({ source: path, parts, tally, split: official?.description }, { ...options, classes: options.classes ?? named });
+    return new IdxDataset(
+      { source: path, parts, tally, split: official?.description },
+      { ...options, classes: options.classes ?? named },
+    );
   } catch (error) {
     await Promise.all(opening.parts.map((part) => part.close()));
     throw error;
@@ -95,7 +99,10 @@ class Opening {
     if (!file) return;
     const labelsName = labelsNameOf(name, this.names);
     try {
-      const labels = labelsName === undefined ? undefined : await this.readText(labelsName, () => readLabels(join(this.folder, labelsName), name, file.count));
+      const labels =
+        labelsName === undefined
+          ? undefined
+          : await this.readText(labelsName, () => readLabels(join(this.folder, labelsName), name, file.count));
       if (labelsName !== undefined && !labels) {
         this.leaveOut(name, 'images files whose labels file is bad');
         await file.close();
@@ -118,7 +125,8 @@ class Opening {
   /** Of a folder every other file is left out; beside a file, others are nobody's business. */
   account(isFolder: boolean): void {
     const { tally } = this;
-    if (isFolder) for (const name of this.names) if (!this.told.has(name)) tally.leftOut.add('files that are not read', name);
+    if (isFolder)
+      for (const name of this.names) if (!this.told.has(name)) tally.leftOut.add('files that are not read', name);
     tally.files = isFolder ? this.names.length : this.told.size;
   }
 
@@ -132,12 +140,23 @@ class Opening {
 
 function partOf(file: PixelFile, prefix: string, labels: Uint8Array | undefined, split: IdxPart['split']): IdxPart {
   const { path, count, itemBytes } = file;
-  return { path, prefix, count, itemBytes, labels, split, read: (index) => file.read(index), close: () => file.close() };
+  return {
+    path,
+    prefix,
+    count,
+    itemBytes,
+    labels,
+    split,
+    read: (index) => file.read(index),
+    close: () => file.close(),
+  };
 }
 
 /** Images files of a folder; of a file and its `.gz`, the plain one. */
 function imageFiles(names: readonly string[]): string[] {
-  return names.filter((name) => IMAGES_NAME.test(name) && !(isZipped(name) && named(name.slice(0, -3), names) !== undefined));
+  return names.filter(
+    (name) => IMAGES_NAME.test(name) && !(isZipped(name) && named(name.slice(0, -3), names) !== undefined),
+  );
 }
 
 const isZipped = (name: string): boolean => /\.gz$/i.test(name);
@@ -154,8 +173,13 @@ function prefixOf(name: string): string {
 
 /** The labels file beside an images file, plain or zipped. */
 function labelsNameOf(images: string, names: readonly string[]): string | undefined {
-  const plain = images.replace(/\.gz$/i, '').replace(/images(?!.*images)/i, (word) => (word === word.toUpperCase() ? 'LABELS' : 'labels')).replace(/(idx)[34]/i, '$11');
-  return [plain, `${plain}.gz`].map((candidate) => named(candidate, names)).find((name) => name !== undefined && name !== images);
+  const plain = images
+    .replace(/\.gz$/i, '')
+    .replace(/images(?!.*images)/i, (word) => (word === word.toUpperCase() ? 'LABELS' : 'labels'))
+    .replace(/(idx)[34]/i, '$11');
+  return [plain, `${plain}.gz`]
+    .map((candidate) => named(candidate, names))
+    .find((name) => name !== undefined && name !== images);
 }
 
 /** Labels of an images file, one byte each. */
@@ -164,11 +188,19 @@ async function readLabels(path: string, images: string, count: number): Promise<
   const size = count + MAX_HEADER + 1;
   const zipped = isZipped(path);
   const content = zipped ? await inflatedStart(path, size, 'E_IDX_LABELS') : await headOf(path, size);
-  if (zipped && content.length === size) throw new InputError('E_IDX_LABELS', `${path}: expected ${count} labels for ${images}, found more bytes of gzip than they take.`);
+  if (zipped && content.length === size)
+    throw new InputError(
+      'E_IDX_LABELS',
+      `${path}: expected ${count} labels for ${images}, found more bytes of gzip than they take.`,
+    );
   const { shape, bytes: header } = parseHeader(content, path);
-  if (shape.length !== 1) throw new InputError('E_IDX_LABELS', `${path}: expected labels [N], found extents [${shape.join(', ')}].`);
+  if (shape.length !== 1)
+    throw new InputError('E_IDX_LABELS', `${path}: expected labels [N], found extents [${shape.join(', ')}].`);
   if (shape[0] !== count || content.length !== header + count) {
-    throw new InputError('E_IDX_LABELS', `${path}: expected ${count} labels for ${images}, found ${shape[0]} announced and ${content.length < size ? content.length - header : 'more'} present.`);
+    throw new InputError(
+      'E_IDX_LABELS',
+      `${path}: expected ${count} labels for ${images}, found ${shape[0]} announced and ${content.length < size ? content.length - header : 'more'} present.`,
+    );
   }
   return content.subarray(header);
 }
@@ -178,10 +210,18 @@ const MAX_CLASSES = 2 ** 20;
 
 async function readClasses(path: string): Promise<string[]> {
   const bytes = await headOf(path, MAX_CLASSES + 1);
-  if (bytes.length > MAX_CLASSES) throw new InputError('E_IDX_CLASSES', `${path}: expected names of classes, one a line, found more than ${MAX_CLASSES} bytes.`);
+  if (bytes.length > MAX_CLASSES)
+    throw new InputError(
+      'E_IDX_CLASSES',
+      `${path}: expected names of classes, one a line, found more than ${MAX_CLASSES} bytes.`,
+    );
   const names = captionLines(bytes, path);
   const twice = names.find((name, i) => names.indexOf(name) < i);
-  if (twice !== undefined) throw new InputError('E_IDX_CLASSES', `${path}: expected distinct names of classes, one a line, found "${twice.slice(0, 80)}" twice.`);
+  if (twice !== undefined)
+    throw new InputError(
+      'E_IDX_CLASSES',
+      `${path}: expected distinct names of classes, one a line, found "${twice.slice(0, 80)}" twice.`,
+    );
   return names;
 }
 
@@ -193,7 +233,11 @@ async function readClasses(path: string): Promise<string[]> {
 async function examine(path: string): Promise<{ size: number; taken: number }> {
   try {
     const found = await stat(path);
-    if (!found.isFile()) throw new InputError('E_IDX_FILE', `${path}: expected a file, found ${found.isDirectory() ? 'a folder' : 'a pipe, socket or device'}. Put the file there, or take the name away.`);
+    if (!found.isFile())
+      throw new InputError(
+        'E_IDX_FILE',
+        `${path}: expected a file, found ${found.isDirectory() ? 'a folder' : 'a pipe, socket or device'}. Put the file there, or take the name away.`,
+      );
     await access(path, constants.R_OK);
     // Some file systems do not say what a file takes.
     return { size: found.size, taken: found.blocks > 0 ? found.blocks * 512 : found.size };
@@ -213,7 +257,13 @@ const UNUSABLE = new Map([
 
 function fileError(path: string, error: unknown): Error {
   const found = UNUSABLE.get((error as NodeJS.ErrnoException | undefined)?.code ?? '');
-  return found === undefined ? readError(path, error) : new InputError('E_IDX_FILE', `${path}: expected a file that can be read, found ${found}. Put the file there, or change its permissions.`, { cause: error });
+  return found === undefined
+    ? readError(path, error)
+    : new InputError(
+        'E_IDX_FILE',
+        `${path}: expected a file that can be read, found ${found}. Put the file there, or change its permissions.`,
+        { cause: error },
+      );
 }
 
 /** The first bytes of a file. */
@@ -245,11 +295,15 @@ function openFile(path: string): Promise<FileHandle> {
 function parseHeader(bytes: Uint8Array, path: string): Header {
   if (!isIdx(bytes)) {
     const found = [...bytes.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
-    throw new InputError('E_IDX_MAGIC', `${path}: expected an IDX file of unsigned bytes (00 00 08 ..), found ${found || 'nothing'}.`);
+    throw new InputError(
+      'E_IDX_MAGIC',
+      `${path}: expected an IDX file of unsigned bytes (00 00 08 ..), found ${found || 'nothing'}.`,
+    );
   }
   const rank = bytes[3]!;
   const header = 4 + 4 * rank;
-  if (bytes.length < header) throw new InputError('E_IDX_SIZE', `${path}: expected a header of ${header} bytes, found ${bytes.length}.`);
+  if (bytes.length < header)
+    throw new InputError('E_IDX_SIZE', `${path}: expected a header of ${header} bytes, found ${bytes.length}.`);
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   return { shape: Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i)), bytes: header };
 }
@@ -267,14 +321,25 @@ const MANY_ZIPPED = 100_000;
  *
  * @throws {InputError} E_IDX_SIZE for more pictures than are worth their bytes.
  */
-function refuseTooMany(path: string, [count = 0, height = 0, width = 0]: readonly number[], zipped: boolean, taken: number): void {
+function refuseTooMany(
+  path: string,
+  [count = 0, height = 0, width = 0]: readonly number[],
+  zipped: boolean,
+  taken: number,
+): void {
   const fail = (expected: string): never => {
-    throw new InputError('E_IDX_SIZE', `${path}: expected ${expected}, found ${count} of ${width}x${height}. Split the file, or make it of fewer pictures.`);
+    throw new InputError(
+      'E_IDX_SIZE',
+      `${path}: expected ${expected}, found ${count} of ${width}x${height}. Split the file, or make it of fewer pictures.`,
+    );
   };
   if (count > MOST) fail(`at most ${MOST} pictures`);
   if (count > MANY && width * height < 64) fail(`at most ${MANY} pictures of less than 64 pixels`);
   const free = zipped ? MANY_ZIPPED : MANY;
-  if (count > Math.max(free, taken)) fail(`at most ${Math.max(free, taken)} pictures in ${taken} bytes on disk (more than ${free} must take a byte each)`);
+  if (count > Math.max(free, taken))
+    fail(
+      `at most ${Math.max(free, taken)} pictures in ${taken} bytes on disk (more than ${free} must take a byte each)`,
+    );
 }
 
 /** The pixels of an images file, read one item at a time. */
@@ -290,10 +355,16 @@ class PixelFile {
   static async open(path: string): Promise<PixelFile> {
     const zipped = isZipped(path);
     const { size, taken } = await examine(path);
-    const { shape, bytes: header } = parseHeader(zipped ? await inflatedHead(path, MAX_HEADER, 'E_IDX_SIZE') : await headOf(path, MAX_HEADER), path);
+    const { shape, bytes: header } = parseHeader(
+      zipped ? await inflatedHead(path, MAX_HEADER, 'E_IDX_SIZE') : await headOf(path, MAX_HEADER),
+      path,
+    );
     const [count = 0, height = 0, width = 0, channels = 1] = shape;
     if (shape.length < 3 || (channels !== 1 && channels !== 3) || width * height === 0 || width * height > 2 ** 26) {
-      throw new InputError('E_IDX_SIZE', `${path}: expected pictures [N, H, W] or [N, H, W, 3], found extents [${shape.join(', ')}].`);
+      throw new InputError(
+        'E_IDX_SIZE',
+        `${path}: expected pictures [N, H, W] or [N, H, W, 3], found extents [${shape.join(', ')}].`,
+      );
     }
     refuseTooMany(path, shape, zipped, zipped ? size : taken);
     const expected = header + count * height * width * channels;
@@ -303,7 +374,10 @@ class PixelFile {
     if (source.size === expected) return file;
     await file.close();
     const found = source.size > expected ? 'more' : `${source.size}`;
-    throw new InputError('E_IDX_SIZE', `${path}: expected ${expected} bytes for [${shape.join(', ')}], found ${found}.`);
+    throw new InputError(
+      'E_IDX_SIZE',
+      `${path}: expected ${expected} bytes for [${shape.join(', ')}], found ${found}.`,
+    );
   }
 
   get itemBytes(): number {
@@ -314,7 +388,8 @@ class PixelFile {
   read(index: number): { bytes: Uint8Array; pixels: { width: number; height: number; channels: 1 | 3 } } {
     const bytes = new Uint8Array(this.itemBytes);
     const read = readSync(this.source.handle.fd, bytes, 0, bytes.length, this.header + index * bytes.length);
-    if (read < bytes.length) throw new IoError('E_DATA_READ', `${this.path}#${index}: expected ${bytes.length} bytes, found ${read}.`);
+    if (read < bytes.length)
+      throw new IoError('E_DATA_READ', `${this.path}#${index}: expected ${bytes.length} bytes, found ${read}.`);
     return { bytes, pixels: this.size };
   }
 
@@ -335,7 +410,11 @@ const BEST_RATIO = 1032;
 
 function expectRoom(path: string, zipped: boolean, expected: number, size: number): void {
   const most = zipped ? size * BEST_RATIO : size;
-  if (expected > most) throw new InputError('E_IDX_SIZE', `${path}: expected ${expected} bytes of pictures, found ${zipped ? `${size} of gzip, which hold at most ${most}` : `${size}`}.`);
+  if (expected > most)
+    throw new InputError(
+      'E_IDX_SIZE',
+      `${path}: expected ${expected} bytes of pictures, found ${zipped ? `${size} of gzip, which hold at most ${most}` : `${size}`}.`,
+    );
 }
 
 async function openPlain(path: string): Promise<PixelSource> {

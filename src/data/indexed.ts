@@ -3,7 +3,14 @@ import { createHash } from 'node:crypto';
 
 import { InputError, UsageError } from '../errors.js';
 import type { Dataset, DataSummary, RawSample, Split } from '../interfaces/dataset.js';
-import { captionByLabel, checkTemplate, DEFAULT_TEMPLATE, resolveLabels, type Labels, type RawLabel } from './labels.js';
+import {
+  captionByLabel,
+  checkTemplate,
+  DEFAULT_TEMPLATE,
+  resolveLabels,
+  type Labels,
+  type RawLabel,
+} from './labels.js';
 import { DEFAULT_HOLDOUT, splitByKey, SPLIT_BY, type SplitBy } from './split.js';
 import { idsWarning, summaryOf } from './summary.js';
 import { Tally } from './tally.js';
@@ -66,12 +73,22 @@ export interface IndexedSource<E extends Entry> {
 export function checkDatasetOptions(options: DatasetOptions): void {
   const { holdout = DEFAULT_HOLDOUT, limit, captionTemplate, classes, splitBy, captions } = options;
   if (!(holdout >= 0 && holdout < 1)) {
-    throw new UsageError('E_DATA_OPTIONS', `holdout: expected a fraction of at least 0 and below 1, received ${holdout}.`);
+    throw new UsageError(
+      'E_DATA_OPTIONS',
+      `holdout: expected a fraction of at least 0 and below 1, received ${holdout}.`,
+    );
   }
   if (splitBy !== undefined && !SPLIT_BY.includes(splitBy)) {
-    throw new UsageError('E_DATA_OPTIONS', `splitBy: expected one of ${SPLIT_BY.join(', ')}, received "${String(splitBy)}".`);
+    throw new UsageError(
+      'E_DATA_OPTIONS',
+      `splitBy: expected one of ${SPLIT_BY.join(', ')}, received "${String(splitBy)}".`,
+    );
   }
-  if (captions === '') throw new UsageError('E_DATA_OPTIONS', 'captions: expected a column, an extension or "filename", received an empty text.');
+  if (captions === '')
+    throw new UsageError(
+      'E_DATA_OPTIONS',
+      'captions: expected a column, an extension or "filename", received an empty text.',
+    );
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
     throw new UsageError('E_DATA_OPTIONS', `limit: expected a positive whole number, received ${limit}.`);
   }
@@ -97,7 +114,8 @@ export class IndexedDataset<E extends Entry> implements Dataset {
   constructor(table: IndexedSource<E>, options: DatasetOptions = {}) {
     checkDatasetOptions(options);
     const { entries } = table;
-    if (entries.length === 0) throw new InputError('E_DATA_EMPTY', `${table.source}: expected at least one sample, found none.`);
+    if (entries.length === 0)
+      throw new InputError('E_DATA_EMPTY', `${table.source}: expected at least one sample, found none.`);
     refuseDuplicates(entries, table.source);
     const labels = resolveLabels(
       entries.map((entry) => entry.label),
@@ -143,7 +161,10 @@ export class IndexedDataset<E extends Entry> implements Dataset {
   private at(split: Split, index: number): number {
     const i = this.order[split][index];
     if (i === undefined) {
-      throw new UsageError('E_DATA_INDEX', `${this.source}: expected an index below ${this.size(split)} of ${split}, received ${index}.`);
+      throw new UsageError(
+        'E_DATA_INDEX',
+        `${this.source}: expected an index below ${this.size(split)} of ${split}, received ${index}.`,
+      );
     }
     return i;
   }
@@ -163,7 +184,8 @@ export class IndexedDataset<E extends Entry> implements Dataset {
 function refuseDuplicates(entries: readonly Entry[], source: string): void {
   const seen = new Set<string>();
   for (const { key } of entries) {
-    if (seen.has(key)) throw new InputError('E_DATA_DUPLICATE', `${source}: expected distinct keys, found "${key}" twice.`);
+    if (seen.has(key))
+      throw new InputError('E_DATA_DUPLICATE', `${source}: expected distinct keys, found "${key}" twice.`);
     seen.add(key);
   }
 }
@@ -179,7 +201,11 @@ function orderOf(entries: readonly Entry[], options: DatasetOptions): Record<Spl
   return { train: order.train.slice(0, options.limit), test: order.test.slice(0, options.limit) };
 }
 
-function summarize({ entries, tally = new Tally({}), split }: IndexedSource<Entry>, { classes, labels, ids }: Labels, { holdout }: DatasetOptions): DataSummary {
+function summarize(
+  { entries, tally = new Tally({}), split }: IndexedSource<Entry>,
+  { classes, labels, ids }: Labels,
+  { holdout }: DatasetOptions,
+): DataSummary {
   const captioned = entries.filter((entry) => entry.captions.length > 0);
   const labeled = classes ? labels.reduce<number>((count, label) => count + Number(label !== undefined), 0) : 0;
   const occurring = new Set(labels.filter((label) => label !== undefined)).size;

@@ -57,7 +57,13 @@ export class InflatedFile {
 /** Code of the error for a damaged file. */
 const DAMAGED = 'E_GZIP';
 
-async function inflate(path: string, handle: FileHandle, temporary: string, limit: number, code: string): Promise<number> {
+async function inflate(
+  path: string,
+  handle: FileHandle,
+  temporary: string,
+  limit: number,
+  code: string,
+): Promise<number> {
   let size = 0;
   await consume(path, code, async (part) => {
     await writeAll(handle, part, temporary);
@@ -84,12 +90,16 @@ async function consume(path: string, code: string, take: (part: Buffer) => Promi
   let enough = false;
   try {
     // A pipeline, unlike pipes, closes the file when its end is not waited for.
-    await pipeline(createReadStream(path), createGunzip({ chunkSize: 1 << 18 }), async (content: AsyncIterable<Buffer>) => {
-      for await (const part of content) {
-        enough = !(await take(part));
-        if (enough) return;
-      }
-    });
+    await pipeline(
+      createReadStream(path),
+      createGunzip({ chunkSize: 1 << 18 }),
+      async (content: AsyncIterable<Buffer>) => {
+        for await (const part of content) {
+          enough = !(await take(part));
+          if (enough) return;
+        }
+      },
+    );
   } catch (error) {
     if (!enough) throw gzipError(path, error, code);
   }
@@ -98,14 +108,18 @@ async function consume(path: string, code: string, take: (part: Buffer) => Promi
 /** Loops, because a full disk shows as a short write before it shows as an error. */
 async function writeAll(handle: FileHandle, bytes: Uint8Array, path: string): Promise<void> {
   try {
-    for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
+    for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten;
   } catch (error) {
     throw temporaryError(path, error);
   }
 }
 
 function temporaryError(path: string, error: unknown): IoError {
-  return new IoError('E_DATA_TEMPORARY', `${path}: cannot be written (${messageOf(error)}). Free space or set TMPDIR.`, { cause: error });
+  return new IoError(
+    'E_DATA_TEMPORARY',
+    `${path}: cannot be written (${messageOf(error)}). Free space or set TMPDIR.`,
+    { cause: error },
+  );
 }
 
 /** Removes the name of an open file; returns it where the system (Windows) refuses. */
@@ -121,6 +135,9 @@ function unlinkOpen(path: string): string | undefined {
 /** The gunzip's complaints are the file's fault; others are the system's. */
 function gzipError(path: string, error: unknown, code: string): Error {
   const { code: reason = '', syscall } = (error ?? {}) as NodeJS.ErrnoException;
-  if (error instanceof TesseraeError || (syscall !== undefined && !reason.startsWith('Z_'))) return readError(path, error);
-  return new InputError(code, `${path}: expected a complete gzip file (${messageOf(error)}). Fetch it again.`, { cause: error });
+  if (error instanceof TesseraeError || (syscall !== undefined && !reason.startsWith('Z_')))
+    return readError(path, error);
+  return new InputError(code, `${path}: expected a complete gzip file (${messageOf(error)}). Fetch it again.`, {
+    cause: error,
+  });
 }

@@ -40,16 +40,28 @@ export function resolveLabels(
   if (areNumbers && areIds(values.size, given.length)) return { labels: raw.map(() => undefined), ids: values.size };
   const names = [...values].sort(areNumbers ? (a, b) => Number(a) - Number(b) : undefined);
   const byName = new Map(names.map((name, i) => [name, i]));
-  return { classes: names, labels: raw.map((label) => (label === undefined ? undefined : byName.get(String(areNumbers ? wholeNumber(label) : label)))) };
+  return {
+    classes: names,
+    labels: raw.map((label) =>
+      label === undefined ? undefined : byName.get(String(areNumbers ? wholeNumber(label) : label)),
+    ),
+  };
 }
 
-function indicesAmong(raw: ReadonlyArray<RawLabel | undefined>, classes: readonly string[], source: (index: number) => string): Array<number | undefined> {
+function indicesAmong(
+  raw: ReadonlyArray<RawLabel | undefined>,
+  classes: readonly string[],
+  source: (index: number) => string,
+): Array<number | undefined> {
   const byName = new Map(classes.map((name, i) => [name, i]));
   return raw.map((label, i) => {
     if (label === undefined) return undefined;
     const index = byName.get(String(label)) ?? wholeNumber(label);
     if (index !== undefined && index < classes.length) return index;
-    throw new InputError('E_DATA_LABEL', `${source(i)}: expected one of ${classes.length} classes (${classes.slice(0, 5).join(', ')}${classes.length > 5 ? ', ...' : ''}), found label "${String(label).slice(0, 80)}".`);
+    throw new InputError(
+      'E_DATA_LABEL',
+      `${source(i)}: expected one of ${classes.length} classes (${classes.slice(0, 5).join(', ')}${classes.length > 5 ? ', ...' : ''}), found label "${String(label).slice(0, 80)}".`,
+    );
   });
 }
 
@@ -68,7 +80,10 @@ function wholeNumber(label: RawLabel): number | undefined {
 /** @throws {UsageError} E_DATA_OPTIONS when the template has no `{label}`. */
 export function checkTemplate(template: string): void {
   if (!template.includes('{label}')) {
-    throw new UsageError('E_DATA_OPTIONS', `captionTemplate: expected a sentence with {label}, received "${template}".`);
+    throw new UsageError(
+      'E_DATA_OPTIONS',
+      `captionTemplate: expected a sentence with {label}, received "${template}".`,
+    );
   }
 }
 

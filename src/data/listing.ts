@@ -17,7 +17,11 @@ const MAX_FILE = 1 << 28;
 
 /** Refuses a file before it is read, by its size. @throws {InputError} E_IMAGE_TOO_LARGE. */
 export function expectSize({ where, bytes }: { where: string; bytes: number }): void {
-  if (bytes > MAX_FILE) throw new InputError('E_IMAGE_TOO_LARGE', `${where}: expected at most ${MAX_FILE} bytes, found ${bytes}. Shrink it first.`);
+  if (bytes > MAX_FILE)
+    throw new InputError(
+      'E_IMAGE_TOO_LARGE',
+      `${where}: expected at most ${MAX_FILE} bytes, found ${bytes}. Shrink it first.`,
+    );
 }
 
 /** The files of one folder or of one archive: what lies beside each other belongs together. */

@@ -29,7 +29,12 @@ type Numbered = [row: Row, number: number];
  * @param column  the caption column to take in place of the usual ones.
  * @throws {InputError} E_DATA_METADATA, E_DATA_TEXT, unless the tally takes bad files.
  */
-export async function readMetadata(files: readonly DataFile[], present: ReadonlySet<string>, column: string | undefined, tally: Tally): Promise<Metadata> {
+export async function readMetadata(
+  files: readonly DataFile[],
+  present: ReadonlySet<string>,
+  column: string | undefined,
+  tally: Tally,
+): Promise<Metadata> {
   const metadata: Metadata = { rows: new Map(), spoiled: new Set(), columns: new Set() };
   for (const file of files) {
     if (!isMetadata(file.path)) continue;
@@ -41,7 +46,15 @@ export async function readMetadata(files: readonly DataFile[], present: Readonly
   return metadata;
 }
 
-function addRow({ rows, spoiled, columns }: Metadata, file: DataFile, row: Row, number: number, present: ReadonlySet<string>, column: string | undefined, tally: Tally): void {
+function addRow(
+  { rows, spoiled, columns }: Metadata,
+  file: DataFile,
+  row: Row,
+  number: number,
+  present: ReadonlySet<string>,
+  column: string | undefined,
+  tally: Tally,
+): void {
   const where = `${file.where}#${number}`;
   const folder = file.path.slice(0, file.path.length - fileName(file.path).length);
   for (const name of Object.keys(row)) columns.add(name);
@@ -49,9 +62,17 @@ function addRow({ rows, spoiled, columns }: Metadata, file: DataFile, row: Row, 
   try {
     pictures = filesOf(row, where).map((name) => pictureIn(folder, name, where));
     const missing = pictures.find((picture) => !present.has(picture));
-    if (missing !== undefined) throw metadataError(where, `a file_name below its folder, found "${missing.slice(0, 120)}", which is not there. Give the path from the folder of the metadata, with its extension`);
+    if (missing !== undefined)
+      throw metadataError(
+        where,
+        `a file_name below its folder, found "${missing.slice(0, 120)}", which is not there. Give the path from the folder of the metadata, with its extension`,
+      );
     const doubled = pictures.find((picture) => rows.has(picture));
-    if (doubled !== undefined) throw metadataError(where, `one row a picture, found a second for "${doubled}". Put several captions of a picture into one row, as a list in metadata.jsonl`);
+    if (doubled !== undefined)
+      throw metadataError(
+        where,
+        `one row a picture, found a second for "${doubled}". Put several captions of a picture into one row, as a list in metadata.jsonl`,
+      );
     const described = describeRow(row, where, column);
     for (const picture of pictures) rows.set(picture, described);
   } catch (error) {
@@ -62,7 +83,8 @@ function addRow({ rows, spoiled, columns }: Metadata, file: DataFile, row: Row, 
 
 /** @throws {InputError} E_DATA_METADATA for a path that leads out of the folder. */
 function pictureIn(folder: string, name: string, where: string): string {
-  if (name.split(/[/\\]/).includes('..')) throw metadataError(where, `a file_name below its folder, found "${name.slice(0, 120)}", which leads out of it`);
+  if (name.split(/[/\\]/).includes('..'))
+    throw metadataError(where, `a file_name below its folder, found "${name.slice(0, 120)}", which leads out of it`);
   return folder + insidePath(name);
 }
 
@@ -72,7 +94,11 @@ const ROWS_BESIDES = 10_000;
 
 function expectRows(file: DataFile, rows: number, pictures: number): void {
   const most = ROWS_PER_PICTURE * pictures + ROWS_BESIDES;
-  if (rows > most) throw metadataError(file.where, `at most ${most} rows for ${pictures} pictures, found ${rows}. Keep the rows of the pictures that are there`);
+  if (rows > most)
+    throw metadataError(
+      file.where,
+      `at most ${most} rows for ${pictures} pictures, found ${rows}. Keep the rows of the pictures that are there`,
+    );
 }
 
 function linesIn(text: string): number {
@@ -81,7 +107,12 @@ function linesIn(text: string): number {
   return lines;
 }
 
-async function readTable(file: DataFile, pictures: number, column: string | undefined, tally: Tally): Promise<Numbered[]> {
+async function readTable(
+  file: DataFile,
+  pictures: number,
+  column: string | undefined,
+  tally: Tally,
+): Promise<Numbered[]> {
   if (file.bytes > MAX_METADATA) throw metadataError(file.where, `at most ${MAX_METADATA} bytes, found ${file.bytes}`);
   const bytes = await file.read();
   const extension = extensionOf(file.path);
@@ -133,7 +164,12 @@ function delimiterOf(text: string): string {
 }
 
 function csvError(where: string, error: unknown): InputError {
-  const { code, columns, record, lines } = error as { code?: string; columns?: readonly unknown[]; record?: readonly unknown[]; lines?: number };
+  const { code, columns, record, lines } = error as {
+    code?: string;
+    columns?: readonly unknown[];
+    record?: readonly unknown[];
+    lines?: number;
+  };
   const detail =
     code === 'CSV_RECORD_INCONSISTENT_COLUMNS' && columns && record
       ? `expected ${columns.length} columns as in the header, found ${record.length} in line ${lines}. Put texts with commas in quotes.`

@@ -35,8 +35,16 @@ const LEADS_AWAY = /(^|\/)\.{0,2}(\/|$)|^[A-Za-z]:/;
  */
 export function insidePath(name: string): string {
   if (PLAIN.test(name) && !LEADS_AWAY.test(name)) return name;
-  const parts = name.normalize('NFC').replaceAll('\\', '/').replace(/^[A-Za-z]:(?=\/)/, '').replace(/\p{Cc}/gu, '_').split('/');
-  return parts.filter((part) => part !== '' && part !== '.' && part !== '..').join('/').replace(/^([A-Za-z]):/, '$1_');
+  const parts = name
+    .normalize('NFC')
+    .replaceAll('\\', '/')
+    .replace(/^[A-Za-z]:(?=\/)/, '')
+    .replace(/\p{Cc}/gu, '_')
+    .split('/');
+  return parts
+    .filter((part) => part !== '' && part !== '.' && part !== '..')
+    .join('/')
+    .replace(/^([A-Za-z]):/, '$1_');
 }
 
 /** The last part of a path. */

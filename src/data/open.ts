@@ -46,11 +46,20 @@ export async function openDataset(path: string | readonly string[], options: Dat
 async function expand(path: string): Promise<string[]> {
   if (existsSync(path) || !isGlob(path)) return [path];
   const { glob } = await import('tinyglobby');
-  const found = await glob(numbered(path.replaceAll('\\', '/')), { absolute: path.startsWith('/'), onlyFiles: false, expandDirectories: false });
-  if (found.length === 0) throw new InputError('E_NOT_FOUND', `${path}: expected a glob that files match, found none. Check the path.`);
+  const found = await glob(numbered(path.replaceAll('\\', '/')), {
+    absolute: path.startsWith('/'),
+    onlyFiles: false,
+    expandDirectories: false,
+  });
+  if (found.length === 0)
+    throw new InputError('E_NOT_FOUND', `${path}: expected a glob that files match, found none. Check the path.`);
   const named = listed(path);
   const missing = named?.filter((one) => !existsSync(one)) ?? [];
-  if (missing.length > 0) throw new InputError('E_NOT_FOUND', `${path}: expected ${named!.length} files, ${missing.length} of them are missing, the first ${missing[0]!}. Fetch them, or change the range.`);
+  if (missing.length > 0)
+    throw new InputError(
+      'E_NOT_FOUND',
+      `${path}: expected ${named!.length} files, ${missing.length} of them are missing, the first ${missing[0]!}. Fetch them, or change the range.`,
+    );
   return found.map((one) => one.replace(/\/$/, '')).sort();
 }
 
@@ -73,7 +82,8 @@ function listed(pattern: string): string[] | undefined {
 }
 
 async function openArchives(paths: readonly string[], options: DatasetOptions): Promise<Dataset> {
-  if (paths.length === 0) throw new InputError('E_DATA_EMPTY', 'openDataset: expected at least one archive, received an empty list.');
+  if (paths.length === 0)
+    throw new InputError('E_DATA_EMPTY', 'openDataset: expected at least one archive, received an empty list.');
   return openWebDataset([...new Set(paths)], options);
 }
 

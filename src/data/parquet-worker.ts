@@ -10,7 +10,9 @@ import { isKnownColumn, type Row } from './rows.js';
 async function rowsOf({ bytes, column }: ParquetTask): Promise<Row[]> {
   const file = bytes.buffer;
   const metadata = parquetMetadata(file);
-  const columns = parquetSchema(metadata).children.map(({ element }) => element.name).filter((name) => isKnownColumn(name) || name === column);
+  const columns = parquetSchema(metadata)
+    .children.map(({ element }) => element.name)
+    .filter((name) => isKnownColumn(name) || name === column);
   return columns.length === 0 ? [] : ((await parquetReadObjects({ file, metadata, columns })) as Row[]);
 }
 

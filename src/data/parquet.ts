@@ -28,11 +28,23 @@ export interface ParquetTask {
  * @param timeLimit in milliseconds. Default 5 s and a second for each MiB.
  * @throws {InputError} E_DATA_METADATA for what is no such table, or one that takes too much time or memory.
  */
-export async function parquetRows(bytes: Uint8Array, source: string, column?: string, timeLimit = TIME_LIMIT + (TIME_PER_MIB * bytes.length) / 2 ** 20): Promise<Row[]> {
+export async function parquetRows(
+  bytes: Uint8Array,
+  source: string,
+  column?: string,
+  timeLimit = TIME_LIMIT + (TIME_PER_MIB * bytes.length) / 2 ** 20,
+): Promise<Row[]> {
   const task: ParquetTask = { bytes: Uint8Array.from(bytes), column };
-  const worker = new Worker(new URL('parquet-worker.js', import.meta.url), { workerData: task, transferList: [task.bytes.buffer], resourceLimits: { maxOldGenerationSizeMb: MEMORY_LIMIT } });
+  const worker = new Worker(new URL('parquet-worker.js', import.meta.url), {
+    workerData: task,
+    transferList: [task.bytes.buffer],
+    resourceLimits: { maxOldGenerationSizeMb: MEMORY_LIMIT },
+  });
   const answer = await new Promise<ParquetAnswer>((resolve) => {
-    const timer = setTimeout(() => resolve({ problem: `it takes more than ${Math.round(timeLimit / 1000)} s to read` }), timeLimit);
+    const timer = setTimeout(
+      () => resolve({ problem: `it takes more than ${Math.round(timeLimit / 1000)} s to read` }),
+      timeLimit,
+    );
     worker.once('message', (message: ParquetAnswer) => resolve(message));
     worker.once('error', (error: Error) => resolve({ problem: error.message }));
     worker.once('exit', () => {
@@ -42,5 +54,8 @@ export async function parquetRows(bytes: Uint8Array, source: string, column?: st
   });
   await worker.terminate();
   if ('rows' in answer) return answer.rows;
-  throw new InputError('E_DATA_METADATA', `${source}: expected a Parquet table (${answer.problem.slice(0, 120)}). Save it again, with Snappy or without compression, or as metadata.jsonl.`);
+  throw new InputError(
+    'E_DATA_METADATA',
+    `${source}: expected a Parquet table (${answer.problem.slice(0, 120)}). Save it again, with Snappy or without compression, or as metadata.jsonl.`,
+  );
 }

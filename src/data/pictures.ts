@@ -37,7 +37,12 @@ export async function openFolder(path: string, options: DatasetOptions = {}): Pr
  * @param beside files of the same folder that are no archives, for the account.
  * @throws {InputError} E_TAR_..., E_GZIP, and those of {@link openFolder}.
  */
-export async function openWebDataset(paths: readonly string[], options: DatasetOptions = {}, source: string = paths.join(', '), beside: readonly string[] = []): Promise<Dataset> {
+export async function openWebDataset(
+  paths: readonly string[],
+  options: DatasetOptions = {},
+  source: string = paths.join(', '),
+  beside: readonly string[] = [],
+): Promise<Dataset> {
   const tally = new Tally(options);
   tally.files += beside.length;
   for (const file of beside) {
@@ -73,11 +78,13 @@ export async function openWebDataset(paths: readonly string[], options: DatasetO
 
 /** Archives of one folder by their file's name, others by their path from a common folder. */
 function archiveNames(paths: readonly string[]): string[] {
-  const common = paths.map((path) => dirname(resolve(path))).reduce((one, other) => {
-    let folder = one;
-    while (relative(folder, other).startsWith('..')) folder = dirname(folder);
-    return folder;
-  });
+  const common = paths
+    .map((path) => dirname(resolve(path)))
+    .reduce((one, other) => {
+      let folder = one;
+      while (relative(folder, other).startsWith('..')) folder = dirname(folder);
+      return folder;
+    });
   const names = paths.map((path) => relative(common, resolve(path)).split(sep).join('/'));
   const plain = names.map((name) => name.replace(ARCHIVE, ''));
   return plain.map((name, i) => (plain.indexOf(name) === plain.lastIndexOf(name) ? name : names[i]!));
@@ -93,7 +100,11 @@ interface Opened {
   close?(): Promise<void>;
 }
 
-async function openListings({ kind, source, listings, close }: Opened, options: DatasetOptions, tally: Tally): Promise<Dataset> {
+async function openListings(
+  { kind, source, listings, close }: Opened,
+  options: DatasetOptions,
+  tally: Tally,
+): Promise<Dataset> {
   const isArchive = kind === 'webdataset';
   const { entries, settle } = await collectSamples(listings, isArchive, options.captions, tally);
   const places = entries.map(({ file, archive, splitName }) => ({ path: file.path, archive, splitName }));
@@ -102,25 +113,45 @@ async function openListings({ kind, source, listings, close }: Opened, options: 
   else warnOfColumn(entries, options, tally);
   const placed = official ? withSides(entries, official, tally) : entries;
   // Folders of a split are no classes, whether it is used or not.
-  const samples = withClasses(placed, isArchive, () => official?.depth ?? officialSplit(places, 'folder')?.depth, tally);
+  const samples = withClasses(
+    placed,
+    isArchive,
+    () => official?.depth ?? officialSplit(places, 'folder')?.depth,
+    tally,
+  );
   settle(samples);
   for (const { file } of samples) tally.usePicture(extensionOf(file.path));
   if (samples.length === 0) throw emptyError(source, listings, tally);
   return new IndexedDataset(
-    { kind, source, entries: samples, sourceOf: ({ file }) => file.where, read: async ({ file }) => ({ bytes: await file.read() }), close, tally, split: official?.description },
+    {
+      kind,
+      source,
+      entries: samples,
+      sourceOf: ({ file }) => file.where,
+      read: async ({ file }) => ({ bytes: await file.read() }),
+      close,
+      tally,
+      split: official?.description,
+    },
     options,
   );
 }
 
 /** A holdout that the dataset's own split makes void. */
 function warnOfSplit({ description }: OfficialSplit, { holdout }: DatasetOptions, tally: Tally): void {
-  if (holdout !== undefined) tally.warnings.push(`--holdout ${holdout} is not used, because the dataset has a split of its own (${description}). Add --split-by hash to ignore that split.`);
+  if (holdout !== undefined)
+    tally.warnings.push(
+      `--holdout ${holdout} is not used, because the dataset has a split of its own (${description}). Add --split-by hash to ignore that split.`,
+    );
 }
 
 /** A split column whose values say nothing. */
 function warnOfColumn(entries: readonly PictureEntry[], { holdout, splitBy }: DatasetOptions, tally: Tally): void {
   const names = new Set(entries.map(({ splitName }) => splitName).filter((name) => name !== undefined));
-  if (names.size > 0 && holdout !== 0 && splitBy === undefined) tally.warnings.push(`The column split is not used: expected train and test (or validation), found ${[...names].slice(0, 5).join(', ')}${names.size > 5 ? ', ...' : ''}.`);
+  if (names.size > 0 && holdout !== 0 && splitBy === undefined)
+    tally.warnings.push(
+      `The column split is not used: expected train and test (or validation), found ${[...names].slice(0, 5).join(', ')}${names.size > 5 ? ', ...' : ''}.`,
+    );
 }
 
 function withSides(entries: readonly PictureEntry[], { sides, leftOut }: OfficialSplit, tally: Tally): PictureEntry[] {
@@ -139,10 +170,23 @@ const STRAY_SHARE = 0.25;
  * Takes the class of each picture from its first folder, that of the split not counted. Only where there are two folders or
  * more: a lone `images/` says nothing. Metadata make folders a matter of order, and so do captions and labels in an archive.
  */
-function withClasses(entries: readonly PictureEntry[], isArchive: boolean, depthOfSplit: () => number | undefined, tally: Tally): readonly PictureEntry[] {
-  if (entries.some(({ hasRow, captions, label }) => hasRow || (isArchive && (captions.length > 0 || label !== undefined)))) return entries;
+function withClasses(
+  entries: readonly PictureEntry[],
+  isArchive: boolean,
+  depthOfSplit: () => number | undefined,
+  tally: Tally,
+): readonly PictureEntry[] {
+  if (
+    entries.some(({ hasRow, captions, label }) => hasRow || (isArchive && (captions.length > 0 || label !== undefined)))
+  )
+    return entries;
   const splitDepth = depthOfSplit();
-  const lists = entries.map(({ file }) => file.path.split('/').slice(0, -1).filter((_, depth) => depth !== splitDepth));
+  const lists = entries.map(({ file }) =>
+    file.path
+      .split('/')
+      .slice(0, -1)
+      .filter((_, depth) => depth !== splitDepth),
+  );
   // Nor is a folder around everything.
   let shared = 0;
   while (lists[0]?.[shared] !== undefined && lists.every((parts) => parts[shared] === lists[0]![shared])) shared++;
@@ -151,11 +195,21 @@ function withClasses(entries: readonly PictureEntry[], isArchive: boolean, depth
   const strays = entries.filter((_, i) => folders[i] === undefined);
   if (names.size < 2) return entries;
   if (strays.length > STRAY_SHARE * entries.length) {
-    tally.warnings.push(`The folders (${[...names].slice(0, 3).join(', ')}${names.size > 3 ? ', ...' : ''}) were not taken for classes, because ${strays.length} of ${entries.length} pictures lie in none of them.`);
+    tally.warnings.push(
+      `The folders (${[...names].slice(0, 3).join(', ')}${names.size > 3 ? ', ...' : ''}) were not taken for classes, because ${strays.length} of ${entries.length} pictures lie in none of them.`,
+    );
     return entries;
   }
-  if (strays.length > 0) tally.warnings.push(`${strays.length} ${strays.length === 1 ? 'picture lies' : 'pictures lie'} outside of the class folders and ${strays.length === 1 ? 'has' : 'have'} no class: ${strays.slice(0, 3).map(({ file }) => file.path).join(', ')}${strays.length > 3 ? ', ...' : ''}.`);
-  return entries.map((entry, i) => (entry.label === undefined && folders[i] !== undefined ? { ...entry, label: folders[i] } : entry));
+  if (strays.length > 0)
+    tally.warnings.push(
+      `${strays.length} ${strays.length === 1 ? 'picture lies' : 'pictures lie'} outside of the class folders and ${strays.length === 1 ? 'has' : 'have'} no class: ${strays
+        .slice(0, 3)
+        .map(({ file }) => file.path)
+        .join(', ')}${strays.length > 3 ? ', ...' : ''}.`,
+    );
+  return entries.map((entry, i) =>
+    entry.label === undefined && folders[i] !== undefined ? { ...entry, label: folders[i] } : entry,
+  );
 }
 
 function emptyError(source: string, listings: readonly Listing[], tally: Tally): InputError {
@@ -168,14 +222,24 @@ function emptyError(source: string, listings: readonly Listing[], tally: Tally):
   }
   const most = [...others].sort((a, b) => b[1] - a[1])[0];
   const bad = tally.bad[0];
-  if (bad) return new InputError('E_DATA_EMPTY', `${source}: expected at least one usable picture, found none: ${tally.bad.length} ${tally.bad.length === 1 ? 'file is' : 'files are'} bad, the first: ${bad.error.slice(0, 200)}`);
-  const found = most ? `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${most[1]} of them ${most[0]}` : 'an empty folder';
-  return new InputError('E_DATA_EMPTY', `${source}: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF pictures, found ${found}.${hintFor(most?.[0])}`);
+  if (bad)
+    return new InputError(
+      'E_DATA_EMPTY',
+      `${source}: expected at least one usable picture, found none: ${tally.bad.length} ${tally.bad.length === 1 ? 'file is' : 'files are'} bad, the first: ${bad.error.slice(0, 200)}`,
+    );
+  const found = most
+    ? `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${most[1]} of them ${most[0]}`
+    : 'an empty folder';
+  return new InputError(
+    'E_DATA_EMPTY',
+    `${source}: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF pictures, found ${found}.${hintFor(most?.[0])}`,
+  );
 }
 
 /** What to do with files that are often taken for pictures. */
 function hintFor(extension: string | undefined): string {
   if (extension === '.zip' || extension === '.7z' || extension === '.rar') return ' Unpack them first.';
-  if (extension === '.parquet' || extension === '.arrow') return ' Pictures inside tables are not read; save them as files.';
+  if (extension === '.parquet' || extension === '.arrow')
+    return ' Pictures inside tables are not read; save them as files.';
   return extension === '.gz' ? ' Pictures in IDX files are named like train-images-idx3-ubyte.gz.' : '';
 }

@@ -6,7 +6,18 @@ import { shown } from './text.js';
 export type Row = Readonly<Record<string, unknown>>;
 
 /** Columns that hold captions, the first there is is taken. Names are compared without case. */
-const CAPTION_COLUMNS = ['text', 'caption', 'captions', 'prompt', 'prompts', 'transcription', 'description', 'alt', 'alt_text', 'title'];
+const CAPTION_COLUMNS = [
+  'text',
+  'caption',
+  'captions',
+  'prompt',
+  'prompts',
+  'transcription',
+  'description',
+  'alt',
+  'alt_text',
+  'title',
+];
 
 /** Columns that hold the class. */
 const LABEL_COLUMNS = ['label', 'cls', 'class', 'category'];
@@ -44,7 +55,11 @@ export function describeRow(row: Row, source: string, column?: string): Describe
     const key = columnOf(row, name);
     return key === undefined ? [] : [{ column: key, captions: captionsIn(row[key], source, 0) }];
   });
-  return { captions: cells.filter(({ captions }) => captions.length > 0), label: labelOf(row, source), split: splitOf(row) };
+  return {
+    captions: cells.filter(({ captions }) => captions.length > 0),
+    label: labelOf(row, source),
+    split: splitOf(row),
+  };
 }
 
 /**
@@ -54,20 +69,36 @@ export function describeRow(row: Row, source: string, column?: string): Describe
  */
 export function filesOf(row: Row, source: string): string[] {
   const usual = Object.keys(row).filter((name) => FILE_COLUMN.test(name.trim().toLowerCase()));
-  const columns = usual.length > 0 ? usual : OTHER_FILE_COLUMNS.map((name) => columnOf(row, name)).filter((name) => name !== undefined).slice(0, 1);
+  const columns =
+    usual.length > 0
+      ? usual
+      : OTHER_FILE_COLUMNS.map((name) => columnOf(row, name))
+          .filter((name) => name !== undefined)
+          .slice(0, 1);
   const files = columns
     .flatMap((name) => (Array.isArray(row[name]) ? (row[name] as unknown[]) : [row[name]]))
     .filter((file) => file !== null && file !== undefined && file !== '');
-  if (files.length === 0) throw new InputError('E_DATA_METADATA', `${source}: expected a column file_name with the path of a picture, found ${Object.keys(row).slice(0, 10).join(', ') || 'nothing'}.`);
+  if (files.length === 0)
+    throw new InputError(
+      'E_DATA_METADATA',
+      `${source}: expected a column file_name with the path of a picture, found ${Object.keys(row).slice(0, 10).join(', ') || 'nothing'}.`,
+    );
   const wrong = files.find((file) => typeof file !== 'string');
-  if (wrong !== undefined) throw new InputError('E_DATA_METADATA', `${source}: expected the path of a picture as text, found ${shown(wrong)}.`);
+  if (wrong !== undefined)
+    throw new InputError(
+      'E_DATA_METADATA',
+      `${source}: expected the path of a picture as text, found ${shown(wrong)}.`,
+    );
   return files as string[];
 }
 
 /** True for a column that says something of a picture: others need not be read. */
 export function isKnownColumn(name: string): boolean {
   const plain = name.trim().toLowerCase();
-  return FILE_COLUMN.test(plain) || [...OTHER_FILE_COLUMNS, ...CAPTION_COLUMNS, ...LABEL_COLUMNS, SPLIT_COLUMN].includes(plain);
+  return (
+    FILE_COLUMN.test(plain) ||
+    [...OTHER_FILE_COLUMNS, ...CAPTION_COLUMNS, ...LABEL_COLUMNS, SPLIT_COLUMN].includes(plain)
+  );
 }
 
 /** A row's own spelling of a column's name. */
@@ -82,17 +113,24 @@ function captionsIn(cell: unknown, source: string, depth: number): string[] {
   if (typeof cell === 'string') return isMissing(cell) ? [] : [cell.trim()];
   if (typeof cell === 'number') return [String(cell)];
   if (Array.isArray(cell) && depth < 4) return cell.flatMap((item) => captionsIn(item, source, depth + 1));
-  const inner = typeof cell === 'object' && depth < 4 ? Object.entries(cell).filter(([name]) => [...CAPTION_COLUMNS, 'raw', 'sentence'].includes(name.toLowerCase())) : [];
-  if (inner.length === 0) throw new InputError('E_DATA_METADATA', `${source}: expected captions as text, found ${shown(cell)}.`);
+  const inner =
+    typeof cell === 'object' && depth < 4
+      ? Object.entries(cell).filter(([name]) => [...CAPTION_COLUMNS, 'raw', 'sentence'].includes(name.toLowerCase()))
+      : [];
+  if (inner.length === 0)
+    throw new InputError('E_DATA_METADATA', `${source}: expected captions as text, found ${shown(cell)}.`);
   return captionsIn(inner[0]![1], source, depth + 1);
 }
 
 function labelOf(row: Row, source: string): RawLabel | undefined {
-  const key = LABEL_COLUMNS.map((name) => columnOf(row, name)).find((name) => name !== undefined && row[name] !== null && row[name] !== undefined && !isMissing(row[name]));
+  const key = LABEL_COLUMNS.map((name) => columnOf(row, name)).find(
+    (name) => name !== undefined && row[name] !== null && row[name] !== undefined && !isMissing(row[name]),
+  );
   if (key === undefined) return undefined;
   const label = row[key];
   if (typeof label === 'bigint') return String(label);
-  if (typeof label !== 'string' && typeof label !== 'number') throw new InputError('E_DATA_METADATA', `${source}: expected a label as text or number, found ${shown(label)}.`);
+  if (typeof label !== 'string' && typeof label !== 'number')
+    throw new InputError('E_DATA_METADATA', `${source}: expected a label as text or number, found ${shown(label)}.`);
   // Tables write whole numbers as 3.0 where one value is missing.
   return typeof label === 'string' ? label.trim().replace(/^(\d+)\.0+$/, '$1') : label;
 }

@@ -8,7 +8,16 @@ import { isMetadata, SIDECAR_EXTENSIONS, type DataFile, type Listing } from './l
 import { readMetadata } from './metadata.js';
 import { extensionOf, fileName, keyOf, stemOf } from './names.js';
 import { isKnownColumn, type Described } from './rows.js';
-import { account, byPreference, cellSources, MAX_FIELDS, PictureIndex, readSidecar, type CaptionSource, type Sidecar } from './sidecars.js';
+import {
+  account,
+  byPreference,
+  cellSources,
+  MAX_FIELDS,
+  PictureIndex,
+  readSidecar,
+  type CaptionSource,
+  type Sidecar,
+} from './sidecars.js';
 import type { Tally } from './tally.js';
 
 /** Texts read at once. */
@@ -60,7 +69,12 @@ export interface Collected {
  * @param isArchive files of an archive are joined by the name before the first dot, as WebDataset does.
  * @throws {InputError} E_DATA_DUPLICATE, E_DATA_METADATA, E_DATA_TEXT. @throws {UsageError} E_DATA_CAPTIONS.
  */
-export async function collectSamples(listings: readonly Listing[], isArchive: boolean, captions: string | undefined, tally: Tally): Promise<Collected> {
+export async function collectSamples(
+  listings: readonly Listing[],
+  isArchive: boolean,
+  captions: string | undefined,
+  tally: Tally,
+): Promise<Collected> {
   const choice = captionChoice(captions);
   const collectors: Collector[] = [];
   for (const listing of listings) {
@@ -69,7 +83,8 @@ export async function collectSamples(listings: readonly Listing[], isArchive: bo
     collectors.push(collector);
   }
   const entries = collectors.flatMap((collector) => collector.entries);
-  if (captions !== undefined && entries.length > 0 && entries.every((entry) => entry.captions.length === 0)) throw choiceError(captions, collectors);
+  if (captions !== undefined && entries.length > 0 && entries.every((entry) => entry.captions.length === 0))
+    throw choiceError(captions, collectors);
   return {
     entries,
     settle: (samples) => {
@@ -84,10 +99,17 @@ export async function collectSamples(listings: readonly Listing[], isArchive: bo
 
 function choiceError(captions: string, collectors: readonly Collector[]): UsageError {
   const list = (names: Iterable<string>): string => listNames([...new Set(names)].sort()) || 'none';
-  if (captions.toLowerCase() === 'filename') return new UsageError('E_DATA_CAPTIONS', 'captions: expected file names with words in them, found none. Choose another source of captions.');
+  if (captions.toLowerCase() === 'filename')
+    return new UsageError(
+      'E_DATA_CAPTIONS',
+      'captions: expected file names with words in them, found none. Choose another source of captions.',
+    );
   const columns = list(collectors.flatMap((one) => [...one.columns]));
   const extensions = list(collectors.flatMap((one) => [...one.extensions].map((name) => `.${name}`)));
-  return new UsageError('E_DATA_CAPTIONS', `captions: expected "filename", a column (there are: ${columns}) or an extension of text files (there are: ${extensions}), received "${captions}", which gives no picture a caption.`);
+  return new UsageError(
+    'E_DATA_CAPTIONS',
+    `captions: expected "filename", a column (there are: ${columns}) or an extension of text files (there are: ${extensions}), received "${captions}", which gives no picture a caption.`,
+  );
 }
 
 /** Collects the samples of one listing. */
@@ -122,13 +144,21 @@ class Collector {
     });
   }
 
-  private add(file: DataFile, key: string, isCrowded: boolean, row: Described | undefined, own: readonly Sidecar[]): void {
+  private add(
+    file: DataFile,
+    key: string,
+    isCrowded: boolean,
+    row: Described | undefined,
+    own: readonly Sidecar[],
+  ): void {
     const { prefix, archive } = this.listing;
     const cells = row ? cellSources(row, file.path, '') : [];
     this.rowSources.push(...cells);
     const captions = this.captionsOf(file, cells, own);
     // Beside a caption, a .json that cannot be used is passed over.
-    const broken = own.find(({ problem, extension }) => problem !== undefined && !(extension === 'json' && captions.length > 0));
+    const broken = own.find(
+      ({ problem, extension }) => problem !== undefined && !(extension === 'json' && captions.length > 0),
+    );
     if (broken) {
       if (!broken.rejected) this.tally.reject(broken.file.path, broken.problem);
       broken.rejected = true;
@@ -147,18 +177,25 @@ class Collector {
       splitName: row?.split ?? split?.split,
       hasRow: row !== undefined,
       sources: captions,
-      sidecars: own.filter((one) => one === labeled || one === split || one.captions.some((source) => captions.includes(source))),
+      sidecars: own.filter(
+        (one) => one === labeled || one === split || one.captions.some((source) => captions.includes(source)),
+      ),
     });
   }
 
   /** Tables and `.json` files of which no column is known: the user may know which one holds the captions. */
   private warnOfColumns(rows: ReadonlyMap<string, Described>, beside: ReadonlyMap<string, readonly Sidecar[]>): void {
-    const says = ({ captions, label }: { captions: readonly unknown[]; label?: unknown }): boolean => captions.length > 0 || label !== undefined;
-    const jsons = [...beside.values()].flat().filter(({ extension, problem }) => extension === 'json' && problem === undefined);
+    const says = ({ captions, label }: { captions: readonly unknown[]; label?: unknown }): boolean =>
+      captions.length > 0 || label !== undefined;
+    const jsons = [...beside.values()]
+      .flat()
+      .filter(({ extension, problem }) => extension === 'json' && problem === undefined);
     const silent = rows.size + jsons.length > 0 && ![...rows.values(), ...jsons].some(says);
     const others = [...this.columns].filter((name) => !isKnownColumn(name));
     if (!silent || others.length === 0 || this.choice.column !== undefined) return;
-    this.tally.warnings.push(`The metadata of ${rows.size + jsons.length} pictures has no caption or class in a column that is known; it has ${listNames(others, 5)}. --captions ${others[0]!} takes that one.`);
+    this.tally.warnings.push(
+      `The metadata of ${rows.size + jsons.length} pictures has no caption or class in a column that is known; it has ${listNames(others, 5)}. --captions ${others[0]!} takes that one.`,
+    );
   }
 
   /** Enters everything beside pictures into the account. */
@@ -189,20 +226,31 @@ class Collector {
   /** By convention `key.mask.png` accompanies `key.png`; `22.05.png` is a sample of its own, and so is `v1.2_cat.png` without a `v1.png`. */
   private withoutSidePictures(pictures: readonly DataFile[]): DataFile[] {
     const stems = new Map<string, string>();
-    return pictures.filter(({ path, where }) => {
-      const stem = stemOf(path);
-      const other = stems.get(stem);
-      stems.set(stem, path);
-      if (other === undefined) return true;
-      this.tally.reject(path, new InputError('E_DATA_DUPLICATE', `${where}: expected one picture for key "${stem}", found "${fileName(other)}" too.`));
-      return false;
-    }).filter(({ path }) => {
-      const key = keyOf(path);
-      const field = stemOf(path).slice(key.length + 1);
-      if (!stems.has(key) || !/^[a-z][a-z_-]*\d*$/i.test(field)) return true;
-      this.tally.leftOut.add(`pictures beside the one of their key, such as masks (KEY.${field.toLowerCase()}.${extensionOf(path)})`, path);
-      return false;
-    });
+    return pictures
+      .filter(({ path, where }) => {
+        const stem = stemOf(path);
+        const other = stems.get(stem);
+        stems.set(stem, path);
+        if (other === undefined) return true;
+        this.tally.reject(
+          path,
+          new InputError(
+            'E_DATA_DUPLICATE',
+            `${where}: expected one picture for key "${stem}", found "${fileName(other)}" too.`,
+          ),
+        );
+        return false;
+      })
+      .filter(({ path }) => {
+        const key = keyOf(path);
+        const field = stemOf(path).slice(key.length + 1);
+        if (!stems.has(key) || !/^[a-z][a-z_-]*\d*$/i.test(field)) return true;
+        this.tally.leftOut.add(
+          `pictures beside the one of their key, such as masks (KEY.${field.toLowerCase()}.${extensionOf(path)})`,
+          path,
+        );
+        return false;
+      });
   }
 
   /** Sidecars by the path of their picture. */
@@ -213,9 +261,14 @@ class Collector {
       this.extensions.add(extensionOf(file.path));
       if (owners.length > 0) continue;
       this.tally.leftOut.add(`.${extensionOf(file.path)} files without a picture of their name`, file.path);
-      if (extensionOf(file.path) !== 'cls') this.tally.unusedCaptions.add(`.${extensionOf(file.path)} files without a picture of their name`, file.path);
+      if (extensionOf(file.path) !== 'cls')
+        this.tally.unusedCaptions.add(`.${extensionOf(file.path)} files without a picture of their name`, file.path);
     }
-    const read = await mapLimit(owned.filter(({ owners }) => owners.length > 0), AT_ONCE, async ({ file, owners }) => ({ owners, sidecar: await readSidecar(file, this.choice.column, this.columns) }));
+    const read = await mapLimit(
+      owned.filter(({ owners }) => owners.length > 0),
+      AT_ONCE,
+      async ({ file, owners }) => ({ owners, sidecar: await readSidecar(file, this.choice.column, this.columns) }),
+    );
     const beside = new Map<string, Sidecar[]>();
     for (const { owners, sidecar } of read) {
       this.sidecars.push(sidecar);
@@ -233,12 +286,19 @@ class Collector {
       return [source];
     }
     const jsons = own.filter((one) => one.extension === 'json').flatMap(({ captions }) => captions.slice(0, 1));
-    const texts = own.filter((one) => one.extension !== 'json' && one.captions.length > 0 && (extension === undefined || one.extension === extension));
+    const texts = own.filter(
+      (one) =>
+        one.extension !== 'json' && one.captions.length > 0 && (extension === undefined || one.extension === extension),
+    );
     const sameKind = texts.filter((one) => one.extension === texts[0]!.extension).flatMap(({ captions }) => captions);
     // With a column asked for, cells hold that column alone.
     const fromCells = extension !== undefined && column === undefined ? [] : cells.slice(0, 1);
     const fromJson = extension !== undefined && column === undefined ? [] : jsons.slice(0, 1);
-    return [fromCells, column === undefined ? sameKind : fromJson, column === undefined ? fromJson : sameKind].find((sources) => sources.length > 0) ?? [];
+    return (
+      [fromCells, column === undefined ? sameKind : fromJson, column === undefined ? fromJson : sameKind].find(
+        (sources) => sources.length > 0,
+      ) ?? []
+    );
   }
 }
 
@@ -251,14 +311,19 @@ function labeledBy(own: readonly Sidecar[]): Sidecar | undefined {
 /** Why a file that is neither picture nor text is left out. */
 function reasonFor(extension: string): string {
   if (extension === '') return 'files without an extension';
-  return TABLES.has(extension) ? `.${extension} files not named metadata.${extension}` : `.${extension} files that are not pictures`;
+  return TABLES.has(extension)
+    ? `.${extension} files not named metadata.${extension}`
+    : `.${extension} files that are not pictures`;
 }
 
 const TABLES: ReadonlySet<string> = new Set(['csv', 'tsv', 'jsonl', 'ndjson', 'parquet']);
 
 /** `a_red-bird_0012.png` becomes `a red bird`. */
 function captionOfName(path: string): string[] {
-  const words = stemOf(fileName(path)).replace(/[_\-.]+/g, ' ').replace(/\s*(\(\d+\)|\b\d+)\s*$/, '').trim();
+  const words = stemOf(fileName(path))
+    .replace(/[_\-.]+/g, ' ')
+    .replace(/\s*(\(\d+\)|\b\d+)\s*$/, '')
+    .trim();
   return words === '' ? [] : [words];
 }
 

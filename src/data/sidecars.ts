@@ -74,7 +74,11 @@ export async function readSidecar(file: DataFile, column: string | undefined, co
   const extension = extensionOf(file.path);
   const sidecar: Sidecar = { file, extension, captions: [], used: false };
   try {
-    if (file.bytes > MAX_TEXT) throw new InputError('E_DATA_TEXT', `${file.where}: expected at most ${MAX_TEXT} bytes of text, found ${file.bytes}.`);
+    if (file.bytes > MAX_TEXT)
+      throw new InputError(
+        'E_DATA_TEXT',
+        `${file.where}: expected at most ${MAX_TEXT} bytes of text, found ${file.bytes}.`,
+      );
     const bytes = await file.read();
     if (extension === 'cls') sidecar.label = utf8(bytes, file.where).trim() || undefined;
     else if (extension === 'json') addJson(sidecar, jsonObject(utf8(bytes, file.where), file.where), column, columns);
@@ -87,10 +91,16 @@ export async function readSidecar(file: DataFile, column: string | undefined, co
 }
 
 function addText(sidecar: Sidecar, captions: string[]): void {
-  if (captions.length > 0) sidecar.captions.push({ captions, label: `.${sidecar.extension}`, example: sidecar.file.path, used: false });
+  if (captions.length > 0)
+    sidecar.captions.push({ captions, label: `.${sidecar.extension}`, example: sidecar.file.path, used: false });
 }
 
-function addJson(sidecar: Sidecar, row: Record<string, unknown>, column: string | undefined, columns: Set<string>): void {
+function addJson(
+  sidecar: Sidecar,
+  row: Record<string, unknown>,
+  column: string | undefined,
+  columns: Set<string>,
+): void {
   for (const name of Object.keys(row)) columns.add(name);
   const described = describeRow(row, sidecar.file.where, column);
   sidecar.captions.push(...cellSources(described, sidecar.file.path, '.json '));
@@ -100,7 +110,12 @@ function addJson(sidecar: Sidecar, row: Record<string, unknown>, column: string 
 
 /** A source for each caption column of a row. */
 export function cellSources({ captions }: Described, example: string, kind: string): CaptionSource[] {
-  return captions.map((cell) => ({ captions: cell.captions, label: `${kind}column ${cell.column}`, example, used: false }));
+  return captions.map((cell) => ({
+    captions: cell.captions,
+    label: `${kind}column ${cell.column}`,
+    example,
+    used: false,
+  }));
 }
 
 /** Sidecars of one picture, those whose captions are preferred first. */
@@ -118,10 +133,13 @@ export function account({ file, extension, captions, label, problem, rejected, u
     if (source.used) tally.useCaption(source.label);
     else tally.unusedCaptions.add(`captions of ${source.label} not used`, source.example);
   }
-  if (problem !== undefined && extension !== 'cls') tally.unusedCaptions.add(`captions of .${extension} that cannot be read`, file.path);
+  if (problem !== undefined && extension !== 'cls')
+    tally.unusedCaptions.add(`captions of .${extension} that cannot be read`, file.path);
   if (rejected) return;
   if (used) tally.texts++;
-  else if (problem !== undefined) tally.leftOut.add(`.${extension} files that cannot be used, beside other captions`, file.path);
-  else if (captions.length === 0 && label === undefined) tally.leftOut.add(`.${extension} files without a caption or class`, file.path);
+  else if (problem !== undefined)
+    tally.leftOut.add(`.${extension} files that cannot be used, beside other captions`, file.path);
+  else if (captions.length === 0 && label === undefined)
+    tally.leftOut.add(`.${extension} files without a caption or class`, file.path);
   else tally.leftOut.add(`.${extension} files not used`, file.path);
 }

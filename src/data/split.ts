@@ -59,7 +59,11 @@ interface Marked {
 
 /** Reads the word for a side out of a name: `Train`, `train2017`, `imagenet-val-000001`, `emnist-letters-test`, `TestImages`. */
 export function markOf(name: string): Marked | undefined {
-  const words = name.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase().split(/[^\p{L}\p{N}]+/u).filter((word) => word !== '');
+  const words = name
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}]+/u)
+    .filter((word) => word !== '');
   for (const [i, word] of words.entries()) {
     const side = SIDES.find(([, pattern]) => pattern.test(word) || pattern.test(word.replace(/\d+$/, '')))?.[0];
     if (side === undefined) continue;
@@ -107,7 +111,11 @@ export function officialSplit(samples: readonly Placed[], by?: SplitBy): Officia
   if (by === 'hash' || samples.length === 0) return undefined;
   const byFolder = (): OfficialSplit | undefined => folderSplit(samples);
   if (by === 'folder') return byFolder();
-  const byName = (): OfficialSplit | undefined => namedSplit(samples.map(({ archive }) => archive), 'archives') ?? (by === 'name' ? pictureSplit(samples, false) : undefined);
+  const byName = (): OfficialSplit | undefined =>
+    namedSplit(
+      samples.map(({ archive }) => archive),
+      'archives',
+    ) ?? (by === 'name' ? pictureSplit(samples, false) : undefined);
   if (by === 'name') return byName();
   return columnSplit(samples) ?? byName() ?? byFolder() ?? pictureSplit(samples, true);
 }
@@ -136,7 +144,12 @@ function folderSplit(samples: readonly Placed[]): OfficialSplit | undefined {
   };
   for (let depth = 0; depth < deepest; depth++) {
     const marks = folders.map((parts) => (depth < parts.length ? marked(parts[depth]!) : undefined));
-    const split = sidesOf(paired(marks), 'folders') ?? testOnly(marks.map((mark) => (mark?.whole ? mark : undefined)), 'folders');
+    const split =
+      sidesOf(paired(marks), 'folders') ??
+      testOnly(
+        marks.map((mark) => (mark?.whole ? mark : undefined)),
+        'folders',
+      );
     if (split) return { ...split, depth };
   }
   return undefined;
@@ -145,7 +158,8 @@ function folderSplit(samples: readonly Placed[]): OfficialSplit | undefined {
 /** Only names that differ from another in nothing but the side: `test_tube` and `steam_train` are classes. */
 function paired(marks: ReadonlyArray<Marked | undefined>): Array<Marked | undefined> {
   const sides = new Map<string, Set<boolean>>();
-  for (const mark of marks) if (mark) sides.set(mark.stem, (sides.get(mark.stem) ?? new Set()).add(mark.side === 'train'));
+  for (const mark of marks)
+    if (mark) sides.set(mark.stem, (sides.get(mark.stem) ?? new Set()).add(mark.side === 'train'));
   return marks.map((mark) => (mark && sides.get(mark.stem)!.size === 2 ? mark : undefined));
 }
 
@@ -171,7 +185,10 @@ function sidesOf(marks: ReadonlyArray<Marked | undefined>, what: string): Offici
   return {
     sides: marks.map((mark) => (mark?.side === 'train' ? 'train' : mark?.side === held ? 'test' : undefined)),
     description: `${what} named train and ${held}`,
-    leftOut: (index) => (marks[index] ? 'validation pictures (the test split is held out)' : `pictures outside of the ${what} named train and ${held}`),
+    leftOut: (index) =>
+      marks[index]
+        ? 'validation pictures (the test split is held out)'
+        : `pictures outside of the ${what} named train and ${held}`,
   };
 }
 

@@ -18,7 +18,10 @@ export interface Settled {
 }
 
 /** The account of an opening. */
-export function summaryOf(tally: Tally, { samples, captions, labeled, classes, warnings, split, holdout = DEFAULT_HOLDOUT }: Settled): DataSummary {
+export function summaryOf(
+  tally: Tally,
+  { samples, captions, labeled, classes, warnings, split, holdout = DEFAULT_HOLDOUT }: Settled,
+): DataSummary {
   return {
     files: tally.files,
     pictures: tally.pictures,
@@ -30,7 +33,11 @@ export function summaryOf(tally: Tally, { samples, captions, labeled, classes, w
     labeled,
     classes,
     formats: tally.formats,
-    split: split ?? (holdout === 0 ? 'none, all samples are for training' : `${Math.round(holdout * 1e6) / 1e4} % held out by a hash of the names`),
+    split:
+      split ??
+      (holdout === 0
+        ? 'none, all samples are for training'
+        : `${Math.round(holdout * 1e6) / 1e4} % held out by a hash of the names`),
     warnings: [...tally.warnings, ...warnings],
   };
 }

@@ -16,7 +16,12 @@ export class Reasons {
   private readonly counts = new Map<string, LeftOut>();
 
   add(reason: string, example: string, pictures = false): void {
-    const known = this.counts.get(reason) ?? { reason, ...(pictures && { pictures: true as const }), count: 0, examples: [] };
+    const known = this.counts.get(reason) ?? {
+      reason,
+      ...(pictures && { pictures: true as const }),
+      count: 0,
+      examples: [],
+    };
     this.counts.set(reason, known);
     known.count++;
     if (known.examples.length < EXAMPLES) known.examples.push(example);

@@ -34,15 +34,22 @@ export type ReadBody = () => Promise<Uint8Array>;
  * @returns bytes after the end of the archive that are none.
  * @throws {InputError} E_TAR_CORRUPT, E_TAR_TRUNCATED naming the byte position; E_NOT_FOUND.
  */
-export async function scanTar(path: string, visit: (member: TarMember, body: ReadBody) => Promise<void>): Promise<number> {
+export async function scanTar(
+  path: string,
+  visit: (member: TarMember, body: ReadBody) => Promise<void>,
+): Promise<number> {
   return withHandle(path, (handle) => scanOpen(handle, path, visit));
 }
 
 /** As {@link scanTar}, of a file that is open. @param where names it in errors. */
-export async function scanOpen(handle: FileHandle, where: string, visit: (member: TarMember, body: ReadBody) => Promise<void>): Promise<number> {
+export async function scanOpen(
+  handle: FileHandle,
+  where: string,
+  visit: (member: TarMember, body: ReadBody) => Promise<void>,
+): Promise<number> {
   const { size } = await handle.stat();
   const reader = new WindowReader(handle);
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const end = await scan(reader, where, at, size, visit);
     const next = await skipZeros(reader, end, size);
     if (next >= size) return 0;
@@ -74,7 +81,7 @@ async function scan(
   visit: (member: TarMember, body: ReadBody) => Promise<void>,
 ): Promise<number> {
   let override: Override = {};
-  for (let at = start; ; ) {
+  for (let at = start; ;) {
     const block = await reader.at(at, BLOCK);
     if (block.length < BLOCK) throw truncated(path, at, 'a header or the end-of-archive marker');
     if (isZero(block)) return at;
@@ -129,13 +136,19 @@ function readHeader(block: Buffer, path: string, at: number): Header {
   if (!isHeader(block)) throw corrupt(path, at, 'a header with a wrong checksum');
   const size = readSize(block.subarray(124, 136));
   if (size === undefined) throw corrupt(path, at, 'a header without a size');
-  const prefix = block.toString('latin1', 257, 263) === 'ustar\0' ? untilZero(block.subarray(345, 500)) : new Uint8Array(0);
+  const prefix =
+    block.toString('latin1', 257, 263) === 'ustar\0' ? untilZero(block.subarray(345, 500)) : new Uint8Array(0);
   const own = untilZero(block.subarray(0, 100));
   const name = prefix.length > 0 ? Buffer.concat([prefix, Buffer.from('/'), own]) : Uint8Array.from(own);
   const type = String.fromCharCode(block[156]!);
   // Links, devices and folders have no body, whatever their size field says.
   const bodiless = type >= '1' && type <= '6';
-  return { name, link: type === '1' || type === '2' ? Uint8Array.from(untilZero(block.subarray(157, 257))) : NO_LINK, size: bodiless ? 0 : size, type: fileType(type) };
+  return {
+    name,
+    link: type === '1' || type === '2' ? Uint8Array.from(untilZero(block.subarray(157, 257))) : NO_LINK,
+    size: bodiless ? 0 : size,
+    type: fileType(type),
+  };
 }
 
 /** Old archives write NUL, and contiguous files `7`, for what is a regular file. */
@@ -166,11 +179,12 @@ function octal(field: Buffer): number | undefined {
 /** Records `length key=value\n`. All but those of the path, the link and the size are skipped as bytes: attributes may hold anything. */
 function readPax(bytes: Uint8Array, path: string, position: number): Override {
   const found: Override = {};
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const blank = bytes.indexOf(0x20, at);
     const digits = blank < 0 ? '' : Buffer.from(bytes.subarray(at, blank)).toString('latin1');
     const length = /^\d{1,9}$/.test(digits) ? Number(digits) : Number.NaN;
-    if (!(length >= digits.length + 3) || at + length > bytes.length) throw corrupt(path, position + at, 'a malformed pax record');
+    if (!(length >= digits.length + 3) || at + length > bytes.length)
+      throw corrupt(path, position + at, 'a malformed pax record');
     const record = bytes.subarray(blank + 1, at + length - 1);
     const equals = record.indexOf(0x3d);
     const value = record.subarray(equals + 1);
@@ -199,9 +213,15 @@ function isZero(block: Buffer): boolean {
 }
 
 function corrupt(path: string, at: number, found: string): InputError {
-  return new InputError('E_TAR_CORRUPT', `${path}@${at}: expected a tar header, found ${found}. Pack the archive again.`);
+  return new InputError(
+    'E_TAR_CORRUPT',
+    `${path}@${at}: expected a tar header, found ${found}. Pack the archive again.`,
+  );
 }
 
 function truncated(path: string, at: number, expected: string): InputError {
-  return new InputError('E_TAR_TRUNCATED', `${path}@${at}: expected ${expected}, found the end of the file. Fetch the archive again.`);
+  return new InputError(
+    'E_TAR_TRUNCATED',
+    `${path}@${at}: expected ${expected}, found the end of the file. Fetch the archive again.`,
+  );
 }

@@ -10,7 +10,11 @@ export function utf8(bytes: Uint8Array, source: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new InputError('E_DATA_TEXT', `${source}: expected UTF-8 text, found ${encodingOf(bytes)}. Save the file as UTF-8.`, { cause: error });
+    throw new InputError(
+      'E_DATA_TEXT',
+      `${source}: expected UTF-8 text, found ${encodingOf(bytes)}. Save the file as UTF-8.`,
+      { cause: error },
+    );
   }
 }
 
@@ -42,12 +46,15 @@ const MAX_DEPTH = 64;
  */
 export function jsonObject(text: string, source: string): Record<string, unknown> {
   const { plain, depth } = withoutNaN(text);
-  if (depth > MAX_DEPTH) throw new InputError('E_DATA_METADATA', `${source}: expected at most ${MAX_DEPTH} levels of nesting, found more.`);
+  if (depth > MAX_DEPTH)
+    throw new InputError('E_DATA_METADATA', `${source}: expected at most ${MAX_DEPTH} levels of nesting, found more.`);
   let value: unknown;
   try {
     value = JSON.parse(plain);
   } catch (error) {
-    throw new InputError('E_DATA_METADATA', `${source}: expected JSON (${messageOf(error).slice(0, 120)}).`, { cause: error });
+    throw new InputError('E_DATA_METADATA', `${source}: expected JSON (${messageOf(error).slice(0, 120)}).`, {
+      cause: error,
+    });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InputError('E_DATA_METADATA', `${source}: expected a JSON object, found ${shown(value)}.`);

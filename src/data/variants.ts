@@ -24,11 +24,17 @@ export interface VariantOptions {
 export function withVariants(dataset: Dataset, options: VariantOptions): Dataset {
   const { count, flip = false, crop = 0, seed } = options;
   const different = crop > 0 ? Infinity : flip ? 2 : 1;
-  if (count > different) throw new UsageError('E_DATA_OPTIONS', `variants: expected at most ${different} ${flip ? 'with flip alone' : 'without flip or crop'}, received ${count}. Add crop, which shifts them.`);
+  if (count > different)
+    throw new UsageError(
+      'E_DATA_OPTIONS',
+      `variants: expected at most ${different} ${flip ? 'with flip alone' : 'without flip or crop'}, received ${count}. Add crop, which shifts them.`,
+    );
   if (count === 1) return dataset;
   const size = dataset.size('train');
-  const placeOf = (split: Split, index: number): { index: number; variant: number } => (split === 'train' ? { index: index % size, variant: Math.floor(index / size) } : { index, variant: 0 });
-  const renamed = <T extends { key: string }>(described: T, variant: number): T => (variant === 0 ? described : { ...described, key: `${described.key}~${variant}` });
+  const placeOf = (split: Split, index: number): { index: number; variant: number } =>
+    split === 'train' ? { index: index % size, variant: Math.floor(index / size) } : { index, variant: 0 };
+  const renamed = <T extends { key: string }>(described: T, variant: number): T =>
+    variant === 0 ? described : { ...described, key: `${described.key}~${variant}` };
   const variationOf = (index: number, variant: number): Variation => {
     const rng = new Rng(seed, `variant/${variant}`, index);
     const shift = (): number => rng.int(2 * crop + 1) - crop;

@@ -45,7 +45,10 @@ export interface Compiled<A extends readonly Structure[], R> {
  *
  * @throws {EngineError} E_ENGINE_OP for an op without lowering, E_TRACE_READ for a look at values, E_TRACE_RANDOM for hidden randomness.
  */
-export function compile<A extends readonly Structure[], R extends Structure>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
+export function compile<A extends readonly Structure[], R extends Structure>(
+  fn: (...args: A) => R,
+  options: CompileOptions = {},
+): Compiled<A, R> {
   const name = options.name ?? (fn.name || 'function');
   const cache = new Map<string, Specialization>();
   let traces = 0;
@@ -69,9 +72,17 @@ export function compile<A extends readonly Structure[], R extends Structure>(fn:
   };
 
   const call = (...args: A): Promise<R> => {
-    if (currentTrace()) throw new EngineError('E_TRACE_NESTED', `${name}: expected a call from outside, received one inside the trace of ${currentTrace()!.name}. Call the plain function there; compile the outermost one.`);
+    if (currentTrace())
+      throw new EngineError(
+        'E_TRACE_NESTED',
+        `${name}: expected a call from outside, received one inside the trace of ${currentTrace()!.name}. Call the plain function there; compile the outermost one.`,
+      );
     return inTurn(async () => {
-      if (disposed) throw new EngineError('E_ENGINE_DISPOSED', `${name}: expected a live function, received a call after dispose().`);
+      if (disposed)
+        throw new EngineError(
+          'E_ENGINE_DISPOSED',
+          `${name}: expected a live function, received a call after dispose().`,
+        );
       const engine = options.engine ?? engineInUse();
       if (engine !== 'onnxruntime') return runEagerly(engine, () => fn(...args));
       return (await (await specialize(args)).run(args)) as R;
@@ -88,7 +99,10 @@ export function compile<A extends readonly Structure[], R extends Structure>(fn:
       cache.clear();
     });
 
-  const compiled = Object.assign(call, { graphs: () => [...cache.values()].map(({ graph }) => printGraph(graph)), dispose });
+  const compiled = Object.assign(call, {
+    graphs: () => [...cache.values()].map(({ graph }) => printGraph(graph)),
+    dispose,
+  });
   return Object.defineProperty(compiled, 'traces', { get: () => traces }) as Compiled<A, R>;
 }
 

@@ -50,7 +50,12 @@ export function generalize(samples: readonly Sample[], extents: readonly OpenExt
 }
 
 /** The names of open axes of a value, from its shapes in all samples: an extent's own name where it is that extent. */
-export function openAxes(shapes: readonly (readonly number[])[], samples: readonly Sample[], extents: readonly OpenExtent[], name: string): Record<number, string> {
+export function openAxes(
+  shapes: readonly (readonly number[])[],
+  samples: readonly Sample[],
+  extents: readonly OpenExtent[],
+  name: string,
+): Record<number, string> {
   const axes: Record<number, string> = {};
   shapes[0]!.forEach((_, axis) => {
     const seen = shapes.map((shape) => shape[axis]!);
@@ -62,19 +67,25 @@ export function openAxes(shapes: readonly (readonly number[])[], samples: readon
 }
 
 const sameData = (a: Value, b: Value): boolean =>
-  a.dtype === b.dtype && a.shape.join() === b.shape.join() && a.data!.length === b.data!.length && a.data!.every((value: number | bigint, i: number) => Object.is(value, b.data![i]));
+  a.dtype === b.dtype &&
+  a.shape.join() === b.shape.join() &&
+  a.data!.length === b.data!.length &&
+  a.data!.every((value: number | bigint, i: number) => Object.is(value, b.data![i]));
 
 function requireAlike(samples: readonly Sample[]): void {
   const [{ graph: first }] = samples as [Sample];
   for (const { graph } of samples.slice(1)) {
     const index = positions(graph);
     const firstIndex = positions(first);
-    if (graph.nodes.length !== first.nodes.length) throw unlike(`${first.nodes.length} and ${graph.nodes.length} operators`);
+    if (graph.nodes.length !== first.nodes.length)
+      throw unlike(`${first.nodes.length} and ${graph.nodes.length} operators`);
     graph.nodes.forEach((node, at) => {
       const twin = first.nodes[at]!;
       if (node.op !== twin.op || node.domain !== twin.domain) throw unlike(`${twin.op} and ${node.op} in one place`);
       if (JSON.stringify(node.attributes) !== JSON.stringify(twin.attributes)) {
-        throw unlike(`${node.op} with attributes ${JSON.stringify(twin.attributes)} and ${JSON.stringify(node.attributes)}`);
+        throw unlike(
+          `${node.op} with attributes ${JSON.stringify(twin.attributes)} and ${JSON.stringify(node.attributes)}`,
+        );
       }
       if (wiring(node, index) !== wiring(twin, firstIndex)) throw unlike(`${node.op} of other operands`);
     });
@@ -82,7 +93,8 @@ function requireAlike(samples: readonly Sample[]): void {
 }
 
 /** What feeds a node, by place. */
-const wiring = (node: Node, index: Map<Value, string>): string => node.inputs.map((value) => (!value ? '-' : value.data ? 'constant' : index.get(value))).join();
+const wiring = (node: Node, index: Map<Value, string>): string =>
+  node.inputs.map((value) => (!value ? '-' : value.data ? 'constant' : index.get(value))).join();
 
 /** Every computed value and input by its place in the graph. */
 function positions(graph: Graph): Map<Value, string> {
@@ -92,11 +104,20 @@ function positions(graph: Graph): Map<Value, string> {
 }
 
 function unlike(found: string): TopologyError {
-  return new TopologyError('E_EXPORT_DYNAMIC', `exportOnnx: expected the same graph for every size of the dynamic axes, received ${found}. Fix that axis, or write the function without a choice that depends on it.`);
+  return new TopologyError(
+    'E_EXPORT_DYNAMIC',
+    `exportOnnx: expected the same graph for every size of the dynamic axes, received ${found}. Fix that axis, or write the function without a choice that depends on it.`,
+  );
 }
 
 /** A value for the constant `node.inputs[k]`, whose integers vary with the sizes. */
-function varying(node: Node, k: number, constants: readonly Value[], samples: readonly Sample[], shapes: ShapeArithmetic): Value {
+function varying(
+  node: Node,
+  k: number,
+  constants: readonly Value[],
+  samples: readonly Sample[],
+  shapes: ShapeArithmetic,
+): Value {
   const [first] = constants as [Value];
   const length = first.data!.length;
   if (first.dtype !== 'int64' || constants.some(({ data }) => data!.length !== length)) {
@@ -124,7 +145,8 @@ function fit(op: string, values: readonly number[], samples: readonly Sample[]):
   for (let subset = 0; subset < combinations; subset++) {
     // Newton's divided difference over this subset, brought to the common divisor, spread over powers of the sizes.
     let difference = 0;
-    for (let part = 0; part < combinations; part++) if ((part & subset) === part) difference += (popCount(subset ^ part) % 2 ? -1 : 1) * values[part]!;
+    for (let part = 0; part < combinations; part++)
+      if ((part & subset) === part) difference += (popCount(subset ^ part) % 2 ? -1 : 1) * values[part]!;
     let scale = divisor;
     low.forEach((size, k) => {
       if (subset & (1 << k)) scale /= high[k]! - size;
@@ -151,13 +173,16 @@ function fit(op: string, values: readonly number[], samples: readonly Sample[]):
 
 function evaluate({ coefficients, divisor }: Polynomial, sizes: Sizes): number {
   let total = 0;
-  for (const [subset, coefficient] of coefficients) total += sizes.reduce((product, size, k) => (subset & (1 << k) ? product * size : product), coefficient);
+  for (const [subset, coefficient] of coefficients)
+    total += sizes.reduce((product, size, k) => (subset & (1 << k) ? product * size : product), coefficient);
   return total / divisor;
 }
 
 function reduced({ coefficients, divisor }: Polynomial): Polynomial {
   const common = [...coefficients.values()].reduce((a, b) => gcd(a, Math.abs(b)), divisor);
-  const entries = [...coefficients].filter(([, value]) => value !== 0).map(([subset, value]): [number, number] => [subset, value / common]);
+  const entries = [...coefficients]
+    .filter(([, value]) => value !== 0)
+    .map(([subset, value]): [number, number] => [subset, value / common]);
   return { coefficients: new Map(entries), divisor: divisor / common };
 }
 
@@ -179,7 +204,9 @@ class ShapeArithmetic {
   /** int64 [entries.length]. */
   vector(entries: readonly Polynomial[]): Value {
     const parts = entries.map((entry) => this.entry(entry));
-    return parts.length === 1 ? parts[0]! : this.builder.op('Concat', parts, { dtype: 'int64', shape: [parts.length] }, { axis: 0 });
+    return parts.length === 1
+      ? parts[0]!
+      : this.builder.op('Concat', parts, { dtype: 'int64', shape: [parts.length] }, { axis: 0 });
   }
 
   private entry({ coefficients, divisor }: Polynomial): Value {

@@ -25,7 +25,8 @@ export function engineInUse(): EngineName {
  * @throws {UsageError} E_ENGINE_NAME for an unknown name, E_OPTIONAL when TensorFlow is asked for and not installed.
  */
 export async function useEngine(name: EngineName): Promise<void> {
-  if (!ENGINES.includes(name)) throw new UsageError('E_ENGINE_NAME', `engine: expected one of ${ENGINES.join(', ')}, received ${String(name)}.`);
+  if (!ENGINES.includes(name))
+    throw new UsageError('E_ENGINE_NAME', `engine: expected one of ${ENGINES.join(', ')}, received ${String(name)}.`);
   if (name === 'tensorflow') await loadTensorflow();
   inUse = name;
 }
@@ -47,7 +48,9 @@ async function importTensorflow(): Promise<void> {
     try {
       await loadOptional('@tensorflow/tfjs-node');
     } catch (error) {
-      throw new UsageError('E_OPTIONAL', `engine tensorflow: ${messageOf(gpuError)} ${messageOf(error)}`, { cause: error });
+      throw new UsageError('E_OPTIONAL', `engine tensorflow: ${messageOf(gpuError)} ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   }
 }

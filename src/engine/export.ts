@@ -21,7 +21,16 @@ export interface TensorSpec {
 }
 
 /** An argument: specifications within arrays and plain objects, plain values as they are. */
-export type Signature = TensorSpec | tf.Tensor | number | string | boolean | null | undefined | readonly Signature[] | { readonly [key: string]: Signature };
+export type Signature =
+  | TensorSpec
+  | tf.Tensor
+  | number
+  | string
+  | boolean
+  | null
+  | undefined
+  | readonly Signature[]
+  | { readonly [key: string]: Signature };
 
 export interface ExportOptions {
   /** Name of the graph. Default: the function's. */
@@ -50,13 +59,18 @@ export interface ExportOptions {
  *   the function assigns variables; E_EXPORT_RANDOM when it draws random numbers; all errors of a trace.
  * @throws {UsageError} E_EXPORT_NAMES, E_EXPORT_AXES for options that do not fit the function.
  */
-export async function exportOnnx<A extends readonly Structure[]>(fn: (...args: A) => Structure, signature: readonly Signature[], options: ExportOptions = {}): Promise<Uint8Array> {
+export async function exportOnnx<A extends readonly Structure[]>(
+  fn: (...args: A) => Structure,
+  signature: readonly Signature[],
+  options: ExportOptions = {},
+): Promise<Uint8Array> {
   const name = options.name ?? (fn.name || 'function');
   const specs = specsOf(signature);
   const inputNames = namesFor('input', specs.length, options.inputNames);
   const plan = planOf(specs, inputNames, options.dynamicAxes ?? {});
   const target = options.target === 'native' ? await nativeTarget() : PORTABLE;
-  const trace = (sizes: Sizes): Promise<Exported> => traceAt(name, fn as never, signature, inputNames, plan, sizes, target, options.outputNames);
+  const trace = (sizes: Sizes): Promise<Exported> =>
+    traceAt(name, fn as never, signature, inputNames, plan, sizes, target, options.outputNames);
   if (plan.names.length === 0) {
     const { graph } = await trace([]);
     return encodeModel(graph, { documentation: options.documentation });
@@ -93,8 +107,15 @@ interface Plan {
   axes: { name: string; input: number; axis: number }[];
 }
 
-async function exportDynamic(plan: Plan, [low, high, check]: readonly [number, number, number], trace: (sizes: Sizes) => Promise<Exported>, options: ExportOptions): Promise<Uint8Array> {
-  const combinations = Array.from({ length: 2 ** plan.names.length }, (_, mask) => plan.base.map((size, k) => size * (mask & (1 << k) ? high : low)));
+async function exportDynamic(
+  plan: Plan,
+  [low, high, check]: readonly [number, number, number],
+  trace: (sizes: Sizes) => Promise<Exported>,
+  options: ExportOptions,
+): Promise<Uint8Array> {
+  const combinations = Array.from({ length: 2 ** plan.names.length }, (_, mask) =>
+    plan.base.map((size, k) => size * (mask & (1 << k) ? high : low)),
+  );
   const all = [...combinations, plan.base.map((size) => size * check)];
   const traced: (Exported & Sample)[] = [];
   for (const sizes of all) traced.push({ ...(await trace(sizes)), sizes });
@@ -118,7 +139,16 @@ async function exportDynamic(plan: Plan, [low, high, check]: readonly [number, n
   return encodeModel(graph, { dynamicAxes, documentation: options.documentation });
 }
 
-async function traceAt(name: string, fn: never, signature: readonly Signature[], inputNames: string[], plan: Plan, sizes: Sizes, target: Target, outputNames?: readonly string[]): Promise<Exported> {
+async function traceAt(
+  name: string,
+  fn: never,
+  signature: readonly Signature[],
+  inputNames: string[],
+  plan: Plan,
+  sizes: Sizes,
+  target: Target,
+  outputNames?: readonly string[],
+): Promise<Exported> {
   let next = 0;
   const made: tf.Tensor[] = [];
   const args = mapSpecs(signature, ({ dtype, shape }) => {
@@ -141,9 +171,17 @@ async function traceAt(name: string, fn: never, signature: readonly Signature[],
 }
 
 function requirePure(name: string, { written, sources }: TracedFunction): void {
-  if (written.length > 0) throw new EngineError('E_EXPORT_STATE', `${name}: expected a function without state to export, received one that assigns the variable ${written[0]!.name}. Return the new value instead.`);
+  if (written.length > 0)
+    throw new EngineError(
+      'E_EXPORT_STATE',
+      `${name}: expected a function without state to export, received one that assigns the variable ${written[0]!.name}. Return the new value instead.`,
+    );
   for (const source of sources.values()) {
-    if ('random' in source) throw new EngineError('E_EXPORT_RANDOM', `${name}: expected a function without randomness to export, received one that draws it. Take the noise as an argument.`);
+    if ('random' in source)
+      throw new EngineError(
+        'E_EXPORT_RANDOM',
+        `${name}: expected a function without randomness to export, received one that draws it. Take the noise as an argument.`,
+      );
   }
 }
 
@@ -157,25 +195,37 @@ function named({ graph, sources }: TracedFunction, inputNames: string[], outputN
 }
 
 const isSpec = (value: unknown): value is TensorSpec | tf.Tensor =>
-  typeof value === 'object' && value !== null && typeof (value as TensorSpec).dtype === 'string' && Array.isArray((value as TensorSpec).shape);
+  typeof value === 'object' &&
+  value !== null &&
+  typeof (value as TensorSpec).dtype === 'string' &&
+  Array.isArray((value as TensorSpec).shape);
 
 function mapSpecs(value: Signature, replace: (spec: TensorSpec) => tf.Tensor): Structure {
   if (isSpec(value)) return replace(value as TensorSpec);
   if (Array.isArray(value)) return value.map((item) => mapSpecs(item as Signature, replace));
-  if (value !== null && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapSpecs(item as Signature, replace)]));
+  if (value !== null && typeof value === 'object')
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapSpecs(item as Signature, replace)]));
   return value as Structure;
 }
 
 function specsOf(value: Signature, out: TensorSpec[] = []): TensorSpec[] {
   if (isSpec(value)) out.push(value as TensorSpec);
-  else if (value !== null && typeof value === 'object') for (const item of Object.values(value)) specsOf(item as Signature, out);
+  else if (value !== null && typeof value === 'object')
+    for (const item of Object.values(value)) specsOf(item as Signature, out);
   return out;
 }
 
 function namesFor(kind: 'input' | 'output', count: number, given?: readonly string[]): string[] {
   const names = given ? [...given] : Array.from({ length: count }, (_, i) => (count === 1 ? kind : `${kind}${i}`));
-  if (names.length !== count || new Set(names).size !== count || names.some((name) => !/^[A-Za-z_][\w.]*$/.test(name))) {
-    throw new UsageError('E_EXPORT_NAMES', `exportOnnx(${kind}Names): expected ${count} distinct identifiers, received ${names.length === 0 ? 'none' : names.join(', ')}.`);
+  if (
+    names.length !== count ||
+    new Set(names).size !== count ||
+    names.some((name) => !/^[A-Za-z_][\w.]*$/.test(name))
+  ) {
+    throw new UsageError(
+      'E_EXPORT_NAMES',
+      `exportOnnx(${kind}Names): expected ${count} distinct identifiers, received ${names.length === 0 ? 'none' : names.join(', ')}.`,
+    );
   }
   return names;
 }
@@ -188,7 +238,10 @@ function planOf(specs: readonly TensorSpec[], inputNames: readonly string[], dyn
       const extent = specs[input]?.shape[Number(key)];
       const known = plan.names.indexOf(name);
       if (extent === undefined || extent < 1 || (known >= 0 && plan.base[known] !== extent)) {
-        throw new UsageError('E_EXPORT_AXES', `exportOnnx(dynamicAxes): expected axes of inputs ${inputNames.join(', ')}, equal where they share a name, received ${inputName}: { ${key}: '${name}' }${extent === undefined ? '' : ` of extent ${extent}`}.`);
+        throw new UsageError(
+          'E_EXPORT_AXES',
+          `exportOnnx(dynamicAxes): expected axes of inputs ${inputNames.join(', ')}, equal where they share a name, received ${inputName}: { ${key}: '${name}' }${extent === undefined ? '' : ` of extent ${extent}`}.`,
+        );
       }
       if (known < 0) {
         plan.names.push(name);
@@ -197,6 +250,10 @@ function planOf(specs: readonly TensorSpec[], inputNames: readonly string[], dyn
       plan.axes.push({ name, input, axis: Number(key) });
     }
   }
-  if (plan.names.length > 3) throw new UsageError('E_EXPORT_AXES', `exportOnnx(dynamicAxes): expected at most 3 names, received ${plan.names.join(', ')}.`);
+  if (plan.names.length > 3)
+    throw new UsageError(
+      'E_EXPORT_AXES',
+      `exportOnnx(dynamicAxes): expected at most 3 names, received ${plan.names.join(', ')}.`,
+    );
   return plan;
 }

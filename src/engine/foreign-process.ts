@@ -29,7 +29,10 @@ async function answer(question: Question): Promise<Answer> {
   }
   // A copy of its own: as it lies in the message its place in memory varies, and with it the order of sums, and their last digit.
   const input = runtime.tensor('float32', question.data.slice(), question.shape);
-  const { [question.output]: result } = await session.run({ [session.inputs[0]!.name]: input }, { [question.output]: null });
+  const { [question.output]: result } = await session.run(
+    { [session.inputs[0]!.name]: input },
+    { [question.output]: null },
+  );
   return { kind: 'result', data: result!.data as Float32Array, shape: result!.dims };
 }
 

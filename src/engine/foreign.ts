@@ -22,7 +22,11 @@ export interface ForeignModel {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   /** @param data float32 of the only input. @returns float32 of one output. */
-  run(data: Float32Array, shape: readonly number[], output: string): Promise<{ data: Float32Array; shape: readonly number[] }>;
+  run(
+    data: Float32Array,
+    shape: readonly number[],
+    output: string,
+  ): Promise<{ data: Float32Array; shape: readonly number[] }>;
   release(): Promise<void>;
 }
 
@@ -48,7 +52,10 @@ export async function openForeignModel(bytes: Uint8Array, where: string): Promis
   const peer = new Peer();
   try {
     const memoryBytes = MEMORY_BYTES.any + MEMORY_BYTES.byte * bytes.length;
-    const opened = await peer.ask({ kind: 'open', bytes, memoryBytes }, OPENING_SECONDS.any + OPENING_SECONDS.megabyte * megabytes);
+    const opened = await peer.ask(
+      { kind: 'open', bytes, memoryBytes },
+      OPENING_SECONDS.any + OPENING_SECONDS.megabyte * megabytes,
+    );
     if (opened.kind !== 'opened') throw new Error('no answer');
     const { inputs, outputs } = opened;
     return {
@@ -76,8 +83,16 @@ class Peer {
 
   constructor() {
     // Under a test the sources run as they are, and a process needs what was built of them.
-    const entry = new URL(import.meta.url.endsWith('.ts') ? '../../dist/src/engine/foreign-process.js' : './foreign-process.js', import.meta.url);
-    this.child = fork(fileURLToPath(entry), { serialization: 'advanced', stdio: ['ignore', 'ignore', 'ignore', 'ipc'], execArgv: [], env: { ...process.env, TESSERAE_THREADS: String(defaultThreads()) } });
+    const entry = new URL(
+      import.meta.url.endsWith('.ts') ? '../../dist/src/engine/foreign-process.js' : './foreign-process.js',
+      import.meta.url,
+    );
+    this.child = fork(fileURLToPath(entry), {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      execArgv: [],
+      env: { ...process.env, TESSERAE_THREADS: String(defaultThreads()) },
+    });
     this.ended = new Promise((resolve) => this.child.once('close', () => resolve()));
     this.rest();
   }
@@ -104,8 +119,18 @@ class Peer {
         this.rest();
         settle();
       };
-      const onMessage = (answer: Answer): void => done(() => (answer.kind === 'failed' ? reject(new Error(answer.reason)) : resolve(answer)));
-      const onExit = (code: number | null, signal: NodeJS.Signals | null): void => done(() => reject(new ForeignLimit(signal === 'SIGKILL' ? 'it takes more memory than its size and that of the pictures explain' : `it ends ONNX Runtime with ${signal ?? `exit ${code}`}`)));
+      const onMessage = (answer: Answer): void =>
+        done(() => (answer.kind === 'failed' ? reject(new Error(answer.reason)) : resolve(answer)));
+      const onExit = (code: number | null, signal: NodeJS.Signals | null): void =>
+        done(() =>
+          reject(
+            new ForeignLimit(
+              signal === 'SIGKILL'
+                ? 'it takes more memory than its size and that of the pictures explain'
+                : `it ends ONNX Runtime with ${signal ?? `exit ${code}`}`,
+            ),
+          ),
+        );
       const onError = (error: Error): void => done(() => reject(error));
       const timer = setTimeout(() => {
         child.off('exit', onExit);

@@ -31,7 +31,10 @@ const ofOperands = (
   right: (dy: tf.Tensor, a: tf.Tensor, b: tf.Tensor) => tf.Tensor,
 ): Rule => ({
   save: ['a', 'b'],
-  gradient: (dy, [a, b]) => ({ a: () => sumTo(left(dy, a!, b!), a!.shape), b: () => sumTo(right(dy, a!, b!), b!.shape) }),
+  gradient: (dy, [a, b]) => ({
+    a: () => sumTo(left(dy, a!, b!), a!.shape),
+    b: () => sumTo(right(dy, a!, b!), b!.shape),
+  }),
 });
 
 /** For functions that are flat wherever they are differentiable. */
@@ -65,7 +68,9 @@ const UNARY: Record<string, Rule> = {
   Relu: ofOutput((dy, y) => tf.mul(dy, tf.step(y))),
   Relu6: ofInput((dy, x) => where(tf.logicalAnd(tf.greater(x, 0), tf.less(x, 6)), dy, tf.zerosLike(dy))),
   Rsqrt: ofOutput((dy, y) => tf.mul(dy, tf.mul(-0.5, tf.mul(y, tf.square(y))))),
-  Selu: ofInput((dy, x) => tf.mul(dy, where(tf.greater(x, 0), tf.fill(x.shape, 1.0507009873554805), tf.mul(1.7580993408473768, tf.exp(x))))),
+  Selu: ofInput((dy, x) =>
+    tf.mul(dy, where(tf.greater(x, 0), tf.fill(x.shape, 1.0507009873554805), tf.mul(1.7580993408473768, tf.exp(x)))),
+  ),
   Sigmoid: ofOutput((dy, y) => tf.mul(dy, tf.mul(y, tf.sub(1, y)))),
   Sin: ofInput((dy, x) => tf.mul(dy, tf.cos(x))),
   Sinh: ofInput((dy, x) => tf.mul(dy, tf.cosh(x))),
@@ -76,7 +81,11 @@ const UNARY: Record<string, Rule> = {
   Tanh: ofOutput((dy, y) => tf.mul(dy, tf.sub(1, tf.square(y)))),
   Cast: { gradient: (dy) => ({ x: () => asFloat(dy) }) },
   ClipByValue: ofInput((dy, x, { clipValueMin, clipValueMax }) =>
-    where(tf.logicalAnd(tf.greaterEqual(x, clipValueMin as number), tf.lessEqual(x, clipValueMax as number)), dy, tf.zerosLike(dy)),
+    where(
+      tf.logicalAnd(tf.greaterEqual(x, clipValueMin as number), tf.lessEqual(x, clipValueMax as number)),
+      dy,
+      tf.zerosLike(dy),
+    ),
   ),
   LeakyRelu: ofInput((dy, x, { alpha }) => tf.mul(dy, tf.step(x, alpha as number))),
 };
@@ -121,7 +130,11 @@ const BINARY: Record<string, Rule> = {
   Pow: ofOperands(
     (dy, a, b) => tf.mul(dy, tf.mul(asFloat(b), tf.pow(a, tf.sub(b, tf.scalar(1, b.dtype as 'float32'))))),
     // The logarithm of a base that is not positive has no real value: its exponent gets no gradient.
-    (dy, a, b) => tf.mul(dy, where(tf.greater(a, 0), tf.mul(tf.pow(a, b), tf.log(tf.maximum(a, 1e-38))), tf.zerosLike(tf.pow(a, b)))),
+    (dy, a, b) =>
+      tf.mul(
+        dy,
+        where(tf.greater(a, 0), tf.mul(tf.pow(a, b), tf.log(tf.maximum(a, 1e-38))), tf.zerosLike(tf.pow(a, b))),
+      ),
   ),
   Prelu: {
     save: ['x', 'alpha'],
@@ -149,14 +162,19 @@ function spread(dy: tf.Tensor, shape: number[], axes: unknown): tf.Tensor {
   return tf.mul(tf.reshape(dy, kept), tf.ones(shape));
 }
 
-const reducedCount = (shape: number[], axes: unknown): number => tf.util.parseAxisParam(axes as number[], shape).reduce((n, axis) => n * shape[axis]!, 1);
+const reducedCount = (shape: number[], axes: unknown): number =>
+  tf.util.parseAxisParam(axes as number[], shape).reduce((n, axis) => n * shape[axis]!, 1);
 
 /** Minimum and maximum: the gradient goes to every element that equals the result. */
 const extremum = (axisKey: string): Rule => ({
   save: ['x'],
   saveOutput: true,
   gradient: (dy, [x, y], attributes) => ({
-    x: () => tf.mul(spread(dy, x!.shape, attributes[axisKey]), asFloat(tf.equal(x!, spread(y!, x!.shape, attributes[axisKey])))),
+    x: () =>
+      tf.mul(
+        spread(dy, x!.shape, attributes[axisKey]),
+        asFloat(tf.equal(x!, spread(y!, x!.shape, attributes[axisKey]))),
+      ),
   }),
 });
 
@@ -170,7 +188,9 @@ const REDUCTIONS: Record<string, Rule> = {
     gradient: (dy, [x], { axis }) => ({ x: () => prodGradient(dy, x!, axis) }),
   },
   Cumsum: {
-    gradient: (dy, _, { axis, exclusive, reverse }) => ({ x: () => tf.cumsum(dy, axis as number, exclusive as boolean, !(reverse as boolean)) }),
+    gradient: (dy, _, { axis, exclusive, reverse }) => ({
+      x: () => tf.cumsum(dy, axis as number, exclusive as boolean, !(reverse as boolean)),
+    }),
   },
   Softmax: {
     saveOutput: true,
@@ -186,7 +206,8 @@ const REDUCTIONS: Record<string, Rule> = {
 /** Products of matrices; when a batch meets one shared matrix, its gradient is a single tall product. */
 function matMulGradient(dy: tf.Tensor, [a, b]: tf.Tensor[], attributes: Attributes): Grads {
   const { transposeA, transposeB } = attributes as { transposeA: boolean; transposeB: boolean };
-  const left = (): tf.Tensor => (transposeA ? tf.matMul(b!, dy, transposeB, true) : tf.matMul(dy, b!, false, !transposeB));
+  const left = (): tf.Tensor =>
+    transposeA ? tf.matMul(b!, dy, transposeB, true) : tf.matMul(dy, b!, false, !transposeB);
   const right = (): tf.Tensor => {
     if (b!.rank === 2 && a!.rank > 2 && !transposeA) {
       const rows = tf.reshape(a!, [-1, a!.shape.at(-1)!]);
@@ -212,14 +233,34 @@ function gatherGradient(dy: tf.Tensor, x: tf.Tensor, indices: tf.Tensor, axis: n
 }
 
 /** Each batch looks up its own rows: one flat table with offsets. As the lowering does it forward. */
-function batchedGatherGradient(dy: tf.Tensor, x: tf.Tensor, indices: tf.Tensor, axis: number, batchDims: number): tf.Tensor {
-  const { batchSize, outerSize, dimSize, sliceSize } = tf.backend_util.segment_util.collectGatherOpShapeInfo(x, indices, axis, batchDims);
+function batchedGatherGradient(
+  dy: tf.Tensor,
+  x: tf.Tensor,
+  indices: tf.Tensor,
+  axis: number,
+  batchDims: number,
+): tf.Tensor {
+  const { batchSize, outerSize, dimSize, sliceSize } = tf.backend_util.segment_util.collectGatherOpShapeInfo(
+    x,
+    indices,
+    axis,
+    batchDims,
+  );
   const perBatch = indices.size / batchSize;
   const offsets = tf.reshape(tf.mul(tf.range(0, batchSize, 1, 'int32'), tf.scalar(dimSize, 'int32')), [batchSize, 1]);
-  const flat = tf.reshape(tf.add(tf.reshape(indices, [batchSize, perBatch]), offsets), [batchSize * perBatch]) as tf.Tensor1D;
+  const flat = tf.reshape(tf.add(tf.reshape(indices, [batchSize, perBatch]), offsets), [
+    batchSize * perBatch,
+  ]) as tf.Tensor1D;
   const rows = tf.transpose(tf.reshape(dy, [batchSize, outerSize, perBatch, sliceSize]), [0, 2, 1, 3]);
-  const summed = tf.unsortedSegmentSum(tf.reshape(rows, [batchSize * perBatch, outerSize * sliceSize]), flat, batchSize * dimSize);
-  return tf.reshape(tf.transpose(tf.reshape(summed, [batchSize, dimSize, outerSize, sliceSize]), [0, 2, 1, 3]), x.shape);
+  const summed = tf.unsortedSegmentSum(
+    tf.reshape(rows, [batchSize * perBatch, outerSize * sliceSize]),
+    flat,
+    batchSize * dimSize,
+  );
+  return tf.reshape(
+    tf.transpose(tf.reshape(summed, [batchSize, dimSize, outerSize, sliceSize]), [0, 2, 1, 3]),
+    x.shape,
+  );
 }
 
 /** Products without each element in turn, free of division so that zeros are allowed: those before times those after. */
@@ -236,19 +277,45 @@ function prodGradient(dy: tf.Tensor, x: tf.Tensor, axis: unknown): tf.Tensor {
 
 /** Puts the elements of a strided slice back where they came from. */
 function stridedSliceGradient(dy: tf.Tensor, x: tf.Tensor, attributes: Attributes): tf.Tensor {
-  const a = attributes as unknown as Record<'begin' | 'end' | 'strides', number[]> & Record<'beginMask' | 'endMask' | 'ellipsisMask' | 'newAxisMask' | 'shrinkAxisMask', number>;
-  const { begin, end, strides } = tf.slice_util.sliceInfo(x.shape, a.begin, a.end, a.strides, a.beginMask, a.endMask, a.ellipsisMask, a.newAxisMask, a.shrinkAxisMask);
+  const a = attributes as unknown as Record<'begin' | 'end' | 'strides', number[]> &
+    Record<'beginMask' | 'endMask' | 'ellipsisMask' | 'newAxisMask' | 'shrinkAxisMask', number>;
+  const { begin, end, strides } = tf.slice_util.sliceInfo(
+    x.shape,
+    a.begin,
+    a.end,
+    a.strides,
+    a.beginMask,
+    a.endMask,
+    a.ellipsisMask,
+    a.newAxisMask,
+    a.shrinkAxisMask,
+  );
   const size = tf.slice_util.computeOutShape(begin, end, strides);
-  return size.reduce((part, count, axis) => {
-    const stride = Math.abs(strides[axis]!);
-    const [before, after] = [part.shape.slice(0, axis), part.shape.slice(axis + 1)].map(sizeOf) as [number, number];
-    const forward = strides[axis]! < 0 ? tf.reverse(part, axis) : part;
-    const first = strides[axis]! < 0 ? begin[axis]! - (count - 1) * stride : begin[axis]!;
-    const spaced = tf.reshape(tf.pad(tf.reshape(forward, [before, count, 1, after]), [[0, 0], [0, 0], [0, stride - 1], [0, 0]]), [before, count * stride, after]);
-    const span = (count - 1) * stride + 1;
-    const placed = tf.pad(tf.slice(spaced, [0, 0, 0], [before, span, after]), [[0, 0], [first, x.shape[axis]! - first - span], [0, 0]]);
-    return tf.reshape(placed, [...part.shape.slice(0, axis), x.shape[axis]!, ...part.shape.slice(axis + 1)]);
-  }, tf.reshape(dy, size));
+  return size.reduce(
+    (part, count, axis) => {
+      const stride = Math.abs(strides[axis]!);
+      const [before, after] = [part.shape.slice(0, axis), part.shape.slice(axis + 1)].map(sizeOf) as [number, number];
+      const forward = strides[axis]! < 0 ? tf.reverse(part, axis) : part;
+      const first = strides[axis]! < 0 ? begin[axis]! - (count - 1) * stride : begin[axis]!;
+      const spaced = tf.reshape(
+        tf.pad(tf.reshape(forward, [before, count, 1, after]), [
+          [0, 0],
+          [0, 0],
+          [0, stride - 1],
+          [0, 0],
+        ]),
+        [before, count * stride, after],
+      );
+      const span = (count - 1) * stride + 1;
+      const placed = tf.pad(tf.slice(spaced, [0, 0, 0], [before, span, after]), [
+        [0, 0],
+        [first, x.shape[axis]! - first - span],
+        [0, 0],
+      ]);
+      return tf.reshape(placed, [...part.shape.slice(0, axis), x.shape[axis]!, ...part.shape.slice(axis + 1)]);
+    },
+    tf.reshape(dy, size),
+  );
 }
 
 /** Mirror padding reads some elements twice: along each axis it is a gather. */
@@ -271,18 +338,35 @@ const STRUCTURE: Record<string, Rule> = {
   BatchMatMul: { save: ['a', 'b'], gradient: matMulGradient },
   Reshape: { save: ['x'], gradient: (dy, [x]) => ({ x: () => tf.reshape(dy, x!.shape) }) },
   ExpandDims: { save: ['input'], gradient: (dy, [x]) => ({ input: () => tf.reshape(dy, x!.shape) }) },
-  Transpose: { gradient: (dy, _, { perm }) => ({ x: () => tf.transpose(dy, tf.backend_util.getUndoAxesPermutation(perm as number[])) }) },
+  Transpose: {
+    gradient: (dy, _, { perm }) => ({
+      x: () => tf.transpose(dy, tf.backend_util.getUndoAxesPermutation(perm as number[])),
+    }),
+  },
   Slice: {
     save: ['x'],
     gradient: (dy, [x], { begin, size }) => {
-      const [starts, sizes] = tf.slice_util.parseSliceParams(x!, begin as number[], size as number[]) as [number[], number[]];
-      const paddings = x!.shape.map((dim, axis): [number, number] => [starts[axis]!, dim - starts[axis]! - sizes[axis]!]);
+      const [starts, sizes] = tf.slice_util.parseSliceParams(x!, begin as number[], size as number[]) as [
+        number[],
+        number[],
+      ];
+      const paddings = x!.shape.map((dim, axis): [number, number] => [
+        starts[axis]!,
+        dim - starts[axis]! - sizes[axis]!,
+      ]);
       return { x: () => tf.pad(dy, paddings) };
     },
   },
   PadV2: {
     save: ['x'],
-    gradient: (dy, [x], { paddings }) => ({ x: () => tf.slice(dy, (paddings as [number, number][]).map(([before]) => before), x!.shape) }),
+    gradient: (dy, [x], { paddings }) => ({
+      x: () =>
+        tf.slice(
+          dy,
+          (paddings as [number, number][]).map(([before]) => before),
+          x!.shape,
+        ),
+    }),
   },
   Reverse: { gradient: (dy, _, { dims }) => ({ x: () => tf.reverse(dy, dims as number[]) }) },
   Tile: {
@@ -290,7 +374,13 @@ const STRUCTURE: Record<string, Rule> = {
     gradient: (dy, [x], { reps }) => ({
       x: () => {
         const split = x!.shape.flatMap((dim, axis) => [(reps as number[])[axis]!, dim]);
-        return tf.reshape(tf.sum(tf.reshape(dy, split), x!.shape.map((_, axis) => 2 * axis)), x!.shape);
+        return tf.reshape(
+          tf.sum(
+            tf.reshape(dy, split),
+            x!.shape.map((_, axis) => 2 * axis),
+          ),
+          x!.shape,
+        );
       },
     }),
   },
@@ -306,7 +396,10 @@ const STRUCTURE: Record<string, Rule> = {
   },
   GatherNd: {
     save: ['params', 'indices'],
-    gradient: (dy, [params, indices]) => ({ params: () => tf.scatterND(indices!, dy, params!.shape), indices: () => zeros(indices!) }),
+    gradient: (dy, [params, indices]) => ({
+      params: () => tf.scatterND(indices!, dy, params!.shape),
+      indices: () => zeros(indices!),
+    }),
   },
   ScatterNd: {
     save: ['indices'],
@@ -316,8 +409,16 @@ const STRUCTURE: Record<string, Rule> = {
     save: ['segmentIds'],
     gradient: (dy, [ids]) => ({ x: () => tf.gather(dy, tf.cast(ids!, 'int32')), segmentIds: () => zeros(ids!) }),
   },
-  StridedSlice: { save: ['x'], gradient: (dy, [x], attributes) => ({ x: () => stridedSliceGradient(dy, x!, attributes) }) },
-  MirrorPad: { save: ['x'], gradient: (dy, [x], { paddings, mode }) => ({ x: () => mirrorPadGradient(dy, x!, paddings as [number, number][], mode as string) }) },
+  StridedSlice: {
+    save: ['x'],
+    gradient: (dy, [x], attributes) => ({ x: () => stridedSliceGradient(dy, x!, attributes) }),
+  },
+  MirrorPad: {
+    save: ['x'],
+    gradient: (dy, [x], { paddings, mode }) => ({
+      x: () => mirrorPadGradient(dy, x!, paddings as [number, number][], mode as string),
+    }),
+  },
   TensorScatterUpdate: {
     save: ['indices', 'updates'],
     gradient: (dy, [indices, updates]) => ({
@@ -330,9 +431,27 @@ const STRUCTURE: Record<string, Rule> = {
 };
 
 const FLAT: Record<string, Rule> = {
-  ...Object.fromEntries(['ArgMax', 'ArgMin', 'Ceil', 'Floor', 'Round', 'Sign', 'Step', 'ZerosLike', 'OnesLike', 'IsNan', 'IsInf', 'IsFinite', 'LogicalNot'].map((name) => [name, flat('x')])),
   ...Object.fromEntries(
-    ['Equal', 'NotEqual', 'Greater', 'GreaterEqual', 'Less', 'LessEqual', 'LogicalAnd', 'LogicalOr', 'FloorDiv'].map((name) => [name, flat('a', 'b')]),
+    [
+      'ArgMax',
+      'ArgMin',
+      'Ceil',
+      'Floor',
+      'Round',
+      'Sign',
+      'Step',
+      'ZerosLike',
+      'OnesLike',
+      'IsNan',
+      'IsInf',
+      'IsFinite',
+      'LogicalNot',
+    ].map((name) => [name, flat('x')]),
+  ),
+  ...Object.fromEntries(
+    ['Equal', 'NotEqual', 'Greater', 'GreaterEqual', 'Less', 'LessEqual', 'LogicalAnd', 'LogicalOr', 'FloorDiv'].map(
+      (name) => [name, flat('a', 'b')],
+    ),
   ),
   OneHot: flat('indices'),
 };
@@ -357,17 +476,26 @@ function einsumGradient(dy: tf.Tensor, operands: tf.Tensor[], equation: string):
 function register(): void {
   const rules = { ...UNARY, ...BINARY, ...REDUCTIONS, ...STRUCTURE, ...SPATIAL, ...FLAT };
   for (const [kernelName, { save, saveOutput, gradient }] of Object.entries(rules)) {
-    tf.registerGradient({ kernelName, inputsToSave: save ?? [], outputsToSave: [saveOutput ?? false], gradFunc: gradient as tf.GradFunc });
+    tf.registerGradient({
+      kernelName,
+      inputsToSave: save ?? [],
+      outputsToSave: [saveOutput ?? false],
+      gradFunc: gradient as tf.GradFunc,
+    });
   }
   registerVariadic();
 }
 
 /** Registers the gradient of a kernel over a list of tensors. */
-function listed(kernelName: string, gradient: (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => tf.Tensor[]): void {
+function listed(
+  kernelName: string,
+  gradient: (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => tf.Tensor[],
+): void {
   tf.registerGradient({
     kernelName,
     saveAllInputs: true,
-    gradFunc: ((dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => gradient(dy, saved, attributes).map((dx) => () => dx)) as unknown as tf.GradFunc,
+    gradFunc: ((dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) =>
+      gradient(dy, saved, attributes).map((dx) => () => dx)) as unknown as tf.GradFunc,
   });
 }
 
@@ -379,7 +507,11 @@ function registerVariadic(): void {
   listed('Pack', (dy, _, { axis }) => tf.unstack(dy, axis as number));
   listed('Concat', (dy, saved, { axis }) => {
     const at = tf.util.parseAxisParam(axis as number, saved[0]!.shape)[0]!;
-    return tf.split(dy, saved.map((x) => x.shape[at]!), at);
+    return tf.split(
+      dy,
+      saved.map((x) => x.shape[at]!),
+      at,
+    );
   });
   tf.registerGradient({
     kernelName: 'TopK',
@@ -390,8 +522,18 @@ function registerVariadic(): void {
       x: () => tf.sum(tf.mul(tf.oneHot(tf.cast(indices!, 'int32'), x!.shape.at(-1)!), tf.expandDims(dys[0]!, -1)), -2),
     })) as unknown as tf.GradFunc,
   });
-  tf.registerGradient({ kernelName: 'Unpack', gradFunc: ((dys: tf.Tensor[], _: unknown, { axis }: Attributes) => ({ value: () => tf.stack([dys].flat(), axis as number) })) as unknown as tf.GradFunc });
-  tf.registerGradient({ kernelName: 'SplitV', gradFunc: ((dys: tf.Tensor[], _: unknown, { axis }: Attributes) => ({ x: () => tf.concat([dys].flat(), axis as number) })) as unknown as tf.GradFunc });
+  tf.registerGradient({
+    kernelName: 'Unpack',
+    gradFunc: ((dys: tf.Tensor[], _: unknown, { axis }: Attributes) => ({
+      value: () => tf.stack([dys].flat(), axis as number),
+    })) as unknown as tf.GradFunc,
+  });
+  tf.registerGradient({
+    kernelName: 'SplitV',
+    gradFunc: ((dys: tf.Tensor[], _: unknown, { axis }: Attributes) => ({
+      x: () => tf.concat([dys].flat(), axis as number),
+    })) as unknown as tf.GradFunc,
+  });
 }
 
 register();

@@ -63,27 +63,47 @@ export class GraphBuilder {
   constant(dtype: Dtype, shape: readonly number[], data: Data): Value {
     const make = (): Value => ({ id: this.nextId++, dtype, shape: [...shape], data });
     if (data.length > 64) return make();
-    return this.share(`${dtype}[${shape.join()}]${Array.from(data as ArrayLike<unknown>, (v) => (Object.is(v, -0) ? '-0' : String(v))).join()}`, make);
+    return this.share(
+      `${dtype}[${shape.join()}]${Array.from(data as ArrayLike<unknown>, (v) => (Object.is(v, -0) ? '-0' : String(v))).join()}`,
+      make,
+    );
   }
 
   scalar(value: number, dtype: 'float32' | 'int32' | 'bool' = 'float32'): Value {
-    const data = dtype === 'float32' ? Float32Array.of(value) : dtype === 'int32' ? Int32Array.of(value) : Uint8Array.of(value);
+    const data =
+      dtype === 'float32' ? Float32Array.of(value) : dtype === 'int32' ? Int32Array.of(value) : Uint8Array.of(value);
     return this.constant(dtype, [], data);
   }
 
   /** A 1-D int64 constant: ONNX takes shapes, axes and bounds so. */
   ints(values: readonly number[]): Value {
-    return this.constant('int64', [values.length], BigInt64Array.from(values, (v) => BigInt(v)));
+    return this.constant(
+      'int64',
+      [values.length],
+      BigInt64Array.from(values, (v) => BigInt(v)),
+    );
   }
 
   /** Adds a node with one output; an equal node already there is returned instead. */
-  op(op: string, inputs: (Value | null)[], result: Result, attributes: Record<string, Attribute> = {}, domain = ''): Value {
+  op(
+    op: string,
+    inputs: (Value | null)[],
+    result: Result,
+    attributes: Record<string, Attribute> = {},
+    domain = '',
+  ): Value {
     const key = `${domain}.${op}(${inputs.map((v) => v?.id ?? '-').join()})${JSON.stringify(attributes)}${result.dtype}[${result.shape.join()}]`;
     return this.share(key, () => this.multi(op, inputs, [result], attributes, domain)[0]!);
   }
 
   /** Adds a node with several outputs. */
-  multi(op: string, inputs: (Value | null)[], results: Result[], attributes: Record<string, Attribute> = {}, domain = ''): Value[] {
+  multi(
+    op: string,
+    inputs: (Value | null)[],
+    results: Result[],
+    attributes: Record<string, Attribute> = {},
+    domain = '',
+  ): Value[] {
     const node: Node = { op, domain, inputs, outputs: [], attributes };
     node.outputs = results.map(({ dtype, shape }) => ({ id: this.nextId++, dtype, shape: [...shape], node }));
     return node.outputs;
@@ -135,11 +155,19 @@ export function constantElements(graph: Graph): number {
   return total;
 }
 
-const SHORT: Record<Dtype, string> = { float32: 'f32', int32: 'i32', int64: 'i64', bool: 'bool', uint8: 'u8', int8: 'i8' };
+const SHORT: Record<Dtype, string> = {
+  float32: 'f32',
+  int32: 'i32',
+  int64: 'i64',
+  bool: 'bool',
+  uint8: 'u8',
+  int8: 'i8',
+};
 
 const typeText = (value: Value): string => `${SHORT[value.dtype]}[${value.shape.join(',')}]`;
 
-const attributeText = (attribute: Attribute): string => (typeof attribute === 'object' && 'float' in attribute ? `${attribute.float}f` : JSON.stringify(attribute));
+const attributeText = (attribute: Attribute): string =>
+  typeof attribute === 'object' && 'float' in attribute ? `${attribute.float}f` : JSON.stringify(attribute);
 
 /**
  * The graph as text, one node a line, values numbered in order of appearance: stable between runs, made to be read and
@@ -150,7 +178,10 @@ export function printGraph(graph: Graph): string {
   for (const input of graph.inputs) names.set(input, `%${input.name}`);
   const nameOf = (value: Value | null): string => {
     if (!value) return '_';
-    if (value.data) return value.data.length <= 8 ? `${typeText(value)}{${Array.from(value.data as ArrayLike<unknown>, String).join(',')}}` : `${typeText(value)}{...}`;
+    if (value.data)
+      return value.data.length <= 8
+        ? `${typeText(value)}{${Array.from(value.data as ArrayLike<unknown>, String).join(',')}}`
+        : `${typeText(value)}{...}`;
     let name = names.get(value);
     if (name === undefined) names.set(value, (name = `%${names.size - graph.inputs.length}`));
     return name;

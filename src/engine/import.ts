@@ -37,7 +37,8 @@ export function importOnnx(bytes: Uint8Array, where = 'model.onnx'): ImportedNet
     outputs: model.outputs,
     prepare: () => {
       const tensors = tensorsOf(model);
-      const materialize = (constant: OnnxTensor, form: Form): tf.Tensor => tensors.get(constant)?.[form] ?? constantTensor(constant, form);
+      const materialize = (constant: OnnxTensor, form: Form): tf.Tensor =>
+        tensors.get(constant)?.[form] ?? constantTensor(constant, form);
       return (...inputs) => run(model, inputs, where, materialize);
     },
   };
@@ -48,9 +49,17 @@ function refuseUnknown(model: OnnxModel, where: string): void {
   const made = new Set([...model.weights.keys(), ...model.inputs.map(({ name }) => name)]);
   for (const { op, name, domain, inputs, outputs } of model.nodes) {
     if (!isStandard(domain) || !Object.hasOwn(OPERATORS, op)) {
-      throw new EngineError('E_IMPORT_OP', `${where}, node "${name}": expected one of ${Object.keys(OPERATORS).join(', ')}, received ${domain ? `${domain}.` : ''}${op}. Export the part of the network before it.`);
+      throw new EngineError(
+        'E_IMPORT_OP',
+        `${where}, node "${name}": expected one of ${Object.keys(OPERATORS).join(', ')}, received ${domain ? `${domain}.` : ''}${op}. Export the part of the network before it.`,
+      );
     }
-    refuseMissing(inputs.filter((input) => input !== ''), made, where, `node "${name}" (${op})`);
+    refuseMissing(
+      inputs.filter((input) => input !== ''),
+      made,
+      where,
+      `node "${name}" (${op})`,
+    );
     // Further outputs, as of Dropout in training, are not computed: who reads one is refused.
     if (outputs[0]) made.add(outputs[0]);
   }
@@ -60,7 +69,11 @@ function refuseUnknown(model: OnnxModel, where: string): void {
 
 function refuseMissing(names: readonly string[], made: ReadonlySet<string>, where: string, reader: string): void {
   const missing = names.find((name) => !made.has(name));
-  if (missing !== undefined) throw new CorruptError('E_ONNX_FILE', `${where}, ${reader}: expected a value "${missing}" made before, found none.`);
+  if (missing !== undefined)
+    throw new CorruptError(
+      'E_ONNX_FILE',
+      `${where}, ${reader}: expected a value "${missing}" made before, found none.`,
+    );
 }
 
 /** Weights as the tensors they are read as. Equal constants of a trace are not found out to be so when they are large: each is made once. */
@@ -79,7 +92,12 @@ function tensorsOf({ nodes, weights }: OnnxModel): Map<OnnxTensor, Partial<Recor
   return tensors;
 }
 
-function run(model: OnnxModel, inputs: readonly tf.Tensor[], where: string, materialize: (constant: OnnxTensor, form: Form) => tf.Tensor): tf.Tensor[] {
+function run(
+  model: OnnxModel,
+  inputs: readonly tf.Tensor[],
+  where: string,
+  materialize: (constant: OnnxTensor, form: Form) => tf.Tensor,
+): tf.Tensor[] {
   const values = new Map<string, Operand>(model.weights);
   model.inputs.forEach(({ name }, i) => values.set(name, inputs[i]!));
   for (const node of model.nodes) values.set(node.outputs[0]!, compute(node, values, model.opset, where, materialize));
@@ -89,15 +107,33 @@ function run(model: OnnxModel, inputs: readonly tf.Tensor[], where: string, mate
   });
 }
 
-function compute(node: OnnxNode, values: ReadonlyMap<string, Operand>, opset: number, where: string, materialize: (constant: OnnxTensor, form: Form) => tf.Tensor): Operand {
-  const site = new Site(node, node.inputs.map((name) => (name === '' ? undefined : values.get(name))), opset, where, materialize);
+function compute(
+  node: OnnxNode,
+  values: ReadonlyMap<string, Operand>,
+  opset: number,
+  where: string,
+  materialize: (constant: OnnxTensor, form: Form) => tf.Tensor,
+): Operand {
+  const site = new Site(
+    node,
+    node.inputs.map((name) => (name === '' ? undefined : values.get(name))),
+    opset,
+    where,
+    materialize,
+  );
   try {
     const value = OPERATORS[node.op]!(site);
-    if (!(sizeOf(value.shape) <= MAX_VALUES)) throw new EngineError('E_IMPORT_SIZE', `${where}, node "${node.name}" (${node.op}): expected at most ${MAX_VALUES} values, found [${value.shape.join(', ')}]. Use another network, or smaller pictures.`);
+    if (!(sizeOf(value.shape) <= MAX_VALUES))
+      throw new EngineError(
+        'E_IMPORT_SIZE',
+        `${where}, node "${node.name}" (${node.op}): expected at most ${MAX_VALUES} values, found [${value.shape.join(', ')}]. Use another network, or smaller pictures.`,
+      );
     return value;
   } catch (error) {
     if (error instanceof TesseraeError) throw error;
     // TF.js refuses shapes with plain errors.
-    throw new EngineError('E_IMPORT_OP', `${where}, node "${node.name}" (${node.op}): ${messageOf(error)}`, { cause: error });
+    throw new EngineError('E_IMPORT_OP', `${where}, node "${node.name}" (${node.op}): ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }

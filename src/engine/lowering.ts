@@ -62,7 +62,8 @@ export class Lower extends GraphBuilder {
   where(condition: Value, a: Value, b: Value): Value {
     const shape = broadcastShapes('Where', broadcastShapes('Where', a.shape, b.shape), condition.shape);
     // ONNX Runtime has no Where of booleans.
-    if (a.dtype === 'bool') return this.cast(this.where(condition, this.cast(a, 'int32'), this.cast(b, 'int32')), 'bool');
+    if (a.dtype === 'bool')
+      return this.cast(this.where(condition, this.cast(a, 'int32'), this.cast(b, 'int32')), 'bool');
     return this.op('Where', [condition, a, b], { dtype: a.dtype, shape });
   }
 
@@ -71,7 +72,12 @@ export class Lower extends GraphBuilder {
     const source = x.node?.op === 'Reshape' ? x.node.inputs[0]! : x;
     if (sameShape(source.shape, shape)) return source;
     // A 0 would copy the input's dimension unless it is allowed to be an extent.
-    return this.op('Reshape', [source, this.ints(shape)], { dtype: x.dtype, shape }, shape.includes(0) ? { allowzero: 1 } : {});
+    return this.op(
+      'Reshape',
+      [source, this.ints(shape)],
+      { dtype: x.dtype, shape },
+      shape.includes(0) ? { allowzero: 1 } : {},
+    );
   }
 
   /** Permutes axes; consecutive transposes fold into one, those that move only extents of 1 become reshapes. */
@@ -101,7 +107,9 @@ export class Lower extends GraphBuilder {
 
   /** Slices `[begin, begin + size * stride)` of every axis. */
   slice(x: Value, begin: readonly number[], size: readonly number[], strides?: readonly number[]): Value {
-    const axes = x.shape.map((_, axis) => axis).filter((axis) => begin[axis] !== 0 || size[axis] !== x.shape[axis] || (strides?.[axis] ?? 1) !== 1);
+    const axes = x.shape
+      .map((_, axis) => axis)
+      .filter((axis) => begin[axis] !== 0 || size[axis] !== x.shape[axis] || (strides?.[axis] ?? 1) !== 1);
     if (axes.length === 0) return x;
     const starts = axes.map((axis) => begin[axis]!);
     const steps = axes.map((axis) => strides?.[axis] ?? 1);
@@ -131,7 +139,12 @@ export class Lower extends GraphBuilder {
     const reduced = new Set(axes.map((axis) => (axis < 0 ? axis + x.shape.length : axis)));
     if (reduced.size === 0) return x;
     const shape = x.shape.flatMap((dim, axis) => (reduced.has(axis) ? (keepDims ? [1] : []) : [dim]));
-    return this.op(op, [x, this.ints([...reduced].toSorted((a, b) => a - b))], { dtype: x.dtype, shape }, { keepdims: keepDims ? 1 : 0 });
+    return this.op(
+      op,
+      [x, this.ints([...reduced].toSorted((a, b) => a - b))],
+      { dtype: x.dtype, shape },
+      { keepdims: keepDims ? 1 : 0 },
+    );
   }
 
   gather(x: Value, indices: Value, axis: number): Value {
@@ -154,7 +167,13 @@ export class Lower extends GraphBuilder {
       return this.reshape(flat, result.shape);
     }
     if ((transposeA || transposeB) && this.target.microsoft && a.dtype === 'float32') {
-      return this.op('FusedMatMul', [a, b], result, { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 }, 'com.microsoft');
+      return this.op(
+        'FusedMatMul',
+        [a, b],
+        result,
+        { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 },
+        'com.microsoft',
+      );
     }
     const left = transposeA ? this.swapLastTwo(a) : a;
     const right = transposeB ? this.swapLastTwo(b) : b;
@@ -195,7 +214,10 @@ export function broadcastShapes(where: string, a: readonly number[], b: readonly
     const left = a[a.length - rank + i] ?? 1;
     const right = b[b.length - rank + i] ?? 1;
     if (left !== right && left !== 1 && right !== 1) {
-      throw new EngineError('E_ENGINE_SHAPE', `${where}: expected shapes that broadcast, received [${a.join(', ')}] and [${b.join(', ')}].`);
+      throw new EngineError(
+        'E_ENGINE_SHAPE',
+        `${where}: expected shapes that broadcast, received [${a.join(', ')}] and [${b.join(', ')}].`,
+      );
     }
     return left === 1 ? right : left;
   });

@@ -21,12 +21,18 @@ export interface OpenModel {
  * @param outputs names of the results wanted.
  * @throws {EngineError} E_ENGINE_RUNTIME when ONNX Runtime does not load; its own error for a model it refuses.
  */
-export async function openModel(bytes: Uint8Array, outputs: readonly string[], options: SessionOptions = {}): Promise<OpenModel> {
+export async function openModel(
+  bytes: Uint8Array,
+  outputs: readonly string[],
+  options: SessionOptions = {},
+): Promise<OpenModel> {
   const runtime = await loadRuntime();
   const session = await runtime.createSession(bytes, options);
   return {
     run: async (inputs) => {
-      const feeds = Object.fromEntries(Object.entries(inputs).map(([name, { dtype, data, shape }]) => [name, runtime.tensor(dtype, data, shape)]));
+      const feeds = Object.fromEntries(
+        Object.entries(inputs).map(([name, { dtype, data, shape }]) => [name, runtime.tensor(dtype, data, shape)]),
+      );
       const results = await session.run(feeds, Object.fromEntries(outputs.map((name) => [name, null])));
       return outputs.map((name) => results[name]!.data as Data);
     },

@@ -83,7 +83,10 @@ export class Site {
 
   /** @throws {EngineError} E_IMPORT_OP */
   fail(expected: string, received: string): never {
-    throw new EngineError('E_IMPORT_OP', `${this.where}, node "${this.node.name}" (${this.node.op}): expected ${expected}, received ${received}. Only networks of pictures in standard operators can be rebuilt.`);
+    throw new EngineError(
+      'E_IMPORT_OP',
+      `${this.where}, node "${this.node.name}" (${this.node.op}): expected ${expected}, received ${received}. Only networks of pictures in standard operators can be rebuilt.`,
+    );
   }
 }
 
@@ -94,7 +97,8 @@ export type Form = 'plain' | 'filter' | 'depthwise';
 const FILTERS: Record<Exclude<Form, 'plain'>, number[]> = { filter: [2, 3, 1, 0], depthwise: [2, 3, 0, 1] };
 
 /** Of the filter of a convolution in groups: one channel a group is what TF.js calls depthwise. */
-export const filterForm = ([, inner]: readonly number[], group: unknown): Form => (typeof group === 'number' && group > 1 && inner === 1 ? 'depthwise' : 'filter');
+export const filterForm = ([, inner]: readonly number[], group: unknown): Form =>
+  typeof group === 'number' && group > 1 && inner === 1 ? 'depthwise' : 'filter';
 
 /** A constant as a tensor, its axes permuted here and not in the graph. */
 export function constantTensor({ data, shape, dtype }: OnnxTensor, form: Form): tf.Tensor {
@@ -104,10 +108,16 @@ export function constantTensor({ data, shape, dtype }: OnnxTensor, form: Form): 
   const area = height * width;
   for (let o = 0; o < out; o++) {
     for (let i = 0; i < inner; i++) {
-      for (let at = 0; at < area; at++) moved[form === 'filter' ? (at * inner + i) * out + o : (at * out + o) * inner + i] = data[(o * inner + i) * area + at]!;
+      for (let at = 0; at < area; at++)
+        moved[form === 'filter' ? (at * inner + i) * out + o : (at * out + o) * inner + i] =
+          data[(o * inner + i) * area + at]!;
     }
   }
-  return tf.tensor(moved, FILTERS[form].map((axis) => shape[axis]!), 'float32');
+  return tf.tensor(
+    moved,
+    FILTERS[form].map((axis) => shape[axis]!),
+    'float32',
+  );
 }
 
 type Operator = (s: Site) => Operand;
@@ -164,7 +174,8 @@ function conv(s: Site): tf.Tensor {
   const groups = s.int('group', 1);
   if (x.shape[1] !== inner * groups) s.fail(`${inner * groups} channels`, String(x.shape[1]));
   const { strides, dilations, pads } = windowOf(s, x, kernel);
-  const dense = (part: tf.Tensor4D, filter: tf.Tensor): tf.Tensor4D => tf.conv2d(part, filter as tf.Tensor4D, strides, [[0, 0], ...pads, [0, 0]], 'NHWC', dilations);
+  const dense = (part: tf.Tensor4D, filter: tf.Tensor): tf.Tensor4D =>
+    tf.conv2d(part, filter as tf.Tensor4D, strides, [[0, 0], ...pads, [0, 0]], 'NHWC', dilations);
   const y = filterForm(s.operand(1).shape, groups) === 'depthwise' ? depthwise() : sideBySide();
   return toNchw(s.has(2) ? tf.add(y, s.tensor(2)) : y);
 
@@ -176,15 +187,21 @@ function conv(s: Site): tf.Tensor {
 
   function sideBySide(): tf.Tensor4D {
     if (groups === 1) return dense(toNhwc(x), s.tensor(1, 'filter'));
-    const [parts, filters] = [toNhwc(x), s.tensor(1, 'filter') as tf.Tensor4D].map((whole) => tf.split(whole, groups, 3)) as [tf.Tensor4D[], tf.Tensor4D[]];
-    return tf.concat(parts.map((part, i) => dense(part, filters[i]!)), 3);
+    const [parts, filters] = [toNhwc(x), s.tensor(1, 'filter') as tf.Tensor4D].map((whole) =>
+      tf.split(whole, groups, 3),
+    ) as [tf.Tensor4D[], tf.Tensor4D[]];
+    return tf.concat(
+      parts.map((part, i) => dense(part, filters[i]!)),
+      3,
+    );
   }
 }
 
 function poolWindow(s: Site, x: tf.Tensor4D): Window {
   const kernel = s.ints('kernel_shape');
   const window = windowOf(s, x, pair(kernel, s, 'extents of the kernel'));
-  if (window.dilations.some((dilation) => dilation !== 1)) s.fail('a window without dilation', window.dilations.join(' x '));
+  if (window.dilations.some((dilation) => dilation !== 1))
+    s.fail('a window without dilation', window.dilations.join(' x '));
   return window;
 }
 
@@ -200,7 +217,10 @@ function averagePool(s: Site): tf.Tensor {
   const { kernel, strides, pads } = poolWindow(s, x);
   const [, , height, width] = x.shape;
   const mean = tf.avgPool(padded(toNhwc(x), pads, 0), kernel, strides, 'valid');
-  const given = s.int('count_include_pad', 0) === 1 && s.text('auto_pad', 'NOTSET') === 'NOTSET' ? (s.ints('pads') ?? [0, 0, 0, 0]) : [0, 0, 0, 0];
+  const given =
+    s.int('count_include_pad', 0) === 1 && s.text('auto_pad', 'NOTSET') === 'NOTSET'
+      ? (s.ints('pads') ?? [0, 0, 0, 0])
+      : [0, 0, 0, 0];
   const counts = [0, 1].map((axis) => {
     const extent = axis === 0 ? height : width;
     // Rows or columns of each window that count.
@@ -210,7 +230,10 @@ function averagePool(s: Site): tf.Tensor {
     });
   }) as [number[], number[]];
   if (counts.every((sizes, axis) => sizes.every((size) => size === kernel[axis]))) return toNchw(mean);
-  const [rows, columns] = counts.map((sizes, axis) => sizes.map((size) => kernel[axis]! / size)) as [number[], number[]];
+  const [rows, columns] = counts.map((sizes, axis) => sizes.map((size) => kernel[axis]! / size)) as [
+    number[],
+    number[],
+  ];
   return toNchw(tf.mul(mean, tf.mul(tf.tensor(rows, [rows.length, 1, 1]), tf.tensor(columns, [columns.length, 1]))));
 }
 
@@ -221,7 +244,11 @@ export const MAX_VALUES = 2 ** 26;
 /** Refused before it is made, where an engine makes it at once. */
 function refuseHuge(x: tf.Tensor, pads: readonly Pair[]): void {
   const shape = x.shape.map((extent, axis) => extent + (pads[axis]?.[0] ?? 0) + (pads[axis]?.[1] ?? 0));
-  if (!(sizeOf(shape) <= MAX_VALUES)) throw new EngineError('E_IMPORT_SIZE', `padding: expected at most ${MAX_VALUES} values, found [${shape.join(', ')}]. Use another network, or smaller pictures.`);
+  if (!(sizeOf(shape) <= MAX_VALUES))
+    throw new EngineError(
+      'E_IMPORT_SIZE',
+      `padding: expected at most ${MAX_VALUES} values, found [${shape.join(', ')}]. Use another network, or smaller pictures.`,
+    );
 }
 
 function padded(x: tf.Tensor4D, pads: Padding, value: number): tf.Tensor4D {
@@ -232,7 +259,12 @@ function padded(x: tf.Tensor4D, pads: Padding, value: number): tf.Tensor4D {
 function batchNormalization(s: Site): tf.Tensor {
   const x = s.tensor(0);
   if (s.int('training_mode', 0) !== 0) s.fail('the running statistics', 'training mode');
-  const [gain, bias, mean, variance] = [1, 2, 3, 4].map((index) => s.tensor(index)) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+  const [gain, bias, mean, variance] = [1, 2, 3, 4].map((index) => s.tensor(index)) as [
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+  ];
   const scale = tf.div(gain, tf.sqrt(tf.add(variance, s.int('epsilon', 1e-5))));
   const perChannel = (values: tf.Tensor): tf.Tensor => tf.reshape(values, [-1, ...x.shape.slice(2).map(() => 1)]);
   return tf.add(tf.mul(x, perChannel(scale)), perChannel(tf.sub(bias, tf.mul(mean, scale))));
@@ -257,13 +289,19 @@ function reshape(s: Site): tf.Tensor {
   const x = s.tensor(0);
   const shape = s.numbers(1) ?? s.fail('a shape', 'none');
   const keepsZero = s.int('allowzero', 0) === 1;
-  return tf.reshape(x, shape.map((extent, axis) => (extent === 0 && !keepsZero ? x.shape[axis]! : extent)));
+  return tf.reshape(
+    x,
+    shape.map((extent, axis) => (extent === 0 && !keepsZero ? x.shape[axis]! : extent)),
+  );
 }
 
 function squeeze(s: Site): tf.Tensor {
   const x = s.tensor(0);
   const axes = s.axes(x.rank, 1, 13) ?? x.shape.flatMap((extent, axis) => (extent === 1 ? [axis] : []));
-  return tf.reshape(x, x.shape.filter((_, axis) => !axes.includes(axis)));
+  return tf.reshape(
+    x,
+    x.shape.filter((_, axis) => !axes.includes(axis)),
+  );
 }
 
 function unsqueeze(s: Site): tf.Tensor {
@@ -271,7 +309,10 @@ function unsqueeze(s: Site): tf.Tensor {
   const count = (s.opset < 13 ? s.ints('axes') : s.numbers(1))?.length ?? s.fail('axes', 'none');
   const axes = s.axes(x.rank + count, 1, 13)!;
   const rest = [...x.shape];
-  return tf.reshape(x, Array.from({ length: x.rank + count }, (_, axis) => (axes.includes(axis) ? 1 : rest.shift()!)));
+  return tf.reshape(
+    x,
+    Array.from({ length: x.rank + count }, (_, axis) => (axes.includes(axis) ? 1 : rest.shift()!)),
+  );
 }
 
 /** Before version 13 over all axes from the given one on. */
@@ -279,7 +320,10 @@ function softmax(s: Site): tf.Tensor {
   const x = s.tensor(0);
   if (s.opset < 13) {
     const axis = s.axis(s.int('axis', 1), x.rank);
-    return tf.reshape(tf.softmax(tf.reshape(x, [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis))])), x.shape);
+    return tf.reshape(
+      tf.softmax(tf.reshape(x, [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis))])),
+      x.shape,
+    );
   }
   const axis = s.axis(s.int('axis', -1), x.rank);
   if (axis === x.rank - 1) return tf.softmax(x);
@@ -311,7 +355,10 @@ function reduceMean(s: Site): tf.Tensor {
 }
 
 function clip(s: Site): tf.Tensor {
-  const bounds = s.opset < 11 ? { low: s.int('min', -Infinity), high: s.int('max', Infinity) } : { low: s.numbers(1)?.[0] ?? -Infinity, high: s.numbers(2)?.[0] ?? Infinity };
+  const bounds =
+    s.opset < 11
+      ? { low: s.int('min', -Infinity), high: s.int('max', Infinity) }
+      : { low: s.numbers(1)?.[0] ?? -Infinity, high: s.numbers(2)?.[0] ?? Infinity };
   const { low, high } = bounds;
   if (low === 0 && high === Infinity) return tf.relu(s.tensor(0));
   if (Number.isFinite(low) && Number.isFinite(high)) return tf.clipByValue(s.tensor(0), low, high);
@@ -337,12 +384,21 @@ function constant(s: Site): Operand {
   return s.fail('numbers', 'something else');
 }
 
-const whole = (shape: number[], values: readonly number[]): OnnxTensor => ({ dtype: 'int32', shape, data: Int32Array.from(values) });
+const whole = (shape: number[], values: readonly number[]): OnnxTensor => ({
+  dtype: 'int32',
+  shape,
+  data: Int32Array.from(values),
+});
 
-const unary = (fn: (x: tf.Tensor) => tf.Tensor): Operator => (s) => fn(s.tensor(0));
+const unary =
+  (fn: (x: tf.Tensor) => tf.Tensor): Operator =>
+  (s) =>
+    fn(s.tensor(0));
 
-const binary = (fn: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor, ofNumbers: (a: number, b: number) => number): Operator => (s) =>
-  s.isConstant && sizesAreInts(s) ? ofSizes(s, ofNumbers) : fn(s.tensor(0), s.tensor(1));
+const binary =
+  (fn: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor, ofNumbers: (a: number, b: number) => number): Operator =>
+  (s) =>
+    s.isConstant && sizesAreInts(s) ? ofSizes(s, ofNumbers) : fn(s.tensor(0), s.tensor(1));
 
 const sizesAreInts = (s: Site): boolean => [0, 1].every((index) => (s.operand(index) as OnnxTensor).dtype === 'int32');
 
@@ -350,7 +406,10 @@ const sizesAreInts = (s: Site): boolean => [0, 1].every((index) => (s.operand(in
 function ofSizes(s: Site, fn: (a: number, b: number) => number): OnnxTensor {
   const [a, b] = [s.operand(0), s.operand(1)] as [OnnxTensor, OnnxTensor];
   const longer = a.data.length >= b.data.length ? a : b;
-  return whole(longer.shape, Array.from(longer.data, (_, i) => Math.trunc(fn(a.data[i % a.data.length]!, b.data[i % b.data.length]!))));
+  return whole(
+    longer.shape,
+    Array.from(longer.data, (_, i) => Math.trunc(fn(a.data[i % a.data.length]!, b.data[i % b.data.length]!))),
+  );
 }
 
 function shapeOf(s: Site): OnnxTensor {
@@ -369,16 +428,24 @@ function gather(s: Site): OnnxTensor {
 
 function concat(s: Site): Operand {
   const operands = s.node.inputs.map((_, i) => s.operand(i));
-  if (s.isConstant) return whole([operands.reduce((sum, { shape }) => sum + sizeOf(shape), 0)], operands.flatMap((operand) => [...(operand as OnnxTensor).data]));
+  if (s.isConstant)
+    return whole(
+      [operands.reduce((sum, { shape }) => sum + sizeOf(shape), 0)],
+      operands.flatMap((operand) => [...(operand as OnnxTensor).data]),
+    );
   const tensors = operands.map((_, i) => s.tensor(i));
   return tf.concat(tensors, s.axis(s.int('axis', 0), tensors[0]!.rank));
 }
 
 /** Shapes are lists of numbers whatever their rank. */
-const reshaped = (fn: (s: Site) => tf.Tensor): Operator => (s) => {
-  const value = s.operand(0);
-  return isTensor(value) ? fn(s) : { ...value, shape: value.data.length === 1 && s.node.op === 'Squeeze' ? [] : [value.data.length] };
-};
+const reshaped =
+  (fn: (s: Site) => tf.Tensor): Operator =>
+  (s) => {
+    const value = s.operand(0);
+    return isTensor(value)
+      ? fn(s)
+      : { ...value, shape: value.data.length === 1 && s.node.op === 'Squeeze' ? [] : [value.data.length] };
+  };
 
 function cast(s: Site): Operand {
   const value = s.operand(0);
@@ -386,7 +453,11 @@ function cast(s: Site): Operand {
   if (![1, 6, 7, 11].includes(to)) s.fail('float32, int32 or int64', `data type ${to}`);
   const dtype = to === 1 || to === 11 ? 'float32' : 'int32';
   if (isTensor(value)) return tf.cast(value, dtype);
-  return { dtype, shape: value.shape, data: dtype === 'float32' ? Float32Array.from(value.data) : Int32Array.from(value.data) };
+  return {
+    dtype,
+    shape: value.shape,
+    data: dtype === 'float32' ? Float32Array.from(value.data) : Int32Array.from(value.data),
+  };
 }
 
 /** By name, each giving the node's first output. */

@@ -48,7 +48,11 @@ export function readOnnx(bytes: Uint8Array, where: string): OnnxModel {
       readGraph(message(), model);
     } else if (field === 8) readOpset(message(), model);
   }
-  if (graphs !== 1 || model.opset === 0) throw new CorruptError('E_ONNX_FILE', `${where}: expected an ONNX model with one graph, found ${graphs}. Name the .onnx file itself.`);
+  if (graphs !== 1 || model.opset === 0)
+    throw new CorruptError(
+      'E_ONNX_FILE',
+      `${where}: expected an ONNX model with one graph, found ${graphs}. Name the .onnx file itself.`,
+    );
   model.inputs = model.inputs.filter(({ name }) => !model.weights.has(name));
   return model;
 }
@@ -76,9 +80,14 @@ function refuseLoopsIn(cursor: Cursor, nodes: number, depth: number): void {
   for (const { field, message } of fieldsOf(cursor)) {
     if (field !== nodes) continue;
     for (const { field: part, text, message: attribute } of fieldsOf(message())) {
-      if (part === 4 && LOOPS.includes(text())) throw new InputError('E_ONNX_LOOP', `${cursor.where}: expected a network without loops, found the operator ${text()}. Export it without.`);
+      if (part === 4 && LOOPS.includes(text()))
+        throw new InputError(
+          'E_ONNX_LOOP',
+          `${cursor.where}: expected a network without loops, found the operator ${text()}. Export it without.`,
+        );
       if (part !== 5) continue;
-      for (const inner of fieldsOf(attribute())) if (inner.field === 6 || inner.field === 11) refuseLoopsIn(inner.message(), 1, depth + 1);
+      for (const inner of fieldsOf(attribute()))
+        if (inner.field === 6 || inner.field === 11) refuseLoopsIn(inner.message(), 1, depth + 1);
     }
   }
 }
@@ -109,7 +118,8 @@ class Cursor {
   /** A length of something that follows. */
   length(): number {
     const length = this.varint();
-    if (length < 0n || length > BigInt(this.end - this.at)) this.fail(`a length of at most ${this.end - this.at} bytes`);
+    if (length < 0n || length > BigInt(this.end - this.at))
+      this.fail(`a length of at most ${this.end - this.at} bytes`);
     return Number(length);
   }
 
@@ -131,7 +141,10 @@ class Cursor {
 
   /** @throws {CorruptError} */
   fail(expected: string): never {
-    throw new CorruptError('E_ONNX_FILE', `${this.where}, byte ${this.at}: expected ${expected}, found something else. The file is damaged or no ONNX model.`);
+    throw new CorruptError(
+      'E_ONNX_FILE',
+      `${this.where}, byte ${this.at}: expected ${expected}, found something else. The file is damaged or no ONNX model.`,
+    );
   }
 }
 
@@ -242,7 +255,11 @@ function readAttribute(cursor: Cursor): { name: string; value: OnnxAttribute | u
     else if (field === 3) value = integer();
     else if (field === 4) value = text();
     else if (field === 5) value = readTensor(message()).tensor;
-    else if (field === 7) pushAll(list, numbers((packed) => packed.float()));
+    else if (field === 7)
+      pushAll(
+        list,
+        numbers((packed) => packed.float()),
+      );
     else if (field === 8) pushAll(list, numbers(integerOf));
     // The attribute's kind: 6 and 7 are lists, which may be empty.
     else if (field === 20) isList = [6, 7].includes(integer());
@@ -264,7 +281,8 @@ function readValueInfo(cursor: Cursor): { name: string; shape: (number | undefin
 /** The messages at a path of fields. */
 function within(cursor: Cursor, [first, ...rest]: number[]): Cursor[] {
   const found: Cursor[] = [];
-  for (const { field, message } of fieldsOf(cursor)) if (field === first) found.push(...(rest.length > 0 ? within(message(), rest) : [message()]));
+  for (const { field, message } of fieldsOf(cursor))
+    if (field === first) found.push(...(rest.length > 0 ? within(message(), rest) : [message()]));
   return found;
 }
 
@@ -275,7 +293,10 @@ function extentOf(cursor: Cursor): number | undefined {
 }
 
 /** What a tensor's data type is read as: numbers of ONNX, bytes each. */
-const DTYPES: Record<number, { dtype: OnnxTensor['dtype']; width: number; read: (view: DataView, at: number) => number }> = {
+const DTYPES: Record<
+  number,
+  { dtype: OnnxTensor['dtype']; width: number; read: (view: DataView, at: number) => number }
+> = {
   1: { dtype: 'float32', width: 4, read: (view, at) => view.getFloat32(at, true) },
   2: { dtype: 'int32', width: 1, read: (view, at) => view.getUint8(at) },
   6: { dtype: 'int32', width: 4, read: (view, at) => view.getInt32(at, true) },
@@ -285,7 +306,8 @@ const DTYPES: Record<number, { dtype: OnnxTensor['dtype']; width: number; read: 
 };
 
 /** Bounds like "to the end" are the largest whole number of 64 bits. */
-const clampedInt = (value: bigint): number => Number(value < -0x80000000n ? -0x80000000n : value > 0x7fffffffn ? 0x7fffffffn : value);
+const clampedInt = (value: bigint): number =>
+  Number(value < -0x80000000n ? -0x80000000n : value > 0x7fffffffn ? 0x7fffffffn : value);
 
 /** Extents of a tensor; networks of pictures have four. */
 const MAX_RANK = 8;
@@ -300,23 +322,40 @@ function readTensor(cursor: Cursor): { name: string; tensor: OnnxTensor } {
   for (const { field, text, integer, message, numbers } of fieldsOf(cursor)) {
     if (field === 1) pushAll(shape, numbers(integerOf));
     else if (field === 2) type = integer();
-    else if (field === 4) pushAll(values, numbers((packed) => packed.float()));
+    else if (field === 4)
+      pushAll(
+        values,
+        numbers((packed) => packed.float()),
+      );
     else if (field === 5) pushAll(values, numbers(integerOf));
-    else if (field === 7) pushAll(values, numbers((packed) => clampedInt(packed.varint())));
+    else if (field === 7)
+      pushAll(
+        values,
+        numbers((packed) => clampedInt(packed.varint())),
+      );
     else if (field === 8) name = text();
     else if (field === 9) raw = message();
-    else if (field === 10) pushAll(values, numbers((packed) => packed.double()));
+    else if (field === 10)
+      pushAll(
+        values,
+        numbers((packed) => packed.double()),
+      );
     else if (field === 14) external = integer() === 1;
   }
   const kind = DTYPES[type];
   if (!kind || external) {
     const found = external ? 'weights in another file' : `data type ${type}`;
-    throw new EngineError('E_IMPORT_TENSOR', `${cursor.where}, tensor "${name}": expected float32, float64, int32, int64, uint8 or bool in the file itself, found ${found}. Export the network in float32 and in one file.`);
+    throw new EngineError(
+      'E_IMPORT_TENSOR',
+      `${cursor.where}, tensor "${name}": expected float32, float64, int32, int64, uint8 or bool in the file itself, found ${found}. Export the network in float32 and in one file.`,
+    );
   }
-  if (shape.length > MAX_RANK) cursor.fail(`at most ${MAX_RANK} extents of the tensor "${excerpt(name)}", not ${shape.length}`);
+  if (shape.length > MAX_RANK)
+    cursor.fail(`at most ${MAX_RANK} extents of the tensor "${excerpt(name)}", not ${shape.length}`);
   const count = sizeOf(shape);
   const filled = raw ? (raw.end - raw.at) / kind.width : values.length;
-  if (shape.some((extent) => extent < 0) || filled !== count) cursor.fail(`${count} values for the tensor "${name}" of shape [${shape.join(', ')}], not ${filled}`);
+  if (shape.some((extent) => extent < 0) || filled !== count)
+    cursor.fail(`${count} values for the tensor "${name}" of shape [${shape.join(', ')}], not ${filled}`);
   const data = kind.dtype === 'float32' ? new Float32Array(count) : new Int32Array(count);
   if (raw) {
     const view = new DataView(raw.bytes.buffer, raw.bytes.byteOffset);

@@ -23,7 +23,8 @@ class Message {
   }
 
   bytes(field: number, value: Uint8Array | Message | string): this {
-    const body = typeof value === 'string' ? new TextEncoder().encode(value) : value instanceof Message ? value.finish() : value;
+    const body =
+      typeof value === 'string' ? new TextEncoder().encode(value) : value instanceof Message ? value.finish() : value;
     this.push(encodeVarint((BigInt(field) << 3n) | 2n));
     this.push(encodeVarint(BigInt(body.length)));
     return this.push(body);
@@ -63,7 +64,10 @@ export type DynamicAxes = Record<string, Record<number, string>>;
 /**
  * @returns the bytes of a ModelProto: opset 21, plus ONNX Runtime's domains where the graph uses them.
  */
-export function encodeModel(graph: Graph, options: { dynamicAxes?: DynamicAxes; documentation?: string } = {}): Uint8Array {
+export function encodeModel(
+  graph: Graph,
+  options: { dynamicAxes?: DynamicAxes; documentation?: string } = {},
+): Uint8Array {
   const names = nameValues(graph);
   const body = new Message();
   for (const node of graph.nodes) body.bytes(1, encodeNode(node, names));
@@ -73,7 +77,11 @@ export function encodeModel(graph: Graph, options: { dynamicAxes?: DynamicAxes; 
   for (const input of graph.inputs) body.bytes(11, typeOf(names.get(input)!, input));
   for (const output of graph.outputs) body.bytes(12, typeOf(output.name, output.value));
 
-  const model = new Message().varint(1, IR_VERSION).bytes(2, 'tesserae').bytes(7, body).bytes(8, new Message().bytes(1, '').varint(2, OPSET));
+  const model = new Message()
+    .varint(1, IR_VERSION)
+    .bytes(2, 'tesserae')
+    .bytes(7, body)
+    .bytes(8, new Message().bytes(1, '').varint(2, OPSET));
   if (options.documentation) model.bytes(6, options.documentation);
   for (const domain of new Set(graph.nodes.map((node) => node.domain))) {
     if (domain !== '') model.bytes(8, new Message().bytes(1, domain).varint(2, 1));
@@ -127,7 +135,10 @@ function encodeTensor(value: Value, name: string): Message {
   const data = value.data!;
   const message = new Message();
   for (const dim of value.shape) message.varint(1, dim);
-  return message.varint(2, DTYPE[value.dtype]).bytes(8, name).bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return message
+    .varint(2, DTYPE[value.dtype])
+    .bytes(8, name)
+    .bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
 }
 
 function encodeValueInfo(name: string, value: Value, dynamic: Record<number, string> = {}): Message {

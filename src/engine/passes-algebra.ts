@@ -5,10 +5,27 @@ import { broadcastShapes } from './lowering.js';
 import type { Lower } from './lowering.js';
 import type { Rule } from './passes-rewrite.js';
 
-const BROADCASTING = new Set(['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Max', 'Min', 'Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'And', 'Or', 'Where']);
+const BROADCASTING = new Set([
+  'Add',
+  'Sub',
+  'Mul',
+  'Div',
+  'Pow',
+  'Max',
+  'Min',
+  'Equal',
+  'Greater',
+  'GreaterOrEqual',
+  'Less',
+  'LessOrEqual',
+  'And',
+  'Or',
+  'Where',
+]);
 
 /** The operator that made a value, if it is a standard one of that name. */
-export const madeBy = (value: Value | null | undefined, op: string): Value['node'] => (value?.node?.op === op && value.node.domain === '' ? value.node : undefined);
+export const madeBy = (value: Value | null | undefined, op: string): Value['node'] =>
+  value?.node?.op === op && value.node.domain === '' ? value.node : undefined;
 
 /** The number a value is known to hold everywhere. */
 function uniformNumber(value: Value): number | undefined {
@@ -28,7 +45,11 @@ const spreadOperands: Rule = (g, { op, domain, inputs, attributes, output }) => 
     if (!source) continue;
     const replaced = operands.with(i, source);
     const shape = replaced.map((value) => value.shape).reduce((a, b) => broadcastShapes(op, a, b));
-    if (sameShape(shape, output.shape)) return spreadOperands(g, { op, domain, inputs: replaced, attributes, output, single: () => true }) ?? g.op(op, replaced, output, attributes);
+    if (sameShape(shape, output.shape))
+      return (
+        spreadOperands(g, { op, domain, inputs: replaced, attributes, output, single: () => true }) ??
+        g.op(op, replaced, output, attributes)
+      );
   }
   return undefined;
 };
@@ -62,7 +83,10 @@ function scalarProduct(g: Lower, a: Value, b: Value): Value {
 const scalarChains: Rule = (g, { op, domain, inputs, output, single }) => {
   if (domain !== '' || op !== 'Mul' || output.dtype !== 'float32') return undefined;
   const [a, b] = inputs as [Value, Value];
-  for (const [x, t] of [[a, b], [b, a]] as const) {
+  for (const [x, t] of [
+    [a, b],
+    [b, a],
+  ] as const) {
     if (!isScalar(t) || isScalar(x)) continue;
     const inner = single(x) ? scaled(x) : undefined;
     if (inner && sameShape(x.shape, output.shape)) return g.mul(inner[0], scalarProduct(g, inner[1], t));
@@ -75,7 +99,9 @@ const divisionByConstant: Rule = (g, { op, domain, inputs, output }) => {
   if (domain !== '' || op !== 'Div' || output.dtype !== 'float32') return undefined;
   const [a, b] = inputs as [Value, Value];
   const divisor = isScalar(b) && !isScalar(a) ? uniformNumber(b) : undefined;
-  return divisor === undefined || divisor === 0 || !sameShape(a.shape, output.shape) ? undefined : g.mul(a, g.scalar(1 / divisor));
+  return divisor === undefined || divisor === 0 || !sameShape(a.shape, output.shape)
+    ? undefined
+    : g.mul(a, g.scalar(1 / divisor));
 };
 
 /** A sum of squares in one pass. */
@@ -86,4 +112,10 @@ const sumOfSquares: Rule = (g, { op, domain, inputs, attributes, output, single 
   return g.op('ReduceSumSquare', [square.inputs[0]!, inputs[1]!], output, attributes);
 };
 
-export const ALGEBRA: readonly Rule[] = [neutralOperands, spreadOperands, divisionByConstant, scalarChains, sumOfSquares];
+export const ALGEBRA: readonly Rule[] = [
+  neutralOperands,
+  spreadOperands,
+  divisionByConstant,
+  scalarChains,
+  sumOfSquares,
+];

@@ -29,7 +29,10 @@ const isChannelVector = (value: Value, shape: readonly number[]): boolean =>
 const gemmAddend: Rule = (g, { op, domain, inputs, output, single }) => {
   if (op !== 'Add' || domain !== '' || output.dtype !== 'float32') return undefined;
   const [a, b] = inputs as [Value, Value];
-  for (const [x, addend] of [[a, b], [b, a]] as const) {
+  for (const [x, addend] of [
+    [a, b],
+    [b, a],
+  ] as const) {
     if (!sameShape(x.shape, output.shape)) continue;
     const found = openGemm(x, single);
     if (!found) continue;
@@ -48,7 +51,8 @@ const gemmSubtrahend: Rule = (g, { op, domain, inputs, output, single }) => {
   if (op !== 'Sub' || domain !== '' || output.dtype !== 'float32') return undefined;
   const [bias, x] = inputs as [Value, Value];
   const found = sameShape(x.shape, output.shape) && isChannelVector(bias, x.shape) ? openGemm(x, single) : undefined;
-  if (!found || found.product.shape[1] !== x.shape.at(-1) || found.gemm.attributes.alpha !== undefined) return undefined;
+  if (!found || found.product.shape[1] !== x.shape.at(-1) || found.gemm.attributes.alpha !== undefined)
+    return undefined;
   const { gemm, product } = found;
   const inputsWithBias = [gemm.inputs[0]!, gemm.inputs[1]!, g.reshape(bias, [product.shape[1]!])];
   return g.reshape(g.op('Gemm', inputsWithBias, product, { ...gemm.attributes, alpha: { float: -1 } }), output.shape);
@@ -61,16 +65,30 @@ const WIDE = 1024;
 
 /** A tall product with a wide result, as a batch of slabs against the same matrix: a third faster. */
 const wideProduct: Rule = (g, { op, domain, inputs, attributes, output }) => {
-  if (op !== 'Gemm' || domain !== '' || attributes.transA || attributes.alpha !== undefined || output.dtype !== 'float32') return undefined;
+  if (
+    op !== 'Gemm' ||
+    domain !== '' ||
+    attributes.transA ||
+    attributes.alpha !== undefined ||
+    output.dtype !== 'float32'
+  )
+    return undefined;
   const [a, b, c] = inputs as [Value, Value, Value | undefined];
   const [rows, columns] = output.shape as [number, number];
   const depth = a.shape[1]!;
-  if (!g.target.microsoft || rows < WIDE || columns < WIDE || depth > columns || rows % SLAB_ROWS !== 0) return undefined;
+  if (!g.target.microsoft || rows < WIDE || columns < WIDE || depth > columns || rows % SLAB_ROWS !== 0)
+    return undefined;
   if (c && !isChannelVector(c, output.shape)) return undefined;
   const slabs = g.reshape(a, [rows / SLAB_ROWS, SLAB_ROWS, depth]);
   const result = { dtype: output.dtype, shape: [rows / SLAB_ROWS, SLAB_ROWS, columns] };
   // FusedMatMul even where nothing is transposed: ONNX Runtime would turn MatMul and Add back into one Gemm.
-  const product = g.op('FusedMatMul', [slabs, b], result, { transA: 0, transB: attributes.transB ?? 0 }, 'com.microsoft');
+  const product = g.op(
+    'FusedMatMul',
+    [slabs, b],
+    result,
+    { transA: 0, transB: attributes.transB ?? 0 },
+    'com.microsoft',
+  );
   return g.reshape(c ? g.add(product, c) : product, output.shape);
 };
 
@@ -84,7 +102,8 @@ const rectifiedGemm: Rule = (g, { op, domain, inputs, output, single }) => {
 };
 
 /** The blocked value behind an NHWC one. */
-const blockedOf = (value: Value | null | undefined): Value | undefined => (value?.node?.op === 'ReorderOutput' ? value.node.inputs[0]! : undefined);
+const blockedOf = (value: Value | null | undefined): Value | undefined =>
+  value?.node?.op === 'ReorderOutput' ? value.node.inputs[0]! : undefined;
 
 /** The blocked convolution behind an NHWC value that nothing else reads, as long as nothing comes after its bias yet. */
 function openConv(value: Value, single: Single): Node | undefined {
@@ -106,16 +125,24 @@ function openConvs(value: Value, single: Single): Node[] | undefined {
   return convs.length > 0 && convs.every((conv) => conv !== undefined) ? (convs as Node[]) : undefined;
 }
 
-const rejoin = (g: Lower, original: Value, parts: Value[]): Value => (parts.length === 1 ? parts[0]! : weave(g, parts, original.shape));
+const rejoin = (g: Lower, original: Value, parts: Value[]): Value =>
+  parts.length === 1 ? parts[0]! : weave(g, parts, original.shape);
 
 const convBias: Rule = (g, { op, domain, inputs, output, single }) => {
   if (op !== 'Add' || domain !== '' || output.shape.length !== 4) return undefined;
   const [a, b] = inputs as [Value, Value];
-  for (const [x, bias] of [[a, b], [b, a]] as const) {
+  for (const [x, bias] of [
+    [a, b],
+    [b, a],
+  ] as const) {
     const convs = sameShape(x.shape, output.shape) && isChannelVector(bias, x.shape) ? openConvs(x, single) : undefined;
     if (!convs || convs.some((conv) => conv.inputs.length > 2)) continue;
     const vector = g.reshape(bias, [x.shape.at(-1)!]);
-    return rejoin(g, x, convs.map((conv) => withConv(g, conv, [conv.inputs[0]!, conv.inputs[1]!, vector])));
+    return rejoin(
+      g,
+      x,
+      convs.map((conv) => withConv(g, conv, [conv.inputs[0]!, conv.inputs[1]!, vector])),
+    );
   }
   return undefined;
 };
@@ -123,11 +150,19 @@ const convBias: Rule = (g, { op, domain, inputs, output, single }) => {
 const convRectifier: Rule = (g, { op, domain, inputs, single }) => {
   if (op !== 'Relu' || domain !== '') return undefined;
   const convs = openConvs(inputs[0]!, single);
-  return convs && rejoin(g, inputs[0]!, convs.map((conv) => withConv(g, conv, conv.inputs, 'Relu')));
+  return (
+    convs &&
+    rejoin(
+      g,
+      inputs[0]!,
+      convs.map((conv) => withConv(g, conv, conv.inputs, 'Relu')),
+    )
+  );
 };
 
 /** Blocks to NHWC and back: nothing. */
-const roundTrip: Rule = (_, { op, domain, inputs }) => (op === 'ReorderInput' && domain === NCHWC ? blockedOf(inputs[0]) : undefined);
+const roundTrip: Rule = (_, { op, domain, inputs }) =>
+  op === 'ReorderInput' && domain === NCHWC ? blockedOf(inputs[0]) : undefined;
 
 /** After everything that looks for Gemm. */
 export const SPLITTING: readonly Rule[] = [wideProduct];

@@ -12,7 +12,10 @@ export type RandomKey = tf.Tensor1D;
 
 /** A key to hand to a compiled function. The caller disposes it. */
 export function randomKey(seed: number, step: number): RandomKey {
-  for (const [name, value] of [['seed', seed], ['step', step]] as const) {
+  for (const [name, value] of [
+    ['seed', seed],
+    ['step', step],
+  ] as const) {
     if (!Number.isInteger(value) || value < 0 || value >= 2 ** 31) {
       throw new EngineError('E_RANDOM_KEY', `randomKey(${name}): expected an integer in [0, 2^31), received ${value}.`);
     }
@@ -45,17 +48,30 @@ function draw(kind: RandomKind, key: RandomKey, shape: number[], name: string): 
   const trace = currentTrace();
   if (!trace) {
     const [seed, step] = key.dataSync();
-    return tf.tensor(fillRandom(kind, seed!, step!, streamId(stream), new Float32Array(sizeOf(shape))), shape, 'float32');
+    return tf.tensor(
+      fillRandom(kind, seed!, step!, streamId(stream), new Float32Array(sizeOf(shape))),
+      shape,
+      'float32',
+    );
   }
   const keyValue = trace.valueOf(key);
   if (!trace.placeholders.includes(keyValue) || keyValue.dtype !== 'int32' || keyValue.shape.join() !== '2') {
-    throw new EngineError('E_RANDOM_KEY', `${trace.name}: expected the random key to be an argument of the compiled function made by randomKey, received another tensor of ${keyValue.dtype} [${keyValue.shape.join(', ')}].`);
+    throw new EngineError(
+      'E_RANDOM_KEY',
+      `${trace.name}: expected the random key to be an argument of the compiled function made by randomKey, received another tensor of ${keyValue.dtype} [${keyValue.shape.join(', ')}].`,
+    );
   }
   const value = trace.builder.input(`random${trace.randoms.length}_${stream.replace(/\W/g, '_')}`, 'float32', shape);
   trace.randoms.push({ value, kind, stream: streamId(stream), key: keyValue });
   return tf.engine().makeTensorFromTensorInfo(trace.hold(value));
 }
 
-export function fillRandom(kind: RandomKind, seed: number, step: number, stream: number, out: Float32Array): Float32Array {
+export function fillRandom(
+  kind: RandomKind,
+  seed: number,
+  step: number,
+  stream: number,
+  out: Float32Array,
+): Float32Array {
   return (kind === 'uniform' ? fillUniform : fillNormal)({ seed, stream, step }, out);
 }

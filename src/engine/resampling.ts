@@ -5,7 +5,8 @@ export interface Resampling {
   halfPixelCenters: boolean;
 }
 
-const scaleOf = (from: number, to: number, { alignCorners }: Resampling): number => (alignCorners && to > 1 ? (from - 1) / (to - 1) : from / to);
+const scaleOf = (from: number, to: number, { alignCorners }: Resampling): number =>
+  alignCorners && to > 1 ? (from - 1) / (to - 1) : from / to;
 
 /** The source index of each of `to` pixels. */
 export function nearestIndices(from: number, to: number, how: Resampling): Int32Array {

@@ -104,7 +104,10 @@ export async function load(wanted: string | undefined): Promise<Runtime> {
       failures.push(`onnxruntime-web: ${firstLineOf(error)}`);
     }
   }
-  throw new EngineError('E_ENGINE_RUNTIME', `ONNX Runtime: expected the native library or WebAssembly to load, received ${failures.join('; ')}. Install tesserae again.`);
+  throw new EngineError(
+    'E_ENGINE_RUNTIME',
+    `ONNX Runtime: expected the native library or WebAssembly to load, received ${failures.join('; ')}. Install tesserae again.`,
+  );
 }
 
 function runtimeOf(kind: Runtime['kind'], ort: Ort): Runtime {
@@ -132,7 +135,10 @@ function runtimeOf(kind: Runtime['kind'], ort: Ort): Runtime {
         inputs: session.inputMetadata.flatMap(portOf),
         outputs: session.outputMetadata.flatMap(portOf),
         // The WebAssembly build takes outputs made beforehand and leaves them as they were.
-        run: async (feeds, fetches) => local((await session.run(feeds, kind === 'native' ? fetches : Object.keys(fetches))) as Record<string, OrtTensor>),
+        run: async (feeds, fetches) =>
+          local(
+            (await session.run(feeds, kind === 'native' ? fetches : Object.keys(fetches))) as Record<string, OrtTensor>,
+          ),
         endProfiling: () => (session as unknown as { endProfiling(): void }).endProfiling(),
         release: () => session.release(),
       };
@@ -156,10 +162,15 @@ const classOf = (ort: Ort, dtype: string): unknown => new ort.Tensor(dtype, [] a
  * How data goes to ONNX Runtime and back. A test runner that evaluates modules in a context of their own (Jest) gives
  * them typed arrays that are not instances of those ONNX Runtime knows; the same bytes under the other class are.
  */
-function realmOf(ort: Ort): { tensor: Runtime['tensor']; bytes(data: Uint8Array): Uint8Array; local(outputs: Record<string, OrtTensor>): Record<string, OrtTensor> } {
+function realmOf(ort: Ort): {
+  tensor: Runtime['tensor'];
+  bytes(data: Uint8Array): Uint8Array;
+  local(outputs: Record<string, OrtTensor>): Record<string, OrtTensor>;
+} {
   const make = (dtype: string, data: Data, shape: readonly number[]): OrtTensor => new ort.Tensor(dtype, data, shape);
   const foreign = (dtype: string): TypedArrayClass => classOf(ort, dtype) as TypedArrayClass;
-  if (foreign('float32') === (Float32Array as unknown)) return { tensor: make, bytes: (data) => data, local: (outputs) => outputs };
+  if (foreign('float32') === (Float32Array as unknown))
+    return { tensor: make, bytes: (data) => data, local: (outputs) => outputs };
   const view = <T>(Class: TypedArrayClass, data: Data): T => new Class(data.buffer, data.byteOffset, data.length) as T;
   return {
     tensor: (dtype, data, shape) => withData(make(dtype, view(foreign(dtype), data), shape), data),

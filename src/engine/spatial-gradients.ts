@@ -14,8 +14,18 @@ const isDilated = (dilations: unknown): boolean => [dilations ?? 1].flat().some(
 function spreadFilter(filter: tf.Tensor4D, dilations: [number, number]): tf.Tensor4D {
   const [kh, kw, ci, co] = filter.shape;
   const [dh, dw] = dilations;
-  const padded = tf.pad(tf.reshape(filter, [kh, 1, kw, 1, ci * co]), [[0, 0], [0, dh - 1], [0, 0], [0, dw - 1], [0, 0]]);
-  return tf.slice(tf.reshape(padded, [kh * dh, kw * dw, ci, co]) as tf.Tensor4D, [0, 0, 0, 0], [(kh - 1) * dh + 1, (kw - 1) * dw + 1, ci, co]);
+  const padded = tf.pad(tf.reshape(filter, [kh, 1, kw, 1, ci * co]), [
+    [0, 0],
+    [0, dh - 1],
+    [0, 0],
+    [0, dw - 1],
+    [0, 0],
+  ]);
+  return tf.slice(
+    tf.reshape(padded, [kh * dh, kw * dw, ci, co]) as tf.Tensor4D,
+    [0, 0, 0, 0],
+    [(kh - 1) * dh + 1, (kw - 1) * dw + 1, ci, co],
+  );
 }
 
 function spreadShape([kh, kw, ci, co]: number[], [dh, dw]: [number, number]): number[] {
@@ -25,20 +35,41 @@ function spreadShape([kh, kw, ci, co]: number[], [dh, dw]: [number, number]): nu
 /** The eager kernels ignore dilation; the engine's lowerings do not. */
 const mustSpread = (attributes: Attributes): boolean => isDilated(attributes.dilations) && !currentTrace();
 
-const dilationsOf = ({ dilations }: Attributes): [number, number] => (Array.isArray(dilations) ? (dilations as [number, number]) : [dilations as number, dilations as number]);
+const dilationsOf = ({ dilations }: Attributes): [number, number] =>
+  Array.isArray(dilations) ? (dilations as [number, number]) : [dilations as number, dilations as number];
 
 /** `op` is Conv2D or DepthwiseConv2dNative. */
-function convInputGradient(op: string, dy: tf.Tensor, filter: tf.Tensor, inputShape: number[], attributes: Attributes): tf.Tensor {
+function convInputGradient(
+  op: string,
+  dy: tf.Tensor,
+  filter: tf.Tensor,
+  inputShape: number[],
+  attributes: Attributes,
+): tf.Tensor {
   const name = `${op}BackpropInput`;
   if (!mustSpread(attributes)) return kernel(name, { dy, filter }, { ...attributes, inputShape });
-  return kernel(name, { dy, filter: spreadFilter(filter as tf.Tensor4D, dilationsOf(attributes)) }, { ...attributes, dilations: 1, inputShape });
+  return kernel(
+    name,
+    { dy, filter: spreadFilter(filter as tf.Tensor4D, dilationsOf(attributes)) },
+    { ...attributes, dilations: 1, inputShape },
+  );
 }
 
-function convFilterGradient(op: string, x: tf.Tensor, dy: tf.Tensor, filterShape: number[], attributes: Attributes): tf.Tensor {
+function convFilterGradient(
+  op: string,
+  x: tf.Tensor,
+  dy: tf.Tensor,
+  filterShape: number[],
+  attributes: Attributes,
+): tf.Tensor {
   const name = `${op}BackpropFilter`;
   if (!mustSpread(attributes)) return kernel(name, { x, dy }, { ...attributes, filterShape });
   const [dh, dw] = dilationsOf(attributes);
-  const wide = kernel(name, { x, dy }, { ...attributes, dilations: 1, filterShape: spreadShape(filterShape, [dh, dw]) });
+  const wide = kernel(
+    name,
+    { x, dy },
+    { ...attributes, dilations: 1, filterShape: spreadShape(filterShape, [dh, dw]) },
+  );
   return tf.stridedSlice(wide, [0, 0, 0, 0], wide.shape, [dh, dw, 1, 1]);
 }
 
@@ -61,21 +92,42 @@ function shares(out: number, stride: number, size: number, extent: number, befor
 
 /** TF.js shares a window's gradient among all its cells; those over the padding have no element to give it to. */
 function avgPoolGradient(dy: tf.Tensor, x: tf.Tensor, attributes: Attributes): tf.Tensor {
-  const { filterSize, strides, pad, dimRoundingMode } = attributes as { filterSize: number; strides: number; pad: 'same'; dimRoundingMode?: 'floor' };
-  const info = tf.backend_util.computePool2DInfo(x.shape as [number, number, number, number], filterSize, strides, 1, pad, dimRoundingMode);
+  const { filterSize, strides, pad, dimRoundingMode } = attributes as {
+    filterSize: number;
+    strides: number;
+    pad: 'same';
+    dimRoundingMode?: 'floor';
+  };
+  const info = tf.backend_util.computePool2DInfo(
+    x.shape as [number, number, number, number],
+    filterSize,
+    strides,
+    1,
+    pad,
+    dimRoundingMode,
+  );
   const rows = shares(info.outHeight, info.strideHeight, info.filterHeight, info.inHeight, info.padInfo.top);
   const columns = shares(info.outWidth, info.strideWidth, info.filterWidth, info.inWidth, info.padInfo.left);
-  const scaled = [...rows, ...columns].every((share) => share === 1) ? dy : tf.mul(dy, tf.mul(tf.tensor(rows, [rows.length, 1, 1]), tf.tensor(columns, [columns.length, 1])));
+  const scaled = [...rows, ...columns].every((share) => share === 1)
+    ? dy
+    : tf.mul(dy, tf.mul(tf.tensor(rows, [rows.length, 1, 1]), tf.tensor(columns, [columns.length, 1])));
   return kernel('AvgPoolGrad', { dy: scaled, input: x }, attributes);
 }
 
 /** Resizing is linear in the pixels: the gradient multiplies by the transposed weights, width first. */
-function resizeGradient(dy: tf.Tensor, images: tf.Tensor, weightsOf: (from: number, to: number) => Float32Array): tf.Tensor {
+function resizeGradient(
+  dy: tf.Tensor,
+  images: tf.Tensor,
+  weightsOf: (from: number, to: number) => Float32Array,
+): tf.Tensor {
   const [batch, height, width, channels] = images.shape as [number, number, number, number];
   const [, toHeight, toWidth] = dy.shape as [number, number, number, number];
   const transposed = (from: number, to: number): tf.Tensor => tf.transpose(tf.tensor(weightsOf(from, to), [to, from]));
   const columns = tf.matMul(transposed(width, toWidth), tf.reshape(dy, [batch * toHeight, toWidth, channels]));
-  return tf.reshape(tf.matMul(transposed(height, toHeight), tf.reshape(columns, [batch, toHeight, width * channels])), images.shape);
+  return tf.reshape(
+    tf.matMul(transposed(height, toHeight), tf.reshape(columns, [batch, toHeight, width * channels])),
+    images.shape,
+  );
 }
 
 function nearestWeights(from: number, to: number, how: Resampling): Float32Array {
@@ -85,7 +137,8 @@ function nearestWeights(from: number, to: number, how: Resampling): Float32Array
 }
 
 /** Sums over all axes that `shape` broadcast along. */
-const sumTo = (dy: tf.Tensor, shape: number[]): tf.Tensor => tf.reshape(tf.sum(dy, tf.broadcast_util.getReductionAxes(shape, dy.shape)), shape);
+const sumTo = (dy: tf.Tensor, shape: number[]): tf.Tensor =>
+  tf.reshape(tf.sum(dy, tf.broadcast_util.getReductionAxes(shape, dy.shape)), shape);
 
 const batchNorm: Rule = {
   save: ['x', 'mean', 'variance', 'scale'],
@@ -116,23 +169,35 @@ export const SPATIAL: Record<string, Rule> = {
   MaxPool: {
     save: ['x'],
     saveOutput: true,
-    gradient: (dy, [x, y], attributes) => ({ x: () => kernel('MaxPoolGrad', { dy, input: x!, output: y! }, attributes) }),
+    gradient: (dy, [x, y], attributes) => ({
+      x: () => kernel('MaxPoolGrad', { dy, input: x!, output: y! }, attributes),
+    }),
   },
   AvgPool: { save: ['x'], gradient: (dy, [x], attributes) => ({ x: () => avgPoolGradient(dy, x!, attributes) }) },
   ResizeBilinear: {
     save: ['images'],
-    gradient: (dy, [images], attributes) => ({ images: () => resizeGradient(dy, images!, (from, to) => linearWeights(from, to, attributes as unknown as Resampling)) }),
+    gradient: (dy, [images], attributes) => ({
+      images: () =>
+        resizeGradient(dy, images!, (from, to) => linearWeights(from, to, attributes as unknown as Resampling)),
+    }),
   },
   ResizeNearestNeighbor: {
     save: ['images'],
-    gradient: (dy, [images], attributes) => ({ images: () => resizeGradient(dy, images!, (from, to) => nearestWeights(from, to, attributes as unknown as Resampling)) }),
+    gradient: (dy, [images], attributes) => ({
+      images: () =>
+        resizeGradient(dy, images!, (from, to) => nearestWeights(from, to, attributes as unknown as Resampling)),
+    }),
   },
   FusedBatchNorm: batchNorm,
   SpaceToBatchND: {
-    gradient: (dy, _, { blockShape, paddings }) => ({ x: () => tf.batchToSpaceND(dy, blockShape as number[], paddings as number[][]) }),
+    gradient: (dy, _, { blockShape, paddings }) => ({
+      x: () => tf.batchToSpaceND(dy, blockShape as number[], paddings as number[][]),
+    }),
   },
   BatchToSpaceND: {
-    gradient: (dy, _, { blockShape, crops }) => ({ x: () => tf.spaceToBatchND(dy, blockShape as number[], crops as number[][]) }),
+    gradient: (dy, _, { blockShape, crops }) => ({
+      x: () => tf.spaceToBatchND(dy, blockShape as number[], crops as number[][]),
+    }),
   },
   DepthToSpace: {
     save: ['x'],

@@ -24,7 +24,11 @@ export interface BuildOptions extends SessionOptions {
 }
 
 /** Where an input of the graph gets its data from at each call. */
-type Source = { argument: number } | { capture: tf.TensorInfo } | { variable: tf.Variable } | { random: RandomInput; key: number; buffer: Float32Array };
+type Source =
+  | { argument: number }
+  | { capture: tf.TensorInfo }
+  | { variable: tf.Variable }
+  | { random: RandomInput; key: number; buffer: Float32Array };
 
 /** A trace of a function with what is needed to feed it and to rebuild its result. */
 export interface TracedFunction {
@@ -42,7 +46,13 @@ export interface TracedFunction {
  *
  * @throws {EngineError} as {@link traceFunction}; E_TRACE_VARIABLES when a second trace creates variables again.
  */
-export async function traceCall(name: string, fn: AnyFunction, args: readonly Structure[], target: Target, freeze: boolean): Promise<TracedFunction> {
+export async function traceCall(
+  name: string,
+  fn: AnyFunction,
+  args: readonly Structure[],
+  target: Target,
+  freeze: boolean,
+): Promise<TracedFunction> {
   const first = traceOnce(name, fn, args, target);
   if (first.created.length === 0) return finish(name, first, freeze);
   try {
@@ -54,7 +64,10 @@ export async function traceCall(name: string, fn: AnyFunction, args: readonly St
   const second = traceOnce(name, fn, args, target);
   if (second.created.length > 0) {
     for (const { variable } of second.created) variable.dispose();
-    throw new EngineError('E_TRACE_VARIABLES', `${name}: expected variables to be created in the first call only, received new ones again. Create them outside, or keep them for the next call.`);
+    throw new EngineError(
+      'E_TRACE_VARIABLES',
+      `${name}: expected variables to be created in the first call only, received new ones again. Create them outside, or keep them for the next call.`,
+    );
   }
   return finish(name, second, freeze);
 }
@@ -68,7 +81,10 @@ function traceOnce(name: string, fn: AnyFunction, args: readonly Structure[], ta
     result = fn(...args.map((arg) => mapTensors(arg, (tensor) => trace.argument(tensor))));
     if (result instanceof Promise) {
       result.catch(() => undefined);
-      throw new EngineError('E_TRACE_ASYNC', `${name}: expected a function that returns tensors, received a promise. Compile a synchronous function.`);
+      throw new EngineError(
+        'E_TRACE_ASYNC',
+        `${name}: expected a function that returns tensors, received a promise. Compile a synchronous function.`,
+      );
     }
     outputs = tensorsOf(result).map((tensor) => trace.valueOf(tensor));
   });
@@ -89,7 +105,13 @@ async function initialise(name: string, once: Once, args: readonly Structure[]):
 
 function finish(name: string, once: Once, freeze: boolean): TracedFunction {
   const written = [...once.trace.variables.values()].filter((entry) => entry.written);
-  const traced = assemble(name, once, [...once.outputs, ...written.map((entry) => entry.written!)], written.map((entry) => entry.variable), freeze);
+  const traced = assemble(
+    name,
+    once,
+    [...once.outputs, ...written.map((entry) => entry.written!)],
+    written.map((entry) => entry.variable),
+    freeze,
+  );
   traced.result = once.result;
   return traced;
 }
@@ -103,17 +125,30 @@ function assemble(name: string, once: Once, outputs: Value[], written: tf.Variab
   for (const { tensor, value } of trace.captures.values()) sources.set(value, { capture: tensor });
   for (const { variable, read } of trace.variables.values()) if (read) sources.set(read, { variable });
   for (const random of trace.randoms) {
-    sources.set(random.value, { random, key: placeholders.indexOf(random.key), buffer: new Float32Array(sizeOf(random.value.shape)) });
+    sources.set(random.value, {
+      random,
+      key: placeholders.indexOf(random.key),
+      buffer: new Float32Array(sizeOf(random.value.shape)),
+    });
   }
   if (freeze) freezeSources(sources);
 
   const named = nameOutputs(trace.builder, optimize(trace.builder, outputs));
   const nodes = reachable(named.map(({ value }) => value));
   const used = new Set<Value>();
-  for (const node of nodes) for (const value of node.inputs) if (value?.name !== undefined && !value.data) used.add(value);
+  for (const node of nodes)
+    for (const value of node.inputs) if (value?.name !== undefined && !value.data) used.add(value);
   const inputs = [...sources.keys()].filter((value) => used.has(value));
-  const resultShapes = outputs.slice(0, outputs.length - written.length).map(({ dtype, shape }) => ({ dtype: dtype as tf.DataType, shape: [...shape] }));
-  return { graph: { name: identifier(name), inputs, outputs: named, nodes }, sources, written, result: null, resultShapes };
+  const resultShapes = outputs
+    .slice(0, outputs.length - written.length)
+    .map(({ dtype, shape }) => ({ dtype: dtype as tf.DataType, shape: [...shape] }));
+  return {
+    graph: { name: identifier(name), inputs, outputs: named, nodes },
+    sources,
+    written,
+    result: null,
+    resultShapes,
+  };
 }
 
 /** Turns what variables and captured tensors hold now into constants of the graph. */
@@ -145,7 +180,11 @@ const owned = new WeakSet<Host>();
 const wrapped = new WeakMap<Host, OrtTensor>();
 
 /** Stands in where nothing is to be computed: ONNX Runtime opens no graph without nodes. */
-const IDLE: Pick<Session, 'run' | 'endProfiling' | 'release'> = { run: () => Promise.resolve({}), endProfiling: () => {}, release: () => Promise.resolve() };
+const IDLE: Pick<Session, 'run' | 'endProfiling' | 'release'> = {
+  run: () => Promise.resolve({}),
+  endProfiling: () => {},
+  release: () => Promise.resolve(),
+};
 
 /** A traced function with its session. */
 export class Specialization {
@@ -159,7 +198,13 @@ export class Specialization {
     return this.traced.graph;
   }
 
-  static async build(name: string, fn: AnyFunction, args: readonly Structure[], target: Target, options: BuildOptions): Promise<Specialization> {
+  static async build(
+    name: string,
+    fn: AnyFunction,
+    args: readonly Structure[],
+    target: Target,
+    options: BuildOptions,
+  ): Promise<Specialization> {
     return Specialization.open(await traceCall(name, fn, args, target, options.freeze ?? false), options);
   }
 
@@ -167,11 +212,16 @@ export class Specialization {
     expectMemory(traced.graph.name, leastBytes(traced.graph), SMALLER);
     const runtime = await loadRuntime();
     try {
-      const session = traced.graph.outputs.length === 0 ? IDLE : await runtime.createSession(encodeModel(traced.graph), options);
+      const session =
+        traced.graph.outputs.length === 0 ? IDLE : await runtime.createSession(encodeModel(traced.graph), options);
       return new Specialization(traced, session, runtime);
     } catch (error) {
       if (isOutOfMemory(error)) throw outOfMemory(traced.graph.name, error);
-      throw new EngineError('E_ENGINE_SESSION', `${traced.graph.name}: ONNX Runtime refused the graph: ${firstLineOf(error)}.`, { cause: error });
+      throw new EngineError(
+        'E_ENGINE_SESSION',
+        `${traced.graph.name}: ONNX Runtime refused the graph: ${firstLineOf(error)}.`,
+        { cause: error },
+      );
     }
   }
 
@@ -211,12 +261,19 @@ export class Specialization {
   }
 
   /** @throws {EngineError} E_ENGINE_RUN, {MemoryError} E_MEMORY; no variable has changed then. */
-  private async compute(feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor | null>): Promise<Record<string, OrtTensor>> {
+  private async compute(
+    feeds: Record<string, OrtTensor>,
+    fetches: Record<string, OrtTensor | null>,
+  ): Promise<Record<string, OrtTensor>> {
     try {
       return await this.session.run(feeds, fetches);
     } catch (error) {
       if (isOutOfMemory(error)) throw outOfMemory(this.traced.graph.name, error);
-      throw new EngineError('E_ENGINE_RUN', `${this.traced.graph.name}: ONNX Runtime failed: ${firstLineOf(error)}.${remedyFor(error)}`, { cause: error });
+      throw new EngineError(
+        'E_ENGINE_RUN',
+        `${this.traced.graph.name}: ONNX Runtime failed: ${firstLineOf(error)}.${remedyFor(error)}`,
+        { cause: error },
+      );
     }
   }
 
@@ -242,8 +299,10 @@ export class Specialization {
 /** What to do, where the message of ONNX Runtime tells. */
 export function remedyFor(error: unknown): string {
   const message = messageOf(error);
-  if (/indices element out of data bounds|invalid ind(ex|ice)|index out of (range|bounds)/i.test(message)) return ' An index is out of range: clip the ids.';
-  if (/bad_?alloc|failed to allocate|out of memory/i.test(message)) return ' It needs more memory than there is: use a smaller batch, smaller pictures or a smaller model.';
+  if (/indices element out of data bounds|invalid ind(ex|ice)|index out of (range|bounds)/i.test(message))
+    return ' An index is out of range: clip the ids.';
+  if (/bad_?alloc|failed to allocate|out of memory/i.test(message))
+    return ' It needs more memory than there is: use a smaller batch, smaller pictures or a smaller model.';
   return '';
 }
 
@@ -282,7 +341,8 @@ function outOfMemory(name: string, cause: unknown): MemoryError {
 
 /** Bytes that a graph needs at least: a node has its operands and results in memory together. Every element type here has four bytes or fewer. */
 function leastBytes({ nodes }: Graph): number {
-  const bytesOf = (values: readonly (Value | null)[]): number => values.reduce((sum, value) => sum + (value && WIDE.has(value.dtype) ? 4 * Math.max(0, sizeOf(value.shape)) : 0), 0);
+  const bytesOf = (values: readonly (Value | null)[]): number =>
+    values.reduce((sum, value) => sum + (value && WIDE.has(value.dtype) ? 4 * Math.max(0, sizeOf(value.shape)) : 0), 0);
   return nodes.reduce((most, { inputs, outputs }) => Math.max(most, bytesOf(inputs) + bytesOf(outputs)), 0);
 }
 

@@ -11,7 +11,9 @@ export function stopGradient<T extends tf.Tensor>(x: T): T {
 
 /** The new tensor will give its reference back when it is disposed, so it takes one now. */
 function retained(x: tf.Tensor): tf.TensorInfo {
-  const { backend } = (tf.engine().state as unknown as { tensorInfo: WeakMap<object, { backend: tf.KernelBackend }> }).tensorInfo.get(x.dataId)!;
+  const { backend } = (
+    tf.engine().state as unknown as { tensorInfo: WeakMap<object, { backend: tf.KernelBackend }> }
+  ).tensorInfo.get(x.dataId)!;
   backend.incRef(x.dataId);
   return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
 }

@@ -2,14 +2,23 @@
 import { tf } from './tf.js';
 
 /** What a compiled function takes and returns: tensors within arrays and plain objects. Numbers, strings, booleans and null are plain: as arguments they select the graph. */
-export type Structure = tf.Tensor | number | string | boolean | null | undefined | readonly Structure[] | { readonly [key: string]: Structure };
+export type Structure =
+  | tf.Tensor
+  | number
+  | string
+  | boolean
+  | null
+  | undefined
+  | readonly Structure[]
+  | { readonly [key: string]: Structure };
 
 const isTensor = (value: unknown): value is tf.Tensor => value instanceof tf.Tensor;
 
 /** All tensors, depth first, in order of keys. */
 export function tensorsOf(value: Structure, out: tf.Tensor[] = []): tf.Tensor[] {
   if (isTensor(value)) out.push(value);
-  else if (value !== null && typeof value === 'object') for (const item of Object.values(value)) tensorsOf(item as Structure, out);
+  else if (value !== null && typeof value === 'object')
+    for (const item of Object.values(value)) tensorsOf(item as Structure, out);
   return out;
 }
 
@@ -18,7 +27,9 @@ export function mapTensors(value: Structure, replace: (tensor: tf.Tensor) => tf.
   if (isTensor(value)) return replace(value);
   if (Array.isArray(value)) return value.map((item) => mapTensors(item as Structure, replace));
   if (value !== null && typeof value === 'object') {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapTensors(item as Structure, replace)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, mapTensors(item as Structure, replace)]),
+    );
   }
   return value;
 }
@@ -28,7 +39,9 @@ export function signatureOf(value: Structure): string {
   if (isTensor(value)) return `${value.dtype}[${value.shape.join()}]`;
   if (Array.isArray(value)) return `(${value.map((item) => signatureOf(item as Structure)).join(';')})`;
   if (value !== null && typeof value === 'object') {
-    return `{${Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}:${signatureOf(item as Structure)}`).join(';')}}`;
+    return `{${Object.entries(value)
+      .map(([key, item]) => `${JSON.stringify(key)}:${signatureOf(item as Structure)}`)
+      .join(';')}}`;
   }
   return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }

@@ -24,7 +24,10 @@ async function probe(): Promise<Target> {
 }
 
 /** True when the runtime accepts a small graph and computes what is expected of it. */
-async function answers(runtime: Runtime, build: (g: GraphBuilder, x: Value) => { value: Value; expected: number[] }): Promise<boolean> {
+async function answers(
+  runtime: Runtime,
+  build: (g: GraphBuilder, x: Value) => { value: Value; expected: number[] },
+): Promise<boolean> {
   const g = new GraphBuilder();
   const x = g.input('x', 'float32', [2, 2]);
   const { value, expected } = build(g, x);
@@ -40,7 +43,10 @@ async function answers(runtime: Runtime, build: (g: GraphBuilder, x: Value) => {
 }
 
 function probeFusedMatMul(g: GraphBuilder, x: Value): { value: Value; expected: number[] } {
-  return { value: g.op('FusedMatMul', [x, x], { dtype: 'float32', shape: [2, 2] }, { transA: 1, transB: 0 }, 'com.microsoft'), expected: [10, 14, 14, 20] };
+  return {
+    value: g.op('FusedMatMul', [x, x], { dtype: 'float32', shape: [2, 2] }, { transA: 1, transB: 0 }, 'com.microsoft'),
+    expected: [10, 14, 14, 20],
+  };
 }
 
 /** A convolution that a wrong block size, or a layout other than expected, cannot get right. */
@@ -60,7 +66,8 @@ const PROBE: ConvGeometry = {
 
 /** The channel block of this machine's NCHWc convolutions: the size with which they agree with the plain operator, or 0. */
 async function probeBlock(runtime: Runtime): Promise<number> {
-  for (const nchwcBlock of [16, 8]) if (await blocksAgree(runtime, { ...PORTABLE, microsoft: true, nchwcBlock })) return nchwcBlock;
+  for (const nchwcBlock of [16, 8])
+    if (await blocksAgree(runtime, { ...PORTABLE, microsoft: true, nchwcBlock })) return nchwcBlock;
   return 0;
 }
 
@@ -71,14 +78,27 @@ async function blocksAgree(runtime: Runtime, target: Target): Promise<boolean> {
   const filter = g.input('filter', 'float32', [...kernel, inChannels, outChannels]);
   const blocked = convByBlocks(g, x, filter, PROBE);
   const result = { dtype: 'float32' as const, shape: [batch, outChannels, outHeight, outWidth] };
-  const plain = g.transpose(g.op('Conv', [g.transpose(x, [0, 3, 1, 2]), g.transpose(filter, [3, 2, 0, 1])], result, { kernel_shape: kernel, pads }), [0, 2, 3, 1]);
+  const plain = g.transpose(
+    g.op('Conv', [g.transpose(x, [0, 3, 1, 2]), g.transpose(filter, [3, 2, 0, 1])], result, {
+      kernel_shape: kernel,
+      pads,
+    }),
+    [0, 2, 3, 1],
+  );
   const outputs = [
     { name: 'blocked', value: blocked },
     { name: 'plain', value: plain },
   ];
   try {
-    const session = await runtime.createSession(encodeModel({ name: 'probe', inputs: [x, filter], outputs, nodes: reachable([blocked, plain]) }));
-    const feed = (value: Value): OrtTensor => runtime.tensor('float32', Float32Array.from({ length: sizeOf(value.shape) }, (_, i) => ((i * 7919) % 31) / 31 - 0.5), value.shape);
+    const session = await runtime.createSession(
+      encodeModel({ name: 'probe', inputs: [x, filter], outputs, nodes: reachable([blocked, plain]) }),
+    );
+    const feed = (value: Value): OrtTensor =>
+      runtime.tensor(
+        'float32',
+        Float32Array.from({ length: sizeOf(value.shape) }, (_, i) => ((i * 7919) % 31) / 31 - 0.5),
+        value.shape,
+      );
     const values = await session.run({ x: feed(x), filter: feed(filter) }, { blocked: null, plain: null });
     await session.release();
     const expected = values.plain!.data as Float32Array;

@@ -54,7 +54,11 @@ export class Trace {
 
   /** A symbolic tensor for an argument of the function. */
   argument(tensor: tf.Tensor): tf.Tensor {
-    const placeholder = this.builder.input(`arg${this.placeholders.length}`, dtypeOf(this.name, tensor.dtype), tensor.shape);
+    const placeholder = this.builder.input(
+      `arg${this.placeholders.length}`,
+      dtypeOf(this.name, tensor.dtype),
+      tensor.shape,
+    );
     this.placeholders.push(placeholder);
     return tf.engine().makeTensorFromTensorInfo(this.hold(placeholder));
   }
@@ -66,13 +70,17 @@ export class Trace {
    */
   valueOf(tensor: tf.TensorInfo): Value {
     // An assignment in the trace leaves the variable's data alone, so it comes first.
-    if (tensor instanceof tf.Variable && (this.variables.get(tensor)?.written || !this.held.has(tensor.dataId))) return this.readVariable(tensor);
+    if (tensor instanceof tf.Variable && (this.variables.get(tensor)?.written || !this.held.has(tensor.dataId)))
+      return this.readVariable(tensor);
     const held = this.held.get(tensor.dataId);
     if (held) return this.shaped(held.value, tensor);
     let capture = this.captures.get(tensor.dataId);
     if (!capture) {
       if (!isAlive(tensor)) throw disposedError(this.name, `${tensor.dtype} [${tensor.shape.join(', ')}]`);
-      capture = { tensor, value: this.builder.input(`capture${this.captures.size}`, dtypeOf(this.name, tensor.dtype), tensor.shape) };
+      capture = {
+        tensor,
+        value: this.builder.input(`capture${this.captures.size}`, dtypeOf(this.name, tensor.dtype), tensor.shape),
+      };
       this.captures.set(tensor.dataId, capture);
     }
     return this.shaped(capture.value, tensor);
@@ -127,7 +135,11 @@ export class Trace {
   private readVariable(variable: tf.Variable): Value {
     const entry = this.entryOf(variable);
     if (entry.written) return entry.written;
-    entry.read ??= this.builder.input(`var${this.variables.size - 1}_${safeName(variable.name)}`, dtypeOf(this.name, variable.dtype), variable.shape);
+    entry.read ??= this.builder.input(
+      `var${this.variables.size - 1}_${safeName(variable.name)}`,
+      dtypeOf(this.name, variable.dtype),
+      variable.shape,
+    );
     return entry.read;
   }
 
@@ -194,34 +206,51 @@ class TraceBackend extends tf.KernelBackend {
   override dispose(): void {}
 
   private readError(): EngineError {
-    return new EngineError('E_TRACE_READ', `${active().name}: expected a function that does not look at tensor values, received a read of one. Return the tensor instead and read it from the result.`);
+    return new EngineError(
+      'E_TRACE_READ',
+      `${active().name}: expected a function that does not look at tensor values, received a read of one. Return the tensor instead and read it from the result.`,
+    );
   }
 }
 
 function active(): Trace {
-  if (!current) throw new EngineError('E_TRACE_LEAK', 'compile: a symbolic tensor was used after its trace had ended. Return tensors instead of keeping them in outer variables.');
+  if (!current)
+    throw new EngineError(
+      'E_TRACE_LEAK',
+      'compile: a symbolic tensor was used after its trace had ended. Return tensors instead of keeping them in outer variables.',
+    );
   return current;
 }
 
 function constantOf(trace: Trace, values: tf.BackendValues | null, shape: number[], dtype: tf.DataType): Value {
   const type = dtypeOf(trace.name, dtype);
   const source = values as ArrayLike<number>;
-  const data = type === 'float32' ? Float32Array.from(source) : type === 'int32' ? Int32Array.from(source) : Uint8Array.from(source);
-  if (data.length > 1 && data.every((v) => Object.is(v, data[0]))) return trace.builder.fill(shape, data[0]!, type as 'float32');
+  const data =
+    type === 'float32'
+      ? Float32Array.from(source)
+      : type === 'int32'
+        ? Int32Array.from(source)
+        : Uint8Array.from(source);
+  if (data.length > 1 && data.every((v) => Object.is(v, data[0])))
+    return trace.builder.fill(shape, data[0]!, type as 'float32');
   return trace.builder.constant(type, shape, data);
 }
 
 function register(): void {
   tf.registerBackend(BACKEND, () => new TraceBackend());
   for (const [kernelName, lowering] of Object.entries(LOWERINGS)) registerTraceKernel(kernelName, lowering);
-  for (const { kernelName } of tf.getKernelsForBackend('cpu')) if (!(kernelName in LOWERINGS)) registerTraceKernel(kernelName, refuse(kernelName));
+  for (const { kernelName } of tf.getKernelsForBackend('cpu'))
+    if (!(kernelName in LOWERINGS)) registerTraceKernel(kernelName, refuse(kernelName));
 }
 
 /** A kernel TF.js has and the engine does not: fails with all that is needed to find the call. */
 function refuse(kernelName: string): Lowering {
   const remedy = REMEDIES[kernelName] ?? 'Rewrite it in other ops, or run with the "reference" engine.';
   return (_, inputs) => {
-    throw new EngineError('E_ENGINE_OP', `${active().name}: the engine cannot lower the TF.js kernel ${kernelName} of ${describeInputs(inputs)}. ${remedy}`);
+    throw new EngineError(
+      'E_ENGINE_OP',
+      `${active().name}: the engine cannot lower the TF.js kernel ${kernelName} of ${describeInputs(inputs)}. ${remedy}`,
+    );
   };
 }
 
@@ -246,7 +275,9 @@ export function registerTraceKernel(kernelName: string, lowering: Lowering): voi
     backendName: BACKEND,
     kernelFunc: ({ inputs, attrs }) => {
       const trace = active();
-      const entries = Object.entries(inputs as Record<string, tf.TensorInfo | null>).filter(([, tensor]) => tensor != null);
+      const entries = Object.entries(inputs as Record<string, tf.TensorInfo | null>).filter(
+        ([, tensor]) => tensor != null,
+      );
       const values = Object.fromEntries(entries.map(([key, tensor]) => [key, trace.valueOf(tensor!)]));
       requireChannelsLast(kernelName, values, attrs?.dataFormat);
       const result = lowering(trace.builder, values, attrs ?? {});
@@ -256,8 +287,16 @@ export function registerTraceKernel(kernelName: string, lowering: Lowering): voi
 }
 
 /** Runs `fn` symbolically. Everything it makes is recorded in the returned trace; no tensor outlives the call. */
-export function traceFunction<T>(name: string, target: Target, fn: (trace: Trace) => T): { trace: Trace; result: T; created: TracedVariable[] } {
-  if (current) throw new EngineError('E_TRACE_NESTED', `${name}: a compiled function was called inside a trace. Call the plain function there; compile the outermost one.`);
+export function traceFunction<T>(
+  name: string,
+  target: Target,
+  fn: (trace: Trace) => T,
+): { trace: Trace; result: T; created: TracedVariable[] } {
+  if (current)
+    throw new EngineError(
+      'E_TRACE_NESTED',
+      `${name}: a compiled function was called inside a trace. Call the plain function there; compile the outermost one.`,
+    );
   useHostBackend();
   const before = new Set(Object.values(tf.engine().state.registeredVariables));
   const trace = new Trace(name, target);
@@ -267,7 +306,8 @@ export function traceFunction<T>(name: string, target: Target, fn: (trace: Trace
     const created = trace.takeCreated(before);
     return { trace, result, created };
   } catch (error) {
-    for (const variable of Object.values(tf.engine().state.registeredVariables)) if (!before.has(variable)) variable.dispose();
+    for (const variable of Object.values(tf.engine().state.registeredVariables))
+      if (!before.has(variable)) variable.dispose();
     throw error instanceof TesseraeError ? error : explain(name, error);
   } finally {
     restore();
@@ -280,12 +320,18 @@ function enterTrace(trace: Trace): () => void {
   const random = Math.random;
   tf.Variable.prototype.assign = function (this: tf.Variable, value: tf.Tensor): void {
     if (value.dtype !== this.dtype || value.shape.join() !== this.shape.join()) {
-      throw new EngineError('E_ENGINE_ASSIGN', `${trace.name}: variable ${this.name} expected ${this.dtype} [${this.shape.join(', ')}], received ${value.dtype} [${value.shape.join(', ')}].`);
+      throw new EngineError(
+        'E_ENGINE_ASSIGN',
+        `${trace.name}: variable ${this.name} expected ${this.dtype} [${this.shape.join(', ')}], received ${value.dtype} [${value.shape.join(', ')}].`,
+      );
     }
     trace.assign(this, value);
   };
   Math.random = () => {
-    throw new EngineError('E_TRACE_RANDOM', `${trace.name}: expected randomness through randomUniform or randomNormal with a key argument, received a draw that the graph would freeze.`);
+    throw new EngineError(
+      'E_TRACE_RANDOM',
+      `${trace.name}: expected randomness through randomUniform or randomNormal with a key argument, received a draw that the graph would freeze.`,
+    );
   };
   current = trace;
   void tf.setBackend(BACKEND);
@@ -298,7 +344,11 @@ function enterTrace(trace: Trace): () => void {
 }
 
 function disposedError(name: string, what: string, cause?: unknown): EngineError {
-  return new EngineError('E_TRACE_DISPOSED', `${name}: expected a live tensor, received a disposed ${what}. Dispose of nothing that is used later: within a compiled function intermediate results take no memory.`, { cause });
+  return new EngineError(
+    'E_TRACE_DISPOSED',
+    `${name}: expected a live tensor, received a disposed ${what}. Dispose of nothing that is used later: within a compiled function intermediate results take no memory.`,
+    { cause },
+  );
 }
 
 /** What TF.js itself reports without the function's name: kernels that even the cpu backend lacks, methods of disposed tensors. */
@@ -306,7 +356,11 @@ function explain(name: string, error: unknown): Error {
   if (messageOf(error) === 'Tensor is disposed.') return disposedError(name, 'one', error);
   const missing = /Kernel '(\w+)' not registered/.exec(messageOf(error));
   if (!missing) return error as Error;
-  return new EngineError('E_ENGINE_OP', `${name}: the engine cannot lower the TF.js kernel ${missing[1]}. Rewrite it in other ops.`, { cause: error });
+  return new EngineError(
+    'E_ENGINE_OP',
+    `${name}: the engine cannot lower the TF.js kernel ${missing[1]}. Rewrite it in other ops.`,
+    { cause: error },
+  );
 }
 
 register();

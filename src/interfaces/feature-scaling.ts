@@ -7,7 +7,10 @@ export interface PixelScale {
   shift: [red: number, green: number, blue: number];
 }
 
-const uniform = (scale: number, shift: number): PixelScale => ({ scale: [scale, scale, scale], shift: [shift, shift, shift] });
+const uniform = (scale: number, shift: number): PixelScale => ({
+  scale: [scale, scale, scale],
+  shift: [shift, shift, shift],
+});
 
 /** From [-1, 1] to [0, 1] and from there to zero mean and unit deviation. */
 const normalized = (mean: readonly number[], deviation: readonly number[]): PixelScale => ({
@@ -32,6 +35,10 @@ export const DEFAULT_SCALING: FeatureScaling = 'imagenet';
 
 /** @throws {UsageError} E_FEATURES naming the scalings there are. */
 export function pixelScale(scaling: string): PixelScale {
-  if (!Object.hasOwn(SCALINGS, scaling)) throw new UsageError('E_FEATURES', `feature scaling: expected one of ${FEATURE_SCALINGS.join(', ')}, received "${scaling}".`);
+  if (!Object.hasOwn(SCALINGS, scaling))
+    throw new UsageError(
+      'E_FEATURES',
+      `feature scaling: expected one of ${FEATURE_SCALINGS.join(', ')}, received "${scaling}".`,
+    );
   return SCALINGS[scaling as FeatureScaling];
 }

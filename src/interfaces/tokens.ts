@@ -53,7 +53,11 @@ export function toIds(ids: ArrayLike<number>, vocabSize: number): Uint16Array | 
 function checkIds(where: string, ids: ArrayLike<number>, vocabSize: number): void {
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i]!;
-    if (!(id >= 0 && id < vocabSize && Number.isInteger(id))) throw new ShapeError('E_TOKENS_RANGE', `${where}: expected ids that are whole numbers in [0, ${vocabSize}), received ${id} at ${i}.`);
+    if (!(id >= 0 && id < vocabSize && Number.isInteger(id)))
+      throw new ShapeError(
+        'E_TOKENS_RANGE',
+        `${where}: expected ids that are whole numbers in [0, ${vocabSize}), received ${id} at ${i}.`,
+      );
   }
 }
 
@@ -66,15 +70,32 @@ export function checkTokens(where: string, tokens: Tokens, specs: readonly Token
   const fail = (expected: string, received: string): never => {
     throw new ShapeError('E_TOKENS_SHAPE', `${where}: expected ${expected}, received ${received}.`);
   };
-  if (typeof tokens?.codec !== 'string' || !Array.isArray(tokens.maps)) fail('tokens, { codec, media, maps }', tokens === null ? 'null' : typeof tokens);
+  if (typeof tokens?.codec !== 'string' || !Array.isArray(tokens.maps))
+    fail('tokens, { codec, media, maps }', tokens === null ? 'null' : typeof tokens);
   checkMedia(where, tokens.media);
   if (tokens.maps.length !== specs.length) fail(`${specs.length} maps`, `${tokens.maps.length}`);
   specs.forEach(({ name, shape, vocabSize }, i) => {
     const map = tokens.maps[i]!;
     const at = `${where}.maps[${i}]`;
-    if (!Array.isArray(map?.shape) || !sameShape(map.shape, shape)) throw new ShapeError('E_TOKENS_SHAPE', `${at}: expected map "${name}" of [${shape.join(', ')}], received ${Array.isArray(map?.shape) ? `[${map.shape.join(', ')}]` : 'none'}.`);
-    if (!(map.ids instanceof Uint16Array || map.ids instanceof Uint32Array || (map.ids as unknown) instanceof Int32Array)) throw new ShapeError('E_TOKENS_SHAPE', `${at}: expected ids in a Uint16Array or Uint32Array, received ${typeof map.ids}.`);
-    if (map.ids.length !== sizeOf(shape)) throw new ShapeError('E_TOKENS_SHAPE', `${at}: expected ${sizeOf(shape)} ids for [${shape.join(', ')}], received ${map.ids.length}.`);
+    if (!Array.isArray(map?.shape) || !sameShape(map.shape, shape))
+      throw new ShapeError(
+        'E_TOKENS_SHAPE',
+        `${at}: expected map "${name}" of [${shape.join(', ')}], received ${Array.isArray(map?.shape) ? `[${map.shape.join(', ')}]` : 'none'}.`,
+      );
+    if (!(
+      map.ids instanceof Uint16Array ||
+      map.ids instanceof Uint32Array ||
+      (map.ids as unknown) instanceof Int32Array
+    ))
+      throw new ShapeError(
+        'E_TOKENS_SHAPE',
+        `${at}: expected ids in a Uint16Array or Uint32Array, received ${typeof map.ids}.`,
+      );
+    if (map.ids.length !== sizeOf(shape))
+      throw new ShapeError(
+        'E_TOKENS_SHAPE',
+        `${at}: expected ${sizeOf(shape)} ids for [${shape.join(', ')}], received ${map.ids.length}.`,
+      );
     checkIds(at, map.ids, vocabSize);
   });
 }
@@ -84,10 +105,18 @@ const EXTENTS = { image: ['width', 'height', 'channels'], audio: ['sampleRate', 
 
 function checkMedia(where: string, media: MediaInfo): void {
   const extents: readonly string[] | undefined = EXTENTS[media?.kind];
-  if (extents === undefined) throw new ShapeError('E_TOKENS_SHAPE', `${where}.media: expected { kind: "image", width, height, channels }, or the like of "audio", received ${media === null ? 'null' : typeof media}.`);
+  if (extents === undefined)
+    throw new ShapeError(
+      'E_TOKENS_SHAPE',
+      `${where}.media: expected { kind: "image", width, height, channels }, or the like of "audio", received ${media === null ? 'null' : typeof media}.`,
+    );
   for (const name of extents) {
     const extent = (media as unknown as Record<string, unknown>)[name];
-    if (!(Number.isInteger(extent) && (extent as number) >= 1 && (extent as number) < 2 ** 31)) throw new ShapeError('E_TOKENS_SHAPE', `${where}.media.${name}: expected a whole number of at least 1, received ${String(extent)}.`);
+    if (!(Number.isInteger(extent) && (extent as number) >= 1 && (extent as number) < 2 ** 31))
+      throw new ShapeError(
+        'E_TOKENS_SHAPE',
+        `${where}.media.${name}: expected a whole number of at least 1, received ${String(extent)}.`,
+      );
   }
 }
 

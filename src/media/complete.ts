@@ -21,7 +21,10 @@ export function checkPicture(bytes: Uint8Array, source: string): PictureFormat {
   }
   const format = pictureFormat(bytes);
   if (!format) {
-    throw new InputError('E_IMAGE_FORMAT', `${source}: expected ${PICTURE_FORMATS}, found ${describeBytes(bytes)}. Convert it first.`);
+    throw new InputError(
+      'E_IMAGE_FORMAT',
+      `${source}: expected ${PICTURE_FORMATS}, found ${describeBytes(bytes)}. Convert it first.`,
+    );
   }
   if (bytes.length > MAX_BYTES) throw tooLarge(source, `a picture of at most ${MAX_BYTES} bytes`, `${bytes.length}`);
   CHECKS[format]?.(bytes, source);
@@ -41,11 +44,15 @@ export const MAX_AVIF_PIXELS = 2 ** 25;
 const MAX_AVIF_BYTES = 2 ** 24;
 
 function tooLarge(source: string, expected: string, found: string): InputError {
-  return new InputError('E_IMAGE_TOO_LARGE', `${source}: expected ${expected}, found ${found}. Shrink it, or export it in a simpler way, first.`);
+  return new InputError(
+    'E_IMAGE_TOO_LARGE',
+    `${source}: expected ${expected}, found ${found}. Shrink it, or export it in a simpler way, first.`,
+  );
 }
 
 function checkSide(source: string, { width, height }: { width: number; height: number }): void {
-  if (Math.max(width, height) > MAX_SIDE) throw tooLarge(source, `sides of at most ${MAX_SIDE} pixels`, `${width} x ${height}`);
+  if (Math.max(width, height) > MAX_SIDE)
+    throw tooLarge(source, `sides of at most ${MAX_SIDE} pixels`, `${width} x ${height}`);
 }
 
 /** Walks the chunks up to IEND and checks each CRC-32. Source: PNG specification, third edition, section 5. */
@@ -58,7 +65,10 @@ function checkPng(bytes: Uint8Array, source: string): void {
     if (end > bytes.length) break;
     const type = latin1(bytes, at + 4, at + 8);
     if (crc32(bytes.subarray(at + 4, end - 4)) !== view.getUint32(end - 4)) {
-      throw new InputError('E_IMAGE_CORRUPT', `${source}: PNG chunk ${printable(type)} at byte ${at} fails its checksum.`);
+      throw new InputError(
+        'E_IMAGE_CORRUPT',
+        `${source}: PNG chunk ${printable(type)} at byte ${at} fails its checksum.`,
+      );
     }
     if (type === 'IEND') return checkSide(source, pngSize(bytes));
     at = end;
@@ -76,7 +86,11 @@ function checkJpeg(bytes: Uint8Array, source: string): void {
   const { complete, width, height, scans } = walkJpeg(bytes);
   if (!complete) throw truncated('JPEG', source, bytes.length);
   if (scans * width * height > MAX_SCANNED) {
-    throw tooLarge(source, `at most ${Math.floor(MAX_SCANNED / (width * height))} scans of ${width} x ${height} pixels`, `${scans}`);
+    throw tooLarge(
+      source,
+      `at most ${Math.floor(MAX_SCANNED / (width * height))} scans of ${width} x ${height} pixels`,
+      `${scans}`,
+    );
   }
 }
 
@@ -92,16 +106,24 @@ function checkGif(bytes: Uint8Array, source: string): void {
 function checkTiff(bytes: Uint8Array, source: string): void {
   const directory = readTiff(bytes);
   if (!directory || !hasAllPixels(directory, bytes.length)) {
-    throw new InputError('E_IMAGE_TRUNCATED', `${source}: TIFF whose directory or pixels lie beyond the end of the file, byte ${bytes.length}. Fetch or export the file again.`);
+    throw new InputError(
+      'E_IMAGE_TRUNCATED',
+      `${source}: TIFF whose directory or pixels lie beyond the end of the file, byte ${bytes.length}. Fetch or export the file again.`,
+    );
   }
   checkSide(source, tiffSize(directory));
   const odd = oddSamples(directory);
-  if (odd) throw new InputError('E_IMAGE_FORMAT', `${source}: expected a TIFF of colors with up to 16 bits a sample, found ${odd}. Convert it to PNG first.`);
+  if (odd)
+    throw new InputError(
+      'E_IMAGE_FORMAT',
+      `${source}: expected a TIFF of colors with up to 16 bits a sample, found ${odd}. Convert it to PNG first.`,
+    );
 }
 
 /** Walks the boxes of the file. Source: ISO/IEC 14496-12, section 4.2. */
 function checkAvif(bytes: Uint8Array, source: string): void {
-  if (bytes.length > MAX_AVIF_BYTES) throw tooLarge(source, `an AVIF of at most ${MAX_AVIF_BYTES} bytes`, `${bytes.length}`);
+  if (bytes.length > MAX_AVIF_BYTES)
+    throw tooLarge(source, `an AVIF of at most ${MAX_AVIF_BYTES} bytes`, `${bytes.length}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;
   while (at < bytes.length) {
@@ -109,14 +131,21 @@ function checkAvif(bytes: Uint8Array, source: string): void {
     const short = view.getUint32(at);
     // 0: to the end of the file; 1: a length of 64 bits follows.
     const length = short === 0 ? bytes.length - at : short === 1 ? Number(view.getBigUint64(at + 8)) : short;
-    if (length < 8) throw new InputError('E_IMAGE_CORRUPT', `${source}: AVIF box at byte ${at} has a length of ${length}.`);
+    if (length < 8)
+      throw new InputError('E_IMAGE_CORRUPT', `${source}: AVIF box at byte ${at} has a length of ${length}.`);
     at += length;
   }
   if (at > bytes.length) throw truncated('AVIF', source, bytes.length);
 }
 
 const CHECKS: Readonly<Record<PictureFormat, ((bytes: Uint8Array, source: string) => void) | undefined>> = {
-  png: checkPng, jpeg: checkJpeg, webp: checkWebp, gif: checkGif, bmp: undefined, tiff: checkTiff, avif: checkAvif,
+  png: checkPng,
+  jpeg: checkJpeg,
+  webp: checkWebp,
+  gif: checkGif,
+  bmp: undefined,
+  tiff: checkTiff,
+  avif: checkAvif,
 };
 
 /** Whether a file holds more pictures than the first, which is the one that is decoded: an animation, the pages of a TIFF. */

@@ -23,7 +23,7 @@ export function announcedExtent(bytes: Uint8Array): Extent | undefined {
 
 /** From the frame header, SOF0 to SOF15. Source: ITU-T T.81, annex B. */
 function jpegExtent(bytes: Uint8Array): Extent | undefined {
-  for (let at = 2; at + 9 < bytes.length && bytes[at] === 0xff; ) {
+  for (let at = 2; at + 9 < bytes.length && bytes[at] === 0xff;) {
     const marker = bytes[at + 1]!;
     if (marker === 0xff) at++;
     else if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {

@@ -28,14 +28,28 @@ const MAX_LABEL_LINES = 4;
  */
 export function imageGrid(images: readonly Image[], options: GridOptions = {}): Image {
   checkImages('imageGrid', images);
-  const { columns = Math.ceil(Math.sqrt(images.length)), gap = 2, scale = 1, labels, background = [255, 255, 255] } = options;
+  const {
+    columns = Math.ceil(Math.sqrt(images.length)),
+    gap = 2,
+    scale = 1,
+    labels,
+    background = [255, 255, 255],
+  } = options;
   checkGrid(images, columns, gap, scale, labels);
-  const cell = { width: scale * Math.max(...images.map((i) => i.width)), height: scale * Math.max(...images.map((i) => i.height)) };
+  const cell = {
+    width: scale * Math.max(...images.map((i) => i.width)),
+    height: scale * Math.max(...images.map((i) => i.height)),
+  };
   const lines = images.map((_, i) => wrap(labels?.[i] ?? '', Math.max(1, Math.floor((cell.width + 1) / ADVANCE))));
   const labelHeight = labels ? LINE * Math.max(...lines.map((own) => own.length)) + 2 : 0;
   const rows = Math.ceil(images.length / columns);
   const gray = images.every((image) => image.channels === 1) && new Set(background).size === 1;
-  const sheet = blank(gap + columns * (cell.width + gap), gap + rows * (cell.height + labelHeight + gap), gray ? 1 : 3, background);
+  const sheet = blank(
+    gap + columns * (cell.width + gap),
+    gap + rows * (cell.height + labelHeight + gap),
+    gray ? 1 : 3,
+    background,
+  );
   const ink = background[0] + background[1] + background[2] > 382 ? 0 : 255;
   images.forEach((image, i) => {
     const left = gap + (i % columns) * (cell.width + gap);
@@ -48,13 +62,26 @@ export function imageGrid(images: readonly Image[], options: GridOptions = {}): 
   return sheet;
 }
 
-function checkGrid(images: readonly Image[], columns: number, gap: number, scale: number, labels?: readonly string[]): void {
-  if (images.length === 0) throw new UsageError('E_IMAGE_GRID', 'imageGrid: expected at least one picture, received none.');
+function checkGrid(
+  images: readonly Image[],
+  columns: number,
+  gap: number,
+  scale: number,
+  labels?: readonly string[],
+): void {
+  if (images.length === 0)
+    throw new UsageError('E_IMAGE_GRID', 'imageGrid: expected at least one picture, received none.');
   if (labels && labels.length !== images.length) {
     throw new UsageError('E_IMAGE_GRID', `imageGrid(labels): expected ${images.length}, received ${labels.length}.`);
   }
-  if (![columns, scale].every((value) => Number.isInteger(value) && value >= 1) || !(Number.isInteger(gap) && gap >= 0)) {
-    throw new UsageError('E_IMAGE_GRID', `imageGrid: expected whole columns, gap and scale, received ${columns}, ${gap}, ${scale}.`);
+  if (
+    ![columns, scale].every((value) => Number.isInteger(value) && value >= 1) ||
+    !(Number.isInteger(gap) && gap >= 0)
+  ) {
+    throw new UsageError(
+      'E_IMAGE_GRID',
+      `imageGrid: expected whole columns, gap and scale, received ${columns}, ${gap}, ${scale}.`,
+    );
   }
 }
 
@@ -82,15 +109,61 @@ const ADVANCE = 6;
 const LINE = 9;
 const UNKNOWN = 'vhhhhhv';
 const GLYPHS: Readonly<Record<string, string>> = {
-  A: 'ehhvhhh', B: 'uhhuhhu', C: 'ehggghe', D: 'uhhhhhu', E: 'vgguggv', F: 'vgguggg', G: 'ehgnhhf',
-  H: 'hhhvhhh', I: 'e44444e', J: '72222ic', K: 'hikokih', L: 'ggggggv', M: 'hrllhhh', N: 'hhpljhh',
-  O: 'ehhhhhe', P: 'uhhuggg', Q: 'ehhhlid', R: 'uhhukih', S: 'fgge11u', T: 'v444444', U: 'hhhhhhe',
-  V: 'hhhhha4', W: 'hhhllla', X: 'hha4ahh', Y: 'hhha444', Z: 'v1248gv', 0: 'ehjlphe', 1: '4c4444e',
-  2: 'eh1248v', 3: 'v2421he', 4: '26aiv22', 5: 'vgu11he', 6: '68guhhe', 7: 'v124888', 8: 'ehhehhe',
-  9: 'ehhf12c', ' ': '0000000', '.': '00000cc', ',': '0000c48', ':': '0cc0cc0', ';': '0cc0c48',
-  '-': '000v000', "'": 'c480000', '!': '4444004', '?': 'eh12404', '(': '2488842', ')': '8422248',
-  '/': '01248g0', '+': '044v440', '=': '00v0v00', '%': 'op248j3', '&': 'cik8lid', '#': 'aavavaa',
-  _: '000000v', '"': 'aaa0000',
+  A: 'ehhvhhh',
+  B: 'uhhuhhu',
+  C: 'ehggghe',
+  D: 'uhhhhhu',
+  E: 'vgguggv',
+  F: 'vgguggg',
+  G: 'ehgnhhf',
+  H: 'hhhvhhh',
+  I: 'e44444e',
+  J: '72222ic',
+  K: 'hikokih',
+  L: 'ggggggv',
+  M: 'hrllhhh',
+  N: 'hhpljhh',
+  O: 'ehhhhhe',
+  P: 'uhhuggg',
+  Q: 'ehhhlid',
+  R: 'uhhukih',
+  S: 'fgge11u',
+  T: 'v444444',
+  U: 'hhhhhhe',
+  V: 'hhhhha4',
+  W: 'hhhllla',
+  X: 'hha4ahh',
+  Y: 'hhha444',
+  Z: 'v1248gv',
+  0: 'ehjlphe',
+  1: '4c4444e',
+  2: 'eh1248v',
+  3: 'v2421he',
+  4: '26aiv22',
+  5: 'vgu11he',
+  6: '68guhhe',
+  7: 'v124888',
+  8: 'ehhehhe',
+  9: 'ehhf12c',
+  ' ': '0000000',
+  '.': '00000cc',
+  ',': '0000c48',
+  ':': '0cc0cc0',
+  ';': '0cc0c48',
+  '-': '000v000',
+  "'": 'c480000',
+  '!': '4444004',
+  '?': 'eh12404',
+  '(': '2488842',
+  ')': '8422248',
+  '/': '01248g0',
+  '+': '044v440',
+  '=': '00v0v00',
+  '%': 'op248j3',
+  '&': 'cik8lid',
+  '#': 'aavavaa',
+  _: '000000v',
+  '"': 'aaa0000',
 };
 
 /** Breaks a label into lines of at most `width` characters, at blanks where there are any. */

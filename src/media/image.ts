@@ -95,9 +95,17 @@ export async function decodeImage(bytes: Uint8Array, source: string, options: De
 }
 
 /** As {@link decodeImage}, telling the picture's own size as well. */
-export async function decodeWithOriginal(bytes: Uint8Array, source: string, options: DecodeOptions = {}): Promise<Decoded> {
+export async function decodeWithOriginal(
+  bytes: Uint8Array,
+  source: string,
+  options: DecodeOptions = {},
+): Promise<Decoded> {
   const { background = WHITE, maxPixels = MAX_PIXELS } = options;
-  if (!(bytes instanceof Uint8Array)) throw new UsageError('E_IMAGE_OPTIONS', `${source}: expected the bytes of a file in a Uint8Array, received ${typeof bytes}.`);
+  if (!(bytes instanceof Uint8Array))
+    throw new UsageError(
+      'E_IMAGE_OPTIONS',
+      `${source}: expected the bytes of a file in a Uint8Array, received ${typeof bytes}.`,
+    );
   checkOptions(options);
   const format = checkPicture(bytes, source);
   const several = hasMorePictures(bytes, format) ? { oneOfSeveral: true as const } : {};
@@ -120,7 +128,11 @@ const LARGE = 512 * 512;
 
 /** A JPEG gets a second chance without the padding that some cameras leave after a scan. */
 async function decodeByLibvips(bytes: Uint8Array, format: PictureFormat, options: DecodeOptions): Promise<Decoded> {
-  if (format === 'avif') return runLibvips(asStillAvif(bytes), format, { ...options, maxPixels: Math.min(options.maxPixels ?? MAX_PIXELS, MAX_AVIF_PIXELS) });
+  if (format === 'avif')
+    return runLibvips(asStillAvif(bytes), format, {
+      ...options,
+      maxPixels: Math.min(options.maxPixels ?? MAX_PIXELS, MAX_AVIF_PIXELS),
+    });
   if (format === 'tiff') return runLibvips(firstPage(bytes), format, options);
   if (format !== 'jpeg') return runLibvips(bytes, format, options);
   const tidy = tidyJpeg(bytes, walkJpeg(bytes));
@@ -140,8 +152,16 @@ async function runLibvips(bytes: Uint8Array, format: PictureFormat, options: Dec
   const open = (): Sharp => sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
   const own = size && (await sizeIfLarge(open, bytes, format));
   if (!own) return fitted(await rawImage(open(), background), options);
-  const image = await rawImage(open().flatten({ background: cssColor(background) }).resize(resizing({ ...size, resize, kernel, background })), background);
-  return { image: withChannels(image, options.channels ?? 3), original: { kind: 'image', ...own, channels: image.channels } };
+  const image = await rawImage(
+    open()
+      .flatten({ background: cssColor(background) })
+      .resize(resizing({ ...size, resize, kernel, background })),
+    background,
+  );
+  return {
+    image: withChannels(image, options.channels ?? 3),
+    original: { kind: 'image', ...own, channels: image.channels },
+  };
 }
 
 /** libvips looks for the brand of a single picture; a sequence holds its first picture in the same way. */
@@ -152,7 +172,11 @@ function asStillAvif(bytes: Uint8Array): Uint8Array {
 }
 
 /** Upright width and height of a picture that libvips had better resize. */
-async function sizeIfLarge(open: () => Sharp, bytes: Uint8Array, format: PictureFormat): Promise<{ width: number; height: number } | undefined> {
+async function sizeIfLarge(
+  open: () => Sharp,
+  bytes: Uint8Array,
+  format: PictureFormat,
+): Promise<{ width: number; height: number } | undefined> {
   // Asking libvips takes a tenth of the time a small PNG needs in all.
   const isLarge = ({ width, height }: { width: number; height: number }): boolean => width * height > LARGE;
   if (format === 'png' && !isLarge(pngSize(bytes))) return undefined;
@@ -241,7 +265,10 @@ export function toFloat32(images: readonly Image[], out?: Float32Array): Float32
   const length = images[0]?.pixels.length ?? 0;
   const batch = out ?? new Float32Array(images.length * length);
   if (batch.length < images.length * length) {
-    throw new ShapeError('E_IMAGE_SHAPE', `toFloat32(out): expected ${images.length * length} elements, received ${batch.length}.`);
+    throw new ShapeError(
+      'E_IMAGE_SHAPE',
+      `toFloat32(out): expected ${images.length * length} elements, received ${batch.length}.`,
+    );
   }
   images.forEach((image, i) => {
     checkImage(`toFloat32(images[${i}])`, image);
@@ -305,14 +332,21 @@ function resizing(options: ResizeOptions): SharpResize {
 
 /** Runs a pipeline to sRGB pixels of 8 bits. */
 async function rawImage(picture: Sharp, background: Color): Promise<Image> {
-  const { data, info } = await picture.toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  const { data, info } = await picture
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
   const { width, height, channels } = info;
-  return opaque({ width, height, channels, values: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }, background);
+  return opaque(
+    { width, height, channels, values: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) },
+    background,
+  );
 }
 
 /** RGB, without alpha. */
 function opaque({ width, height, channels, values }: Samples, background: Color): Image {
-  if (channels === 1 || channels === 3) return withChannels({ kind: 'image', width, height, channels, pixels: values }, 3);
+  if (channels === 1 || channels === 3)
+    return withChannels({ kind: 'image', width, height, channels, pixels: values }, 3);
   return { kind: 'image', width, height, channels: 3, pixels: flatten(values, channels - 1, background) };
 }
 
@@ -338,9 +372,13 @@ function flatten(pixels: Uint8Array, colors: number, background: Color): Uint8Ar
 function decodeError(error: unknown, source: string, maxPixels: number): InputError {
   const reason = firstLineOf(error);
   if (/pixel limit|dimensions exceed|too large/i.test(reason)) {
-    return new InputError('E_IMAGE_TOO_LARGE', `${source}: expected at most ${maxPixels} pixels (${reason}). Shrink it first.`, {
-      cause: error,
-    });
+    return new InputError(
+      'E_IMAGE_TOO_LARGE',
+      `${source}: expected at most ${maxPixels} pixels (${reason}). Shrink it first.`,
+      {
+        cause: error,
+      },
+    );
   }
   return new InputError('E_IMAGE_CORRUPT', `${source}: the picture does not decode (${reason}).`, { cause: error });
 }
@@ -348,14 +386,22 @@ function decodeError(error: unknown, source: string, maxPixels: number): InputEr
 const RESIZES: readonly ResizeMode[] = ['cover', 'contain', 'fill'];
 const KERNELS: readonly Kernel[] = ['nearest', 'linear', 'cubic', 'mitchell', 'lanczos3'];
 
-function checkOptions({ size, background = WHITE, channels = 3, resize = 'cover', kernel = 'lanczos3', maxPixels = MAX_PIXELS }: DecodeOptions): void {
+function checkOptions({
+  size,
+  background = WHITE,
+  channels = 3,
+  resize = 'cover',
+  kernel = 'lanczos3',
+  maxPixels = MAX_PIXELS,
+}: DecodeOptions): void {
   const fail = (name: string, expected: string, received: unknown): never => {
     throw new UsageError('E_IMAGE_OPTIONS', `${name}: expected ${expected}, received ${String(received)}.`);
   };
   for (const extent of size ? [size.width, size.height] : []) {
     if (!Number.isInteger(extent) || extent < 1 || extent > 16384) fail('size', 'whole pixels from 1 to 16384', extent);
   }
-  if (!Array.isArray(background) || background.length !== 3 || !background.every((value) => value >= 0 && value <= 255)) fail('background', 'three values in 0..255', `[${String(background)}]`);
+  if (!Array.isArray(background) || background.length !== 3 || !background.every((value) => value >= 0 && value <= 255))
+    fail('background', 'three values in 0..255', `[${String(background)}]`);
   if (channels !== 1 && channels !== 3) fail('channels', '1 or 3', channels);
   if (!RESIZES.includes(resize)) fail('resize', RESIZES.join(', '), resize);
   if (!KERNELS.includes(kernel)) fail('kernel', KERNELS.join(', '), kernel);

@@ -21,9 +21,18 @@ const [SOS, EOI] = [0xda, 0xd9];
 
 /** Walks the markers up to the end marker. */
 export function walkJpeg(bytes: Uint8Array): JpegLayout {
-  const layout: JpegLayout = { complete: false, width: 0, height: 0, scans: 0, sequential: false, ranges: [], strays: [], ends: [] };
+  const layout: JpegLayout = {
+    complete: false,
+    width: 0,
+    height: 0,
+    scans: 0,
+    sequential: false,
+    ranges: [],
+    strays: [],
+    ends: [],
+  };
   let inScan = false;
-  for (let at = 2; at + 1 < bytes.length; ) {
+  for (let at = 2; at + 1 < bytes.length;) {
     const marker = bytes[at + 1]!;
     if (bytes[at] !== 0xff) {
       const found = bytes.indexOf(0xff, at);
@@ -88,7 +97,9 @@ const MOST_PADDING = 4;
 export function withoutPadding(bytes: Uint8Array, { ends, width, height }: JpegLayout, warning: string): Uint8Array[] {
   const [, count = '', code = ''] = /(\d+) extraneous bytes before marker 0x([0-9a-f]{2})/.exec(warning) ?? [];
   if (count === '' || Number(count) > MOST_PADDING) return [];
-  const places = ends.filter(({ marker }) => marker === Number.parseInt(code, 16)).slice(0, width * height > 2 ** 24 ? 1 : 4);
+  const places = ends
+    .filter(({ marker }) => marker === Number.parseInt(code, 16))
+    .slice(0, width * height > 2 ** 24 ? 1 : 4);
   return places.map(({ at }) => without(bytes, [{ from: beforeStuffed(bytes, at, Number(count)), to: at }]));
 }
 

@@ -25,7 +25,11 @@ export function decodingFor({ width, height, channels, background, resize }: Ima
  *
  * @param run float32 [rows, H, W, C] in [-1, 1] -> int32 [rows * size] for each map; rows are a power of two.
  */
-export async function encodePictures({ fingerprint, input, maps }: PictureCodec, images: readonly Image[], run: (pixels: Float32Array, rows: number) => Promise<Int32Array[]>): Promise<Tokens[]> {
+export async function encodePictures(
+  { fingerprint, input, maps }: PictureCodec,
+  images: readonly Image[],
+  run: (pixels: Float32Array, rows: number) => Promise<Int32Array[]>,
+): Promise<Tokens[]> {
   const { height, width, channels } = input;
   const fitted = await Promise.all(images.map((image) => imageTo(image, decodingFor(input))));
   const tokens: Tokens[] = [];
@@ -34,7 +38,11 @@ export async function encodePictures({ fingerprint, input, maps }: PictureCodec,
     toFloat32(fitted.slice(start, start + rows), pixels);
     const ids = await run(pixels, rows);
     for (const [row, { width, height, channels }] of images.slice(start, start + rows).entries()) {
-      tokens.push({ codec: fingerprint, media: { kind: 'image', width, height, channels }, maps: maps.map((map, i) => rowOf(map, ids[i]!, row)) });
+      tokens.push({
+        codec: fingerprint,
+        media: { kind: 'image', width, height, channels },
+        maps: maps.map((map, i) => rowOf(map, ids[i]!, row)),
+      });
     }
   }
   return tokens;
@@ -47,7 +55,7 @@ function rowOf({ name, shape, vocabSize }: TokenMapSpec, ids: Int32Array, row: n
 
 /** Batches [start, rows] that cover `count` samples. Sizes are powers of two, so that few graphs are compiled; the last is padded. */
 export function* batches(count: number, most = MAX_ROWS): Generator<[start: number, rows: number]> {
-  for (let start = 0; start < count; ) {
+  for (let start = 0; start < count;) {
     const rows = Math.min(most, 2 ** Math.ceil(Math.log2(count - start)));
     yield [start, rows];
     start += rows;

@@ -13,7 +13,21 @@ export interface Samples {
 }
 
 /** Chunks that do not change what the pixels mean. */
-const HARMLESS = new Set(['IHDR', 'PLTE', 'IDAT', 'IEND', 'bKGD', 'gAMA', 'hIST', 'iTXt', 'pHYs', 'sRGB', 'tEXt', 'tIME', 'zTXt']);
+const HARMLESS = new Set([
+  'IHDR',
+  'PLTE',
+  'IDAT',
+  'IEND',
+  'bKGD',
+  'gAMA',
+  'hIST',
+  'iTXt',
+  'pHYs',
+  'sRGB',
+  'tEXt',
+  'tIME',
+  'zTXt',
+]);
 
 /** Bytes of a pixel in the file by color type; a palette's are looked up afterwards. */
 const BYTES: Partial<Record<number, 1 | 2 | 3 | 4>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
@@ -31,7 +45,8 @@ export function decodePlainPng(bytes: Uint8Array, maxPixels: number): Samples | 
   if (!header || packed!.length === 0) return undefined;
   const { width, height, depth, color, interlaced } = header;
   const channels = BYTES[color];
-  if (depth !== 8 || interlaced || !channels || width === 0 || height === 0 || width * height > maxPixels) return undefined;
+  if (depth !== 8 || interlaced || !channels || width === 0 || height === 0 || width * height > maxPixels)
+    return undefined;
   const lines = inflated(packed!, height * (1 + width * channels));
   const values = lines && unfiltered(lines, height, width * channels, channels);
   if (!values || color !== PALETTE) return values && { width, height, channels, values };
@@ -54,14 +69,20 @@ function chunksOf(bytes: Uint8Array): { header: Header; palette?: Uint8Array; pa
   let header: Header | undefined;
   let palette: Uint8Array | undefined;
   let previous = '';
-  for (let at = 8; at + 12 <= bytes.length; ) {
+  for (let at = 8; at + 12 <= bytes.length;) {
     const length = view.getUint32(at);
     const type = String.fromCharCode(bytes[at + 4]!, bytes[at + 5]!, bytes[at + 6]!, bytes[at + 7]!);
     const body = bytes.subarray(at + 8, at + 8 + length);
     if (!HARMLESS.has(type) || (type === 'IHDR') !== (at === 8)) return undefined;
     if (type === 'IHDR') {
       if (length !== 13 || body[10] !== 0 || body[11] !== 0 || body[12]! > 1) return undefined;
-      header = { width: view.getUint32(16), height: view.getUint32(20), depth: body[8]!, color: body[9]!, interlaced: body[12] === 1 };
+      header = {
+        width: view.getUint32(16),
+        height: view.getUint32(20),
+        depth: body[8]!,
+        color: body[9]!,
+        interlaced: body[12] === 1,
+      };
     }
     if (type === 'PLTE') {
       if (palette || packed.length > 0) return undefined;

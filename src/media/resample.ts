@@ -59,7 +59,8 @@ function tapsOf(from: number, start: number, span: number, to: number, kernel: K
   const cached = known.get(key);
   if (cached) return cached;
   if (known.size >= MAX_KNOWN) known.clear();
-  const computed = kernel === 'nearest' ? nearestTaps(from, start, span, to) : computeTaps(from, start, span, to, FILTERS[kernel]);
+  const computed =
+    kernel === 'nearest' ? nearestTaps(from, start, span, to) : computeTaps(from, start, span, to, FILTERS[kernel]);
   known.set(key, computed);
   return computed;
 }
@@ -111,7 +112,12 @@ export function resample(image: Image, to: Resampling): Image {
   const columns = tapsOf(image.width, (image.width - spanX) / 2, spanX, to.width, to.kernel);
   const rows = tapsOf(image.height, (image.height - spanY) / 2, spanY, to.height, to.kernel);
   const wide = resampleRows(image, columns, to.width);
-  return { ...image, width: to.width, height: to.height, pixels: resampleColumns(wide, rows, to.width * image.channels, to.height) };
+  return {
+    ...image,
+    width: to.width,
+    height: to.height,
+    pixels: resampleColumns(wide, rows, to.width * image.channels, to.height),
+  };
 }
 
 /** Scales the whole picture into the frame and centers it on the background. */
@@ -144,7 +150,12 @@ function resampleRows(image: Image, taps: Taps, width: number): Float64Array {
   return out;
 }
 
-function grayRows({ height, width: from, pixels }: Image, { taps, first, weights }: Taps, width: number, out: Float64Array): void {
+function grayRows(
+  { height, width: from, pixels }: Image,
+  { taps, first, weights }: Taps,
+  width: number,
+  out: Float64Array,
+): void {
   for (let y = 0, o = 0; y < height; y++) {
     for (let x = 0; x < width; x++, o++) {
       let sum = 0;
@@ -154,7 +165,12 @@ function grayRows({ height, width: from, pixels }: Image, { taps, first, weights
   }
 }
 
-function colorRows({ height, width: from, pixels }: Image, { taps, first, weights }: Taps, width: number, out: Float64Array): void {
+function colorRows(
+  { height, width: from, pixels }: Image,
+  { taps, first, weights }: Taps,
+  width: number,
+  out: Float64Array,
+): void {
   for (let y = 0, o = 0; y < height; y++) {
     for (let x = 0; x < width; x++, o += 3) {
       let r = 0;
@@ -174,7 +190,12 @@ function colorRows({ height, width: from, pixels }: Image, { taps, first, weight
 }
 
 /** float64 [H, stride] -> uint8 [height, stride]. */
-function resampleColumns(lines: Float64Array, { taps, first, weights }: Taps, stride: number, height: number): Uint8Array {
+function resampleColumns(
+  lines: Float64Array,
+  { taps, first, weights }: Taps,
+  stride: number,
+  height: number,
+): Uint8Array {
   // A clamped array rounds and clamps in the store itself.
   const out = new Uint8ClampedArray(height * stride);
   for (let y = 0; y < height; y++) {

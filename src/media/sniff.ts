@@ -3,13 +3,36 @@
 export type PictureFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'bmp' | 'tiff' | 'avif';
 
 /** As they are called in messages. */
-const NAMES: Readonly<Record<PictureFormat, string>> = { png: 'PNG', jpeg: 'JPEG', webp: 'WebP', gif: 'GIF', bmp: 'BMP', tiff: 'TIFF', avif: 'AVIF' };
+const NAMES: Readonly<Record<PictureFormat, string>> = {
+  png: 'PNG',
+  jpeg: 'JPEG',
+  webp: 'WebP',
+  gif: 'GIF',
+  bmp: 'BMP',
+  tiff: 'TIFF',
+  avif: 'AVIF',
+};
 
 /** All of them in a sentence: `PNG, JPEG, ... or AVIF`. */
-export const PICTURE_FORMATS: string = Object.values(NAMES).join(', ').replace(/, (?=\w+$)/, ' or ');
+export const PICTURE_FORMATS: string = Object.values(NAMES)
+  .join(', ')
+  .replace(/, (?=\w+$)/, ' or ');
 
 /** Lower-case extensions, without dot, that files of these formats go by. */
-export const PICTURE_EXTENSIONS: ReadonlySet<string> = new Set(['png', 'jpg', 'jpeg', 'jpe', 'jfif', 'webp', 'gif', 'bmp', 'dib', 'tif', 'tiff', 'avif']);
+export const PICTURE_EXTENSIONS: ReadonlySet<string> = new Set([
+  'png',
+  'jpg',
+  'jpeg',
+  'jpe',
+  'jfif',
+  'webp',
+  'gif',
+  'bmp',
+  'dib',
+  'tif',
+  'tiff',
+  'avif',
+]);
 
 export const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 

@@ -9,7 +9,19 @@ export interface TiffDirectory {
   tags: ReadonlyMap<number, readonly number[]>;
 }
 
-const WANTED = { width: 256, height: 257, bitsPerSample: 258, compression: 259, photometric: 262, stripOffsets: 273, samplesPerPixel: 277, stripBytes: 279, tileOffsets: 324, tileBytes: 325, sampleFormat: 339 } as const;
+const WANTED = {
+  width: 256,
+  height: 257,
+  bitsPerSample: 258,
+  compression: 259,
+  photometric: 262,
+  stripOffsets: 273,
+  samplesPerPixel: 277,
+  stripBytes: 279,
+  tileOffsets: 324,
+  tileBytes: 325,
+  sampleFormat: 339,
+} as const;
 const KNOWN: ReadonlySet<number> = new Set(Object.values(WANTED));
 
 /** Bytes of a value by its type; fractions and text are not among the tags that are wanted. */
@@ -40,7 +52,10 @@ export function readTiff(bytes: Uint8Array): TiffDirectory | undefined {
       const inline = length * size <= word;
       const from = inline ? at + 4 + word : read(at + 4 + word, word);
       if (from + length * size > bytes.length) return undefined;
-      tags.set(tag, Array.from({ length }, (_, i) => read(from + i * size, size)));
+      tags.set(
+        tag,
+        Array.from({ length }, (_, i) => read(from + i * size, size)),
+      );
     }
     return { next: read(end, word), link: { from: end, to: end + word }, tags };
   } catch (error) {
@@ -83,6 +98,7 @@ export function oddSamples({ tags }: TiffDirectory): string | undefined {
   const [compression = 1] = tags.get(WANTED.compression) ?? [];
   if (format !== 1 && format !== 4) return format === 3 ? 'floating-point samples' : 'signed or complex samples';
   if (bits > 16) return `samples of ${bits} bits`;
-  if (!COLORS.includes(photometric) && !(photometric === YCBCR && compression === JPEG)) return `colors of kind ${photometric}`;
+  if (!COLORS.includes(photometric) && !(photometric === YCBCR && compression === JPEG))
+    return `colors of kind ${photometric}`;
   return samples > 4 ? `${samples} samples a pixel` : undefined;
 }

@@ -12,7 +12,10 @@ export function windowOf(image: Image, { left, top, width, height }: Window): Im
   if (left === 0 && top === 0 && width === image.width && height === image.height) return image;
   const { channels, pixels } = image;
   const out = new Uint8Array(width * height * channels);
-  const [before, inside] = [clamp(-left, 0, width), clamp(image.width - Math.max(left, 0), 0, width - clamp(-left, 0, width))];
+  const [before, inside] = [
+    clamp(-left, 0, width),
+    clamp(image.width - Math.max(left, 0), 0, width - clamp(-left, 0, width)),
+  ];
   for (let y = 0; y < height; y++) {
     const row = clamp(top + y, 0, image.height - 1) * image.width;
     const to = y * width;

@@ -55,11 +55,17 @@ export class CodebookMeter {
   add(ids: ArrayLike<number>): void {
     const { vocabSize } = this.map;
     if (ids.length % this.depth !== 0) {
-      throw new ShapeError('E_METRIC_SIZE', `CodebookMeter.add(${this.map.name}): expected ${this.depth} ids for each position, received ${ids.length} in all.`);
+      throw new ShapeError(
+        'E_METRIC_SIZE',
+        `CodebookMeter.add(${this.map.name}): expected ${this.depth} ids for each position, received ${ids.length} in all.`,
+      );
     }
     for (let i = 0; i < ids.length; i++) {
       if (!(Number.isInteger(ids[i]) && ids[i]! >= 0 && ids[i]! < vocabSize)) {
-        throw new ShapeError('E_METRIC_ID', `CodebookMeter.add(${this.map.name}): expected ids in [0, ${vocabSize}), received ${ids[i]} at index ${i}.`);
+        throw new ShapeError(
+          'E_METRIC_ID',
+          `CodebookMeter.add(${this.map.name}): expected ids in [0, ${vocabSize}), received ${ids[i]} at index ${i}.`,
+        );
       }
     }
     for (let i = 0; i < ids.length; i++) this.counts[(i % this.depth) * vocabSize + ids[i]!]! += 1;
@@ -69,20 +75,31 @@ export class CodebookMeter {
   /** @throws {UsageError} E_METRIC_EMPTY before the first id. */
   result(): CodebookUse {
     if (this.codes === 0) {
-      throw new UsageError('E_METRIC_EMPTY', `CodebookMeter.result(${this.map.name}): expected at least one id, received none.`);
+      throw new UsageError(
+        'E_METRIC_EMPTY',
+        `CodebookMeter.result(${this.map.name}): expected at least one id, received none.`,
+      );
     }
     const { name, shape, vocabSize } = this.map;
     const depths = codebooksOf(this.counts, vocabSize).map(spreadOf);
     const used = depths.reduce((sum, one) => sum + one.used, 0);
     const entropy = depths.reduce((sum, one) => sum + one.entropy, 0) / this.depth;
-    const whole = { name, shape: [...shape], vocabSize, codes: this.codes, ...spread(used, this.depth * vocabSize, entropy, vocabSize) };
+    const whole = {
+      name,
+      shape: [...shape],
+      vocabSize,
+      codes: this.codes,
+      ...spread(used, this.depth * vocabSize, entropy, vocabSize),
+    };
     return this.depth > 1 ? { ...whole, depths } : whole;
   }
 }
 
 /** The counts [depth, K] of a meter, one array a codebook. */
 export function codebooksOf(counts: Float64Array, vocabSize: number): Float64Array[] {
-  return Array.from({ length: counts.length / vocabSize }, (_, i) => counts.subarray(i * vocabSize, (i + 1) * vocabSize));
+  return Array.from({ length: counts.length / vocabSize }, (_, i) =>
+    counts.subarray(i * vocabSize, (i + 1) * vocabSize),
+  );
 }
 
 function spreadOf(counts: Float64Array): CodeSpread {
@@ -91,7 +108,13 @@ function spreadOf(counts: Float64Array): CodeSpread {
 }
 
 function spread(used: number, codes: number, entropy: number, vocabSize: number): CodeSpread {
-  return { used, usage: used / codes, entropy, entropyRatio: vocabSize === 1 ? 1 : entropy / Math.log(vocabSize), perplexity: Math.exp(entropy) };
+  return {
+    used,
+    usage: used / codes,
+    entropy,
+    entropyRatio: vocabSize === 1 ? 1 : entropy / Math.log(vocabSize),
+    perplexity: Math.exp(entropy),
+  };
 }
 
 /** Entropy in nats of the distribution with these relative frequencies; 0 when all of them are 0. */
@@ -112,7 +135,10 @@ export function entropyOf(counts: ArrayLike<number>): number {
  * codes * log2 K, over width * height.
  */
 export function nominalBitsPerPixel(maps: readonly TokenMapSpec[], picture: { width: number; height: number }): number {
-  return bitsPerPixel(maps.map((map) => [sizeOf(map.shape), Math.log2(map.vocabSize)]), picture);
+  return bitsPerPixel(
+    maps.map((map) => [sizeOf(map.shape), Math.log2(map.vocabSize)]),
+    picture,
+  );
 }
 
 /** The same when every code is written by an ideal entropy coder that knows how frequent each code is. */
@@ -120,9 +146,15 @@ export function empiricalBitsPerPixel(
   maps: readonly (TokenMapSpec & { entropy: number })[],
   picture: { width: number; height: number },
 ): number {
-  return bitsPerPixel(maps.map((map) => [sizeOf(map.shape), map.entropy / Math.LN2]), picture);
+  return bitsPerPixel(
+    maps.map((map) => [sizeOf(map.shape), map.entropy / Math.LN2]),
+    picture,
+  );
 }
 
-function bitsPerPixel(maps: readonly (readonly [codes: number, bits: number])[], picture: { width: number; height: number }): number {
+function bitsPerPixel(
+  maps: readonly (readonly [codes: number, bits: number])[],
+  picture: { width: number; height: number },
+): number {
   return maps.reduce((sum, [codes, bits]) => sum + codes * bits, 0) / (picture.width * picture.height);
 }

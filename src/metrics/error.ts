@@ -114,5 +114,6 @@ export function assertSameLength(where: string, original: Values, reconstruction
 }
 
 function assertNotEmpty(where: string, values: Values): void {
-  if (values.length === 0) throw new ShapeError('E_METRIC_SIZE', `${where}: expected at least one value, received none.`);
+  if (values.length === 0)
+    throw new ShapeError('E_METRIC_SIZE', `${where}: expected at least one value, received none.`);
 }

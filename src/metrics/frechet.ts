@@ -31,9 +31,17 @@ export class FeatureMeter {
    */
   add(features: ArrayLike<number>): void {
     const { dimension, sums, products } = this;
-    if (features.length % dimension !== 0) throw new ShapeError('E_METRIC_SIZE', `FeatureMeter.add: expected rows of ${dimension} features, received ${features.length} values.`);
+    if (features.length % dimension !== 0)
+      throw new ShapeError(
+        'E_METRIC_SIZE',
+        `FeatureMeter.add: expected rows of ${dimension} features, received ${features.length} values.`,
+      );
     for (let i = 0; i < features.length; i++) {
-      if (!Number.isFinite(features[i]!)) throw new UsageError('E_METRIC_VALUE', `features: expected finite values, received ${features[i]} for picture ${Math.floor(i / dimension)} of a batch. Check how the network wants its pixels scaled.`);
+      if (!Number.isFinite(features[i]!))
+        throw new UsageError(
+          'E_METRIC_VALUE',
+          `features: expected finite values, received ${features[i]} for picture ${Math.floor(i / dimension)} of a batch. Check how the network wants its pixels scaled.`,
+        );
     }
     for (let start = 0; start < features.length; start += dimension) {
       const row = Float64Array.from({ length: dimension }, (_, i) => features[start + i]!);
@@ -52,7 +60,8 @@ export class FeatureMeter {
   /** The covariance is the unbiased one (divided by count - 1). @throws {UsageError} E_METRIC_EMPTY before the second vector. */
   result(): Gaussian {
     const { count, dimension, sums, products, pivot } = this;
-    if (count < 2) throw new UsageError('E_METRIC_EMPTY', `FeatureMeter.result: expected at least two pictures, received ${count}.`);
+    if (count < 2)
+      throw new UsageError('E_METRIC_EMPTY', `FeatureMeter.result: expected at least two pictures, received ${count}.`);
     const covariance = new Float64Array(dimension * dimension);
     for (let i = 0; i < dimension; i++) {
       for (let j = 0; j <= i; j++) {
@@ -73,9 +82,16 @@ export class FeatureMeter {
  */
 export function frechetDistance(one: Gaussian, other: Gaussian): number {
   const n = one.mean.length;
-  if (other.mean.length !== n) throw new ShapeError('E_METRIC_SIZE', `frechetDistance: expected ${n} dimensions, received ${other.mean.length}. Take features of one network.`);
+  if (other.mean.length !== n)
+    throw new ShapeError(
+      'E_METRIC_SIZE',
+      `frechetDistance: expected ${n} dimensions, received ${other.mean.length}. Take features of one network.`,
+    );
   const between = one.mean.reduce((sum, value, i) => sum + (value - other.mean[i]!) ** 2, 0);
-  const spread = trace(one.covariance, n) + trace(other.covariance, n) - 2 * traceOfRootOfProduct(one.covariance, other.covariance, n);
+  const spread =
+    trace(one.covariance, n) +
+    trace(other.covariance, n) -
+    2 * traceOfRootOfProduct(one.covariance, other.covariance, n);
   // The spreads of equal sets differ by rounding alone.
   return between + Math.max(0, spread);
 }
@@ -88,5 +104,7 @@ function trace(matrix: Float64Array, n: number): number {
 
 /** What is to be said of a distance estimated from this many pictures: with no more than there are dimensions it is far too high, and falls with every picture more. */
 export function frechetBias(pictures: number, dimension: number): string | undefined {
-  return pictures > dimension ? undefined : `rFID of ${pictures} pictures in ${dimension} features is biased upwards: compare it only with others of as many pictures.`;
+  return pictures > dimension
+    ? undefined
+    : `rFID of ${pictures} pictures in ${dimension} features is biased upwards: compare it only with others of as many pictures.`;
 }

@@ -45,7 +45,10 @@ export class ReconstructionMeter {
     for (const values of [originals, reconstructions]) {
       if (values.length !== size) {
         const expected = `${size} values for [${shape.join(', ')}]`;
-        throw new ShapeError('E_METRIC_SIZE', `ReconstructionMeter.add: expected ${expected}, received ${values.length}.`);
+        throw new ShapeError(
+          'E_METRIC_SIZE',
+          `ReconstructionMeter.add: expected ${expected}, received ${values.length}.`,
+        );
       }
     }
     const [batch, height, width, channels] = shape;
@@ -66,7 +69,10 @@ export class ReconstructionMeter {
   /** @throws {UsageError} E_METRIC_EMPTY before the first picture. */
   result(): ReconstructionQuality {
     if (this.samples === 0) {
-      throw new UsageError('E_METRIC_EMPTY', 'ReconstructionMeter.result: expected at least one picture, received none.');
+      throw new UsageError(
+        'E_METRIC_EMPTY',
+        'ReconstructionMeter.result: expected at least one picture, received none.',
+      );
     }
     return {
       samples: this.samples,

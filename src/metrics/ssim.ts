@@ -31,13 +31,18 @@ export function ssim(
 ): number {
   for (const values of [original, reconstruction]) {
     if (values.length !== sizeOf(shape) || values.length === 0) {
-      throw new ShapeError('E_METRIC_SIZE', `ssim: expected ${sizeOf(shape)} values for [${shape.join(', ')}], received ${values.length}.`);
+      throw new ShapeError(
+        'E_METRIC_SIZE',
+        `ssim: expected ${sizeOf(shape)} values for [${shape.join(', ')}], received ${values.length}.`,
+      );
     }
   }
   const [height, width, channels] = shape;
   const taps = gaussian(windowFor(height, width));
   const maps = localMaps(original, reconstruction);
-  const stats = maps.map((map) => filterRows(filterColumns(map, height, width * channels, taps), width, channels, taps));
+  const stats = maps.map((map) =>
+    filterRows(filterColumns(map, height, width * channels, taps), width, channels, taps),
+  );
   return meanIndex(stats[0]!, stats[1]!, stats[2]!, stats[3]!);
 }
 

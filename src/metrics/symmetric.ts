@@ -107,8 +107,9 @@ function reflectBlock(matrix: Float64Array, n: number, v: Float64Array): void {
 /** Implicit QR steps with Wilkinson's shift until nothing stands beside the diagonal. */
 function diagonalize(d: Float64Array, e: Float64Array): void {
   const size = d.reduce((max, value, i) => Math.max(max, Math.abs(value), Math.abs(e[i]!)), 0);
-  const isNegligible = (i: number): boolean => Math.abs(e[i]!) <= Number.EPSILON * (Math.abs(d[i - 1]!) + Math.abs(d[i]!)) + 1e-30 * size;
-  for (let high = d.length - 1; high > 0; ) {
+  const isNegligible = (i: number): boolean =>
+    Math.abs(e[i]!) <= Number.EPSILON * (Math.abs(d[i - 1]!) + Math.abs(d[i]!)) + 1e-30 * size;
+  for (let high = d.length - 1; high > 0;) {
     if (isNegligible(high)) {
       high--;
       continue;
@@ -163,6 +164,10 @@ function subtract(target: Float64Array, factor: number, row: Float64Array): void
 
 function checkedFinite(matrix: Float64Array): Float64Array {
   const bad = matrix.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new UsageError('E_METRIC_VALUE', `symmetric matrix: expected finite values, received ${matrix[bad]} at ${bad}.`);
+  if (bad >= 0)
+    throw new UsageError(
+      'E_METRIC_VALUE',
+      `symmetric matrix: expected finite values, received ${matrix[bad]} at ${bad}.`,
+    );
   return matrix;
 }

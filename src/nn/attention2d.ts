@@ -25,7 +25,11 @@ export function gridAttention(p: Params, name: string, x: tf.Tensor4D, heads: nu
   const [batch, height, width, channels] = x.shape;
   const cells = height * width;
   const rows = tf.reshape(layerNorm(p, `${name}.norm`, x), [-1, channels]) as tf.Tensor2D; // [B * H * W, C]
-  const qkv = tf.reshape(tf.matMul(rows, p[`${name}.qkv.weight`] as unknown as tf.Tensor2D), [batch, cells, 3 * channels]) as tf.Tensor3D;
+  const qkv = tf.reshape(tf.matMul(rows, p[`${name}.qkv.weight`] as unknown as tf.Tensor2D), [
+    batch,
+    cells,
+    3 * channels,
+  ]) as tf.Tensor3D;
   const [queries, keys, values] = splitHeads(qkv, heads); // [B, heads, H * W, C / heads]
   const scores = tf.matMul(tf.mul(queries, Math.sqrt(heads / channels)), keys, false, true); // [B, heads, H * W, H * W]
   const mixed = mergeHeads(tf.matMul(tf.softmax(scores), values) as tf.Tensor4D);

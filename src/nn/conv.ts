@@ -7,7 +7,10 @@ import type { Params, ParamSpecs } from './params.js';
 /** Weights of a `size` x `size` convolution. `gain` scales the initial weights. */
 export function convSpecs(name: string, size: number, inChannels: number, outChannels: number, gain = 1): ParamSpecs {
   return {
-    [`${name}.weight`]: { shape: [size, size, inChannels, outChannels], init: heUniform(size * size * inChannels, gain) },
+    [`${name}.weight`]: {
+      shape: [size, size, inChannels, outChannels],
+      init: heUniform(size * size * inChannels, gain),
+    },
     [`${name}.bias`]: { shape: [outChannels], init: ZEROS },
   };
 }
@@ -18,7 +21,14 @@ export function conv(p: Params, name: string, x: tf.Tensor4D, stride = 1): tf.Te
 }
 
 /** Weights of a transposed convolution: kernel [kh, kw, out, in]. */
-export function convTransposeSpecs(name: string, size: number, stride: number, inChannels: number, outChannels: number, gain = 1): ParamSpecs {
+export function convTransposeSpecs(
+  name: string,
+  size: number,
+  stride: number,
+  inChannels: number,
+  outChannels: number,
+  gain = 1,
+): ParamSpecs {
   // Each output position is reached by (size / stride)^2 taps of every input channel.
   const fanIn = (size / stride) ** 2 * inChannels;
   return {
@@ -49,7 +59,8 @@ export function activate<T extends tf.Tensor>(x: T, activation: BlockStyle['acti
   return activation === 'relu' ? tf.relu(x) : tf.mul(x, tf.sigmoid(x));
 }
 
-const normSpecs = (name: string, channels: number, { norm }: BlockStyle): ParamSpecs => (norm === 'group' ? groupNormSpecs(name, channels) : {});
+const normSpecs = (name: string, channels: number, { norm }: BlockStyle): ParamSpecs =>
+  norm === 'group' ? groupNormSpecs(name, channels) : {};
 
 /** float32 [B, H, W, C] -> [B, H, W, C]: normalisation, where there is one, and activation. */
 function opening(p: Params, name: string, x: tf.Tensor4D, { activation, norm }: BlockStyle): tf.Tensor4D {
@@ -57,7 +68,13 @@ function opening(p: Params, name: string, x: tf.Tensor4D, { activation, norm }: 
 }
 
 /** A stack of pre-activation residual blocks (3x3 to `inner` channels, 1x1 back), closed by an activation, as in VQ-VAE. */
-export function residualStackSpecs(name: string, layers: number, channels: number, inner: number, style = PLAIN): ParamSpecs {
+export function residualStackSpecs(
+  name: string,
+  layers: number,
+  channels: number,
+  inner: number,
+  style = PLAIN,
+): ParamSpecs {
   const blocks = Array.from({ length: layers }, (_, i) => ({
     ...normSpecs(`${name}.${i}.norm3`, channels, style),
     ...convSpecs(`${name}.${i}.conv3`, 3, channels, inner),

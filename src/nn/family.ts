@@ -122,7 +122,11 @@ export interface Decoder {
 /** A prior ready to use. Rows are samples; codes are int32 [rows, N], conditions int32 [rows, P]. */
 export interface PriorModel {
   /** Nats per code of each row, and the fraction of its codes that were the model's first choice. */
-  score(codes: Int32Array, conditions: Int32Array, rows: number): Promise<{ nats: Float32Array; accuracy: Float32Array }>;
+  score(
+    codes: Int32Array,
+    conditions: Int32Array,
+    rows: number,
+  ): Promise<{ nats: Float32Array; accuracy: Float32Array }>;
   decoder(rows: number): Promise<Decoder>;
   dispose(): void;
 }

@@ -26,7 +26,8 @@ export type ReconstructionConfig = z.infer<typeof ReconstructionConfigSchema>;
 type LogitLaplace = Extract<ReconstructionConfig, { kind: 'logit-laplace' }>;
 
 /** Channels the decoder must give for pictures of `channels`. */
-export const outputChannels = (channels: number, { kind }: ReconstructionConfig): number => (kind === 'logit-laplace' ? 2 * channels : channels);
+export const outputChannels = (channels: number, { kind }: ReconstructionConfig): number =>
+  kind === 'logit-laplace' ? 2 * channels : channels;
 
 /** Decoder output float32 [B, H, W, outputChannels] -> pictures float32 [B, H, W, C], about [-1, 1], not clipped. */
 export function toPictures(output: tf.Tensor4D, config: ReconstructionConfig): tf.Tensor4D {
@@ -45,7 +46,12 @@ export function toPictures(output: tf.Tensor4D, config: ReconstructionConfig): t
  * @returns a scalar; for `logit-laplace` nats per value, which fall below 0 as the decoder gets sure.
  * @throws {ShapeError} E_LOSS_SHAPE when the decoder gives other shapes.
  */
-export function reconstructionLoss(output: tf.Tensor4D, images: tf.Tensor4D, dataVariance: number, config: ReconstructionConfig): tf.Scalar {
+export function reconstructionLoss(
+  output: tf.Tensor4D,
+  images: tf.Tensor4D,
+  dataVariance: number,
+  config: ReconstructionConfig,
+): tf.Scalar {
   checkShapes(output, images, config);
   switch (config.kind) {
     case 'mse':
@@ -56,7 +62,10 @@ export function reconstructionLoss(output: tf.Tensor4D, images: tf.Tensor4D, dat
       return logitLaplaceNats(output, images, config);
     case 'mse-ssim': {
       const dissimilarity = tf.sub(1, similarity(output, images));
-      return tf.add(tf.mul(normalizedError(output, images, dataVariance), 1 - config.weight), tf.mul(dissimilarity, config.weight));
+      return tf.add(
+        tf.mul(normalizedError(output, images, dataVariance), 1 - config.weight),
+        tf.mul(dissimilarity, config.weight),
+      );
     }
   }
 }
@@ -68,7 +77,10 @@ export const normalizedError = (pictures: tf.Tensor4D, images: tf.Tensor4D, data
 function checkShapes(output: tf.Tensor4D, images: tf.Tensor4D, config: ReconstructionConfig): void {
   const expected = [...images.shape.slice(0, 3), outputChannels(images.shape[3], config)];
   if (expected.some((size, axis) => size !== output.shape[axis])) {
-    throw new ShapeError('E_LOSS_SHAPE', `reconstructionLoss(output): expected [${expected.join(', ')}] for ${config.kind}, received [${output.shape.join(', ')}]. Give the decoder outputChannels(channels, config) channels.`);
+    throw new ShapeError(
+      'E_LOSS_SHAPE',
+      `reconstructionLoss(output): expected [${expected.join(', ')}] for ${config.kind}, received [${output.shape.join(', ')}]. Give the decoder outputChannels(channels, config) channels.`,
+    );
   }
 }
 
@@ -103,8 +115,15 @@ const C2 = 0.06 ** 2;
 export function similarity(x: tf.Tensor4D, y: tf.Tensor4D): tf.Scalar {
   const [fromBlackX, fromBlackY] = [tf.add(x, 1), tf.add(y, 1)];
   const power = tf.add(tf.square(fromBlackX), tf.square(fromBlackY));
-  const local = localMeans(tf.concat([fromBlackX, fromBlackY, power, tf.mul(fromBlackX, fromBlackY)], -1) as tf.Tensor4D); // [B, h, w, 4 C]
-  const [meanX, meanY, meanPower, meanProduct] = tf.split(local, 4, -1) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+  const local = localMeans(
+    tf.concat([fromBlackX, fromBlackY, power, tf.mul(fromBlackX, fromBlackY)], -1) as tf.Tensor4D,
+  ); // [B, h, w, 4 C]
+  const [meanX, meanY, meanPower, meanProduct] = tf.split(local, 4, -1) as [
+    tf.Tensor4D,
+    tf.Tensor4D,
+    tf.Tensor4D,
+    tf.Tensor4D,
+  ];
   const cross = tf.mul(meanX, meanY);
   const powers = tf.add(tf.square(meanX), tf.square(meanY));
   const covariance = tf.sub(meanProduct, cross);
@@ -119,7 +138,8 @@ function localMeans(maps: tf.Tensor4D): tf.Tensor4D {
   const [, height, width, channels] = maps.shape;
   const side = Math.min(WINDOW, height, width);
   const taps = gaussian(side % 2 === 1 ? side : side - 1);
-  const filter = (rows: number, columns: number): tf.Tensor4D => tf.tile(tf.tensor4d(taps, [rows, columns, 1, 1]), [1, 1, channels, 1]);
+  const filter = (rows: number, columns: number): tf.Tensor4D =>
+    tf.tile(tf.tensor4d(taps, [rows, columns, 1, 1]), [1, 1, channels, 1]);
   const overRows = tf.depthwiseConv2d(maps, filter(taps.length, 1), 1, 'valid');
   return tf.depthwiseConv2d(overRows, filter(1, taps.length), 1, 'valid');
 }

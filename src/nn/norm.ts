@@ -11,7 +11,10 @@ export function groupsOf(channels: number): number {
 }
 
 export function groupNormSpecs(name: string, channels: number): ParamSpecs {
-  return { [`${name}.weight`]: { shape: [channels], init: ONES }, [`${name}.bias`]: { shape: [channels], init: ZEROS } };
+  return {
+    [`${name}.weight`]: { shape: [channels], init: ONES },
+    [`${name}.bias`]: { shape: [channels], init: ZEROS },
+  };
 }
 
 /** float32 [B, H, W, C] -> [B, H, W, C]: zero mean and unit variance in each group of channels of each picture, then gain and bias a channel. */

@@ -18,7 +18,9 @@ export const ADAMW_DEFAULTS: AdamWConfig = { beta1: 0.9, beta2: 0.999, epsilon: 
 
 /** The optimizer's state: first and second moments `m.NAME`, `v.NAME`, all zero. */
 export function adamWSlots(params: Params): Params {
-  const specs = Object.entries(params).flatMap(([name, { shape }]) => ['m', 'v'].map((slot) => [`${slot}.${name}`, { shape: [...shape], init: ZEROS }]));
+  const specs = Object.entries(params).flatMap(([name, { shape }]) =>
+    ['m', 'v'].map((slot) => [`${slot}.${name}`, { shape: [...shape], init: ZEROS }]),
+  );
   return createParams(Object.fromEntries(specs), 0);
 }
 
@@ -33,7 +35,13 @@ export function adamWHyper(step: number, learningRate: number, { beta1, beta2 }:
  * @param hyper float32 [3] of {@link adamWHyper}.
  * @returns the gradient's global norm before clipping, a scalar.
  */
-export function adamW(params: Params, slots: Params, grads: Record<string, tf.Tensor>, hyper: tf.Tensor1D, config: AdamWConfig): tf.Scalar {
+export function adamW(
+  params: Params,
+  slots: Params,
+  grads: Record<string, tf.Tensor>,
+  hyper: tf.Tensor1D,
+  config: AdamWConfig,
+): tf.Scalar {
   const [rate, correct1, correct2] = tf.unstack(hyper) as [tf.Scalar, tf.Scalar, tf.Scalar];
   const squares = Object.keys(params).map((name) => tf.sum(tf.square(grads[name]!)));
   const norm = tf.sqrt(tf.addN(squares)) as tf.Scalar;
@@ -66,7 +74,10 @@ export function adamW(params: Params, slots: Params, grads: Record<string, tf.Te
  *
  * @param fn returns the loss and other tensors beside it, which come back in `result`.
  */
-export function gradients<T extends { loss: tf.Scalar }>(params: Params, fn: () => T): { result: T; grads: Record<string, tf.Tensor> } {
+export function gradients<T extends { loss: tf.Scalar }>(
+  params: Params,
+  fn: () => T,
+): { result: T; grads: Record<string, tf.Tensor> } {
   let kept: T | undefined;
   const { grads } = tf.variableGrads(() => {
     kept = fn();
@@ -76,11 +87,15 @@ export function gradients<T extends { loss: tf.Scalar }>(params: Params, fn: () 
   }, Object.values(params));
   const result = mapTensors(kept as Structure, (tensor) => tf.clone(tensor)) as unknown as T;
   tf.dispose(tensorsOf(kept as Structure));
-  return { result, grads: Object.fromEntries(Object.entries(params).map(([name, variable]) => [name, grads[variable.name]!])) };
+  return {
+    result,
+    grads: Object.fromEntries(Object.entries(params).map(([name, variable]) => [name, grads[variable.name]!])),
+  };
 }
 
 /** Moves averaged weights towards the current ones: shadow += (1 - decay) * (param - shadow). decay float32 [1]. */
 export function averageWeights(shadow: Params, params: Params, decay: tf.Tensor1D): void {
   const share = tf.reshape(tf.sub(1, decay), []);
-  for (const [name, param] of Object.entries(params)) shadow[name]!.assign(tf.add(shadow[name]!, tf.mul(tf.sub(param, shadow[name]!), share)));
+  for (const [name, param] of Object.entries(params))
+    shadow[name]!.assign(tf.add(shadow[name]!, tf.mul(tf.sub(param, shadow[name]!), share)));
 }

@@ -40,9 +40,16 @@ export const heUniform = (fanIn: number, gain = 1): Init => ({ kind: 'uniform', 
 export function createParams(specs: ParamSpecs, seed: number): Params {
   const count = Object.values(specs).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   // As float32: the weights, their gradients and the optimizer's two moments.
-  expectMemory(`a model of ${count} parameters`, 4 * 4 * count, "Lower the model's size in its config: nLayer and nEmbd of a prior; hidden, codebookSize and codeDim of a codec.");
+  expectMemory(
+    `a model of ${count} parameters`,
+    4 * 4 * count,
+    "Lower the model's size in its config: nLayer and nEmbd of a prior; hidden, codebookSize and codeDim of a codec.",
+  );
   return Object.fromEntries(
-    Object.entries(specs).map(([name, { shape, init }]) => [name, tf.variable(tf.tensor(initialValues(name, shape, init, seed), shape))]),
+    Object.entries(specs).map(([name, { shape, init }]) => [
+      name,
+      tf.variable(tf.tensor(initialValues(name, shape, init, seed), shape)),
+    ]),
   );
 }
 
@@ -62,7 +69,11 @@ function initialValues(name: string, shape: number[], init: Init, seed: number):
 }
 
 /** Cells of one row, or of one column, start alike: the model need not learn from scratch that positions form a grid. */
-function gridTable(key: RngKey, [rows, size]: number[], { std, offset, width }: Extract<Init, { kind: 'grid' }>): Float32Array {
+function gridTable(
+  key: RngKey,
+  [rows, size]: number[],
+  { std, offset, width }: Extract<Init, { kind: 'grid' }>,
+): Float32Array {
   const table = fillNormal(key, new Float32Array(rows! * size!));
   const ofRow = fillNormal({ ...key, step: 1 }, new Float32Array(rows! * size!));
   const ofColumn = fillNormal({ ...key, step: 2 }, new Float32Array(width * size!));
@@ -85,7 +96,11 @@ export function exportParams(params: Params): NamedTensors {
     Object.entries(params).map(([name, variable]) => {
       const data = hostValues(variable).slice() as Float32Array;
       const bad = data.findIndex((value) => !Number.isFinite(value));
-      if (bad >= 0) throw new DivergedError('E_DIVERGED', `weights "${name}": expected finite values, found ${data[bad]} at ${bad}. Train again from the last checkpoint with a lower learning rate.`);
+      if (bad >= 0)
+        throw new DivergedError(
+          'E_DIVERGED',
+          `weights "${name}": expected finite values, found ${data[bad]} at ${bad}. Train again from the last checkpoint with a lower learning rate.`,
+        );
       return [name, { dtype: 'float32', shape: [...variable.shape], data }];
     }),
   );
@@ -98,13 +113,23 @@ export function exportParams(params: Params): NamedTensors {
  */
 export function importParams(where: string, specs: ParamSpecs, tensors: NamedTensors): Params {
   checkTensors(where, specs, tensors);
-  return Object.fromEntries(Object.entries(specs).map(([name, { shape }]) => [name, tf.variable(tf.tensor((tensors[name]!.data as Float32Array).slice(), shape, 'float32'))]));
+  return Object.fromEntries(
+    Object.entries(specs).map(([name, { shape }]) => [
+      name,
+      tf.variable(tf.tensor((tensors[name]!.data as Float32Array).slice(), shape, 'float32')),
+    ]),
+  );
 }
 
 /** Overwrites the variables' values in place; same conditions as {@link importParams}. */
 export function restoreParams(where: string, params: Params, tensors: NamedTensors): void {
-  checkTensors(where, Object.fromEntries(Object.entries(params).map(([name, { shape }]) => [name, { shape: [...shape] }])), tensors);
-  for (const [name, variable] of Object.entries(params)) variable.assign(tf.tensor((tensors[name]!.data as Float32Array).slice(), variable.shape, 'float32'));
+  checkTensors(
+    where,
+    Object.fromEntries(Object.entries(params).map(([name, { shape }]) => [name, { shape: [...shape] }])),
+    tensors,
+  );
+  for (const [name, variable] of Object.entries(params))
+    variable.assign(tf.tensor((tensors[name]!.data as Float32Array).slice(), variable.shape, 'float32'));
 }
 
 function checkTensors(where: string, specs: Record<string, { shape: number[] }>, tensors: NamedTensors): void {
@@ -114,7 +139,8 @@ function checkTensors(where: string, specs: Record<string, { shape: number[] }>,
   for (const [name, { shape }] of Object.entries(specs)) {
     const tensor = tensors[name];
     if (!tensor) return fail(`expected a tensor "${name}", found none`);
-    if (tensor.dtype !== 'float32' || !sameShape(tensor.shape, shape)) fail(`"${name}": expected float32 [${shape.join(', ')}], found ${tensor.dtype} [${tensor.shape.join(', ')}]`);
+    if (tensor.dtype !== 'float32' || !sameShape(tensor.shape, shape))
+      fail(`"${name}": expected float32 [${shape.join(', ')}], found ${tensor.dtype} [${tensor.shape.join(', ')}]`);
   }
   for (const name of Object.keys(tensors)) if (!specs[name]) fail(`found an unknown tensor "${name}"`);
 }

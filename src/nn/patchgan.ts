@@ -16,7 +16,8 @@ export interface PatchGanConfig {
 const LEAK = 0.2;
 
 /** Channels after each layer but the last: one more than there are halvings, as the stride stops before the depth. */
-const widthsOf = ({ channels, layers }: PatchGanConfig): number[] => Array.from({ length: layers + 1 }, (_, i) => channels * 2 ** Math.min(i, 3));
+const widthsOf = ({ channels, layers }: PatchGanConfig): number[] =>
+  Array.from({ length: layers + 1 }, (_, i) => channels * 2 ** Math.min(i, 3));
 
 export function patchGanSpecs(inChannels: number, config: PatchGanConfig): ParamSpecs {
   const widths = widthsOf(config);

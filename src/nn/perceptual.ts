@@ -35,7 +35,10 @@ function unitVectors(map: tf.Tensor): tf.Tensor {
 export function checkTakesPictures({ inputs }: ImportedNetwork, where: string): void {
   const shapes = inputs.map(({ name, shape }) => `"${name}" [${shape.map((extent) => extent ?? '?').join(', ')}]`);
   if (inputs.length !== 1 || inputs[0]!.shape.length !== 4 || (inputs[0]!.shape[1] ?? 3) !== 3) {
-    throw new UsageError('E_FEATURES', `${where}: expected one input [B, 3, H, W], found ${shapes.join(' and ') || 'none'}. Export the network so.`);
+    throw new UsageError(
+      'E_FEATURES',
+      `${where}: expected one input [B, 3, H, W], found ${shapes.join(' and ') || 'none'}. Export the network so.`,
+    );
   }
 }
 
@@ -49,7 +52,10 @@ export function featuresOf(network: ImportedNetwork, scaling: FeatureScaling): F
   const [, , height, width] = network.inputs[0]!.shape;
   return (images) => {
     const size: [number, number] = [height ?? images.shape[1], width ?? images.shape[2]];
-    const fitted = size[0] === images.shape[1] && size[1] === images.shape[2] ? images : tf.image.resizeBilinear(images, size, false, true);
+    const fitted =
+      size[0] === images.shape[1] && size[1] === images.shape[2]
+        ? images
+        : tf.image.resizeBilinear(images, size, false, true);
     const scaled = tf.add(tf.mul(fitted, tf.tensor1d(scale)), tf.tensor1d(shift)); // [B, H, W, 3]
     return run(tf.transpose(scaled as tf.Tensor4D, [0, 3, 1, 2]));
   };

@@ -7,7 +7,11 @@ export interface ScheduleConfig {
 }
 
 /** Linear warm-up, then half a cosine down to `finalFraction`. `step` counts from 1 to `steps`. */
-export function cosineSchedule(step: number, steps: number, { learningRate, warmupSteps, finalFraction }: ScheduleConfig): number {
+export function cosineSchedule(
+  step: number,
+  steps: number,
+  { learningRate, warmupSteps, finalFraction }: ScheduleConfig,
+): number {
   if (step <= warmupSteps) return (learningRate * step) / warmupSteps;
   const progress = Math.min(1, (step - warmupSteps) / Math.max(1, steps - warmupSteps));
   return learningRate * (finalFraction + (1 - finalFraction) * 0.5 * (1 + Math.cos(Math.PI * progress)));

@@ -26,7 +26,13 @@ export function causalMask(length: number): tf.Tensor2D {
 export function splitHeads(qkv: tf.Tensor3D, heads: number): [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D] {
   const [batch, length, width] = qkv.shape;
   const size = width / 3 / heads;
-  return tf.split(qkv, 3, -1).map((part) => tf.transpose(tf.reshape(part, [batch, length, heads, size]), [0, 2, 1, 3])) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+  return tf
+    .split(qkv, 3, -1)
+    .map((part) => tf.transpose(tf.reshape(part, [batch, length, heads, size]), [0, 2, 1, 3])) as [
+    tf.Tensor4D,
+    tf.Tensor4D,
+    tf.Tensor4D,
+  ];
 }
 
 /** float32 [B, H, T, D] -> [B, T, H * D]. */
@@ -45,10 +51,14 @@ interface Band {
 }
 
 const bandsOf = (length: number): Band[] =>
-  Array.from({ length: Math.ceil(length / ATTENTION_ROWS) }, (_, i) => ({ begin: i * ATTENTION_ROWS, end: Math.min(length, (i + 1) * ATTENTION_ROWS) }));
+  Array.from({ length: Math.ceil(length / ATTENTION_ROWS) }, (_, i) => ({
+    begin: i * ATTENTION_ROWS,
+    end: Math.min(length, (i + 1) * ATTENTION_ROWS),
+  }));
 
 /** Positions [begin, end) of [B, H, T, D]. */
-const rowsOf = (x: tf.Tensor4D, begin: number, end: number): tf.Tensor4D => tf.slice(x, [0, 0, begin, 0], [-1, -1, end - begin, -1]);
+const rowsOf = (x: tf.Tensor4D, begin: number, end: number): tf.Tensor4D =>
+  tf.slice(x, [0, 0, begin, 0], [-1, -1, end - begin, -1]);
 
 /** 0 where the queries of a band may look, a large negative number where not. float32 [end - begin, end]. */
 function bandMask({ begin, end }: Band): tf.Tensor2D {
@@ -76,14 +86,26 @@ export function causalAttention(queries: tf.Tensor4D, keys: tf.Tensor4D, values:
       const scores = tf.matMul(rowsOf(scaled, band.begin, band.end), rowsOf(k, 0, band.end), false, true);
       return tf.softmax(tf.add(scores, bandMask(band)));
     });
-    const value = tf.concat(bands.map(({ end }, i) => tf.matMul(weights[i] as tf.Tensor4D, rowsOf(v, 0, end))), 2);
+    const value = tf.concat(
+      bands.map(({ end }, i) => tf.matMul(weights[i] as tf.Tensor4D, rowsOf(v, 0, end))),
+      2,
+    );
     save([scaled, k, v, value, ...weights]);
-    return { value, gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => attentionGradient(dy as tf.Tensor4D, saved as tf.Tensor4D[], bands, scale) };
+    return {
+      value,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
+        attentionGradient(dy as tf.Tensor4D, saved as tf.Tensor4D[], bands, scale),
+    };
   });
   return op(queries, keys, values) as tf.Tensor4D;
 }
 
-function attentionGradient(dy: tf.Tensor4D, [scaled, k, v, y, ...weights]: tf.Tensor4D[], bands: Band[], scale: number): tf.Tensor[] {
+function attentionGradient(
+  dy: tf.Tensor4D,
+  [scaled, k, v, y, ...weights]: tf.Tensor4D[],
+  bands: Band[],
+  scale: number,
+): tf.Tensor[] {
   const projected = tf.sum(tf.mul(dy, y!), -1, true) as tf.Tensor4D; // [B, H, T, 1]
   const ofQueries: tf.Tensor4D[] = [];
   let ofKeys: tf.Tensor4D | undefined;

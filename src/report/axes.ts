@@ -18,7 +18,10 @@ export function axes(x: Scale, y: Scale, frame: Frame): string[] {
   });
   const vertical = x.ticks.flatMap(({ value, label: text }) => {
     const at = frame.left + x.place(value) * (frame.right - frame.left);
-    return [rule(at, frame.bottom, at, frame.bottom + 5, 'axis'), label(at, frame.bottom + 19, text, { anchor: 'middle' })];
+    return [
+      rule(at, frame.bottom, at, frame.bottom + 5, 'axis'),
+      label(at, frame.bottom + 19, text, { anchor: 'middle' }),
+    ];
   });
   return [...horizontal, rule(frame.left, frame.bottom, frame.right, frame.bottom, 'axis'), ...vertical];
 }

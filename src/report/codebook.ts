@@ -11,14 +11,37 @@ export const codesOf = ({ vocabSize, depths }: CodebookUse): number => vocabSize
 /** One row a map, and one a depth of it; a first column of names when there are several owners. */
 export function codebookTable(owners: readonly { name?: string; maps: readonly CodebookUse[] }[]): Fragment {
   const named = owners.length > 1;
-  const rows = owners.flatMap(({ name = '', maps }) => maps.flatMap((map) => rowsOf(map).map((row): Cell[] => (named ? [name, ...row] : row))));
-  return table([...(named ? ['codec'] : []), 'map', 'shape', 'codes', 'in use', 'usage', 'entropy, bits', 'entropy / log K', 'perplexity'], rows);
+  const rows = owners.flatMap(({ name = '', maps }) =>
+    maps.flatMap((map) => rowsOf(map).map((row): Cell[] => (named ? [name, ...row] : row))),
+  );
+  return table(
+    [
+      ...(named ? ['codec'] : []),
+      'map',
+      'shape',
+      'codes',
+      'in use',
+      'usage',
+      'entropy, bits',
+      'entropy / log K',
+      'perplexity',
+    ],
+    rows,
+  );
 }
 
 function rowsOf(map: CodebookUse): Cell[][] {
-  const row = (name: string, shape: readonly number[], codes: number, { used, usage, entropy, entropyRatio, perplexity }: CodeSpread): Cell[] => [name, shape.join(' × '), codes, used, usage, entropy / Math.LN2, entropyRatio, perplexity];
+  const row = (
+    name: string,
+    shape: readonly number[],
+    codes: number,
+    { used, usage, entropy, entropyRatio, perplexity }: CodeSpread,
+  ): Cell[] => [name, shape.join(' × '), codes, used, usage, entropy / Math.LN2, entropyRatio, perplexity];
   const depths = map.depths ?? [];
-  return [row(map.name, map.shape, codesOf(map), map), ...depths.map((depth, i) => row(depthName(map, i), map.shape.slice(0, 2), map.vocabSize, depth))];
+  return [
+    row(map.name, map.shape, codesOf(map), map),
+    ...depths.map((depth, i) => row(depthName(map, i), map.shape.slice(0, 2), map.vocabSize, depth)),
+  ];
 }
 
 const depthName = ({ name }: CodebookUse, depth: number): string => `${name}, depth ${depth + 1}`;
@@ -27,6 +50,8 @@ const depthName = ({ name }: CodebookUse, depth: number): string => `${name}, de
 export function codebookHistograms(maps: readonly CodebookUse[], counts: readonly Float64Array[]): Fragment[] {
   return maps.flatMap((map, i) => {
     const books = codebooksOf(counts[i]!, map.vocabSize);
-    return books.map((book, depth) => chartFigure(histogram(book, { title: books.length > 1 ? depthName(map, depth) : map.name })));
+    return books.map((book, depth) =>
+      chartFigure(histogram(book, { title: books.length > 1 ? depthName(map, depth) : map.name })),
+    );
   });
 }

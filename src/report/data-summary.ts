@@ -14,22 +14,41 @@ const ANIMATED: ReadonlySet<string> = new Set(['gif', 'tif', 'tiff']);
  * @returns `data: 4,120 pictures, 3,980 captioned (.txt); 140 .caption files not used; split: ...; conditioning: text`, and so on.
  */
 export function summaryLines(summary: DataSummary): string[] {
-  const parts = [contentText(summary), ...leftOutTexts(summary), ...firstFrames(summary), `split: ${summary.split}`, `conditioning: ${conditioningText(summary)}`];
-  return [`data: ${parts.join('; ')}`, ...[...summary.warnings, ...lossWarnings(summary), ...captionWarnings(summary), ...badWarnings(summary)].map((line) => `warning: ${line}`)];
+  const parts = [
+    contentText(summary),
+    ...leftOutTexts(summary),
+    ...firstFrames(summary),
+    `split: ${summary.split}`,
+    `conditioning: ${conditioningText(summary)}`,
+  ];
+  return [
+    `data: ${parts.join('; ')}`,
+    ...[...summary.warnings, ...lossWarnings(summary), ...captionWarnings(summary), ...badWarnings(summary)].map(
+      (line) => `warning: ${line}`,
+    ),
+  ];
 }
 
 function contentText({ samples, captions, labeled, classes }: DataSummary): string {
   const sources = Object.entries(captions.used).sort((a, b) => b[1] - a[1]);
-  const from = sources.length === 1 ? ` (${sources[0]![0]})` : sources.length > 1 ? ` (${sources.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ')})` : '';
+  const from =
+    sources.length === 1
+      ? ` (${sources[0]![0]})`
+      : sources.length > 1
+        ? ` (${sources.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ')})`
+        : '';
   return `${formatCount(samples)} ${samples === 1 ? 'picture' : 'pictures'}, ${formatCount(captions.samples)} captioned${from}${labeled > 0 ? `, ${formatCount(labeled)} with one of ${formatCount(classes)} classes` : ''}`;
 }
 
 /** Everything left out that is not a bad file: those are warned of. Captions that lie in files left out are told with the files. */
 function leftOutTexts({ leftOut, captions }: DataSummary): string[] {
   const files = new Set(leftOut.map(({ reason }) => reason));
-  const alone = captions.unused.filter(({ reason }) => !files.has(reason) && !files.has(reason.replace(/^captions of (\.\S+) /, '$1 files ')));
+  const alone = captions.unused.filter(
+    ({ reason }) => !files.has(reason) && !files.has(reason.replace(/^captions of (\.\S+) /, '$1 files ')),
+  );
   // Lost pictures first, then lost captions, then what may well be there.
-  const rank = (one: LeftOut): number => (one.pictures ? 0 : alone.includes(one) ? 1 : captions.unused.some(({ reason }) => reason === one.reason) ? 1 : 2);
+  const rank = (one: LeftOut): number =>
+    one.pictures ? 0 : alone.includes(one) ? 1 : captions.unused.some(({ reason }) => reason === one.reason) ? 1 : 2;
   const all = [...leftOut, ...alone].sort((a, b) => rank(a) - rank(b) || b.count - a.count);
   const shown = all.slice(0, MOST_REASONS).map(reasonText);
   const rest = all.slice(MOST_REASONS).reduce((sum, { count }) => sum + count, 0);
@@ -38,7 +57,10 @@ function leftOutTexts({ leftOut, captions }: DataSummary): string[] {
 
 function reasonText({ reason, count, examples }: LeftOut): string {
   if (count > 1) return `${formatCount(count)} ${reason}`;
-  const one = reason.replace(/\b(picture|file|caption|member)s\b/, '$1').replace(/\bthat are\b/, 'that is').replace('pipes, sockets and devices', 'pipe, socket or device');
+  const one = reason
+    .replace(/\b(picture|file|caption|member)s\b/, '$1')
+    .replace(/\bthat are\b/, 'that is')
+    .replace('pipes, sockets and devices', 'pipe, socket or device');
   return `1 ${one} (${examples[0]!})`;
 }
 
@@ -61,18 +83,30 @@ function lossWarnings({ leftOut, samples }: DataSummary): string[] {
   const lost = leftOut.filter(({ pictures }) => pictures);
   const count = lost.reduce((sum, one) => sum + one.count, 0);
   if (count <= MANY_LOST * (samples + count)) return [];
-  return [`${formatCount(count)} of ${formatCount(samples + count)} pictures are left out: ${lost.map(reasonText).join(', ')}.`];
+  return [
+    `${formatCount(count)} of ${formatCount(samples + count)} pictures are left out: ${lost.map(reasonText).join(', ')}.`,
+  ];
 }
 
 function captionWarnings({ samples, captions, labeled }: DataSummary): string[] {
   const unused = captions.unused.reduce((sum, { count }) => sum + count, 0);
-  const hint = unused > 0 ? ` ${formatCount(unused)} captions were not used: ${captions.unused.map(({ reason, count }) => `${formatCount(count)} ${reason}`).slice(0, 3).join(', ')}.` : '';
-  if (captions.samples === 0 && labeled === 0) return [`no picture has a caption or a class, so a prior trained on them draws without a prompt.${hint}`];
-  if (captions.samples > 0 && captions.samples < samples / 2 && labeled < samples / 2) return [`only ${formatCount(captions.samples)} of ${formatCount(samples)} pictures have a caption.${hint}`];
+  const hint =
+    unused > 0
+      ? ` ${formatCount(unused)} captions were not used: ${captions.unused
+          .map(({ reason, count }) => `${formatCount(count)} ${reason}`)
+          .slice(0, 3)
+          .join(', ')}.`
+      : '';
+  if (captions.samples === 0 && labeled === 0)
+    return [`no picture has a caption or a class, so a prior trained on them draws without a prompt.${hint}`];
+  if (captions.samples > 0 && captions.samples < samples / 2 && labeled < samples / 2)
+    return [`only ${formatCount(captions.samples)} of ${formatCount(samples)} pictures have a caption.${hint}`];
   return [];
 }
 
 function badWarnings({ bad }: DataSummary): string[] {
   const shown = bad.slice(0, 10).map(({ error }) => `left out: ${error}`);
-  return bad.length > 10 ? [...shown, `left out: ${formatCount(bad.length - 10)} more files or rows that cannot be used`] : shown;
+  return bad.length > 10
+    ? [...shown, `left out: ${formatCount(bad.length - 10)} more files or rows that cannot be used`]
+    : shown;
 }

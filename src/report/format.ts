@@ -8,7 +8,8 @@ export { formatCount };
 export function formatNumber(value: number): string {
   if (Number.isNaN(value)) return 'not a number';
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '-∞';
-  if (Number.isInteger(value) && Math.abs(value) < 1e15) return value < 0 ? `-${formatCount(-value)}` : formatCount(value);
+  if (Number.isInteger(value) && Math.abs(value) < 1e15)
+    return value < 0 ? `-${formatCount(-value)}` : formatCount(value);
   const magnitude = Math.abs(value);
   if (magnitude < 1e-4 || magnitude >= 1e15) return String(Number(value.toPrecision(4)));
   if (magnitude >= 1000) return formatNumber(Math.round(value));
@@ -19,7 +20,11 @@ export function formatNumber(value: number): string {
 export function formatTick(value: number): string {
   const magnitude = Math.abs(value);
   if (magnitude >= 1e12 || (magnitude > 0 && magnitude < 1e-3)) return value.toExponential().replace('e+', 'e');
-  for (const [unit, size] of [['G', 1e9], ['M', 1e6], ['k', 1e3]] as const) {
+  for (const [unit, size] of [
+    ['G', 1e9],
+    ['M', 1e6],
+    ['k', 1e3],
+  ] as const) {
     if (magnitude >= size) return `${trimmed(value / size)}${unit}`;
   }
   return trimmed(value);

@@ -94,7 +94,11 @@ function unusedMarks(counts: readonly number[], frame: Frame): string {
   const dead = columnsOf(counts, frame, (values) => (values.every((count) => count === 0) ? 1 : 0));
   if (!dead.includes(1)) return '';
   const step = (frame.right - frame.left) / dead.length;
-  const path = dead.map((is, i) => (is === 1 ? `M${coordinate(frame.left + i * step)} ${coordinate(frame.bottom + 3)}h${coordinate(step)}v4h${coordinate(-step)}z` : ''));
+  const path = dead.map((is, i) =>
+    is === 1
+      ? `M${coordinate(frame.left + i * step)} ${coordinate(frame.bottom + 3)}h${coordinate(step)}v4h${coordinate(-step)}z`
+      : '',
+  );
   return element('path', { class: 'bar s1', d: path.join(''), fill: SERIES_COLORS[1] });
 }
 
@@ -108,7 +112,16 @@ function columnsOf(counts: readonly number[], frame: Frame, join: (values: reado
 
 function uniformLine(value: number, scale: Scale, frame: Frame): string {
   const y = frame.bottom - scale.place(value) * (frame.bottom - frame.top);
-  return element('line', { class: 'text-line', x1: frame.left, y1: y, x2: frame.right, y2: y, stroke: INK.text, 'stroke-width': 1, 'stroke-dasharray': '4 3' });
+  return element('line', {
+    class: 'text-line',
+    x1: frame.left,
+    y1: y,
+    x2: frame.right,
+    y2: y,
+    stroke: INK.text,
+    'stroke-width': 1,
+    'stroke-dasharray': '4 3',
+  });
 }
 
 function captions(frame: Frame, codes: number, text: string): string[] {

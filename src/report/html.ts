@@ -79,11 +79,16 @@ export function preformatted(text: string): Fragment {
 
 /** A table; a column is set to the right when every cell in it is a number or null. */
 export function table(columns: readonly string[], rows: readonly (readonly Cell[])[]): Fragment {
-  const numeric = columns.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null));
-  const cell = (tag: 'th' | 'td', content: string, i: number): string => `<${tag}${numeric[i] ? ' class="number"' : ''}>${content}</${tag}>`;
+  const numeric = columns.map(
+    (_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null),
+  );
+  const cell = (tag: 'th' | 'td', content: string, i: number): string =>
+    `<${tag}${numeric[i] ? ' class="number"' : ''}>${content}</${tag}>`;
   const head = columns.map((name, i) => cell('th', escapeMarkup(name), i)).join('');
   const body = rows.map((row) => `<tr>${columns.map((_, i) => cell('td', cellText(row[i] ?? null), i)).join('')}</tr>`);
-  return fragment(`<div class="scroll"><table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body.join('\n')}\n</tbody>\n</table></div>`);
+  return fragment(
+    `<div class="scroll"><table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body.join('\n')}\n</tbody>\n</table></div>`,
+  );
 }
 
 function cellText(value: Cell): string {
@@ -115,7 +120,10 @@ const PNG_HEAD = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** Width and height stand at fixed places of a PNG, in its first chunk. */
 function sizeOfPng(png: Uint8Array): { width: number; height: number } {
   if (png.length < 24 || PNG_HEAD.some((byte, i) => png[i] !== byte)) {
-    throw new UsageError('E_REPORT_IMAGE', `imageFigure: expected the bytes of a PNG file, received ${png.length} others. Encode the picture first.`);
+    throw new UsageError(
+      'E_REPORT_IMAGE',
+      `imageFigure: expected the bytes of a PNG file, received ${png.length} others. Encode the picture first.`,
+    );
   }
   const view = new DataView(png.buffer, png.byteOffset);
   return { width: Math.max(1, view.getUint32(16)), height: Math.max(1, view.getUint32(20)) };
@@ -166,6 +174,9 @@ ${seriesStyle(DARK_SERIES_COLORS)}
 `.trim();
 
 function seriesStyle(colors: readonly string[]): string {
-  return colors.map((color, i) => `.chart .line.s${i} { stroke: ${color}; } .chart .dot.s${i}, .chart .bar.s${i} { fill: ${color}; }`).join('\n');
+  return colors
+    .map(
+      (color, i) => `.chart .line.s${i} { stroke: ${color}; } .chart .dot.s${i}, .chart .bar.s${i} { fill: ${color}; }`,
+    )
+    .join('\n');
 }
-

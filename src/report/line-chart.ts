@@ -49,14 +49,22 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
     x: frame.left + x.place(point.x) * (frame.right - frame.left),
     y: frame.bottom - y.place(point.y) * (frame.bottom - frame.top),
   });
-  const curves = series.map((one, i) => curve(segments(one.points, isDrawn).map((part) => part.map(toPixels)), i, one.heldOut ?? false));
+  const curves = series.map((one, i) =>
+    curve(
+      segments(one.points, isDrawn).map((part) => part.map(toPixels)),
+      i,
+      one.heldOut ?? false,
+    ),
+  );
   return drawing({ width, height }, title ?? `${options.yLabel} over ${options.xLabel}`, [
     title === undefined ? '' : label(18, 24, title, { ink: 'text', size: 15, bold: true }),
     ...legend(series, frame, title === undefined ? 20 : 46),
     ...axes(x, y, frame),
     label((frame.left + frame.right) / 2, height - 12, options.xLabel, { anchor: 'middle' }),
     label(18, (frame.top + frame.bottom) / 2, options.yLabel, { anchor: 'middle', upright: true }),
-    drawn.length === 0 ? label((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, 'no measurements', { anchor: 'middle' }) : '',
+    drawn.length === 0
+      ? label((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, 'no measurements', { anchor: 'middle' })
+      : '',
     ...marks.map((one) => mark(frame.left + x.place(one.x) * (frame.right - frame.left), one.text, frame)),
     ...curves,
   ]);
@@ -65,7 +73,10 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
 /** The word stands left of the line where there is no room to its right. */
 function mark(at: number, text: string, frame: Frame): string {
   const isCrowded = at + textWidth(text) + 8 > frame.right;
-  return [rule(at, frame.top, at, frame.bottom, 'axis'), label(isCrowded ? at - 5 : at + 5, frame.top + 12, text, { anchor: isCrowded ? 'end' : 'start', ink: 'text' })].join('');
+  return [
+    rule(at, frame.top, at, frame.bottom, 'axis'),
+    label(isCrowded ? at - 5 : at + 5, frame.top + 12, text, { anchor: isCrowded ? 'end' : 'start', ink: 'text' }),
+  ].join('');
 }
 
 /** Steps are counted from 0, so the axis starts there unless the series starts far from it. */
@@ -73,7 +84,10 @@ function stepScale(values: readonly number[]): Scale {
   const low = values.reduce((min, value) => Math.min(min, value), Infinity);
   const high = values.reduce((max, value) => Math.max(max, value), -Infinity);
   const fromZero = low > 0 && low < high / 5 ? [0] : [];
-  return linearScale([...fromZero, low, high].filter(Number.isFinite), 8, { integers: values.every(Number.isInteger), tight: true });
+  return linearScale([...fromZero, low, high].filter(Number.isFinite), 8, {
+    integers: values.every(Number.isInteger),
+    tight: true,
+  });
 }
 
 /** Runs of points that are all drawn. */
@@ -95,9 +109,13 @@ function curve(runs: readonly Point[][], index: number, heldOut: boolean): strin
     if (points.length === 1) return [dot(points[0]!, index)];
     const columns = columnsOf(points);
     if (points.length <= DENSE * columns.length) return [element('path', { ...line, d: pathOf(points) })];
-    return [element('path', { ...band, d: bandOf(columns) }), element('path', { ...line, d: pathOf(columns.map(meanOf)) })];
+    return [
+      element('path', { ...band, d: bandOf(columns) }),
+      element('path', { ...line, d: pathOf(columns.map(meanOf)) }),
+    ];
   });
-  if (heldOut) parts.push(...runs.flatMap((points) => (points.length === 1 ? [] : points.map((point) => dot(point, index)))));
+  if (heldOut)
+    parts.push(...runs.flatMap((points) => (points.length === 1 ? [] : points.map((point) => dot(point, index)))));
   return parts.join('\n');
 }
 
@@ -132,7 +150,15 @@ function pathOf(points: readonly Point[]): string {
 
 function dot({ x, y }: Point, index: number): string {
   const slot = index % SERIES_COLORS.length;
-  return element('circle', { class: `dot s${slot}`, cx: x, cy: y, r: 3.2, fill: SERIES_COLORS[slot]!, stroke: INK.paper, 'stroke-width': 1.2 });
+  return element('circle', {
+    class: `dot s${slot}`,
+    cx: x,
+    cy: y,
+    r: 3.2,
+    fill: SERIES_COLORS[slot]!,
+    stroke: INK.paper,
+    'stroke-width': 1.2,
+  });
 }
 
 function legend(series: readonly Series[], frame: Frame, y: number): string[] {
@@ -142,7 +168,15 @@ function legend(series: readonly Series[], frame: Frame, y: number): string[] {
     const text = heldOut && !/held.out|test/i.test(name) ? `${name} (held out)` : name;
     x += 28 + textWidth(text) + 18;
     const slot = i % SERIES_COLORS.length;
-    const stroke = element('line', { class: `line s${slot}`, x1: start, y1: y - 4, x2: start + 20, y2: y - 4, stroke: SERIES_COLORS[slot]!, 'stroke-width': 2 });
+    const stroke = element('line', {
+      class: `line s${slot}`,
+      x1: start,
+      y1: y - 4,
+      x2: start + 20,
+      y2: y - 4,
+      stroke: SERIES_COLORS[slot]!,
+      'stroke-width': 2,
+    });
     return [stroke, heldOut ? dot({ x: start + 10, y: y - 4 }, i) : '', label(start + 27, y, text)].join('');
   });
 }

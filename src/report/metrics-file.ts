@@ -59,7 +59,8 @@ function parseRecord(line: string, where: string): MetricsRecord {
   } catch (error) {
     throw badLine(where, line, error);
   }
-  if (typeof value !== 'object' || value === null || typeof (value as { step?: unknown }).step !== 'number') throw badLine(where, line);
+  if (typeof value !== 'object' || value === null || typeof (value as { step?: unknown }).step !== 'number')
+    throw badLine(where, line);
   return value as MetricsRecord;
 }
 

@@ -118,16 +118,27 @@ export class Progress {
   private line(at: number): string {
     const { label, total } = this.options;
     const rate = this.rate(at);
-    const left = total !== undefined && rate !== undefined ? `${formatDuration((total - this.done) / rate)} left` : undefined;
+    const left =
+      total !== undefined && rate !== undefined ? `${formatDuration((total - this.done) / rate)} left` : undefined;
     const bar = this.isTTY && total !== undefined ? barOf(this.done / total) : undefined;
-    return [[label, bar, this.count()].filter(isText).join('  '), this.rateText(rate), ...this.valueTexts(), left].filter(isText).join('  ');
+    return [[label, bar, this.count()].filter(isText).join('  '), this.rateText(rate), ...this.valueTexts(), left]
+      .filter(isText)
+      .join('  ');
   }
 
   private lastLine(at: number): string {
     const seconds = (at - this.started) / 1000;
     const worked = this.done - (this.options.initial ?? 0);
     const rate = seconds > 0 && worked > 0 ? worked / seconds : undefined;
-    return [this.options.label, this.count(), this.rateText(rate), ...this.valueTexts(), `in ${formatDuration(seconds)}`].filter(isText).join('  ');
+    return [
+      this.options.label,
+      this.count(),
+      this.rateText(rate),
+      ...this.valueTexts(),
+      `in ${formatDuration(seconds)}`,
+    ]
+      .filter(isText)
+      .join('  ');
   }
 
   private count(): string {
@@ -143,7 +154,9 @@ export class Progress {
   }
 
   private valueTexts(): string[] {
-    return Object.entries(this.values).map(([name, value]) => `${name} ${typeof value === 'number' ? formatNumber(value) : value}`);
+    return Object.entries(this.values).map(
+      ([name, value]) => `${name} ${typeof value === 'number' ? formatNumber(value) : value}`,
+    );
   }
 }
 

@@ -31,7 +31,9 @@ export function linearScale(values: Iterable<number>, wanted: number, options: L
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
   // i * step, not a running sum, so that rounding does not add up; 12 digits take off what one product leaves
-  const ticks = Array.from({ length: last - first + 1 }, (_, i) => tickAt(Number(((first + i) * step).toPrecision(12))));
+  const ticks = Array.from({ length: last - first + 1 }, (_, i) =>
+    tickAt(Number(((first + i) * step).toPrecision(12))),
+  );
   return { low, high, ticks, place: (value) => (value - low) / (high - low) };
 }
 

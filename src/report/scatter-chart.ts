@@ -34,8 +34,14 @@ export function scatterChart(points: readonly NamedPoint[], options: ScatterChar
   const { title, width = 760, height = 400 } = options;
   const drawn = points.filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y));
   const frame: Frame = { left: 66, right: width - 24, top: title === undefined ? 24 : 46, bottom: height - 48 };
-  const x = linearScale(drawn.map((point) => point.x), 8);
-  const y = linearScale(drawn.map((point) => point.y), 6);
+  const x = linearScale(
+    drawn.map((point) => point.x),
+    8,
+  );
+  const y = linearScale(
+    drawn.map((point) => point.y),
+    6,
+  );
   const placed = drawn.map((point) => ({
     ...point,
     x: frame.left + x.place(point.x) * (frame.right - frame.left),
@@ -46,7 +52,9 @@ export function scatterChart(points: readonly NamedPoint[], options: ScatterChar
     ...axes(x, y, frame),
     label((frame.left + frame.right) / 2, height - 12, options.xLabel, { anchor: 'middle' }),
     label(18, (frame.top + frame.bottom) / 2, options.yLabel, { anchor: 'middle', upright: true }),
-    drawn.length === 0 ? label((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, 'no measurements', { anchor: 'middle' }) : '',
+    drawn.length === 0
+      ? label((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, 'no measurements', { anchor: 'middle' })
+      : '',
     ...placed.map(dot),
     ...names(placed, { left: 0, right: width, top: frame.top - 20, bottom: frame.bottom }),
   ]);
@@ -56,12 +64,25 @@ const RADIUS = 5;
 
 function dot({ x, y }: NamedPoint, index: number): string {
   const slot = index % SERIES_COLORS.length;
-  return element('circle', { class: `dot s${slot}`, cx: x, cy: y, r: RADIUS, fill: SERIES_COLORS[slot]!, stroke: INK.paper, 'stroke-width': 1.2 });
+  return element('circle', {
+    class: `dot s${slot}`,
+    cx: x,
+    cy: y,
+    r: RADIUS,
+    fill: SERIES_COLORS[slot]!,
+    stroke: INK.paper,
+    'stroke-width': 1.2,
+  });
 }
 
 /** Each name at the first of its places that is free; at the first of all when none is. */
 function names(points: readonly NamedPoint[], room: Box): string[] {
-  const taken = points.map(({ x, y }): Box => ({ left: x - RADIUS, right: x + RADIUS, top: y - RADIUS, bottom: y + RADIUS }));
+  const taken = points.map(({ x, y }): Box => ({
+    left: x - RADIUS,
+    right: x + RADIUS,
+    top: y - RADIUS,
+    bottom: y + RADIUS,
+  }));
   return points.map(({ name, x, y }) => {
     const places = placesFor(x, y, textWidth(name));
     const free = places.find((box) => isWithin(box, room) && !taken.some((other) => overlap(box, other)));
@@ -73,15 +94,26 @@ function names(points: readonly NamedPoint[], room: Box): string[] {
 
 /** To the right, to the left, above, below, and up to three lines further. */
 function placesFor(x: number, y: number, width: number): Box[] {
-  const at = (left: number, middle: number): Box => ({ left, right: left + width, top: middle - 8, bottom: middle + 8 });
+  const at = (left: number, middle: number): Box => ({
+    left,
+    right: left + width,
+    top: middle - 8,
+    bottom: middle + 8,
+  });
   const beside = RADIUS + 5;
   return [
     at(x + beside, y),
     at(x - beside - width, y),
-    ...[-16, 16, -32, 32, -48, 48, -64, 64].flatMap((down) => [at(x - width / 2, y + down), at(x + beside, y + down), at(x - beside - width, y + down)]),
+    ...[-16, 16, -32, 32, -48, 48, -64, 64].flatMap((down) => [
+      at(x - width / 2, y + down),
+      at(x + beside, y + down),
+      at(x - beside - width, y + down),
+    ]),
   ];
 }
 
-const isWithin = (box: Box, room: Box): boolean => box.left >= room.left && box.right <= room.right && box.top >= room.top && box.bottom <= room.bottom;
+const isWithin = (box: Box, room: Box): boolean =>
+  box.left >= room.left && box.right <= room.right && box.top >= room.top && box.bottom <= room.bottom;
 
-const overlap = (a: Box, b: Box): boolean => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+const overlap = (a: Box, b: Box): boolean =>
+  a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;

@@ -5,16 +5,40 @@ import { UsageError, messageOf } from '../errors.js';
 import { escapeMarkup } from './format.js';
 
 /** Colors of data, told apart by people who do not see red and green alike too (after Okabe and Ito, 2008). */
-export const SERIES_COLORS = ['#0868ac', '#d1590a', '#00876c', '#a8418c', '#8a6d00', '#3a9bd9', '#6b5b95', '#555555'] as const;
+export const SERIES_COLORS = [
+  '#0868ac',
+  '#d1590a',
+  '#00876c',
+  '#a8418c',
+  '#8a6d00',
+  '#3a9bd9',
+  '#6b5b95',
+  '#555555',
+] as const;
 
 /** The same on a dark ground. */
-export const DARK_SERIES_COLORS = ['#56b4e9', '#f0934e', '#2fc6a0', '#dd8cc4', '#e0c341', '#9fd3f5', '#b3a4e0', '#b0b0b0'] as const;
+export const DARK_SERIES_COLORS = [
+  '#56b4e9',
+  '#f0934e',
+  '#2fc6a0',
+  '#dd8cc4',
+  '#e0c341',
+  '#9fd3f5',
+  '#b3a4e0',
+  '#b0b0b0',
+] as const;
 
 /** Light theme. */
 export const INK = { text: '#1c2430', muted: '#5b6675', grid: '#e3e7ec', axis: '#9aa4b1', paper: '#ffffff' } as const;
 
 /** Dark theme. */
-export const DARK_INK = { text: '#e6e9ee', muted: '#9aa5b4', grid: '#2b323c', axis: '#566070', paper: '#161a20' } as const;
+export const DARK_INK = {
+  text: '#e6e9ee',
+  muted: '#9aa5b4',
+  grid: '#2b323c',
+  axis: '#566070',
+  paper: '#161a20',
+} as const;
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif";
 
@@ -25,7 +49,11 @@ export interface SvgSize {
 }
 
 /** One element with escaped attributes; `content` is markup already. */
-export function element(name: string, attributes: Record<string, string | number | undefined>, content?: string): string {
+export function element(
+  name: string,
+  attributes: Record<string, string | number | undefined>,
+  content?: string,
+): string {
   const written = Object.entries(attributes)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` ${key}="${typeof value === 'number' ? coordinate(value) : escapeMarkup(value!)}"`)
@@ -104,6 +132,10 @@ export async function svgToPng(svg: string, scale = 2): Promise<Uint8Array> {
     const picture = sharp(Buffer.from(svg), { density: 72 * scale }).flatten({ background: INK.paper });
     return await picture.png({ compressionLevel: 9 }).toBuffer();
   } catch (error) {
-    throw new UsageError('E_REPORT_SVG', `svgToPng: expected an SVG drawing, received one that does not render (${messageOf(error)}).`, { cause: error });
+    throw new UsageError(
+      'E_REPORT_SVG',
+      `svgToPng: expected an SVG drawing, received one that does not render (${messageOf(error)}).`,
+      { cause: error },
+    );
   }
 }

@@ -34,7 +34,11 @@ export async function generateCodes(task: GenerationTask, options: SamplingOptio
     const conditions = task.conditions.slice(first, first + batchSize);
     const rngs = conditions.map((_, i) => new Rng(seed, 'sample', first + i));
     const onCode = (position: number): void => {
-      if (options.signal?.aborted) throw new AbortedError('E_ABORTED', `generate: stopped after ${results.length} of ${task.conditions.length} samples.`);
+      if (options.signal?.aborted)
+        throw new AbortedError(
+          'E_ABORTED',
+          `generate: stopped after ${results.length} of ${task.conditions.length} samples.`,
+        );
       options.onProgress?.((first + (conditions.length * position) / task.codeCount) / task.conditions.length);
     };
     results.push(...(await generateBatch(task, conditions, cfg, draw, rngs, options.prime, onCode)));
@@ -42,17 +46,29 @@ export async function generateCodes(task: GenerationTask, options: SamplingOptio
   return results;
 }
 
-function checkLoopOptions({ codeCount, vocabSize }: GenerationTask, { cfg = 1, batchSize = 16, prime, seed = 0, onProgress }: SamplingOptions): void {
+function checkLoopOptions(
+  { codeCount, vocabSize }: GenerationTask,
+  { cfg = 1, batchSize = 16, prime, seed = 0, onProgress }: SamplingOptions,
+): void {
   const fail = (detail: string): never => {
     throw new UsageError('E_SAMPLING', detail);
   };
   if (!Number.isFinite(cfg) || cfg < 0) fail(`cfg: expected a finite number of at least 0, received ${cfg}.`);
-  if (!Number.isInteger(batchSize) || batchSize < 1) fail(`batchSize: expected an integer of at least 1, received ${batchSize}.`);
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    fail(`batchSize: expected an integer of at least 1, received ${batchSize}.`);
   if (!Number.isSafeInteger(seed) || seed < 0) fail(`seed: expected an integer of at least 0, received ${seed}.`);
-  if (onProgress !== undefined && typeof onProgress !== 'function') fail(`onProgress: expected a function, received ${typeof onProgress}.`);
-  if (prime !== undefined && !(typeof prime === 'object' && Number.isInteger(prime?.length))) fail(`prime: expected a list of codes, received ${prime === null ? 'null' : typeof prime}.`);
-  if (prime && prime.length >= codeCount) fail(`prime: expected fewer than ${codeCount} codes, received ${prime.length}.`);
-  if (prime) Array.from(prime).forEach((id, i) => id >= 0 && id < vocabSize && Number.isInteger(id) ? 0 : fail(`prime: expected codes in [0, ${vocabSize}), received ${id} at ${i}.`));
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    fail(`onProgress: expected a function, received ${typeof onProgress}.`);
+  if (prime !== undefined && !(typeof prime === 'object' && Number.isInteger(prime?.length)))
+    fail(`prime: expected a list of codes, received ${prime === null ? 'null' : typeof prime}.`);
+  if (prime && prime.length >= codeCount)
+    fail(`prime: expected fewer than ${codeCount} codes, received ${prime.length}.`);
+  if (prime)
+    Array.from(prime).forEach((id, i) =>
+      id >= 0 && id < vocabSize && Number.isInteger(id)
+        ? 0
+        : fail(`prime: expected codes in [0, ${vocabSize}), received ${id} at ${i}.`),
+    );
 }
 
 /** With guidance every sequence runs twice in one batch: rows with their condition, then the same rows without. */
@@ -76,7 +92,9 @@ async function generateBatch(
     const chosen = new Int32Array(all.length);
     for (let row = 0; row < rows; row++) {
       const own = logits.subarray(row * vocabSize, (row + 1) * vocabSize);
-      const scores = guided ? guide(own, logits.subarray((rows + row) * vocabSize, (rows + row + 1) * vocabSize), cfg) : own;
+      const scores = guided
+        ? guide(own, logits.subarray((rows + row) * vocabSize, (rows + row + 1) * vocabSize), cfg)
+        : own;
       const id = prime && position < prime.length ? prime[position]! : drawCode(scores, draw, rngs[row]!);
       codes[row]![position] = id;
       chosen[row] = id;

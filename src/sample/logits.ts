@@ -14,7 +14,8 @@ export function checkDrawOptions({ temperature, topK, topP }: DrawOptions): void
   const fail = (name: string, expected: string, value: number): never => {
     throw new UsageError('E_SAMPLING', `${name}: expected ${expected}, received ${value}.`);
   };
-  if (!(temperature >= 0 && Number.isFinite(temperature))) fail('temperature', 'a finite number of at least 0', temperature);
+  if (!(temperature >= 0 && Number.isFinite(temperature)))
+    fail('temperature', 'a finite number of at least 0', temperature);
   if (!(Number.isInteger(topK) && topK >= 0)) fail('topK', 'an integer of at least 0', topK);
   if (!(topP > 0 && topP <= 1)) fail('topP', 'a number in (0, 1]', topP);
 }
@@ -27,8 +28,14 @@ export function checkDrawOptions({ temperature, topK, topP }: DrawOptions): void
  */
 export function guide(conditional: Float32Array, unconditional: Float32Array, scale: number): Float32Array {
   const guided = conditional.map((value, i) => unconditional[i]! + scale * (value - unconditional[i]!));
-  const broken = guided.findIndex((value, i) => !Number.isFinite(value) && Number.isFinite(conditional[i]) && Number.isFinite(unconditional[i]));
-  if (broken >= 0) throw new UsageError('E_SAMPLING', `cfg: expected a scale that keeps logits finite, received ${scale}. Values from 1 to 10 are usual.`);
+  const broken = guided.findIndex(
+    (value, i) => !Number.isFinite(value) && Number.isFinite(conditional[i]) && Number.isFinite(unconditional[i]),
+  );
+  if (broken >= 0)
+    throw new UsageError(
+      'E_SAMPLING',
+      `cfg: expected a scale that keeps logits finite, received ${scale}. Values from 1 to 10 are usual.`,
+    );
   return guided;
 }
 
@@ -43,7 +50,11 @@ export function guide(conditional: Float32Array, unconditional: Float32Array, sc
  */
 export function drawCode(logits: Float32Array, { temperature, topK, topP }: DrawOptions, rng: Rng): number {
   const bad = logits.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new CorruptError('E_LOGITS_NOT_FINITE', `draw: expected finite logits, received ${logits[bad]} for code ${bad}. The weights of the prior are damaged, or its training went wrong. Train or copy it again.`);
+  if (bad >= 0)
+    throw new CorruptError(
+      'E_LOGITS_NOT_FINITE',
+      `draw: expected finite logits, received ${logits[bad]} for code ${bad}. The weights of the prior are damaged, or its training went wrong. Train or copy it again.`,
+    );
   if (temperature === 0) return argMax(logits);
   const max = logits[argMax(logits)]!;
   const weights = new Float64Array(logits.length);

@@ -44,13 +44,40 @@ export async function comparisonReport(comparison: CodecComparison): Promise<str
   const columns = comparisonColumns(codecs);
   const rows = codecs.map((codec) => columns.map(([, value]) => value(codec)));
   const sections: ReportSection[] = [
-    { title: 'Figures', intro: 'Each codec is measured at its own size of pictures, to which error and bits a pixel refer.', body: [table(columns.map(([name]) => name), rows), ...notes(codecs)] },
+    {
+      title: 'Figures',
+      intro: 'Each codec is measured at its own size of pictures, to which error and bits a pixel refer.',
+      body: [
+        table(
+          columns.map(([name]) => name),
+          rows,
+        ),
+        ...notes(codecs),
+      ],
+    },
     ...rateDistortion(codecs),
-    { title: 'Pictures', intro: `The same pictures of the ${split} split, at the size of the largest codec.`, body: await pictureRows(comparison) },
+    {
+      title: 'Pictures',
+      intro: `The same pictures of the ${split} split, at the size of the largest codec.`,
+      body: await pictureRows(comparison),
+    },
     ...(codecs.some(({ maps }) => maps.length > 0) ? [{ title: 'Codebooks', body: [codebookTable(codecs)] }] : []),
-    { title: 'Models', body: [table(['codec', 'path', 'fingerprint'], codecs.map(({ name, path, fingerprint }) => [name, path, fingerprint.slice(0, 12)]))] },
+    {
+      title: 'Models',
+      body: [
+        table(
+          ['codec', 'path', 'fingerprint'],
+          codecs.map(({ name, path, fingerprint }) => [name, path, fingerprint.slice(0, 12)]),
+        ),
+      ],
+    },
   ];
-  return htmlReport({ title: `${codecs.length} codecs compared`, subtitle: `${data}, ${split === 'all' ? 'both splits' : `${split} split`}, ${codecs[0]!.samples} pictures`, summary: bests(codecs), sections });
+  return htmlReport({
+    title: `${codecs.length} codecs compared`,
+    subtitle: `${data}, ${split === 'all' ? 'both splits' : `${split} split`}, ${codecs[0]!.samples} pictures`,
+    summary: bests(codecs),
+    sections,
+  });
 }
 
 /** Who is first in what. */
@@ -74,8 +101,16 @@ function notes(codecs: readonly ComparedCodec[]): Fragment[] {
   const { features, samples } = codecs[0]!;
   const bias = features && frechetBias(samples, features.dimension);
   return [
-    paragraph('Bits a pixel: log2 K for every code, and by the entropy of the codes over the split. PSNR and SSIM are means over pictures; NMSE is the squared error over the variance of the split, sharpness the mean difference of neighboring values over that of the originals. Encoded/s: pictures in memory, in batches, on the machine that wrote this.'),
-    ...(features ? [paragraph(`rFID: Frechet distance between originals and reconstructions in the ${features.dimension} features "${features.output}" of ${features.network} (sha256 ${features.sha256.slice(0, 12)}, pixels ${features.scaling}).${bias === undefined ? '' : ` ${bias}`}`)] : []),
+    paragraph(
+      'Bits a pixel: log2 K for every code, and by the entropy of the codes over the split. PSNR and SSIM are means over pictures; NMSE is the squared error over the variance of the split, sharpness the mean difference of neighboring values over that of the originals. Encoded/s: pictures in memory, in batches, on the machine that wrote this.',
+    ),
+    ...(features
+      ? [
+          paragraph(
+            `rFID: Frechet distance between originals and reconstructions in the ${features.dimension} features "${features.output}" of ${features.network} (sha256 ${features.sha256.slice(0, 12)}, pixels ${features.scaling}).${bias === undefined ? '' : ` ${bias}`}`,
+          ),
+        ]
+      : []),
   ];
 }
 
@@ -85,7 +120,9 @@ function rateOf({ empiricalBitsPerPixel, measures, input: { width, height } }: C
 }
 
 function rateDistortion(codecs: readonly ComparedCodec[]): ReportSection[] {
-  const points = codecs.flatMap((codec) => (rateOf(codec) === undefined ? [] : [{ name: codec.name, x: rateOf(codec)!, y: codec.psnr }]));
+  const points = codecs.flatMap((codec) =>
+    rateOf(codec) === undefined ? [] : [{ name: codec.name, x: rateOf(codec)!, y: codec.psnr }],
+  );
   if (points.length === 0) return [];
   const remark = (text: string, wanted: (codec: ComparedCodec) => boolean): Fragment[] => {
     const names = codecs.filter(wanted).map(({ name }) => name);
@@ -93,7 +130,10 @@ function rateDistortion(codecs: readonly ComparedCodec[]): ReportSection[] {
   };
   const body = [
     chartFigure(scatterChart(points, { xLabel: 'bits a pixel, by the entropy of the codes', yLabel: 'PSNR, dB' })),
-    ...remark('Without codes, at what their latents carry by the evidence bound, which no file of them reaches', (codec) => codec.empiricalBitsPerPixel === undefined && rateOf(codec) !== undefined),
+    ...remark(
+      'Without codes, at what their latents carry by the evidence bound, which no file of them reaches',
+      (codec) => codec.empiricalBitsPerPixel === undefined && rateOf(codec) !== undefined,
+    ),
     ...remark('Without a rate', (codec) => rateOf(codec) === undefined),
   ];
   return [{ title: 'Rate and distortion', intro: 'Further up and to the left is better.', body }];
@@ -104,8 +144,12 @@ async function pictureRows({ pictures, codecs }: CodecComparison): Promise<Fragm
   return Promise.all(
     pictures.map(async ({ name, images }, i) => {
       const codec = codecs[i - 1];
-      const rate = codec?.empiricalBitsPerPixel === undefined ? '' : `, ${formatNumber(codec.empiricalBitsPerPixel)} bits a pixel`;
-      const sheet = imageGrid(images, { columns: images.length, scale: Math.max(1, Math.round(96 / images[0]!.width)) });
+      const rate =
+        codec?.empiricalBitsPerPixel === undefined ? '' : `, ${formatNumber(codec.empiricalBitsPerPixel)} bits a pixel`;
+      const sheet = imageGrid(images, {
+        columns: images.length,
+        scale: Math.max(1, Math.round(96 / images[0]!.width)),
+      });
       return imageFigure(await encodePng(sheet), codec ? `${name}: PSNR ${formatNumber(codec.psnr)} dB${rate}` : name);
     }),
   );

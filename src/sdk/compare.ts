@@ -64,17 +64,25 @@ export async function compareCodecs(options: CompareCodecsOptions): Promise<Code
       for (const contestant of contestants) {
         const evaluation: EvaluationOptions = {
           ...evaluationOf(options),
-          onProgress: onProgress && ((done, total) => onProgress(results.length * total + done, contestants.length * total)),
+          onProgress:
+            onProgress && ((done, total) => onProgress(results.length * total + done, contestants.length * total)),
           // A picture that does not decode does so for no codec.
-          onBad: onBad && ((error, sample) => {
-            const place = `${sample.split}/${sample.index}`;
-            if (!reported.has(place)) onBad(error, sample);
-            reported.add(place);
-          }),
+          onBad:
+            onBad &&
+            ((error, sample) => {
+              const place = `${sample.split}/${sample.index}`;
+              if (!reported.has(place)) onBad(error, sample);
+              reported.add(place);
+            }),
         };
         results.push(await measure(contestant, dataset, split, evaluation, features));
       }
-      return { data: dataset.source, split, codecs: results.map(({ compared }) => compared), pictures: await picturesOf(contestants, results) };
+      return {
+        data: dataset.source,
+        split,
+        codecs: results.map(({ compared }) => compared),
+        pictures: await picturesOf(contestants, results),
+      };
     }),
   );
 }
@@ -87,7 +95,11 @@ interface Contestant extends StoredModel {
 }
 
 function openContestants(paths: readonly string[]): Contestant[] {
-  if (paths.length < 2) throw new UsageError('E_COMPARE', `CODEC: expected at least two codecs, received ${paths.length}. For one there is "tesserae eval codec".`);
+  if (paths.length < 2)
+    throw new UsageError(
+      'E_COMPARE',
+      `CODEC: expected at least two codecs, received ${paths.length}. For one there is "tesserae eval codec".`,
+    );
   const names = shortNames(paths);
   const contestants = paths.map((path, i): Contestant => {
     const stored = loadCodecFiles(path);
@@ -95,14 +107,20 @@ function openContestants(paths: readonly string[]): Contestant[] {
   });
   contestants.forEach(({ card, path }, i) => {
     const twin = contestants.slice(0, i).find((earlier) => earlier.card.fingerprint === card.fingerprint);
-    if (twin) throw new UsageError('E_COMPARE', `CODEC ${path}: expected another codec than ${twin.path}, received the same (${card.fingerprint.slice(0, 12)}).`);
+    if (twin)
+      throw new UsageError(
+        'E_COMPARE',
+        `CODEC ${path}: expected another codec than ${twin.path}, received the same (${card.fingerprint.slice(0, 12)}).`,
+      );
   });
   return contestants;
 }
 
 /** As many last parts of each path as tell all of them apart. */
 export function shortNames(paths: readonly string[]): string[] {
-  const parts = paths.map((path) => path.split(sep === '\\' ? /[\\/]/ : '/').filter((part) => part !== '' && part !== '.'));
+  const parts = paths.map((path) =>
+    path.split(sep === '\\' ? /[\\/]/ : '/').filter((part) => part !== '' && part !== '.'),
+  );
   const longest = Math.max(...parts.map(({ length }) => length));
   for (let count = 1; count <= longest; count++) {
     const names = parts.map((part) => part.slice(-count).join('/'));
@@ -111,14 +129,35 @@ export function shortNames(paths: readonly string[]): string[] {
   return [...paths];
 }
 
-async function measure(contestant: Contestant, dataset: Dataset, split: Splits, options: EvaluationOptions, features: FeatureExtractor | undefined) {
+async function measure(
+  contestant: Contestant,
+  dataset: Dataset,
+  split: Splits,
+  options: EvaluationOptions,
+  features: FeatureExtractor | undefined,
+) {
   const { name, path, family, config, card } = contestant;
   const params = codecParams(path, contestant, contestant.tensors);
   try {
-    const { counts: _counts, examples, ...evaluation } = await evaluateCodec(family, config, params, dataset, split, { ...options, features });
+    const {
+      counts: _counts,
+      examples,
+      ...evaluation
+    } = await evaluateCodec(family, config, params, dataset, split, { ...options, features });
     const { width, height, channels } = family.input(config);
     const encodedPicturesPerSecond = await encodingRate(family, config, params, examples);
-    return { compared: { name, path, family: family.name, fingerprint: card.fingerprint, input: { width, height, channels }, ...evaluation, encodedPicturesPerSecond }, examples };
+    return {
+      compared: {
+        name,
+        path,
+        family: family.name,
+        fingerprint: card.fingerprint,
+        input: { width, height, channels },
+        ...evaluation,
+        encodedPicturesPerSecond,
+      },
+      examples,
+    };
   } finally {
     disposeParams(params);
   }
@@ -128,12 +167,21 @@ const RATE_SECONDS = 0.5;
 const RATE_PIXELS = 2 ** 20;
 
 /** Pictures a second, after a first batch that compiles. */
-async function encodingRate(family: CodecFamily, config: unknown, params: Params, { shape: [count, height, width, channels], originals }: CodecEvaluation['examples']): Promise<number> {
+async function encodingRate(
+  family: CodecFamily,
+  config: unknown,
+  params: Params,
+  { shape: [count, height, width, channels], originals }: CodecEvaluation['examples'],
+): Promise<number> {
   const rows = Math.max(1, Math.min(16, Math.floor(RATE_PIXELS / (height * width))));
   const size = height * width * channels;
   const pixels = new Float32Array(rows * size);
-  for (let row = 0; row < rows; row++) pixels.set(originals.subarray((row % count) * size, ((row % count) + 1) * size), row * size);
-  const encode = compile((images: tf.Tensor4D) => encoded(family, config, params, images), { name: `${family.name}_encode`, freeze: true });
+  for (let row = 0; row < rows; row++)
+    pixels.set(originals.subarray((row % count) * size, ((row % count) + 1) * size), row * size);
+  const encode = compile((images: tf.Tensor4D) => encoded(family, config, params, images), {
+    name: `${family.name}_encode`,
+    freeze: true,
+  });
   const images = tf.tensor4d(pixels, [rows, height, width, channels]);
   try {
     tf.dispose(await encode(images));
@@ -160,16 +208,25 @@ function encoded(family: CodecFamily, config: unknown, params: Params, images: t
 }
 
 /** Originals and reconstructions at the size of the largest codec. */
-async function picturesOf(contestants: readonly Contestant[], results: readonly { compared: ComparedCodec; examples: CodecEvaluation['examples'] }[]): Promise<CodecComparison['pictures']> {
+async function picturesOf(
+  contestants: readonly Contestant[],
+  results: readonly { compared: ComparedCodec; examples: CodecEvaluation['examples'] }[],
+): Promise<CodecComparison['pictures']> {
   const area = ({ compared: { input } }: (typeof results)[number]): number => input.width * input.height;
   const largest = results.reduce((best, one) => (area(one) > area(best) ? one : best));
   const { width, height } = largest.compared.input;
-  const shown = Math.min(Math.max(2, Math.min(MAX_SHOWN, Math.floor(ROW_PIXELS / width))), ...results.map(({ examples }) => examples.shape[0]));
-  const images = ({ shape: [, ...size] }: CodecEvaluation['examples'], values: Float32Array): Image[] => fromFloat32(values, [shown, ...size]);
+  const shown = Math.min(
+    Math.max(2, Math.min(MAX_SHOWN, Math.floor(ROW_PIXELS / width))),
+    ...results.map(({ examples }) => examples.shape[0]),
+  );
+  const images = ({ shape: [, ...size] }: CodecEvaluation['examples'], values: Float32Array): Image[] =>
+    fromFloat32(values, [shown, ...size]);
   const reconstructions = await Promise.all(
     results.map(async ({ compared: { name }, examples }, i) => {
       const { background } = contestants[i]!.family.input(contestants[i]!.config);
-      const resized = images(examples, examples.reconstructions).map((image) => resizeImage(image, { width, height, resize: 'contain', background }));
+      const resized = images(examples, examples.reconstructions).map((image) =>
+        resizeImage(image, { width, height, resize: 'contain', background }),
+      );
       return { name, images: await Promise.all(resized) };
     }),
   );

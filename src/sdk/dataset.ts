@@ -13,7 +13,11 @@ export interface DataOptions extends DatasetOptions {
 }
 
 /** Opens a dataset by its path and closes it after the work; one that is open stays so. */
-export async function withDataset<T>(data: DataSource, options: DataOptions, work: (dataset: Dataset) => Promise<T>): Promise<T> {
+export async function withDataset<T>(
+  data: DataSource,
+  options: DataOptions,
+  work: (dataset: Dataset) => Promise<T>,
+): Promise<T> {
   if (isOpen(data)) {
     if (data.summary) options.onSummary?.(data.summary);
     return work(data);
@@ -30,7 +34,9 @@ export async function withDataset<T>(data: DataSource, options: DataOptions, wor
 
 /** The split that was asked for, if any. */
 export function splittingOf({ splitBy, holdout }: Splitting): Splitting | undefined {
-  return splitBy === undefined && holdout === undefined ? undefined : { ...(splitBy !== undefined && { splitBy }), ...(holdout !== undefined && { holdout }) };
+  return splitBy === undefined && holdout === undefined
+    ? undefined
+    : { ...(splitBy !== undefined && { splitBy }), ...(holdout !== undefined && { holdout }) };
 }
 
 /** Options with the split that a codec was trained with, unless they ask for one: otherwise its training samples would count as held out. */

@@ -35,12 +35,17 @@ const BATCH = 64;
  * @throws {UsageError} E_NO_CODEC when there is none to decode with, E_OUTPUT_EXISTS. @throws {CorruptError} E_CODEC_MISMATCH for
  *   another codec, E_SAMPLE_KEY for a key that would leave the folder. @throws {AbortedError}, {IoError}, {LockError}.
  */
-export async function decodeTokens(options: DecodeTokensOptions): Promise<{ out: string; pictures: number; codec: string }> {
+export async function decodeTokens(
+  options: DecodeTokensOptions,
+): Promise<{ out: string; pictures: number; codec: string }> {
   const { split = 'all', limit = Infinity, out } = options;
   const codec = await codecOf(options);
   try {
     const reader = await ShardReader.open(options.tokens, { codec: codec.fingerprint });
-    const splits = (split === 'all' ? (['train', 'test'] as const) : [split]).map((name) => ({ name, size: Math.min(reader.size(name), limit) }));
+    const splits = (split === 'all' ? (['train', 'test'] as const) : [split]).map((name) => ({
+      name,
+      size: Math.min(reader.size(name), limit),
+    }));
     const total = splits.reduce((sum, { size }) => sum + size, 0);
     const lock = openOutput(out, { force: options.force, owned: ['train', 'test', PICTURES_CARD] });
     try {
@@ -48,15 +53,27 @@ export async function decodeTokens(options: DecodeTokensOptions): Promise<{ out:
       for (const { name, size } of splits) {
         const rows: string[] = [];
         for (let first = 0; first < size; first += BATCH) {
-          if (options.signal?.aborted) throw new AbortedError('E_ABORTED', `decode: stopped after ${done} of ${total} pictures, which are in ${out}.`);
-          const samples = reader.readBatch(name, Array.from({ length: Math.min(BATCH, size - first) }, (_, i) => first + i));
+          if (options.signal?.aborted)
+            throw new AbortedError(
+              'E_ABORTED',
+              `decode: stopped after ${done} of ${total} pictures, which are in ${out}.`,
+            );
+          const samples = reader.readBatch(
+            name,
+            Array.from({ length: Math.min(BATCH, size - first) }, (_, i) => first + i),
+          );
           rows.push(...(await writeBatch(join(out, name), samples, codec, reader.classes)));
           done += samples.length;
           options.onProgress?.(done, total);
         }
         if (rows.length > 0) writeFileAtomic(join(out, name, 'metadata.jsonl'), rows.join(''));
       }
-      writePicturesCard(out, { command: 'decode', pictures: done, codec: codec.fingerprint, tokens: reader.fingerprint });
+      writePicturesCard(out, {
+        command: 'decode',
+        pictures: done,
+        codec: codec.fingerprint,
+        tokens: reader.fingerprint,
+      });
       return { out, pictures: done, codec: codec.fingerprint };
     } finally {
       lock.release();
@@ -70,12 +87,21 @@ export async function decodeTokens(options: DecodeTokensOptions): Promise<{ out:
 async function codecOf({ codec, tokens }: DecodeTokensOptions): Promise<LoadedCodec> {
   if (codec !== undefined) return loadCodec(codec);
   const carried = carriedCodec(tokens);
-  if (!carried) throw new UsageError('E_NO_CODEC', `${tokens}: expected tokens that carry their codec, found none beside them. Name it with --codec.`);
+  if (!carried)
+    throw new UsageError(
+      'E_NO_CODEC',
+      `${tokens}: expected tokens that carry their codec, found none beside them. Name it with --codec.`,
+    );
   return openCodec(carried);
 }
 
 /** @returns a line of metadata.jsonl for each sample. */
-async function writeBatch(folder: string, samples: readonly TokenSample[], codec: LoadedCodec, classes: readonly string[] | undefined): Promise<string[]> {
+async function writeBatch(
+  folder: string,
+  samples: readonly TokenSample[],
+  codec: LoadedCodec,
+  classes: readonly string[] | undefined,
+): Promise<string[]> {
   const images = (await codec.decode(samples.map(({ tokens }) => tokens))) as Image[];
   const files = await Promise.all(images.map(encodePng));
   return samples.map(({ key, captions, label }, i) => {
@@ -89,7 +115,14 @@ async function writeBatch(folder: string, samples: readonly TokenSample[], codec
 
 /** A key is a path inside its dataset: it may hold folders, and nothing that leads out of one. */
 function safeKey(key: string): string {
-  const isSafe = key.split('/').every((part) => part !== '' && part !== '.' && part !== '..') && !/[\\\p{Cc}]/u.test(key) && !/^[A-Za-z]:/.test(key);
-  if (!isSafe) throw new CorruptError('E_SAMPLE_KEY', `sample ${JSON.stringify(key)}: expected a key that names a file inside the output, received one that does not. Nothing was written for it.`);
+  const isSafe =
+    key.split('/').every((part) => part !== '' && part !== '.' && part !== '..') &&
+    !/[\\\p{Cc}]/u.test(key) &&
+    !/^[A-Za-z]:/.test(key);
+  if (!isSafe)
+    throw new CorruptError(
+      'E_SAMPLE_KEY',
+      `sample ${JSON.stringify(key)}: expected a key that names a file inside the output, received one that does not. Nothing was written for it.`,
+    );
   return key;
 }

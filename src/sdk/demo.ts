@@ -68,36 +68,88 @@ const SAMPLING = { temperature: 0.5, topP: 0.9, cfg: 1.5, batchSize: 52 };
  */
 export async function demo(options: DemoOptions): Promise<DemoResult> {
   const { out, seed = 0, signal } = options;
-  openOutput(out, { force: options.force, owned: ['data', 'codec', 'tokens', 'prior', 'demo.png', 'demo.json', 'report.html'] }).release();
+  openOutput(out, {
+    force: options.force,
+    owned: ['data', 'codec', 'tokens', 'prior', 'demo.png', 'demo.json', 'report.html'],
+  }).release();
   const clock = new Stopwatch(options.onStage);
   const at = (name: string): string => join(out, name);
   const force = options.force;
-  const events = (stage: DemoStage): LoopEvents => ({ onStep: (step, steps, measured) => options.onProgress?.(stage, step, steps, measured) });
+  const events = (stage: DemoStage): LoopEvents => ({
+    onStep: (step, steps, measured) => options.onProgress?.(stage, step, steps, measured),
+  });
 
   clock.start('draw');
   createDirectory(at('data'));
-  await writeShapeFolder(at('data'), { count: options.count ?? PICTURES, seed, signal, onProgress: (done: number) => options.onProgress?.('draw', done, options.count ?? PICTURES) });
+  await writeShapeFolder(at('data'), {
+    count: options.count ?? PICTURES,
+    seed,
+    signal,
+    onProgress: (done: number) => options.onProgress?.('draw', done, options.count ?? PICTURES),
+  });
   clock.start('train codec');
-  const codec = await trainCodec({ data: at('data'), out: at('codec'), preset: options.codecPreset ?? 'shapes', steps: options.codecSteps, seed, force, signal, ...events('train codec') });
+  const codec = await trainCodec({
+    data: at('data'),
+    out: at('codec'),
+    preset: options.codecPreset ?? 'shapes',
+    steps: options.codecSteps,
+    seed,
+    force,
+    signal,
+    ...events('train codec'),
+  });
   clock.start('tokenize');
-  await tokenize({ data: at('data'), codec: at('codec'), out: at('tokens'), force, signal, onProgress: (done, total) => options.onProgress?.('tokenize', done, total) });
+  await tokenize({
+    data: at('data'),
+    codec: at('codec'),
+    out: at('tokens'),
+    force,
+    signal,
+    onProgress: (done, total) => options.onProgress?.('tokenize', done, total),
+  });
   clock.start('train prior');
-  const prior = await trainPrior({ tokens: at('tokens'), out: at('prior'), preset: options.priorPreset ?? 'shapes', steps: options.priorSteps, seed, force, signal, ...events('train prior') });
+  const prior = await trainPrior({
+    tokens: at('tokens'),
+    out: at('prior'),
+    preset: options.priorPreset ?? 'shapes',
+    steps: options.priorSteps,
+    seed,
+    force,
+    signal,
+    ...events('train prior'),
+  });
   clock.start('generate');
   const scenes = shapeSet({ count: 1, seed }).heldOutPrompts.slice(0, options.prompts);
   const drawn = await drawAndCheck(at('prior'), scenes, options);
   const seconds = clock.stop();
 
   const obeyed = drawn.filter((one) => one.obeyed).length;
-  const result: DemoResult = { codec: codec.metrics!, prior: prior.metrics!, prompts: drawn.length, obeyed, seconds, picture: at('demo.png'), report: at('report.html') };
+  const result: DemoResult = {
+    codec: codec.metrics!,
+    prior: prior.metrics!,
+    prompts: drawn.length,
+    obeyed,
+    seconds,
+    picture: at('demo.png'),
+    report: at('report.html'),
+  };
   await writeResult(result, drawn);
   writeFileAtomic(at('demo.json'), sealJson(result));
   return result;
 }
 
-async function drawAndCheck(prior: string, scenes: readonly Scene[], { seed = 0, signal, onProgress }: DemoOptions): Promise<Drawn[]> {
+async function drawAndCheck(
+  prior: string,
+  scenes: readonly Scene[],
+  { seed = 0, signal, onProgress }: DemoOptions,
+): Promise<Drawn[]> {
   const prompts = scenes.map(captionOf);
-  const sampling = { ...SAMPLING, seed, signal, onProgress: (fraction: number) => onProgress?.('generate', Math.round(fraction * prompts.length), prompts.length) };
+  const sampling = {
+    ...SAMPLING,
+    seed,
+    signal,
+    onProgress: (fraction: number) => onProgress?.('generate', Math.round(fraction * prompts.length), prompts.length),
+  };
   const { images } = await generate({ prior, prompts, sampling });
   return images.map((image, i) => ({ prompt: prompts[i]!, image, ...checkScene(image, scenes[i]!) }));
 }
@@ -105,7 +157,12 @@ async function drawAndCheck(prior: string, scenes: readonly Scene[], { seed = 0,
 /** The picture and the report: the first prompts with what was drawn, and every failure with its reason. */
 async function writeResult(result: DemoResult, drawn: readonly Drawn[]): Promise<void> {
   const grid = async (some: readonly Drawn[]): Promise<Uint8Array> =>
-    encodePng(imageGrid(some.map(({ image }) => image), { columns: 6, scale: 5, labels: some.map(({ prompt, obeyed }) => `${obeyed ? '' : '(!) '}${prompt}`) }));
+    encodePng(
+      imageGrid(
+        some.map(({ image }) => image),
+        { columns: 6, scale: 5, labels: some.map(({ prompt, obeyed }) => `${obeyed ? '' : '(!) '}${prompt}`) },
+      ),
+    );
   const picture = await grid(drawn.slice(0, 24));
   writeFileAtomic(result.picture, picture);
   const failed = drawn.filter(({ obeyed }) => !obeyed);
@@ -123,7 +180,18 @@ async function writeResult(result: DemoResult, drawn: readonly Drawn[]): Promise
     sections: [
       { title: 'Generated', body: [imageFigure(picture)] },
       ...(failed.length > 0
-        ? [{ title: 'Not obeyed', body: [imageFigure(await grid(failed.slice(0, 24))), table(['prompt', 'why'], failed.map(({ prompt, reasons }) => [prompt, reasons.join('; ')]))] }]
+        ? [
+            {
+              title: 'Not obeyed',
+              body: [
+                imageFigure(await grid(failed.slice(0, 24))),
+                table(
+                  ['prompt', 'why'],
+                  failed.map(({ prompt, reasons }) => [prompt, reasons.join('; ')]),
+                ),
+              ],
+            },
+          ]
         : []),
     ],
   });

@@ -18,7 +18,15 @@ export interface Diagnosis {
   ok: boolean;
   tesserae: string;
   node: string;
-  system: { platform: string; release: string; arch: string; cpu: string; cores: number; memoryGiB: number; freeMemoryGiB: number };
+  system: {
+    platform: string;
+    release: string;
+    arch: string;
+    cpu: string;
+    cores: number;
+    memoryGiB: number;
+    freeMemoryGiB: number;
+  };
   /** Threads an operation uses. */
   threads: number;
   engines: { onnxruntime: Finding; tensorflow: Finding; reference: Finding };
@@ -31,19 +39,33 @@ export interface Diagnosis {
 
 /** Looks at engines, picture formats and speed; takes about two seconds. */
 export async function doctor(): Promise<Diagnosis> {
-  const engines = { onnxruntime: await onnxruntime(), tensorflow: tensorflow(), reference: { ok: true as const, version: tf.version_core, remark: 'plain JavaScript, slow' } };
+  const engines = {
+    onnxruntime: await onnxruntime(),
+    tensorflow: tensorflow(),
+    reference: { ok: true as const, version: tf.version_core, remark: 'plain JavaScript, slow' },
+  };
   const pictures = await pictureFormats();
   return {
     kind: 'doctor',
     ok: engines.onnxruntime.ok && pictures.ok,
     tesserae: packageVersion(),
     node: process.versions.node,
-    system: { platform: platform(), release: release(), arch: arch(), cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: availableParallelism(), memoryGiB: gib(totalmem()), freeMemoryGiB: gib(freemem()) },
+    system: {
+      platform: platform(),
+      release: release(),
+      arch: arch(),
+      cpu: cpus()[0]?.model.trim() ?? 'unknown',
+      cores: availableParallelism(),
+      memoryGiB: gib(totalmem()),
+      freeMemoryGiB: gib(freemem()),
+    },
     threads: defaultThreads(),
     engines,
     native: engines.onnxruntime.ok && engines.onnxruntime.remark === 'native',
     pictures,
-    speed: engines.onnxruntime.ok ? { matmulGflops: await matmulGflops(), convGflops: await convGflops(), memoryGBps: memoryGBps() } : null,
+    speed: engines.onnxruntime.ok
+      ? { matmulGflops: await matmulGflops(), convGflops: await convGflops(), memoryGBps: memoryGBps() }
+      : null,
   };
 }
 
@@ -54,7 +76,11 @@ async function onnxruntime(): Promise<Finding> {
   try {
     const { kind, version, standsIn } = await loadRuntime();
     if (kind === 'native') return { ok: true, version, remark: 'native' };
-    return { ok: true, version, remark: standsIn === undefined ? 'WebAssembly, as TESSERAE_ORT asks' : fallbackLine(standsIn) };
+    return {
+      ok: true,
+      version,
+      remark: standsIn === undefined ? 'WebAssembly, as TESSERAE_ORT asks' : fallbackLine(standsIn),
+    };
   } catch (error) {
     return { ok: false, reason: messageOf(error) };
   }
@@ -80,9 +106,14 @@ async function pictureFormats(): Promise<Finding> {
   const picture: Image = { kind: 'image', width: 16, height: 16, channels: 3, pixels };
   try {
     const back = await decodeImage(await encodePng(picture), 'doctor.png');
-    if (Buffer.compare(back.pixels, pixels) !== 0) return { ok: false, reason: 'a PNG did not come back as it was written' };
+    if (Buffer.compare(back.pixels, pixels) !== 0)
+      return { ok: false, reason: 'a PNG did not come back as it was written' };
     const sharp = (await import('sharp')).default;
-    return { ok: true, version: sharp.versions.sharp ?? 'unknown', remark: `libvips ${sharp.versions.vips}; ${PICTURE_FORMATS.replace(' or ', ', ')}` };
+    return {
+      ok: true,
+      version: sharp.versions.sharp ?? 'unknown',
+      remark: `libvips ${sharp.versions.vips}; ${PICTURE_FORMATS.replace(' or ', ', ')}`,
+    };
   } catch (error) {
     return { ok: false, reason: messageOf(error) };
   }
@@ -100,7 +131,8 @@ async function gflops(work: number, fn: (...args: tf.Tensor[]) => tf.Tensor, arg
   };
   for (let i = 0; i < 3; i++) await call();
   const times: number[] = [];
-  for (const end = performance.now() + 1000 * SECONDS_EACH; times.length < 5 || performance.now() < end; ) times.push(await call());
+  for (const end = performance.now() + 1000 * SECONDS_EACH; times.length < 5 || performance.now() < end;)
+    times.push(await call());
   await compiled.dispose();
   tf.dispose(args);
   return work / (median(times) * 1e6);
@@ -108,7 +140,10 @@ async function gflops(work: number, fn: (...args: tf.Tensor[]) => tf.Tensor, arg
 
 function matmulGflops(): Promise<number> {
   const n = 1024;
-  return gflops(2 * n ** 3, (a, b) => tf.matMul(a!, b!), [tf.randomUniform([n, n], -1, 1, 'float32', 1), tf.randomUniform([n, n], -1, 1, 'float32', 2)]);
+  return gflops(2 * n ** 3, (a, b) => tf.matMul(a!, b!), [
+    tf.randomUniform([n, n], -1, 1, 'float32', 1),
+    tf.randomUniform([n, n], -1, 1, 'float32', 2),
+  ]);
 }
 
 /** 3x3 over [8, 32, 32, 128], as in the middle of a codec. */
@@ -116,7 +151,11 @@ function convGflops(): Promise<number> {
   const [batch, side, channels] = [8, 32, 128];
   const images = tf.randomUniform([batch, side, side, channels], -1, 1, 'float32', 1);
   const filter = tf.randomUniform([3, 3, channels, channels], -1, 1, 'float32', 2);
-  return gflops(2 * batch * side ** 2 * 9 * channels ** 2, (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 'same'), [images, filter]);
+  return gflops(
+    2 * batch * side ** 2 * 9 * channels ** 2,
+    (x, w) => tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 'same'),
+    [images, filter],
+  );
 }
 
 /** Bytes read and written by copying 128 MiB in one thread. */

@@ -32,7 +32,11 @@ port.on('message', (message: Message) => {
 
 async function open({ model, threads, ...codec }: EncoderModel): Promise<Encode> {
   const { height, width, channels } = codec.input;
-  const graph = await openModel(model, codec.maps.map(({ name }) => name), { threads });
+  const graph = await openModel(
+    model,
+    codec.maps.map(({ name }) => name),
+    { threads },
+  );
   const run = async (data: Float32Array, rows: number): Promise<Int32Array[]> =>
     (await graph.run({ pixels: { dtype: 'float32', shape: [rows, height, width, channels], data } })) as Int32Array[];
   return async (decoded) => encodeBatch(decoded, (images) => encodePictures(codec, images, run));
@@ -51,7 +55,10 @@ async function answer(id: number): Promise<Answer> {
   batches.delete(id);
   try {
     const encoded = await (await encoder)((await Promise.all(pieces)).flat());
-    return { id, encoded: encoded.map((one) => ('error' in one ? { key: one.key, error: packError(one.error) } : one)) };
+    return {
+      id,
+      encoded: encoded.map((one) => ('error' in one ? { key: one.key, error: packError(one.error) } : one)),
+    };
   } catch (error) {
     return { id, failure: packError(error) };
   }

@@ -41,7 +41,9 @@ const MOST_PER_CORE = 4;
  * @throws {CorruptError} for weights that do not fit the codec's config.
  */
 export function openEncoderPool(stored: StoredModel, workers: number): EncoderPool {
-  return workers > 1 && engineInUse() === 'onnxruntime' && !takesAnySize(stored) ? new ThreadPool(stored, Math.min(workers, MOST_PER_CORE * availableParallelism())) : new LocalEncoder(openCodec(stored));
+  return workers > 1 && engineInUse() === 'onnxruntime' && !takesAnySize(stored)
+    ? new ThreadPool(stored, Math.min(workers, MOST_PER_CORE * availableParallelism()))
+    : new LocalEncoder(openCodec(stored));
 }
 
 /** Whether a codec's pictures keep their size. */
@@ -72,7 +74,9 @@ class LocalEncoder implements EncoderPool {
     const encode = (images: readonly Image[]): Promise<Tokens[]> => this.codec.encode(images);
     const decoded = input.resize === 'none' ? undefined : decodePieces(input, pieces);
     decoded?.catch(() => undefined);
-    const result = this.last.then(async () => (decoded ? encodeBatch(await decoded, encode) : encodeSingly(input, pieces, encode)));
+    const result = this.last.then(async () =>
+      decoded ? encodeBatch(await decoded, encode) : encodeSingly(input, pieces, encode),
+    );
     this.last = result.catch(() => undefined);
     return result;
   }
@@ -90,7 +94,11 @@ export interface EncoderModel extends PictureCodec {
 }
 
 /** What a worker is sent: first the encoder, then batches in pieces, each batch with its end, last the wish to end. */
-export type Message = EncoderModel | { id: number; piece: number; samples: readonly RawSample[] } | { id: number; complete: true } | { end: true };
+export type Message =
+  | EncoderModel
+  | { id: number; piece: number; samples: readonly RawSample[] }
+  | { id: number; complete: true }
+  | { end: true };
 
 /** What a worker says: that a piece is decoded, then the tokens of a batch, or why it failed. */
 export type Answer =
@@ -125,7 +133,9 @@ class ThreadPool implements EncoderPool {
     for (const worker of this.workers) {
       worker.on('message', (answer: Answer) => this.settle(answer));
       worker.on('error', (error) => this.failAll(workerError(error)));
-      worker.on('exit', (code) => this.failAll(new EngineError('E_WORKER', `tokenize: a worker ended with code ${code} before its work did.`)));
+      worker.on('exit', (code) =>
+        this.failAll(new EngineError('E_WORKER', `tokenize: a worker ended with code ${code} before its work did.`)),
+      );
     }
     // The workers load meanwhile.
     this.ready = encoderModel(stored, Math.max(1, Math.floor(defaultThreads() / count))).then((model) => {
@@ -139,7 +149,9 @@ class ThreadPool implements EncoderPool {
     const id = this.next++;
     const worker = this.workers[id % this.workers.length]!;
     const releases: Piece['release'][] = [];
-    const answer = new Promise<Encoded[]>((resolve, reject) => this.pending.set(id, { resolve, reject, pieces: releases }));
+    const answer = new Promise<Encoded[]>((resolve, reject) =>
+      this.pending.set(id, { resolve, reject, pieces: releases }),
+    );
     answer.catch(() => undefined);
     await this.ready.catch(() => undefined);
     try {
@@ -178,7 +190,12 @@ class ThreadPool implements EncoderPool {
     this.pending.delete(answer.id);
     if ('failure' in answer) waiting?.reject(unpackError(answer.failure));
     // Bad samples are InputErrors: encodeBatch throws everything else.
-    else waiting?.resolve(answer.encoded.map((one) => ('error' in one ? { key: one.key, error: unpackError(one.error) as InputError } : one)));
+    else
+      waiting?.resolve(
+        answer.encoded.map((one) =>
+          'error' in one ? { key: one.key, error: unpackError(one.error) as InputError } : one,
+        ),
+      );
   }
 
   /** The first failure is the one that is told. */
@@ -190,7 +207,12 @@ class ThreadPool implements EncoderPool {
 }
 
 function workerError(error: Error): Error {
-  if (isOutOfMemory(error)) return new MemoryError('E_MEMORY', `tokenize: no memory left for a worker (${messageOf(error)}). Lower --workers.`, { cause: error });
+  if (isOutOfMemory(error))
+    return new MemoryError(
+      'E_MEMORY',
+      `tokenize: no memory left for a worker (${messageOf(error)}). Lower --workers.`,
+      { cause: error },
+    );
   return new EngineError('E_WORKER', `tokenize: a worker failed: ${messageOf(error)}.`, { cause: error });
 }
 
@@ -202,7 +224,11 @@ async function encoderModel(stored: StoredModel, threads: number): Promise<Encod
     const maps = family.maps(config);
     const { fn } = family.exports(params, config).encoder!;
     const pixels = { dtype: 'float32' as const, shape: [MAX_ROWS, input.height, input.width, input.channels] };
-    const model = await exportOnnx(fn, [pixels], { target: 'native', inputNames: ['pixels'], outputNames: maps.map(({ name }) => name) });
+    const model = await exportOnnx(fn, [pixels], {
+      target: 'native',
+      inputNames: ['pixels'],
+      outputNames: maps.map(({ name }) => name),
+    });
     return { fingerprint: stored.card.fingerprint, input, maps, model, threads };
   } finally {
     disposeParams(params);

@@ -32,7 +32,10 @@ export async function decodeBatch(input: ImageInput, batch: readonly RawSample[]
 }
 
 /** Decodes pieces as they come; each is released when it is decoded. */
-export async function decodePieces(input: ImageInput, pieces: AsyncIterable<Piece> | Iterable<Piece>): Promise<(DecodedSample | Bad)[]> {
+export async function decodePieces(
+  input: ImageInput,
+  pieces: AsyncIterable<Piece> | Iterable<Piece>,
+): Promise<(DecodedSample | Bad)[]> {
   const parts: Promise<(DecodedSample | Bad)[]>[] = [];
   for await (const { samples, release } of pieces) {
     const part = decodeBatch(input, samples);
@@ -43,24 +46,35 @@ export async function decodePieces(input: ImageInput, pieces: AsyncIterable<Piec
 }
 
 /** Encodes what decoded. Tokens depend on the batch's samples alone, not on who encodes it. */
-export async function encodeBatch(decoded: readonly (DecodedSample | Bad)[], encode: (images: readonly Image[]) => Promise<Tokens[]>): Promise<Encoded[]> {
+export async function encodeBatch(
+  decoded: readonly (DecodedSample | Bad)[],
+  encode: (images: readonly Image[]) => Promise<Tokens[]>,
+): Promise<Encoded[]> {
   const good = decoded.filter((one) => 'image' in one);
   // Short batches are filled up: a graph for another size would take longer to build than the copies take to encode.
-  const filled = good.length > 0 ? Array.from({ length: BATCH }, (_, i) => good[Math.min(i, good.length - 1)]!.image) : [];
+  const filled =
+    good.length > 0 ? Array.from({ length: BATCH }, (_, i) => good[Math.min(i, good.length - 1)]!.image) : [];
   const tokens = await encode(filled);
   let next = 0;
-  return decoded.map((one) => ('image' in one ? { key: one.key, tokens: { ...tokens[next++]!, media: one.original } } : one));
+  return decoded.map((one) =>
+    'image' in one ? { key: one.key, tokens: { ...tokens[next++]!, media: one.original } } : one,
+  );
 }
 
 /** Encodes pictures that keep their size, one after another: two of them are in memory at a time. */
-export async function encodeSingly(input: ImageInput, pieces: AsyncIterable<Piece> | Iterable<Piece>, encode: (images: readonly Image[]) => Promise<Tokens[]>): Promise<Encoded[]> {
+export async function encodeSingly(
+  input: ImageInput,
+  pieces: AsyncIterable<Piece> | Iterable<Piece>,
+  encode: (images: readonly Image[]) => Promise<Tokens[]>,
+): Promise<Encoded[]> {
   const encoded: Encoded[] = [];
   let ahead: Promise<(DecodedSample | Bad)[]> | undefined;
   const finish = async (decoding: typeof ahead): Promise<void> => {
     const [decoded] = (await decoding) ?? [];
     if (decoded === undefined) return;
     if (!('image' in decoded)) encoded.push(decoded);
-    else encoded.push({ key: decoded.key, tokens: { ...(await encode([decoded.image]))[0]!, media: decoded.original } });
+    else
+      encoded.push({ key: decoded.key, tokens: { ...(await encode([decoded.image]))[0]!, media: decoded.original } });
   };
   for await (const { samples, release } of pieces) {
     for (const sample of samples) {

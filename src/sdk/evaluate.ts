@@ -47,7 +47,10 @@ export async function evaluateCodecOn(options: EvaluateCodecOptions): Promise<Co
     withDataset(options.data, withSplitOf(stored.card.training, options), async (dataset) => {
       const params = codecParams(options.codec, { family, config }, stored.tensors);
       try {
-        return await evaluateCodec(family, config, params, dataset, options.split ?? 'test', { ...evaluationOf(options), features });
+        return await evaluateCodec(family, config, params, dataset, options.split ?? 'test', {
+          ...evaluationOf(options),
+          features,
+        });
       } finally {
         disposeParams(params);
       }
@@ -56,11 +59,23 @@ export async function evaluateCodecOn(options: EvaluateCodecOptions): Promise<Co
 }
 
 /** What concerns the evaluation alone. */
-export const evaluationOf = ({ limit, signal, onProgress, onBad, cache }: EvaluationOptions): EvaluationOptions => ({ limit, signal, onProgress, onBad, cache });
+export const evaluationOf = ({ limit, signal, onProgress, onBad, cache }: EvaluationOptions): EvaluationOptions => ({
+  limit,
+  signal,
+  onProgress,
+  onBad,
+  cache,
+});
 
 /** Opens the network there is, for as long as the work takes. */
-export async function withFeatures<T>({ features, featureScaling, featureOutput }: FeatureNetworkOptions, work: (features: FeatureExtractor | undefined) => Promise<T>): Promise<T> {
-  const extractor = features === undefined ? undefined : await FeatureExtractor.open(features, { scaling: featureScaling, output: featureOutput });
+export async function withFeatures<T>(
+  { features, featureScaling, featureOutput }: FeatureNetworkOptions,
+  work: (features: FeatureExtractor | undefined) => Promise<T>,
+): Promise<T> {
+  const extractor =
+    features === undefined
+      ? undefined
+      : await FeatureExtractor.open(features, { scaling: featureScaling, output: featureOutput });
   try {
     return await work(extractor);
   } finally {
@@ -81,13 +96,25 @@ export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<Pr
   const { card, tensors } = stored;
   const family = priorFamily(card.name);
   const config = family.parseConfig(card.config);
-  if (!card.codec) throw new CorruptError('E_MODEL_CARD', `${options.prior}: expected the fingerprint of its codec in the card, found none.`);
+  if (!card.codec)
+    throw new CorruptError(
+      'E_MODEL_CARD',
+      `${options.prior}: expected the fingerprint of its codec in the card, found none.`,
+    );
   const tokens = await ShardReader.open(options.tokens, { codec: card.codec.fingerprint });
   const text = storedTokenizer(stored);
   const params = importParams(options.prior, family.trainable(config), tensors);
   try {
     await expectMaps(tokens, family.maps(config));
-    return await evaluatePrior(family, config, params, tokens, options.split ?? 'test', ConditionSource.of(family, config, { text, tooLong: 'cut', classes: tokens.classes }), options);
+    return await evaluatePrior(
+      family,
+      config,
+      params,
+      tokens,
+      options.split ?? 'test',
+      ConditionSource.of(family, config, { text, tooLong: 'cut', classes: tokens.classes }),
+      options,
+    );
   } finally {
     disposeParams(params);
     await tokens.close();
@@ -96,7 +123,12 @@ export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<Pr
 
 /** @throws {UsageError} E_MIXED_SHAPES, E_PRIOR_MAPS unless the tokens are of the shape the prior was trained for. */
 async function expectMaps(tokens: ShardReader, maps: readonly TokenMapSpec[]): Promise<void> {
-  const text = (specs: readonly TokenMapSpec[]): string => specs.map(({ shape }) => `[${shape.join(', ')}]`).join(' and ');
+  const text = (specs: readonly TokenMapSpec[]): string =>
+    specs.map(({ shape }) => `[${shape.join(', ')}]`).join(' and ');
   const found = await uniformMaps(tokens);
-  if (text(found) !== text(maps)) throw new UsageError('E_PRIOR_MAPS', `${tokens.directory}: expected maps ${text(maps)}, which the prior was trained for, found ${text(found)}.`);
+  if (text(found) !== text(maps))
+    throw new UsageError(
+      'E_PRIOR_MAPS',
+      `${tokens.directory}: expected maps ${text(maps)}, which the prior was trained for, found ${text(found)}.`,
+    );
 }

@@ -44,8 +44,16 @@ const cardSchema = z.strictObject({
   maps: z.array(z.strictObject({ name: z.string(), shape: z.array(z.int()), vocabSize: z.int() })),
   classes: z.array(z.string()).optional(),
   /** How a prior reads prompts: int32 [P] for none, and for one example. */
-  conditions: z.strictObject({ none: z.array(z.int()), example: z.strictObject({ prompt: z.string(), ids: z.array(z.int()) }).optional() }).optional(),
-  functions: z.record(z.string(), z.strictObject({ ...fileFields, inputs: z.array(tensorSchema), outputs: z.array(tensorSchema) })),
+  conditions: z
+    .strictObject({
+      none: z.array(z.int()),
+      example: z.strictObject({ prompt: z.string(), ids: z.array(z.int()) }).optional(),
+    })
+    .optional(),
+  functions: z.record(
+    z.string(),
+    z.strictObject({ ...fileFields, inputs: z.array(tensorSchema), outputs: z.array(tensorSchema) }),
+  ),
   /** Files besides the functions' own, by plain name: `tokenizer.json`. */
   files: z.record(z.string().refine(isPlainName, 'expected a plain file name'), z.strictObject(hashFields)).optional(),
 });
@@ -93,11 +101,18 @@ export async function exportModel({ model, out, force, onProgress }: ExportModel
     const entries = Object.entries(functions);
     const written: ExportCard['functions'] = {};
     for (const [i, [name, fn]] of entries.entries()) {
-      written[name] = await writeFunction(out, name, fn, `${stored.card.kind} ${stored.card.name} ${stored.card.fingerprint}: ${name}`);
+      written[name] = await writeFunction(
+        out,
+        name,
+        fn,
+        `${stored.card.kind} ${stored.card.name} ${stored.card.fingerprint}: ${name}`,
+      );
       onProgress?.(i + 1, entries.length);
     }
     for (const [name, bytes] of Object.entries(stored.extras)) writeFileAtomic(join(out, name), bytes);
-    const files = Object.fromEntries(Object.entries(stored.extras).map(([name, bytes]) => [name, { bytes: bytes.length, sha256: sha256(bytes) }]));
+    const files = Object.fromEntries(
+      Object.entries(stored.extras).map(([name, bytes]) => [name, { bytes: bytes.length, sha256: sha256(bytes) }]),
+    );
     const complete: ExportCard = cardSchema.parse(JSON.parse(JSON.stringify({ ...card, functions: written, files })));
     writeFileAtomic(join(out, CARD), sealJson(complete));
     return complete;
@@ -115,16 +130,37 @@ interface Described {
 
 function described(directory: string, stored: StoredModel): Described {
   const { kind, name, fingerprint, config, classes } = stored.card;
-  const common = { format: 'tesserae-export' as const, version: '1.1' as const, kind, name, fingerprint, config, classes };
+  const common = {
+    format: 'tesserae-export' as const,
+    version: '1.1' as const,
+    kind,
+    name,
+    fingerprint,
+    config,
+    classes,
+  };
   if (kind === 'codec') {
     const codec = codecOf(stored);
     const params = codecParams(directory, codec, stored.tensors);
-    return { params, functions: codec.family.exports(params, codec.config), card: { ...common, maps: codec.family.maps(codec.config) } };
+    return {
+      params,
+      functions: codec.family.exports(params, codec.config),
+      card: { ...common, maps: codec.family.maps(codec.config) },
+    };
   }
   const family = priorFamily(name);
   const parsed = family.parseConfig(config);
   const params = importParams(directory, family.trainable(parsed), stored.tensors);
-  return { params, functions: family.exports(params, parsed), card: { ...common, codec: stored.card.codec?.fingerprint, maps: family.maps(parsed), conditions: conditionsOf(stored) } };
+  return {
+    params,
+    functions: family.exports(params, parsed),
+    card: {
+      ...common,
+      codec: stored.card.codec?.fingerprint,
+      maps: family.maps(parsed),
+      conditions: conditionsOf(stored),
+    },
+  };
 }
 
 function conditionsOf(stored: StoredModel): ExportCard['conditions'] {
@@ -137,7 +173,12 @@ function conditionsOf(stored: StoredModel): ExportCard['conditions'] {
   return { none: ids(null), ...(prompt === undefined ? {} : { example: { prompt, ids: ids(prompt) } }) };
 }
 
-async function writeFunction(out: string, name: string, exported: ExportedFunction, documentation: string): Promise<ExportCard['functions'][string]> {
+async function writeFunction(
+  out: string,
+  name: string,
+  exported: ExportedFunction,
+  documentation: string,
+): Promise<ExportCard['functions'][string]> {
   const { fn, inputs, outputs, dynamicBatch } = exported;
   const bytes = await exportOnnx(
     fn,
@@ -162,9 +203,14 @@ async function writeFunction(out: string, name: string, exported: ExportedFuncti
 }
 
 /** Runs the function once on zeros, which tells the types and shapes of its results. */
-async function resultsOf(name: string, { fn, inputs }: ExportedFunction): Promise<{ dtype: 'float32' | 'int32'; shape: number[] }[]> {
+async function resultsOf(
+  name: string,
+  { fn, inputs }: ExportedFunction,
+): Promise<{ dtype: 'float32' | 'int32'; shape: number[] }[]> {
   const compiled = compile((...args: tf.Tensor[]) => [fn(...args)].flat(), { name });
-  const args = inputs.map(({ shape, dtype }) => tf.tensor(dtype === 'int32' ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape)), shape, dtype));
+  const args = inputs.map(({ shape, dtype }) =>
+    tf.tensor(dtype === 'int32' ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape)), shape, dtype),
+  );
   const results = await compiled(...args);
   const shapes = results.map(({ shape, dtype }) => ({ dtype: dtype as 'float32' | 'int32', shape: [...shape] }));
   tf.dispose([args, results]);
@@ -175,7 +221,10 @@ async function resultsOf(name: string, { fn, inputs }: ExportedFunction): Promis
 /** True for a directory that {@link exportModel} wrote. */
 export function isExport(directory: string): boolean {
   const path = join(directory, CARD);
-  return nodeFiles.status(path)?.kind === 'file' && (readJson(path) as { format?: unknown } | null)?.format === 'tesserae-export';
+  return (
+    nodeFiles.status(path)?.kind === 'file' &&
+    (readJson(path) as { format?: unknown } | null)?.format === 'tesserae-export'
+  );
 }
 
 /**
@@ -188,8 +237,14 @@ export function readExport(directory: string): ExportCard {
   const text = decodeUtf8(readOwnFile(path, 'E_EXPORT_CARD', { limit: CARD_LIMIT }), path);
   const value = parseJson(text, path);
   const sealed = isAtLeast((value as { version?: unknown } | null)?.version, '1.1');
-  const result = cardSchema.safeParse(unsealJson(text, value, { where: path, code: 'E_EXPORT_CARD', sealed, remedy: 'Export the model again.' }));
-  if (!result.success) throw new CorruptError('E_EXPORT_CARD', `${path}: expected the card of an export, ${z.prettifyError(result.error)}.`);
+  const result = cardSchema.safeParse(
+    unsealJson(text, value, { where: path, code: 'E_EXPORT_CARD', sealed, remedy: 'Export the model again.' }),
+  );
+  if (!result.success)
+    throw new CorruptError(
+      'E_EXPORT_CARD',
+      `${path}: expected the card of an export, ${z.prettifyError(result.error)}.`,
+    );
   const { functions, files = {} } = result.data;
   for (const listed of Object.values(functions)) readListedFile(directory, listed.file, listed, nodeFiles);
   for (const [name, listed] of Object.entries(files)) readListedFile(directory, name, listed, nodeFiles);

@@ -30,7 +30,12 @@ export interface Generated {
  *
  * @throws {CorruptError} E_CODEC_MISMATCH for a codec the prior was not trained for. @throws {UsageError} for prompts and options.
  */
-export async function generate({ prior: directory, codec: codecDirectory, prompts, sampling = {} }: GenerateOptions): Promise<Generated> {
+export async function generate({
+  prior: directory,
+  codec: codecDirectory,
+  prompts,
+  sampling = {},
+}: GenerateOptions): Promise<Generated> {
   const prior = await loadPrior(directory);
   try {
     const codec = await loadCodec(codecDirectory ?? directory);
@@ -38,7 +43,11 @@ export async function generate({ prior: directory, codec: codecDirectory, prompt
       prior.assertCodec(codec.fingerprint);
       const tokens = await prior.generate(prompts, sampling);
       const n = sampling.n ?? 1;
-      return { images: (await codec.decode(tokens)) as Image[], tokens, prompts: tokens.map((_, i) => String(prompts[Math.floor(i / n)] ?? '')) };
+      return {
+        images: (await codec.decode(tokens)) as Image[],
+        tokens,
+        prompts: tokens.map((_, i) => String(prompts[Math.floor(i / n)] ?? '')),
+      };
     } finally {
       codec.dispose();
     }
@@ -67,13 +76,20 @@ export interface WriteImagesOptions {
  * @returns the paths written.
  * @throws {UsageError} E_OUTPUT_EXISTS unless `force`, E_OUTPUT_NAME for the name of a file that is no PNG.
  */
-export async function writeImages(out: string, images: readonly Image[], options: WriteImagesOptions = {}): Promise<string[]> {
+export async function writeImages(
+  out: string,
+  images: readonly Image[],
+  options: WriteImagesOptions = {},
+): Promise<string[]> {
   checkImages('writeImages', images);
   refuseOtherPictures(out);
   if (isPng(out)) {
     refuseExisting(out, options.force);
     createParent(out);
-    const picture = images.length === 1 ? images[0]! : imageGrid(images, { labels: options.labels, scale: options.scale, columns: options.columns });
+    const picture =
+      images.length === 1
+        ? images[0]!
+        : imageGrid(images, { labels: options.labels, scale: options.scale, columns: options.columns });
     writeFileAtomic(out, await encodePng(picture));
     return [out];
   }
@@ -85,5 +101,9 @@ export async function writeImages(out: string, images: readonly Image[], options
 }
 
 function refuseExisting(path: string, force = false): void {
-  if (!force && nodeFiles.status(path)) throw new UsageError('E_OUTPUT_EXISTS', `--out ${path}: expected a new file, found one. Pass --force to write over it.`);
+  if (!force && nodeFiles.status(path))
+    throw new UsageError(
+      'E_OUTPUT_EXISTS',
+      `--out ${path}: expected a new file, found one. Pass --force to write over it.`,
+    );
 }

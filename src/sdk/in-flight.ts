@@ -53,7 +53,11 @@ export class ByteBudget {
 
   give(bytes: number): void {
     this.used -= bytes;
-    for (let next = this.waiting[0]; next && (this.used === 0 || this.used + next.bytes <= this.limit); next = this.waiting[0]) {
+    for (
+      let next = this.waiting[0];
+      next && (this.used === 0 || this.used + next.bytes <= this.limit);
+      next = this.waiting[0]
+    ) {
       this.waiting.shift();
       this.used += next.bytes;
       next.admit();
@@ -95,7 +99,13 @@ export class SampleFeed {
     this.budget.open();
   }
 
-  private async *pieces(split: Split, first: number, count: number, before: Promise<void>, done: () => void): AsyncGenerator<Piece, void, undefined> {
+  private async *pieces(
+    split: Split,
+    first: number,
+    count: number,
+    before: Promise<void>,
+    done: () => void,
+  ): AsyncGenerator<Piece, void, undefined> {
     await before;
     try {
       let samples: RawSample[] = [];
@@ -132,7 +142,12 @@ export class SampleFeed {
     const read = this.dataset.read(split, index).catch((error: unknown): RawSample => {
       // A file that went away since the dataset was opened is as bad as one that does not decode, and told in its place.
       if (!(error instanceof InputError)) throw error;
-      return { ...this.dataset.describe(split, index), source: this.dataset.source, bytes: new Uint8Array(0), failure: { code: error.code, detail: error.detail } };
+      return {
+        ...this.dataset.describe(split, index),
+        source: this.dataset.source,
+        bytes: new Uint8Array(0),
+        failure: { code: error.code, detail: error.detail },
+      };
     });
     read.catch(() => undefined); // seen in its turn
     return read;

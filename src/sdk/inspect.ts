@@ -50,7 +50,12 @@ export interface ModelInspection extends Common {
 }
 
 /** A map of tokens with the use of its vocabulary over the whole dataset, once all of it has been read. */
-export type MapInspection = TokenMapSpec & { used?: number; usage?: number; entropyRatio?: number; perplexity?: number };
+export type MapInspection = TokenMapSpec & {
+  used?: number;
+  usage?: number;
+  entropyRatio?: number;
+  perplexity?: number;
+};
 
 export interface TokensInspection extends Common {
   kind: 'tokens';
@@ -129,10 +134,19 @@ export interface DemoInspection extends Common {
   seconds: Record<string, number>;
 }
 
-export type Inspection = DemoInspection | PicturesInspection | ModelInspection | TokensInspection | DatasetInspection | RunInspection | ExportInspection | PictureInspection;
+export type Inspection =
+  | DemoInspection
+  | PicturesInspection
+  | ModelInspection
+  | TokensInspection
+  | DatasetInspection
+  | RunInspection
+  | ExportInspection
+  | PictureInspection;
 
 /** Files that stand for the directory they are in. */
-const PARTS_OF = /^(model\.json|model\.safetensors|manifest\.json|metrics\.jsonl|card\.json|pictures\.json|part-\d{5}\.msgpack)$/;
+const PARTS_OF =
+  /^(model\.json|model\.safetensors|manifest\.json|metrics\.jsonl|card\.json|pictures\.json|part-\d{5}\.msgpack)$/;
 
 /**
  * Says what a path is, from its content. Models, exports and tokens are verified to the last byte; of a dataset, files that
@@ -145,8 +159,10 @@ const PARTS_OF = /^(model\.json|model\.safetensors|manifest\.json|metrics\.jsonl
 export async function inspect(path: string | readonly string[], options: DatasetOptions = {}): Promise<Inspection> {
   if (typeof path !== 'string') return path.length === 1 ? inspect(path[0]!, options) : inspectDataset(path, options);
   if (!existsSync(path) && isGlob(path)) return inspectDataset(path, options);
-  if (!existsSync(path)) throw new UsageError('E_NOT_FOUND', `${path}: expected to exist, found nothing. Check the path.`);
-  if (!statSync(path).isDirectory()) return PARTS_OF.test(basename(path)) ? inspect(dirname(path)) : inspectFile(path, options);
+  if (!existsSync(path))
+    throw new UsageError('E_NOT_FOUND', `${path}: expected to exist, found nothing. Check the path.`);
+  if (!statSync(path).isDirectory())
+    return PARTS_OF.test(basename(path)) ? inspect(dirname(path)) : inspectFile(path, options);
   const names = readdirSync(path);
   if (names.includes('model.json') || names.includes('.commit.json')) return inspectModel(path);
   if (isTokens(path, names)) return inspectTokens(path, names);
@@ -170,11 +186,28 @@ function inspectModel(path: string): ModelInspection {
   const { card, tensors } = stored;
   // Refuses a prior that could not read its prompts.
   if (card.kind === 'prior') storedTokenizer(stored);
-  const health = isCardSealed(card) ? 'every byte verified' : 'weights and files verified; model.json, of format 1.0, carries no hash over itself';
+  const health = isCardSealed(card)
+    ? 'every byte verified'
+    : 'weights and files verified; model.json, of format 1.0, carries no hash over itself';
   const { kind, fingerprint, name, config, maps = [], codec, conditioning, classes, training, metrics } = card;
   const steps = (training?.training as { steps?: number } | undefined)?.steps;
   const parameters = Object.values(tensors).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  return { kind, fingerprint, path, name, config, maps, parameters, codec: codec?.fingerprint, conditioning, classes, steps, training, metrics, health };
+  return {
+    kind,
+    fingerprint,
+    path,
+    name,
+    config,
+    maps,
+    parameters,
+    codec: codec?.fingerprint,
+    conditioning,
+    classes,
+    steps,
+    training,
+    metrics,
+    health,
+  };
 }
 
 function isTokens(path: string, names: readonly string[]): boolean {
@@ -188,14 +221,41 @@ async function inspectTokens(path: string, names: readonly string[]): Promise<To
   const bytes = parts.reduce((sum, name) => sum + nodeFiles.status(join(path, name))!.size, 0);
   if (!names.includes('manifest.json')) {
     const problem = `E_NOT_A_DATASET ${path}: expected manifest.json, found ${parts.length} parts without one: tokenizing was interrupted. Finish it with --resume, or run repair.`;
-    return { kind: 'tokens', fingerprint: null, path, parts: parts.length, bytes, maps: [], health: { ok: false, problem } };
+    return {
+      kind: 'tokens',
+      fingerprint: null,
+      path,
+      parts: parts.length,
+      bytes,
+      maps: [],
+      health: { ok: false, problem },
+    };
   }
   const reader = await openDamaged(path);
-  if (reader instanceof CorruptError) return { kind: 'tokens', fingerprint: null, path, parts: parts.length, bytes, maps: [], health: { ok: false, problem: reader.message } };
+  if (reader instanceof CorruptError)
+    return {
+      kind: 'tokens',
+      fingerprint: null,
+      path,
+      parts: parts.length,
+      bytes,
+      maps: [],
+      health: { ok: false, problem: reader.message },
+    };
   try {
     const { codec, source, classes, fingerprint } = reader.manifest;
     const samples = { train: reader.size('train'), test: reader.size('test') };
-    const common = { kind: 'tokens' as const, fingerprint, path, samples, parts: parts.length, bytes, codec: codec.fingerprint, source, classes };
+    const common = {
+      kind: 'tokens' as const,
+      fingerprint,
+      path,
+      samples,
+      parts: parts.length,
+      bytes,
+      codec: codec.fingerprint,
+      source,
+      classes,
+    };
     return { ...common, ...(await contentOf(reader)) };
   } finally {
     await reader.close();
@@ -229,7 +289,13 @@ async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'm
     throw error;
   }
   const used = meters.map((meter) => meter.result());
-  const maps = reader.maps.map((map, i): MapInspection => ({ ...map, used: used[i]!.used, usage: used[i]!.usage, entropyRatio: used[i]!.entropyRatio, perplexity: used[i]!.perplexity }));
+  const maps = reader.maps.map((map, i): MapInspection => ({
+    ...map,
+    used: used[i]!.used,
+    usage: used[i]!.usage,
+    entropyRatio: used[i]!.entropyRatio,
+    perplexity: used[i]!.perplexity,
+  }));
   return { maps, captions: captions.size, health: { ok: true } };
 }
 
@@ -237,7 +303,10 @@ async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'm
 function verifyCarriedCodec({ directory, codec }: ShardReader): void {
   const carried = carriedCodec(directory);
   if (carried && carried.card.fingerprint !== codec.fingerprint) {
-    throw new CorruptError('E_CODEC_MISMATCH', `${join(directory, CODEC_FOLDER)}: expected codec ${codec.fingerprint.slice(0, 12)}, which made the tokens, found ${carried.card.fingerprint.slice(0, 12)}. Restore it, or tokenize again.`);
+    throw new CorruptError(
+      'E_CODEC_MISMATCH',
+      `${join(directory, CODEC_FOLDER)}: expected codec ${codec.fingerprint.slice(0, 12)}, which made the tokens, found ${carried.card.fingerprint.slice(0, 12)}. Restore it, or tokenize again.`,
+    );
   }
 }
 
@@ -248,7 +317,12 @@ function inspectExport(path: string): ExportInspection {
     fingerprint,
     path,
     model: { kind, name },
-    functions: Object.entries(functions).map(([name, { file, inputs, outputs }]) => ({ name, file, inputs: inputs.map(tensorText), outputs: outputs.map(tensorText) })),
+    functions: Object.entries(functions).map(([name, { file, inputs, outputs }]) => ({
+      name,
+      file,
+      inputs: inputs.map(tensorText),
+      outputs: outputs.map(tensorText),
+    })),
   };
 }
 
@@ -260,9 +334,15 @@ function inspectPictures(path: string): PicturesInspection {
 function inspectDemo(path: string): DemoInspection {
   const where = join(path, 'demo.json');
   const text = decodeUtf8(readOwnFile(where, 'E_DEMO', { limit: 2 ** 20 }), where);
-  const fields = unsealJson(text, parseJson(text, where), { where, code: 'E_DEMO', sealed: false, remedy: 'Run the demo again.' });
+  const fields = unsealJson(text, parseJson(text, where), {
+    where,
+    code: 'E_DEMO',
+    sealed: false,
+    remedy: 'Run the demo again.',
+  });
   const result = demoSchema.safeParse(fields);
-  if (!result.success) throw new CorruptError('E_DEMO', `${where}: expected the result of a demo, ${z.prettifyError(result.error)}.`);
+  if (!result.success)
+    throw new CorruptError('E_DEMO', `${where}: expected the result of a demo, ${z.prettifyError(result.error)}.`);
   const { prompts, obeyed, seconds } = result.data;
   return { kind: 'demo', fingerprint: sha256(canonicalJson(fields)), path, prompts, obeyed, seconds };
 }
@@ -277,7 +357,8 @@ const demoSchema = z.strictObject({
   report: z.string(),
 });
 
-const tensorText = ({ name, shape }: { name: string; shape: readonly (number | string)[] }): string => `${name} [${shape.join(', ')}]`;
+const tensorText = ({ name, shape }: { name: string; shape: readonly (number | string)[] }): string =>
+  `${name} [${shape.join(', ')}]`;
 
 /** The run's directory is only read: a live run may be writing there. */
 function inspectRun(path: string, names: readonly string[]): RunInspection {
@@ -308,7 +389,8 @@ function checkpointSteps(directory: string): number[] {
 function identityOf(path: string, steps: readonly number[]): Record<string, unknown> | undefined {
   for (const step of steps.toReversed()) {
     try {
-      return readCheckpointState(join(path, 'checkpoints', `step-${step}`)).identity as Record<string, unknown> | undefined;
+      return readCheckpointState(join(path, 'checkpoints', `step-${step}`)).identity as
+        Record<string, unknown> | undefined;
     } catch (error) {
       if (!(error instanceof UsageError) || error.code !== 'E_NOT_FOUND') throw error;
     }
@@ -332,7 +414,17 @@ async function inspectDataset(path: string | readonly string[], options: Dataset
       }
     }
     const classes = dataset.classes?.map((name, i) => ({ name, samples: counts[i]! }));
-    return { kind: 'dataset', fingerprint: dataset.fingerprint, path: dataset.source, format: dataset.kind, samples, captions: { samples: captioned, distinct: captions.size }, classes, first: await firstOf(dataset), summary: dataset.summary! };
+    return {
+      kind: 'dataset',
+      fingerprint: dataset.fingerprint,
+      path: dataset.source,
+      format: dataset.kind,
+      samples,
+      captions: { samples: captioned, distinct: captions.size },
+      classes,
+      first: await firstOf(dataset),
+      summary: dataset.summary!,
+    };
   } finally {
     await dataset.close();
   }

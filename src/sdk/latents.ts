@@ -32,7 +32,10 @@ export async function interpolate({ codec, from, to, steps = 8, path }: Interpol
   checkCount('steps', steps, 2);
   const space = openLatents(codec);
   try {
-    const [start, end] = (await space.encode([await space.read(from), await space.read(to)])) as [Float32Array, Float32Array];
+    const [start, end] = (await space.encode([await space.read(from), await space.read(to)])) as [
+      Float32Array,
+      Float32Array,
+    ];
     const between = (path ?? (space.hasCodes ? 'linear' : 'spherical')) === 'linear' ? lerp : slerp;
     return await space.decode(Array.from({ length: steps }, (_, i) => between(start, end, i / (steps - 1))));
   } finally {
@@ -70,9 +73,17 @@ export interface Traversal {
  *
  * @throws {UsageError} E_NO_LATENTS, E_LATENTS for dimensions there are not. @throws {InputError} for a picture that does not decode.
  */
-export async function traverse({ codec, picture, dims, grid = false, steps = 9, range = 3 }: TraverseOptions): Promise<Traversal> {
+export async function traverse({
+  codec,
+  picture,
+  dims,
+  grid = false,
+  steps = 9,
+  range = 3,
+}: TraverseOptions): Promise<Traversal> {
   checkCount('steps', steps, 2);
-  if (!(range > 0 && Number.isFinite(range))) throw new UsageError('E_LATENTS', `traverse(range): expected a number above 0, received ${range}.`);
+  if (!(range > 0 && Number.isFinite(range)))
+    throw new UsageError('E_LATENTS', `traverse(range): expected a number above 0, received ${range}.`);
   const space = openLatents(codec);
   try {
     const { depth } = space;
@@ -82,7 +93,9 @@ export async function traverse({ codec, picture, dims, grid = false, steps = 9, 
     const offsets = Array.from({ length: steps }, (_, i) => range * ((2 * i) / (steps - 1) - 1));
     const [down, across] = chosen as [number, number];
     const points = grid
-      ? offsets.flatMap((vertical) => offsets.map((horizontal) => space.shifted(space.shifted(origin, down, vertical), across, horizontal)))
+      ? offsets.flatMap((vertical) =>
+          offsets.map((horizontal) => space.shifted(space.shifted(origin, down, vertical), across, horizontal)),
+        )
       : chosen.flatMap((dim) => offsets.map((offset) => space.shifted(origin, dim, offset)));
     return { images: await space.decode(points), columns: steps, dims: chosen, offsets };
   } finally {
@@ -123,13 +136,23 @@ export async function codeMap({ codec: directory, picture, map: name, level = 0 
   const stored = loadCodecFiles(directory);
   const { family, config } = codecOf(stored);
   const specs = family.maps(config);
-  if (specs.length === 0) throw new UsageError('E_NO_CODES', `${directory}: expected a codec with codes, received ${family.name}, whose latents are continuous.`);
-  if (name !== undefined && specs.every((spec) => spec.name !== name)) throw new UsageError('E_CODE_MAP', `code map: expected map ${specs.map((spec) => spec.name).join(' or ')}, received "${name}".`);
+  if (specs.length === 0)
+    throw new UsageError(
+      'E_NO_CODES',
+      `${directory}: expected a codec with codes, received ${family.name}, whose latents are continuous.`,
+    );
+  if (name !== undefined && specs.every((spec) => spec.name !== name))
+    throw new UsageError(
+      'E_CODE_MAP',
+      `code map: expected map ${specs.map((spec) => spec.name).join(' or ')}, received "${name}".`,
+    );
   const codec = openCodec(stored);
   try {
     const seen = await readPicture(picture, codec.input);
     const { maps } = await codec.encode(seen);
-    const map = maps.find((one) => one.name === name) ?? maps.reduce((most, one) => (one.ids.length > most.ids.length ? one : most));
+    const map =
+      maps.find((one) => one.name === name) ??
+      maps.reduce((most, one) => (one.ids.length > most.ids.length ? one : most));
     const ids = idsOf(map, level);
     const cell = cellOf(specs, codec.input, map.name);
     const scale = Math.max(1, Math.ceil(CELL / Math.min(cell.height, cell.width)));
@@ -180,10 +203,20 @@ function openLatents(directory: string): OpenLatents {
   const stored = loadCodecFiles(directory);
   const { family, config } = codecOf(stored);
   const { latents } = family;
-  if (!latents) throw new UsageError('E_NO_LATENTS', `${directory}: expected a codec with a latent space, received ${family.name}, which has none.`);
+  if (!latents)
+    throw new UsageError(
+      'E_NO_LATENTS',
+      `${directory}: expected a codec with a latent space, received ${family.name}, which has none.`,
+    );
   const params = codecParams(directory, { family, config }, stored.tensors);
-  const encode = compile((images: tf.Tensor4D) => latents.encode(params, images, config), { name: `${family.name}_latents`, freeze: true });
-  const decode = compile((points: tf.Tensor[]) => latents.decode(params, points, config), { name: `${family.name}_from_latents`, freeze: true });
+  const encode = compile((images: tf.Tensor4D) => latents.encode(params, images, config), {
+    name: `${family.name}_latents`,
+    freeze: true,
+  });
+  const decode = compile((points: tf.Tensor[]) => latents.decode(params, points, config), {
+    name: `${family.name}_from_latents`,
+    freeze: true,
+  });
   const input = family.input(config);
   const { grids, size, dimensions } = layoutOf(latents.shapes(config));
   return {
@@ -206,7 +239,9 @@ function openLatents(directory: string): OpenLatents {
       for (const [start, rows] of batches(points.length)) {
         const batch = grids.map((grid) => {
           const values = new Float32Array(rows * grid.size);
-          points.slice(start, start + rows).forEach((point, row) => values.set(point.subarray(grid.start, grid.start + grid.size), row * grid.size));
+          points
+            .slice(start, start + rows)
+            .forEach((point, row) => values.set(point.subarray(grid.start, grid.start + grid.size), row * grid.size));
           return tf.tensor(values, [rows, ...grid.shape]);
         });
         const decoded = await decode(batch);
@@ -245,25 +280,33 @@ function dot(a: Float32Array, b: Float32Array): number {
 }
 
 function checkCount(name: string, count: number, least: number): void {
-  if (!Number.isSafeInteger(count) || count < least || count > 1024) throw new UsageError('E_LATENTS', `${name}: expected a whole number from ${least} to 1024, received ${count}.`);
+  if (!Number.isSafeInteger(count) || count < least || count > 1024)
+    throw new UsageError('E_LATENTS', `${name}: expected a whole number from ${least} to 1024, received ${count}.`);
 }
 
 function checkDims(dims: readonly number[], depth: number, grid: boolean): void {
   const bad = dims.find((dim) => !Number.isInteger(dim) || dim < 0 || dim >= depth);
-  if (bad !== undefined) throw new UsageError('E_LATENTS', `dims: expected dimensions from 0 to ${depth - 1}, received ${bad}.`);
-  if (grid && (dims.length !== 2 || dims[0] === dims[1])) throw new UsageError('E_LATENTS', `dims: expected two different ones for a grid, received ${dims.join(', ')}.`);
+  if (bad !== undefined)
+    throw new UsageError('E_LATENTS', `dims: expected dimensions from 0 to ${depth - 1}, received ${bad}.`);
+  if (grid && (dims.length !== 2 || dims[0] === dims[1]))
+    throw new UsageError('E_LATENTS', `dims: expected two different ones for a grid, received ${dims.join(', ')}.`);
   if (dims.length === 0) throw new UsageError('E_LATENTS', 'dims: expected at least one dimension, received none.');
 }
 
 /** The ids of one level, row by row. */
 function idsOf({ shape, ids }: TokenMap, level: number): number[] {
   const levels = sizeOf(shape.slice(2));
-  if (!Number.isInteger(level) || level < 0 || level >= levels) throw new UsageError('E_CODE_MAP', `code map(level): expected one from 0 to ${levels - 1}, received ${level}.`);
+  if (!Number.isInteger(level) || level < 0 || level >= levels)
+    throw new UsageError('E_CODE_MAP', `code map(level): expected one from 0 to ${levels - 1}, received ${level}.`);
   return [...ids].filter((_, i) => i % levels === level);
 }
 
 /** Pixels of a code's side, from the maps of the codec's own size. */
-function cellOf(maps: readonly { name: string; shape: number[] }[], { height, width }: ImageInput, name: string): { height: number; width: number } {
+function cellOf(
+  maps: readonly { name: string; shape: number[] }[],
+  { height, width }: ImageInput,
+  name: string,
+): { height: number; width: number } {
   const [rows, columns] = maps.find((map) => map.name === name)!.shape as [number, number];
   return { height: height / rows, width: width / columns };
 }
@@ -298,7 +341,8 @@ function drawn(image: Image, ids: readonly number[], columns: number, cell: { he
     for (let x = 0; x < width; x++) {
       const isLine = y % cell.height < 1 || x % cell.width < 1;
       const color = colorOf(ids[row + Math.floor(x / cell.width)]!);
-      for (let c = 0; c < 3; c++) pixels[(y * width + x) * 3 + c] = (isLine ? 0.6 : 1) * (0.55 * color[c]! + 0.45 * gray[y * width + x]!);
+      for (let c = 0; c < 3; c++)
+        pixels[(y * width + x) * 3 + c] = (isLine ? 0.6 : 1) * (0.55 * color[c]! + 0.45 * gray[y * width + x]!);
     }
   }
   return { kind: 'image', width, height, channels: 3, pixels };

@@ -39,13 +39,22 @@ const BATCH = 256;
  * @throws {UsageError} E_NEIGHBORS without pictures. @throws {InputError} E_DATA_EMPTY, and for a dataset
  * that cannot be opened.
  */
-export async function nearestNeighbors(images: readonly Image[], data: DataSource, options: NeighborOptions = {}): Promise<Neighbor[]> {
+export async function nearestNeighbors(
+  images: readonly Image[],
+  data: DataSource,
+  options: NeighborOptions = {},
+): Promise<Neighbor[]> {
   checkImages('nearestNeighbors', images);
-  if (images.length === 0) throw new UsageError('E_NEIGHBORS', 'nearestNeighbors: expected at least one picture, received none.');
+  if (images.length === 0)
+    throw new UsageError('E_NEIGHBORS', 'nearestNeighbors: expected at least one picture, received none.');
   return withDataset(data, options, (dataset) => search(images, dataset, options));
 }
 
-async function search(images: readonly Image[], dataset: Dataset, { split = 'train', resize = 'contain', background, signal, onProgress }: NeighborOptions): Promise<Neighbor[]> {
+async function search(
+  images: readonly Image[],
+  dataset: Dataset,
+  { split = 'train', resize = 'contain', background, signal, onProgress }: NeighborOptions,
+): Promise<Neighbor[]> {
   const { width, height, channels } = images[0]!;
   const size = height * width * channels;
   const wanted = tf.tensor2d(toFloat32(images), [images.length, size]);
@@ -53,7 +62,16 @@ async function search(images: readonly Image[], dataset: Dataset, { split = 'tra
   const best: (Omit<Neighbor, 'image'> & { pixels: Float32Array })[] = [];
   let done = 0;
   try {
-    const batches = evalBatches(dataset, split, { batchSize: BATCH, size: { width, height }, channels, background, resize, pad: true, signal, onBad: () => undefined });
+    const batches = evalBatches(dataset, split, {
+      batchSize: BATCH,
+      size: { width, height },
+      channels,
+      background,
+      resize,
+      pad: true,
+      signal,
+      onBad: () => undefined,
+    });
     for await (const { pixels, count, keys, captions } of batches) {
       const rows = tf.tensor2d(pixels, [BATCH, size]);
       const counted = tf.scalar(count, 'int32');
@@ -63,7 +81,12 @@ async function search(images: readonly Image[], dataset: Dataset, { split = 'tra
         const place = places[i]!;
         const mse = distances[i]! / size;
         if (count === 0 || mse >= (best[i]?.mse ?? Infinity)) continue;
-        best[i] = { key: keys[place]!, caption: captions[place]![0] ?? '', mse, pixels: pixels.slice(place * size, (place + 1) * size) };
+        best[i] = {
+          key: keys[place]!,
+          caption: captions[place]![0] ?? '',
+          mse,
+          pixels: pixels.slice(place * size, (place + 1) * size),
+        };
       }
       tf.dispose([rows, counted, found.places, found.distances]);
       done += BATCH;
@@ -73,8 +96,15 @@ async function search(images: readonly Image[], dataset: Dataset, { split = 'tra
     wanted.dispose();
     await nearest.dispose();
   }
-  if (best.length === 0) throw new InputError('E_DATA_EMPTY', `${dataset.source}: expected pictures in the ${split} split to compare with, found none that decodes.`);
-  return best.map(({ pixels, ...neighbor }) => ({ ...neighbor, image: fromFloat32(pixels, [1, height, width, channels])[0]! }));
+  if (best.length === 0)
+    throw new InputError(
+      'E_DATA_EMPTY',
+      `${dataset.source}: expected pictures in the ${split} split to compare with, found none that decodes.`,
+    );
+  return best.map(({ pixels, ...neighbor }) => ({
+    ...neighbor,
+    image: fromFloat32(pixels, [1, height, width, channels])[0]!,
+  }));
 }
 
 /** For each row of `a` [N, D] the place of the nearest of the first `count` rows of `b` [M, D], and its squared distance. */

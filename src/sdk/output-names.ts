@@ -6,7 +6,9 @@ import { createDirectory, guarded } from '../files.js';
 
 /** Extensions that nobody gives a folder by intent. */
 const FILE_EXTENSIONS = new Set(
-  '.png .jpg .jpeg .webp .gif .bmp .tif .tiff .avif .heic .svg .pdf .mp4 .html .htm .json .jsonl .csv .txt .md .onnx .safetensors .msgpack .npz .npy .pt .tar .tgz .gz .zip'.split(' '),
+  '.png .jpg .jpeg .webp .gif .bmp .tif .tiff .avif .heic .svg .pdf .mp4 .html .htm .json .jsonl .csv .txt .md .onnx .safetensors .msgpack .npz .npy .pt .tar .tgz .gz .zip'.split(
+    ' ',
+  ),
 );
 
 export const isPng = (path: string): boolean => /\.png$/i.test(path);
@@ -18,17 +20,29 @@ function namesFile(path: string): boolean {
 
 /** @throws {UsageError} E_OUTPUT_NAME for a name that is not one of a folder. */
 export function refuseFileName(out: string): void {
-  if (namesFile(out)) throw new UsageError('E_OUTPUT_NAME', `--out ${out}: expected the name of a directory, received that of a ${extname(out)} file. Leave the extension out, or end the name with / to mean a directory.`);
+  if (namesFile(out))
+    throw new UsageError(
+      'E_OUTPUT_NAME',
+      `--out ${out}: expected the name of a directory, received that of a ${extname(out)} file. Leave the extension out, or end the name with / to mean a directory.`,
+    );
 }
 
 /** @throws {UsageError} E_OUTPUT_NAME for a file that is no PNG. */
 export function refuseOtherPictures(out: string): void {
-  if (!isPng(out) && namesFile(out)) throw new UsageError('E_OUTPUT_NAME', `--out ${out}: expected a .png or a directory, received the name of a ${extname(out)} file. Pictures are written as PNG only.`);
+  if (!isPng(out) && namesFile(out))
+    throw new UsageError(
+      'E_OUTPUT_NAME',
+      `--out ${out}: expected a .png or a directory, received the name of a ${extname(out)} file. Pictures are written as PNG only.`,
+    );
 }
 
 /** @throws {UsageError} E_OPTION for a name without one of the extensions. */
 export function expectExtension(out: string, extensions: readonly string[]): void {
-  if (!extensions.includes(extname(out).toLowerCase())) throw new UsageError('E_OPTION', `--out ${out}: expected a name that ends in ${extensions.join(' or ')}, received another.`);
+  if (!extensions.includes(extname(out).toLowerCase()))
+    throw new UsageError(
+      'E_OPTION',
+      `--out ${out}: expected a name that ends in ${extensions.join(' or ')}, received another.`,
+    );
 }
 
 /**
@@ -39,7 +53,11 @@ export function expectExtension(out: string, extensions: readonly string[]): voi
 export function expectCreatable(out: string): void {
   let parent = dirname(resolve(out));
   while (!statOf(parent) && parent !== dirname(parent)) parent = dirname(parent);
-  if (!statOf(parent)?.isDirectory()) throw new UsageError('E_OUTPUT_NOT_DIRECTORY', `--out ${out}: expected ${parent} to be a directory, found a file. Give another path.`);
+  if (!statOf(parent)?.isDirectory())
+    throw new UsageError(
+      'E_OUTPUT_NOT_DIRECTORY',
+      `--out ${out}: expected ${parent} to be a directory, found a file. Give another path.`,
+    );
   guarded(parent, 'writing', () => accessSync(parent, constants.W_OK));
 }
 

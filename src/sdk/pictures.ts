@@ -27,7 +27,10 @@ const cardSchema = z.strictObject({
 export type PicturesCard = z.infer<typeof cardSchema>;
 
 /** Writes the card of a folder of pictures, its last file. */
-export function writePicturesCard(directory: string, made: Omit<PicturesCard, 'format' | 'version' | 'fingerprint'>): void {
+export function writePicturesCard(
+  directory: string,
+  made: Omit<PicturesCard, 'format' | 'version' | 'fingerprint'>,
+): void {
   const card = { format: 'tesserae-pictures' as const, version: '1.0' as const, ...made };
   const complete = cardSchema.parse({ ...card, fingerprint: sha256(canonicalJson(card)) });
   writeFileAtomic(join(directory, PICTURES_CARD), formatJson(complete));
@@ -41,13 +44,18 @@ export function hasPicturesCard(directory: string): boolean {
 export function readPicturesCard(directory: string): PicturesCard {
   const path = join(directory, PICTURES_CARD);
   const refuse = (found: string, options?: ErrorOptions): never => {
-    throw new CorruptError('E_PICTURES_CARD', `${path}: expected how these pictures were made, ${found}. Delete it to inspect the folder as a dataset.`, options);
+    throw new CorruptError(
+      'E_PICTURES_CARD',
+      `${path}: expected how these pictures were made, ${found}. Delete it to inspect the folder as a dataset.`,
+      options,
+    );
   };
   const text = decodeUtf8(readOwnFile(path, 'E_PICTURES_CARD', { limit: CARD_LIMIT }), path);
   const value = parseJson(text, path);
   const result = cardSchema.safeParse(value);
   if (!result.success) return refuse(z.prettifyError(result.error));
   const { fingerprint, ...made } = result.data;
-  if (sha256(canonicalJson(made)) !== fingerprint || formatJson(value) !== text) return refuse('it was changed: its fingerprint stands for another text');
+  if (sha256(canonicalJson(made)) !== fingerprint || formatJson(value) !== text)
+    return refuse('it was changed: its fingerprint stands for another text');
   return result.data;
 }

@@ -25,7 +25,12 @@ const PriorPresetSchema = z.strictObject({
   purpose: z.string().optional(),
   config: json.default({}),
   /** Size of a text tokenizer trained on the captions, and the text tokens a prior reads; left out, those of the longest caption that is no outlier. */
-  text: z.strictObject({ vocabSize: z.int().min(256).max(65536).default(2048), length: z.int().min(1).max(MAX_TEXT_LENGTH).optional() }).prefault({}),
+  text: z
+    .strictObject({
+      vocabSize: z.int().min(256).max(65536).default(2048),
+      length: z.int().min(1).max(MAX_TEXT_LENGTH).optional(),
+    })
+    .prefault({}),
   training: json.default({}),
 });
 
@@ -36,13 +41,19 @@ export type PriorPreset = z.infer<typeof PriorPresetSchema>;
 function presetFolder(): string {
   for (let folder = fileURLToPath(new URL('.', import.meta.url)); ; folder = join(folder, '..')) {
     if (existsSync(join(folder, 'presets')) && existsSync(join(folder, 'package.json'))) return join(folder, 'presets');
-    if (folder === join(folder, '..')) throw new UsageError('E_PRESETS', 'presets: expected the folder that ships with the package, found none. Reinstall it.');
+    if (folder === join(folder, '..'))
+      throw new UsageError(
+        'E_PRESETS',
+        'presets: expected the folder that ships with the package, found none. Reinstall it.',
+      );
   }
 }
 
 /** Names of the presets of a kind. */
 export function presetNames(kind: 'codec' | 'prior'): string[] {
-  return readdirSync(join(presetFolder(), kind)).map((file) => file.replace(/\.json$/, '')).sort();
+  return readdirSync(join(presetFolder(), kind))
+    .map((file) => file.replace(/\.json$/, ''))
+    .sort();
 }
 
 /** @throws {UsageError} E_PRESET listing the names there are, E_CONFIG naming the field that is wrong. */
@@ -64,7 +75,8 @@ function readConfig(path: string): unknown {
 const CONFIG_LIMIT = 2 ** 20;
 
 function readPreset(kind: 'codec' | 'prior', { preset, config }: { preset?: string; config?: string }): unknown {
-  if (preset !== undefined && config !== undefined) throw new UsageError('E_PRESET', '--preset and --config: expected one of them, received both.');
+  if (preset !== undefined && config !== undefined)
+    throw new UsageError('E_PRESET', '--preset and --config: expected one of them, received both.');
   if (config !== undefined) return readConfig(config);
   const name = preset ?? 'default';
   const names = presetNames(kind);

@@ -23,13 +23,21 @@ export interface PrimeOptions {
  * @throws {UsageError} E_PRIME when there are not more rows than that. @throws {InputError} for a picture that does not decode.
  * @throws {CorruptError} E_CODEC_MISMATCH for a codec the prior was not trained for.
  */
-export async function primeCodes({ prior: directory, codec: codecDirectory, picture, rows }: PrimeOptions): Promise<Int32Array> {
+export async function primeCodes({
+  prior: directory,
+  codec: codecDirectory,
+  picture,
+  rows,
+}: PrimeOptions): Promise<Int32Array> {
   const card = readModelCard(directory, { kind: 'prior' });
   const family = priorFamily(card.name);
   const [height, width] = family.maps(family.parseConfig(card.config))[0]!.shape as [number, number];
   const kept = rows ?? Math.floor(height / 2);
   if (!Number.isInteger(kept) || kept < 1 || kept >= height) {
-    throw new UsageError('E_PRIME', `--prime-rows: expected 1 to ${height - 1} of the ${height} rows of codes, received ${kept}.`);
+    throw new UsageError(
+      'E_PRIME',
+      `--prime-rows: expected 1 to ${height - 1} of the ${height} rows of codes, received ${kept}.`,
+    );
   }
   const codec = await loadCodec(codecDirectory ?? directory);
   try {

@@ -14,4 +14,5 @@ export function readPicture(picture: Picture, input: ImageInput): Promise<Image>
 }
 
 /** For work on pictures of one size: those that would keep theirs are cut to the codec's. */
-export const sized = (input: ImageInput): ImageInput => (input.resize === 'none' ? { ...input, resize: 'cover' } : input);
+export const sized = (input: ImageInput): ImageInput =>
+  input.resize === 'none' ? { ...input, resize: 'cover' } : input;

@@ -29,10 +29,18 @@ export interface NativeRepair {
  *   what came is not the package.
  */
 export async function repairNative(onStep: (line: string) => void = () => undefined): Promise<NativeRepair> {
-  if (!hasNativeBuild) throw new UsageError('E_REPAIR', `native library: expected a system that ONNX Runtime has a build for, received ${SYSTEM}. WebAssembly goes on computing there.`);
+  if (!hasNativeBuild)
+    throw new UsageError(
+      'E_REPAIR',
+      `native library: expected a system that ONNX Runtime has a build for, received ${SYSTEM}. WebAssembly goes on computing there.`,
+    );
   const vendored = vendoredPackages()?.[NATIVE_PACKAGE];
   const folder = nativeFolder();
-  if (!vendored || !folder) throw new UsageError('E_REPAIR', 'native library: expected an installed package, found a checkout. Run "npm ci" there.');
+  if (!vendored || !folder)
+    throw new UsageError(
+      'E_REPAIR',
+      'native library: expected an installed package, found a checkout. Run "npm ci" there.',
+    );
   const lost = nativeFiles().filter((file) => !isIntact(join(folder, file), vendored.files[file]!));
   if (lost.length === 0) return { folder, restored: [] };
   lost.forEach((file) => onStep(`${join(folder, file)} is missing or damaged.`));
@@ -52,7 +60,11 @@ export async function repairNative(onStep: (line: string) => void = () => undefi
       else writeFileAtomic(join(folder, file), await buffer(entry));
     }
     const [absent] = wanted;
-    if (absent !== undefined) throw new CorruptError('E_REPAIR', `${spec}: expected ${absent} in its tarball, found none. Install tesserae again.`);
+    if (absent !== undefined)
+      throw new CorruptError(
+        'E_REPAIR',
+        `${spec}: expected ${absent} in its tarball, found none. Install tesserae again.`,
+      );
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -75,9 +87,17 @@ function probe(folder: string): void {
 /** Lets npm, which knows the user's registry, proxy and credentials, download a tarball. @returns its path. */
 async function fetchTarball(spec: string, work: string): Promise<string> {
   const failed = (reason: string, cause?: unknown): IoError =>
-    new IoError('E_REPAIR', `npm pack ${spec}: expected the tarball, received "${reason}". Check that npm works here and reaches its registry, or install tesserae again.`, { cause });
+    new IoError(
+      'E_REPAIR',
+      `npm pack ${spec}: expected the tarball, received "${reason}". Check that npm works here and reaches its registry, or install tesserae again.`,
+      { cause },
+    );
   // npm is a script of the shell on Windows. Nothing here comes from outside.
-  const child = spawn('npm', ['pack', spec, '--ignore-scripts', '--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--loglevel=error'], { cwd: work, shell: process.platform === 'win32', stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(
+    'npm',
+    ['pack', spec, '--ignore-scripts', '--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--loglevel=error'],
+    { cwd: work, shell: process.platform === 'win32', stdio: ['ignore', 'ignore', 'pipe'] },
+  );
   let complaints = '';
   child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
   const code = await new Promise<number | null>((resolve, reject) => {
@@ -101,5 +121,9 @@ async function expectIntegrity(path: string, integrity: string, spec: string): P
   const hash = createHash(algorithm);
   for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
   const found = hash.digest('base64');
-  if (found !== expected) throw new CorruptError('E_REPAIR', `${spec}: expected a tarball with ${algorithm} ${expected}, received ${found}. The registry serves another file under this name.`);
+  if (found !== expected)
+    throw new CorruptError(
+      'E_REPAIR',
+      `${spec}: expected a tarball with ${algorithm} ${expected}, received ${found}. The registry serves another file under this name.`,
+    );
 }

@@ -59,28 +59,45 @@ const SPLITS = ['train', 'test'] as const;
  */
 export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult> {
   const stored = loadCodecFiles(options.codec);
-  if (stored.card.maps?.length === 0) throw new UsageError('E_NO_CODES', `tokenize: ${options.codec}: expected a codec with codes, received ${stored.card.name}, whose latents are continuous. Train one with a quantizer.`);
+  if (stored.card.maps?.length === 0)
+    throw new UsageError(
+      'E_NO_CODES',
+      `tokenize: ${options.codec}: expected a codec with codes, received ${stored.card.name}, whose latents are continuous. Train one with a quantizer.`,
+    );
   // Workers load while the dataset is indexed.
   const pool = openEncoderPool(stored, options.workers ?? Math.min(8, defaultThreads()));
   try {
     const { variants: count = 1, flip, crop, seed = 0 } = options;
-    return await withDataset(options.data, withSplitOf(stored.card.training, options), (dataset) => tokenizeDataset(withVariants(dataset, { count, flip, crop, seed }), stored, pool, options));
+    return await withDataset(options.data, withSplitOf(stored.card.training, options), (dataset) =>
+      tokenizeDataset(withVariants(dataset, { count, flip, crop, seed }), stored, pool, options),
+    );
   } finally {
     await pool.close();
   }
 }
 
-async function tokenizeDataset(dataset: Dataset, stored: StoredModel, pool: EncoderPool, options: TokenizeOptions): Promise<TokenizeResult> {
+async function tokenizeDataset(
+  dataset: Dataset,
+  stored: StoredModel,
+  pool: EncoderPool,
+  options: TokenizeOptions,
+): Promise<TokenizeResult> {
   const { fingerprint, name, config, maps } = stored.card;
   const card = {
     codec: { fingerprint, name, config },
     // Extents of -1 differ between samples.
-    maps: takesAnySize(stored) ? maps!.map((map) => ({ ...map, shape: map.shape.map((extent, axis) => (axis < 2 ? -1 : extent)) })) : maps!,
+    maps: takesAnySize(stored)
+      ? maps!.map((map) => ({ ...map, shape: map.shape.map((extent, axis) => (axis < 2 ? -1 : extent)) }))
+      : maps!,
     classes: dataset.classes,
     source: sourceText(options.data),
     dataset: dataset.fingerprint,
   };
-  const writer = await ShardWriter.open(options.out, card, { resume: options.resume, force: options.force, owned: [CODEC_FOLDER] });
+  const writer = await ShardWriter.open(options.out, card, {
+    resume: options.resume,
+    force: options.force,
+    owned: [CODEC_FOLDER],
+  });
   try {
     carryCodec(options.out, stored);
     return await new Tokenizing(dataset, pool, writer, options).run();
@@ -122,7 +139,11 @@ class Tokenizing {
   private async split(split: Split): Promise<void> {
     const size = this.dataset.size(split);
     const start = this.writer.seen(split);
-    if (start > size) throw new CorruptError('E_SHARD_MISMATCH', `${this.options.out}: expected tokens of at most ${size} ${split} samples, found ${start}. Start again with --force.`);
+    if (start > size)
+      throw new CorruptError(
+        'E_SHARD_MISMATCH',
+        `${this.options.out}: expected tokens of at most ${size} ${split} samples, found ${start}. Start again with --force.`,
+      );
     this.seen += start;
     const queue: Promise<{ first: number; encoded: Encoded[] }>[] = [];
     // Batches begin at multiples of their size, so that a resumed run forms the same ones.
@@ -138,7 +159,11 @@ class Tokenizing {
       for (schedule(); queue.length > 0; schedule()) {
         const { first, encoded } = await queue.shift()!;
         await this.write(split, first, encoded, start);
-        if (this.options.signal?.aborted) throw new AbortedError('E_ABORTED', `tokenize: stopped after ${this.seen} of ${this.total} samples; whole parts are kept. Continue with --resume.`);
+        if (this.options.signal?.aborted)
+          throw new AbortedError(
+            'E_ABORTED',
+            `tokenize: stopped after ${this.seen} of ${this.total} samples; whole parts are kept. Continue with --resume.`,
+          );
       }
     } catch (error) {
       this.feed.stop();
@@ -168,7 +193,11 @@ class Tokenizing {
 
   private async reject(reject: SampleReject, error: InputError): Promise<void> {
     if (!this.options.skipBad) {
-      throw new InputError(error.code, `${error.detail} Nothing past it was written; --skip-bad leaves such samples out, with --resume from here on.`, { cause: error });
+      throw new InputError(
+        error.code,
+        `${error.detail} Nothing past it was written; --skip-bad leaves such samples out, with --resume from here on.`,
+        { cause: error },
+      );
     }
     await this.writer.reject(reject);
     this.options.onReject?.(error, reject.key);

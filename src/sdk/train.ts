@@ -66,8 +66,22 @@ export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard>
   const preset = codecPreset(options);
   const family = codecFamily(preset.codec);
   const config = family.parseConfig(preset.config);
-  const training = parseConfig('training', CodecTrainingSchema, { ...preset.training, ...overridesOf(options), ...perceptualOf(options, preset) });
-  return withDataset(options.data, options, (dataset) => runCodec({ ...options, family, config, training, dataset, seed: options.seed ?? 0, splitting: splittingOf(options) }));
+  const training = parseConfig('training', CodecTrainingSchema, {
+    ...preset.training,
+    ...overridesOf(options),
+    ...perceptualOf(options, preset),
+  });
+  return withDataset(options.data, options, (dataset) =>
+    runCodec({
+      ...options,
+      family,
+      config,
+      training,
+      dataset,
+      seed: options.seed ?? 0,
+      splitting: splittingOf(options),
+    }),
+  );
 }
 
 export interface TrainPriorOptions extends TrainOptions {
@@ -98,7 +112,11 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
     const { conditioning, reason } = chooseConditioning(survey, options.conditioning);
     options.onNote?.(`conditioning: ${conditioning}, ${reason}`);
     const text = conditioning === 'text' ? textTokenizer(options, preset, survey) : undefined;
-    const config = family.parseConfig({ ...preset.config, ...conditionConfig(survey, conditioning, text, preset, options), codes: await codesOf(tokens) });
+    const config = family.parseConfig({
+      ...preset.config,
+      ...conditionConfig(survey, conditioning, text, preset, options),
+      codes: await codesOf(tokens),
+    });
     const codec = carriedCodec(options.tokens);
     const card = await runPrior({
       ...options,
@@ -108,9 +126,18 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
       tokens,
       seed: options.seed ?? 0,
       text,
-      words: text && wordsIn([...survey.captions].flatMap(([caption, { training }]) => (training > 0 ? [[caption, training] as const] : []))),
+      words:
+        text &&
+        wordsIn(
+          [...survey.captions].flatMap(([caption, { training }]) =>
+            training > 0 ? [[caption, training] as const] : [],
+          ),
+        ),
       concerns: tokenConcerns(survey, conditioning),
-      sample: codec && (async (card, tensors) => drawSamples(new LoadedPrior(card, tensors, text), openCodec(codec), [...survey.captions.keys()])),
+      sample:
+        codec &&
+        (async (card, tensors) =>
+          drawSamples(new LoadedPrior(card, tensors, text), openCodec(codec), [...survey.captions.keys()])),
     });
     if (codec) carryCodec(options.out, codec);
     return card;
@@ -120,13 +147,23 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
 }
 
 /** A network turns the perceptual term on. */
-function perceptualOf({ features, featureScaling }: TrainCodecOptions, { training }: CodecPreset): { perceptual?: unknown } {
+function perceptualOf(
+  { features, featureScaling }: TrainCodecOptions,
+  { training }: CodecPreset,
+): { perceptual?: unknown } {
   if (features === undefined) return {};
-  return { perceptual: { ...(training['perceptual'] as object | undefined), ...(featureScaling && { scaling: featureScaling }) } };
+  return {
+    perceptual: {
+      ...(training['perceptual'] as object | undefined),
+      ...(featureScaling && { scaling: featureScaling }),
+    },
+  };
 }
 
 function overridesOf({ steps, batchSize, learningRate, keep, patience }: TrainOptions): Record<string, unknown> {
-  return Object.fromEntries(Object.entries({ steps, batchSize, learningRate, keep, patience }).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(
+    Object.entries({ steps, batchSize, learningRate, keep, patience }).filter(([, value]) => value !== undefined),
+  );
 }
 
 /** The given tokenizer, or one trained on the captions of the training split. */
@@ -139,14 +176,25 @@ function* repeated({ captions }: TokenSurvey): Generator<string> {
   for (const [caption, { training }] of captions) for (let i = 0; i < training; i++) yield caption;
 }
 
-function conditionConfig(survey: TokenSurvey, conditioning: Conditioning, text: TextTokenizer | undefined, preset: PriorPreset, options: TrainPriorOptions): Record<string, unknown> {
+function conditionConfig(
+  survey: TokenSurvey,
+  conditioning: Conditioning,
+  text: TextTokenizer | undefined,
+  preset: PriorPreset,
+  options: TrainPriorOptions,
+): Record<string, unknown> {
   if (conditioning === 'none') return { conditioning };
   if (conditioning === 'label') return { conditioning, classes: [...survey.classes] };
   return { conditioning, text: { vocabSize: text!.vocabSize, length: textLength(survey, text!, preset, options) } };
 }
 
 /** Text tokens of the prior's condition: what the settings say, else what the captions need. Says what is cut. */
-function textLength(survey: TokenSurvey, text: TextTokenizer, preset: PriorPreset, { tooLong, onNote }: TrainPriorOptions): number {
+function textLength(
+  survey: TokenSurvey,
+  text: TextTokenizer,
+  preset: PriorPreset,
+  { tooLong, onNote }: TrainPriorOptions,
+): number {
   const lengths = captionLengths(survey, text);
   if (tooLong === 'refuse') {
     const length = preset.text.length ?? Math.max(1, Math.min(lengths.longest, MAX_TEXT_LENGTH));
@@ -154,20 +202,34 @@ function textLength(survey: TokenSurvey, text: TextTokenizer, preset: PriorPrese
     return length;
   }
   const length = preset.text.length ?? lengths.fitted(MAX_TEXT_LENGTH);
-  if (lengths.longest > length) onNote?.(`warning: ${cutText(lengths, length)}. Set text.length in the settings for more, or --too-long refuse to stop instead.`);
+  if (lengths.longest > length)
+    onNote?.(
+      `warning: ${cutText(lengths, length)}. Set text.length in the settings for more, or --too-long refuse to stop instead.`,
+    );
   return length;
 }
 
 async function codesOf(tokens: ShardReader): Promise<unknown> {
   const [map, ...others] = await uniformMaps(tokens);
-  if (!map || others.length > 0) throw new UsageError('E_PRIOR_MAPS', `${tokens.directory}: expected tokens with one map, found ${tokens.maps.length}.`);
+  if (!map || others.length > 0)
+    throw new UsageError(
+      'E_PRIOR_MAPS',
+      `${tokens.directory}: expected tokens with one map, found ${tokens.maps.length}.`,
+    );
   return map;
 }
 
 /** What a finished prior draws for its report: one picture each for some of the prompts it knows. */
-async function drawSamples(prior: LoadedPrior, codec: ReturnType<typeof openCodec>, captions: readonly string[]): Promise<{ images: Image[]; prompts: string[] }> {
+async function drawSamples(
+  prior: LoadedPrior,
+  codec: ReturnType<typeof openCodec>,
+  captions: readonly string[],
+): Promise<{ images: Image[]; prompts: string[] }> {
   const known = prior.conditioning === 'text' ? captions : (prior.classes ?? []);
-  const spread = Array.from({ length: Math.min(24, known.length) }, (_, i) => known[Math.floor((i * known.length) / Math.min(24, known.length))]!);
+  const spread = Array.from(
+    { length: Math.min(24, known.length) },
+    (_, i) => known[Math.floor((i * known.length) / Math.min(24, known.length))]!,
+  );
   const prompts: Prompt[] = spread.length > 0 ? spread : Array.from({ length: 24 }, () => null);
   try {
     const tokens = await prior.generate(prompts, { seed: 0, tooLong: 'cut' });

@@ -27,11 +27,19 @@ export const LIMITS = {
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hexadecimal digits');
 const splitSchema = z.enum(['train', 'test']);
-const dimension = z.int().min(-1).max(LIMITS.mapCodes).refine((dim) => dim !== 0, 'expected -1 or a positive extent');
+const dimension = z
+  .int()
+  .min(-1)
+  .max(LIMITS.mapCodes)
+  .refine((dim) => dim !== 0, 'expected -1 or a positive extent');
 
 const mapSchema = z
   .strictObject({
-    name: z.string().min(1).max(64).refine((name) => name !== '__proto__'),
+    name: z
+      .string()
+      .min(1)
+      .max(64)
+      .refine((name) => name !== '__proto__'),
     shape: z.array(dimension).max(8),
     vocabSize: z.int().min(1).max(LIMITS.vocabSize),
     dtype: z.enum(['uint16', 'uint32']),
@@ -42,7 +50,11 @@ const mapSchema = z
 /** What all parts of a dataset share. */
 const cardShape = {
   codec: z.strictObject({ fingerprint: hash, name: z.string(), config: z.record(z.string(), z.unknown()) }),
-  maps: z.array(mapSchema).min(1).max(64).refine((maps) => new Set(maps.map((map) => map.name)).size === maps.length, 'expected each map name once'),
+  maps: z
+    .array(mapSchema)
+    .min(1)
+    .max(64)
+    .refine((maps) => new Set(maps.map((map) => map.name)).size === maps.length, 'expected each map name once'),
   classes: z.array(z.string()).optional(),
   source: z.string(),
   dataset: z.string(),
@@ -113,7 +125,10 @@ export interface ShardCard {
 }
 
 /** The card with every default filled in, as it stands in headers and manifest. */
-export type FullCard = Pick<ShardHeader, 'codec' | 'maps' | 'classes' | 'source' | 'dataset' | 'shardSamples' | 'shardBytes'>;
+export type FullCard = Pick<
+  ShardHeader,
+  'codec' | 'maps' | 'classes' | 'source' | 'dataset' | 'shardSamples' | 'shardBytes'
+>;
 
 /** The element type of a map's ids on disk. */
 export function dtypeOf(vocabSize: number): 'uint16' | 'uint32' {
@@ -137,12 +152,20 @@ export function partNumber(name: string): number | undefined {
  * @throws {UsageError} E_SHARD_CARD with the field that is wrong.
  */
 export function fullCard(card: ShardCard, shardSamples: number, shardBytes: number): FullCard {
-  const maps = card.maps.map(({ name, shape, vocabSize }) => ({ name, shape: [...shape], vocabSize, dtype: dtypeOf(vocabSize) }));
+  const maps = card.maps.map(({ name, shape, vocabSize }) => ({
+    name,
+    shape: [...shape],
+    vocabSize,
+    dtype: dtypeOf(vocabSize),
+  }));
   const { codec, source, dataset } = card;
   const classes = card.classes === undefined ? {} : { classes: [...card.classes] };
-  const plain: unknown = JSON.parse(JSON.stringify({ codec, maps, ...classes, source, dataset, shardSamples, shardBytes }));
+  const plain: unknown = JSON.parse(
+    JSON.stringify({ codec, maps, ...classes, source, dataset, shardSamples, shardBytes }),
+  );
   const result = z.strictObject(cardShape).safeParse(plain);
-  if (!result.success) throw new UsageError('E_SHARD_CARD', `ShardWriter: expected a valid card, ${z.prettifyError(result.error)}.`);
+  if (!result.success)
+    throw new UsageError('E_SHARD_CARD', `ShardWriter: expected a valid card, ${z.prettifyError(result.error)}.`);
   return result.data;
 }
 
@@ -179,6 +202,9 @@ function refuseNewerVersion(value: unknown, where: string): void {
   const version = (value as { version?: unknown } | null)?.version;
   const major = typeof version === 'string' ? Number.parseInt(version, 10) : Number.NaN;
   if (major > Number.parseInt(SHARD_FORMAT_VERSION, 10)) {
-    throw new CorruptError('E_SHARD_VERSION', `${where}: expected format ${SHARD_FORMAT_VERSION}, found ${String(version)}: needs a Tesserae that reads >= ${major}.0. Update Tesserae.`);
+    throw new CorruptError(
+      'E_SHARD_VERSION',
+      `${where}: expected format ${SHARD_FORMAT_VERSION}, found ${String(version)}: needs a Tesserae that reads >= ${major}.0. Update Tesserae.`,
+    );
   }
 }

@@ -32,7 +32,10 @@ export function unpackStrict(bytes: Uint8Array, where: () => string): unknown {
 }
 
 function malformed(where: () => string, offset: number, detail: string): CorruptError {
-  return new CorruptError('E_MSGPACK', `${where()}: ${detail} at byte ${offset}. The data are damaged or not made by Tesserae.`);
+  return new CorruptError(
+    'E_MSGPACK',
+    `${where()}: ${detail} at byte ${offset}. The data are damaged or not made by Tesserae.`,
+  );
 }
 
 /**
@@ -61,17 +64,46 @@ export function skipObject(bytes: Uint8Array, start: number, where: () => string
 
 /** Bytes of the values whose type says their size: nil, false, true, floats and integers. */
 const FIXED_SIZES: Record<number, number> = {
-  0xc0: 1, 0xc2: 1, 0xc3: 1, 0xca: 5, 0xcb: 9, 0xcc: 2, 0xcd: 3, 0xce: 5, 0xcf: 9, 0xd0: 2, 0xd1: 3, 0xd2: 5, 0xd3: 9,
+  0xc0: 1,
+  0xc2: 1,
+  0xc3: 1,
+  0xca: 5,
+  0xcb: 9,
+  0xcc: 2,
+  0xcd: 3,
+  0xce: 5,
+  0xcf: 9,
+  0xd0: 2,
+  0xd1: 3,
+  0xd2: 5,
+  0xd3: 9,
 };
 
 /** Bytes of the length of bin, str, array and map; extension types are absent on purpose. */
 const LENGTH_WIDTHS: Record<number, number> = {
-  0xc4: 1, 0xc5: 2, 0xc6: 4, 0xd9: 1, 0xda: 2, 0xdb: 4, 0xdc: 2, 0xdd: 4, 0xde: 2, 0xdf: 4,
+  0xc4: 1,
+  0xc5: 2,
+  0xc6: 4,
+  0xd9: 1,
+  0xda: 2,
+  0xdb: 4,
+  0xdc: 2,
+  0xdd: 4,
+  0xde: 2,
+  0xdf: 4,
 };
 
-function skipEntries(bytes: Uint8Array, start: number, count: number, keyed: boolean, where: () => string, depth: number): number {
+function skipEntries(
+  bytes: Uint8Array,
+  start: number,
+  count: number,
+  keyed: boolean,
+  where: () => string,
+  depth: number,
+): number {
   // Every entry takes at least one byte: a count beyond what is left is a length bomb.
-  if (count * (keyed ? 2 : 1) > bytes.length - start) throw malformed(where, start, `expected ${count} entries, found ${bytes.length - start} bytes`);
+  if (count * (keyed ? 2 : 1) > bytes.length - start)
+    throw malformed(where, start, `expected ${count} entries, found ${bytes.length - start} bytes`);
   let position = start;
   for (let i = 0; i < count; i++) {
     if (keyed) {

@@ -38,7 +38,9 @@ function isSealed(bytes: Uint8Array): boolean {
 }
 
 function uint32At(bytes: Uint8Array, position: number): number {
-  return ((bytes[position]! << 24) | (bytes[position + 1]! << 16) | (bytes[position + 2]! << 8) | bytes[position + 3]!) >>> 0;
+  return (
+    ((bytes[position]! << 24) | (bytes[position + 1]! << 16) | (bytes[position + 2]! << 8) | bytes[position + 3]!) >>> 0
+  );
 }
 
 /** The header of a part as bytes. */
@@ -49,7 +51,9 @@ export function encodeHeader(part: number, split: Split, card: FullCard): Uint8A
 function encodeFooter(part: number, split: Split, offsets: Uint32Array, rejects: RejectsMark): Uint8Array {
   const start = offsets[offsets.length - 1]!;
   const table = Buffer.from(offsets.buffer, offsets.byteOffset, offsets.byteLength);
-  const bytes = Uint8Array.from(pack({ part, split, samples: offsets.length - 1, offsets: table, rejects, start: PLACEHOLDER, crc32: PLACEHOLDER }));
+  const bytes = Uint8Array.from(
+    pack({ part, split, samples: offsets.length - 1, offsets: table, rejects, start: PLACEHOLDER, crc32: PLACEHOLDER }),
+  );
   const view = new DataView(bytes.buffer);
   view.setUint32(bytes.length - FOOTER_TAIL + START_KEY.length, start);
   view.setUint32(bytes.length - 4, crc32(bytes.subarray(0, bytes.length - 4)));
@@ -87,10 +91,12 @@ export function openRecord(bytes: Uint8Array): Uint8Array | string {
   const total = bytes.length - CRC_BYTES;
   const width = bytes[1] === 0xc4 ? 3 : bytes[1] === 0xc5 ? 4 : 6;
   const length = total - width;
-  if (length < 1 || bytes[0] !== 0x92 || framingBytes(length) !== width || bytes[1]! < 0xc4 || bytes[1]! > 0xc6) return 'expected a record of payload and crc32, found other bytes';
+  if (length < 1 || bytes[0] !== 0x92 || framingBytes(length) !== width || bytes[1]! < 0xc4 || bytes[1]! > 0xc6)
+    return 'expected a record of payload and crc32, found other bytes';
   let stored = 0;
   for (let i = 2; i < width; i++) stored = stored * 256 + bytes[i]!;
-  if (stored !== length || bytes[total] !== 0xce) return `expected a record of ${bytes.length} bytes, found one of another length`;
+  if (stored !== length || bytes[total] !== 0xce)
+    return `expected a record of ${bytes.length} bytes, found one of another length`;
   const payload = bytes.subarray(width, total);
   const expected = uint32At(bytes, total + 1);
   const found = crc32(payload);
@@ -111,7 +117,9 @@ export function recordLength(bytes: Uint8Array): number {
   if (width === 0) return 0;
   let length = 0;
   for (let i = 0; i < width; i++) length = length * 256 + bytes[2 + i]!;
-  return framingBytes(length) === 2 + width && length > 0 && length <= LIMITS.payloadBytes ? 2 + width + length + CRC_BYTES : 0;
+  return framingBytes(length) === 2 + width && length > 0 && length <= LIMITS.payloadBytes
+    ? 2 + width + length + CRC_BYTES
+    : 0;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -162,7 +170,13 @@ export class PartWriter {
     this.put(encodeFooter(this.part, this.split, this.offsets.subarray(0, this.samples + 1), rejects));
     this.flush();
     this.file.commit();
-    return { file: this.name, split: this.split, samples: this.samples, bytes: this.position, sha256: this.hash.digest('hex') };
+    return {
+      file: this.name,
+      split: this.split,
+      samples: this.samples,
+      bytes: this.position,
+      sha256: this.hash.digest('hex'),
+    };
   }
 
   discard(): void {
@@ -216,13 +230,19 @@ export class PartReader {
   static open(path: string, files: FileSystem = nodeFiles): PartReader {
     return guarded(path, 'reading', () => {
       const status = files.status(path);
-      if (status === undefined) throw new CorruptError('E_SHARD_MISSING', `${path}: expected a part, found nothing. Restore it, or run repair to keep the others.`);
-      if (status.kind !== 'file') throw new CorruptError('E_SHARD_MISSING', `${path}: expected a regular file, found a ${status.kind}.`);
+      if (status === undefined)
+        throw new CorruptError(
+          'E_SHARD_MISSING',
+          `${path}: expected a part, found nothing. Restore it, or run repair to keep the others.`,
+        );
+      if (status.kind !== 'file')
+        throw new CorruptError('E_SHARD_MISSING', `${path}: expected a regular file, found a ${status.kind}.`);
       const fd = files.open(path, 'r');
       try {
         const { footer, offsets } = readFooter(path, fd, status.size, files);
         const header = readHeader(path, fd, offsets[0]!, files);
-        if (footer.part !== header.part || footer.split !== header.split) throw damagedFooter(path, footer.start, 'expected the part and split of the header, found others');
+        if (footer.part !== header.part || footer.split !== header.split)
+          throw damagedFooter(path, footer.start, 'expected the part and split of the header, found others');
         return new PartReader(path, fd, files, status.size, header, offsets, footer.rejects);
       } catch (error) {
         files.close(fd);
@@ -248,7 +268,11 @@ export class PartReader {
     const bytes = this.scratch.subarray(0, length);
     const count = readFully(this.fd, bytes, start, this.files);
     const payload = count === length ? openRecord(bytes) : `expected ${length} bytes, found ${count}`;
-    if (typeof payload === 'string') throw new CorruptError('E_SHARD_RECORD', `${this.place(record)}: ${payload}. Run repair to keep the other records.`);
+    if (typeof payload === 'string')
+      throw new CorruptError(
+        'E_SHARD_RECORD',
+        `${this.place(record)}: ${payload}. Run repair to keep the other records.`,
+      );
     return payload;
   }
 
@@ -258,23 +282,36 @@ export class PartReader {
 }
 
 function damagedFooter(path: string, offset: number, detail: string): CorruptError {
-  return new CorruptError('E_SHARD_FOOTER', `${path}#footer@${offset}: ${detail}. The part is cut short or damaged; run repair to keep its complete records.`);
+  return new CorruptError(
+    'E_SHARD_FOOTER',
+    `${path}#footer@${offset}: ${detail}. The part is cut short or damaged; run repair to keep its complete records.`,
+  );
 }
 
 /** Finds the footer from the fixed bytes at the very end, then checks it whole. */
-export function readFooter(path: string, fd: number, size: number, files: FileSystem): { footer: ShardFooter; offsets: Uint32Array } {
+export function readFooter(
+  path: string,
+  fd: number,
+  size: number,
+  files: FileSystem,
+): { footer: ShardFooter; offsets: Uint32Array } {
   const tail = new Uint8Array(Math.min(FOOTER_TAIL, size));
   readFully(fd, tail, size - tail.length, files);
   const marked = tail.length === FOOTER_TAIL && START_KEY.equals(tail.subarray(0, START_KEY.length));
   const start = marked ? uint32At(tail, START_KEY.length) : 0;
   const longest = 512 + 4 * (LIMITS.partSamples + 1);
-  if (!marked || start >= size - FOOTER_TAIL || size - start > longest) throw damagedFooter(path, Math.max(0, size - FOOTER_TAIL), 'expected a footer at the end, found other bytes');
+  if (!marked || start >= size - FOOTER_TAIL || size - start > longest)
+    throw damagedFooter(path, Math.max(0, size - FOOTER_TAIL), 'expected a footer at the end, found other bytes');
   const bytes = new Uint8Array(size - start);
   readFully(fd, bytes, start, files);
   if (!isSealed(bytes)) throw damagedFooter(path, start, 'expected the footer to match its crc32, it does not');
-  const footer = checkFooter(unpackStrict(bytes, () => `${path}#footer@${start}`), `${path}#footer@${start}`);
+  const footer = checkFooter(
+    unpackStrict(bytes, () => `${path}#footer@${start}`),
+    `${path}#footer@${start}`,
+  );
   const offsets = readOffsets(footer);
-  if (footer.start !== start || offsets === undefined) throw damagedFooter(path, start, `expected ascending offsets of ${footer.samples} records`);
+  if (footer.start !== start || offsets === undefined)
+    throw damagedFooter(path, start, `expected ascending offsets of ${footer.samples} records`);
   return { footer, offsets };
 }
 
@@ -300,8 +337,15 @@ function readHeader(path: string, fd: number, length: number, files: FileSystem)
 /** @throws {CorruptError} E_SHARD_HEADER, E_SHARD_VERSION. */
 export function decodeHeader(bytes: Uint8Array, path: string): ShardHeader {
   const where = `${path}#header@0`;
-  if (!isSealed(bytes)) throw new CorruptError('E_SHARD_HEADER', `${where}: expected the header to match its crc32, it does not. Run repair to keep the records.`);
-  return checkHeader(unpackStrict(bytes, () => where), where);
+  if (!isSealed(bytes))
+    throw new CorruptError(
+      'E_SHARD_HEADER',
+      `${where}: expected the header to match its crc32, it does not. Run repair to keep the records.`,
+    );
+  return checkHeader(
+    unpackStrict(bytes, () => where),
+    where,
+  );
 }
 
 /** Length of the header that `bytes` start with, when it lies within them; `undefined` otherwise. */

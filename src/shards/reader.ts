@@ -62,7 +62,10 @@ export class ShardReader {
     return guarded(directory, 'opening', () => {
       const manifest = readManifest(directory, files);
       if (options.codec !== undefined && options.codec !== manifest.codec.fingerprint) {
-        throw new CorruptError('E_CODEC_MISMATCH', `${directory}: expected tokens of codec ${options.codec}, found tokens of ${manifest.codec.fingerprint} ("${manifest.codec.name}"). Tokenize with the codec in use.`);
+        throw new CorruptError(
+          'E_CODEC_MISMATCH',
+          `${directory}: expected tokens of codec ${options.codec}, found tokens of ${manifest.codec.fingerprint} ("${manifest.codec.name}"). Tokenize with the codec in use.`,
+        );
       }
       const reader = new ShardReader(directory, manifest, files, options.openParts ?? 256);
       try {
@@ -136,7 +139,11 @@ export class ShardReader {
   private readOne(split: Split, index: number): TokenSample {
     const { parts, starts } = this.splits[split];
     const size = starts.at(-1)!;
-    if (!Number.isInteger(index) || index < 0 || index >= size) throw new UsageError('E_SAMPLE_INDEX', `ShardReader.read(${split}): expected an index in [0, ${size}), received ${index}.`);
+    if (!Number.isInteger(index) || index < 0 || index >= size)
+      throw new UsageError(
+        'E_SAMPLE_INDEX',
+        `ShardReader.read(${split}): expected an index in [0, ${size}), received ${index}.`,
+      );
     const slot = upperBound(starts, index) - 1;
     const part = this.part(parts[slot]!);
     const record = index - starts[slot]!;
@@ -162,7 +169,10 @@ export class ShardReader {
     const path = join(this.directory, listed.file);
     const size = this.files.status(path)?.size;
     if (size !== undefined && size !== listed.bytes) {
-      throw new CorruptError('E_SHARD_SIZE', `${path}@${Math.min(size, listed.bytes)}: expected ${listed.bytes} bytes, found ${size}. Restore the part, or run repair to keep its complete records.`);
+      throw new CorruptError(
+        'E_SHARD_SIZE',
+        `${path}@${Math.min(size, listed.bytes)}: expected ${listed.bytes} bytes, found ${size}. Restore the part, or run repair to keep its complete records.`,
+      );
     }
     const part = PartReader.open(path, this.files);
     try {
@@ -177,11 +187,15 @@ export class ShardReader {
   private assertListed(part: PartReader, index: number, listed: ManifestPart): void {
     const { header } = part;
     const fail = (what: string, expected: unknown, found: unknown): never => {
-      throw new CorruptError('E_SHARD_MISMATCH', `${part.path}#header@0: expected ${what} ${String(expected)} of the manifest, found ${String(found)}. Parts were swapped or mixed; restore them.`);
+      throw new CorruptError(
+        'E_SHARD_MISMATCH',
+        `${part.path}#header@0: expected ${what} ${String(expected)} of the manifest, found ${String(found)}. Parts were swapped or mixed; restore them.`,
+      );
     };
     if (header.part !== index) fail('part', index, header.part);
     if (header.split !== listed.split) fail('split', listed.split, header.split);
-    if (header.codec.fingerprint !== this.card.codec.fingerprint) fail('codec', this.card.codec.fingerprint, header.codec.fingerprint);
+    if (header.codec.fingerprint !== this.card.codec.fingerprint)
+      fail('codec', this.card.codec.fingerprint, header.codec.fingerprint);
     if (part.samples !== listed.samples) fail('sample count', listed.samples, part.samples);
     if (canonicalJson(cardOf(header)) !== canonicalJson(this.card)) fail('card', 'the one', 'another');
   }
@@ -189,7 +203,11 @@ export class ShardReader {
   private verifyStructure(): void {
     const listed = new Set(this.manifest.parts.map((part) => part.file));
     for (const name of this.files.list(this.directory)) {
-      if (partNumber(name) !== undefined && !listed.has(name)) throw new CorruptError('E_SHARD_UNLISTED', `${join(this.directory, name)}: expected only parts of the manifest, found this one besides. Remove it.`);
+      if (partNumber(name) !== undefined && !listed.has(name))
+        throw new CorruptError(
+          'E_SHARD_UNLISTED',
+          `${join(this.directory, name)}: expected only parts of the manifest, found this one besides. Remove it.`,
+        );
     }
     this.manifest.parts.forEach((_, index) => this.part(index));
   }
@@ -201,7 +219,11 @@ export class ShardReader {
     for (const { file, sha256 } of this.manifest.parts) {
       const path = join(this.directory, file);
       const found = sha256File(path, this.files);
-      if (found !== sha256) throw new CorruptError('E_SHARD_SHA256', `${path}: expected sha256 ${sha256} of the manifest, found ${found}. The part was replaced; restore it.`);
+      if (found !== sha256)
+        throw new CorruptError(
+          'E_SHARD_SHA256',
+          `${path}: expected sha256 ${sha256} of the manifest, found ${found}. The part was replaced; restore it.`,
+        );
     }
   }
 
@@ -210,7 +232,11 @@ export class ShardReader {
     for (const split of ['train', 'test'] as const) {
       for (let i = 0; i < this.size(split); i++) {
         const { key } = this.readOne(split, i);
-        if (keys.has(key)) throw new CorruptError('E_DUPLICATE_KEY', `${this.directory}: expected each sample once, found "${key}" again as ${split} ${i}. Tokenize again, or run repair to keep the first of each.`);
+        if (keys.has(key))
+          throw new CorruptError(
+            'E_DUPLICATE_KEY',
+            `${this.directory}: expected each sample once, found "${key}" again as ${split} ${i}. Tokenize again, or run repair to keep the first of each.`,
+          );
         keys.add(key);
       }
     }

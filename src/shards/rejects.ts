@@ -74,7 +74,11 @@ export class RejectList {
    * @throws {UsageError} E_REJECT_ORDER. @throws {IoError} E_DISK_FULL, E_IO.
    */
   add(reject: Reject): void {
-    if (!follows(reject, this.kept.at(-1))) throw new UsageError('E_REJECT_ORDER', `RejectList.add: expected samples in the order of the input, received ${placeOf(reject)}.`);
+    if (!follows(reject, this.kept.at(-1)))
+      throw new UsageError(
+        'E_REJECT_ORDER',
+        `RejectList.add: expected samples in the order of the input, received ${placeOf(reject)}.`,
+      );
     this.push(reject, `${JSON.stringify(reject)}\n`);
     if (this.count <= WRITTEN_AT_ONCE || this.count >= 2 * this.written) this.flush();
   }
@@ -89,7 +93,8 @@ export class RejectList {
   /** Takes over the first lines of the file, which a mark stands for; the samples of later lines come again. */
   adopt(mark: RejectsMark): void {
     if (mark.count === 0) return;
-    for (const line of markedLines(this.directory, mark, this.files)) this.push(parseReject(line, `${this.path}#${this.count + 1}`, this.kept.at(-1)), line);
+    for (const line of markedLines(this.directory, mark, this.files))
+      this.push(parseReject(line, `${this.path}#${this.count + 1}`, this.kept.at(-1)), line);
   }
 
   /** Removes what an earlier run listed, when in the end nothing is left out. */
@@ -120,22 +125,34 @@ function markedLines(directory: string, { count, sha256 }: RejectsMark, files: F
   const found = createHash('sha256').update(lines.join('')).digest('hex');
   if (lines.length === count && found === sha256) return lines;
   const what = text === '' ? 'found none' : lines.length < count ? `found ${lines.length}` : 'found others';
-  throw new CorruptError('E_REJECTS', `${path}: expected the ${count} left out samples that the parts name, ${what}. ${REMEDY}`);
+  throw new CorruptError(
+    'E_REJECTS',
+    `${path}: expected the ${count} left out samples that the parts name, ${what}. ${REMEDY}`,
+  );
 }
 
 function textOf(path: string, files: FileSystem): string {
   try {
     return decodeUtf8(readOwnFile(path, 'E_REJECTS', { limit: REJECTS_LIMIT, files }), path);
   } catch (error) {
-    if (error instanceof CorruptError && error.code === 'E_JSON') throw new CorruptError('E_REJECTS', `${error.detail} ${REMEDY}`, { cause: error });
+    if (error instanceof CorruptError && error.code === 'E_JSON')
+      throw new CorruptError('E_REJECTS', `${error.detail} ${REMEDY}`, { cause: error });
     throw error;
   }
 }
 
 function parseReject(line: string, where: string, previous: Reject | undefined): Reject {
   const result = rejectSchema.safeParse(parseJson(line, where));
-  if (!result.success) throw new CorruptError('E_REJECTS', `${where}: expected a left out sample, ${z.prettifyError(result.error)}. ${REMEDY}`);
-  if (!follows(result.data, previous)) throw new CorruptError('E_REJECTS', `${where}: expected samples in the order of the input, found ${placeOf(result.data)}. ${REMEDY}`);
+  if (!result.success)
+    throw new CorruptError(
+      'E_REJECTS',
+      `${where}: expected a left out sample, ${z.prettifyError(result.error)}. ${REMEDY}`,
+    );
+  if (!follows(result.data, previous))
+    throw new CorruptError(
+      'E_REJECTS',
+      `${where}: expected samples in the order of the input, found ${placeOf(result.data)}. ${REMEDY}`,
+    );
   return result.data;
 }
 

@@ -50,17 +50,29 @@ interface Patient {
  * @throws {CorruptError} E_REPAIR when neither the manifest nor any header survives.
  */
 export async function repair(directory: string, out: string, files: FileSystem = nodeFiles): Promise<RepairReport> {
-  const names = guarded(directory, 'reading', () => files.list(directory)).filter((name) => partNumber(name) !== undefined);
-  if (names.length === 0) throw new UsageError('E_NOT_A_DATASET', `${directory}: expected parts to repair, found none.`);
+  const names = guarded(directory, 'reading', () => files.list(directory)).filter(
+    (name) => partNumber(name) !== undefined,
+  );
+  if (names.length === 0)
+    throw new UsageError('E_NOT_A_DATASET', `${directory}: expected parts to repair, found none.`);
   const manifest = survivingManifest(directory, files);
   const patients = names.map((name) => examine(directory, name, files));
   const card = manifest === undefined ? patients.find((patient) => patient.header)?.header?.card : cardOf(manifest);
-  if (card === undefined) throw new CorruptError('E_REPAIR', `${directory}: expected the manifest or one part's header intact, found neither. Tokenize again.`);
-  const writer = await ShardWriter.open(out, card, { shardSamples: card.shardSamples, shardBytes: card.shardBytes, files });
+  if (card === undefined)
+    throw new CorruptError(
+      'E_REPAIR',
+      `${directory}: expected the manifest or one part's header intact, found neither. Tokenize again.`,
+    );
+  const writer = await ShardWriter.open(out, card, {
+    shardSamples: card.shardSamples,
+    shardBytes: card.shardBytes,
+    files,
+  });
   try {
     const parts: PartRepair[] = [];
     const seen = new Set<string>();
-    for (const patient of inSplitOrder(patients, manifest)) parts.push(await rescue(patient, card, manifest, writer, seen, files));
+    for (const patient of inSplitOrder(patients, manifest))
+      parts.push(await rescue(patient, card, manifest, writer, seen, files));
     parts.push(...missingParts(names, manifest));
     return { parts, recovered: { ...writer.done }, manifest: await writer.close() };
   } catch (error) {
@@ -71,7 +83,13 @@ export async function repair(directory: string, out: string, files: FileSystem =
 
 function missingParts(present: string[], manifest: ShardManifest | undefined): PartRepair[] {
   const missing = manifest?.parts.filter((part) => !present.includes(part.file)) ?? [];
-  return missing.map(({ file, split, samples }) => ({ file, split, recovered: 0, expected: samples, damage: [`${file}: listed in the manifest, not there`] }));
+  return missing.map(({ file, split, samples }) => ({
+    file,
+    split,
+    recovered: 0,
+    expected: samples,
+    damage: [`${file}: listed in the manifest, not there`],
+  }));
 }
 
 function survivingManifest(directory: string, files: FileSystem): ShardManifest | undefined {
@@ -86,7 +104,14 @@ function survivingManifest(directory: string, files: FileSystem): ShardManifest 
 function examine(directory: string, file: string, files: FileSystem): Patient {
   const path = join(directory, file);
   const status = files.status(path);
-  const patient: Patient = { file, path, size: status?.kind === 'file' ? status.size : 0, header: undefined, footer: undefined, damage: [] };
+  const patient: Patient = {
+    file,
+    path,
+    size: status?.kind === 'file' ? status.size : 0,
+    header: undefined,
+    footer: undefined,
+    damage: [],
+  };
   if (status?.kind !== 'file') {
     patient.damage.push(`${path}: not a regular file`);
     return patient;
@@ -133,7 +158,9 @@ function withDescriptor<T>(path: string, files: FileSystem, action: (fd: number)
 }
 
 function splitOf(patient: Patient, manifest: ShardManifest | undefined): Split | undefined {
-  return patient.header?.split ?? patient.footer?.split ?? manifest?.parts.find((part) => part.file === patient.file)?.split;
+  return (
+    patient.header?.split ?? patient.footer?.split ?? manifest?.parts.find((part) => part.file === patient.file)?.split
+  );
 }
 
 /** The writer takes one split after the other: the parts of the split seen first come first. */
@@ -144,7 +171,14 @@ function inSplitOrder(patients: Patient[], manifest: ShardManifest | undefined):
 }
 
 /** @param seen the keys of the samples recovered so far. */
-async function rescue(patient: Patient, card: FullCard, manifest: ShardManifest | undefined, writer: ShardWriter, seen: Set<string>, files: FileSystem): Promise<PartRepair> {
+async function rescue(
+  patient: Patient,
+  card: FullCard,
+  manifest: ShardManifest | undefined,
+  writer: ShardWriter,
+  seen: Set<string>,
+  files: FileSystem,
+): Promise<PartRepair> {
   const split = splitOf(patient, manifest);
   const listed = manifest?.parts.find((part) => part.file === patient.file);
   const expected = patient.footer === undefined ? listed?.samples : patient.footer.offsets.length - 1;
@@ -168,12 +202,18 @@ async function rescue(patient: Patient, card: FullCard, manifest: ShardManifest 
 }
 
 /** Every record whose checksum and content hold, in file order; what does not is noted in `damage`. */
-function* completeSamples(patient: Patient, card: FullCard, files: FileSystem, damage: string[]): Generator<TokenSample> {
+function* completeSamples(
+  patient: Patient,
+  card: FullCard,
+  files: FileSystem,
+  damage: string[],
+): Generator<TokenSample> {
   const { path, footer } = patient;
   const fd = files.open(path, 'r');
   try {
     const window = new Window(fd, patient.size, files);
-    const records = footer === undefined ? scanned(window, patient, damage) : tabled(window, footer.offsets, path, damage);
+    const records =
+      footer === undefined ? scanned(window, patient, damage) : tabled(window, footer.offsets, path, damage);
     for (const { payload, offset } of records) {
       try {
         yield decodeSample(payload, card, () => `${path}@${offset}`);
@@ -207,20 +247,22 @@ function* scanned(window: Window, patient: Patient, damage: string[]): Generator
   // Bytes hashed in search of records: bounds the time that made-up records can cost.
   const budget = { left: 8 * patient.size + (64 << 20) };
   let lostFrom: number | undefined;
-  for (let offset = patient.header?.bytes ?? 0; offset < patient.size && budget.left > 0; ) {
+  for (let offset = patient.header?.bytes ?? 0; offset < patient.size && budget.left > 0;) {
     const payload = recordAt(window, offset, budget);
     if (payload === undefined) {
       lostFrom ??= offset;
       offset = window.next(0x92, offset + 1);
       continue;
     }
-    if (lostFrom !== undefined) damage.push(`${patient.path}@${lostFrom}: ${offset - lostFrom} bytes without a complete record`);
+    if (lostFrom !== undefined)
+      damage.push(`${patient.path}@${lostFrom}: ${offset - lostFrom} bytes without a complete record`);
     lostFrom = undefined;
     const length = recordLength(window.at(offset, 6));
     yield { payload, offset };
     offset += length;
   }
-  if (lostFrom !== undefined) damage.push(`${patient.path}@${lostFrom}: ${patient.size - lostFrom} bytes at the end without a complete record`);
+  if (lostFrom !== undefined)
+    damage.push(`${patient.path}@${lostFrom}: ${patient.size - lostFrom} bytes at the end without a complete record`);
 }
 
 function recordAt(window: Window, offset: number, budget: { left: number }): Uint8Array | undefined {
@@ -257,7 +299,7 @@ class Window {
 
   /** The first offset from `from` on where `byte` stands, or the size of the file. */
   next(byte: number, from: number): number {
-    for (let offset = from; offset < this.size; ) {
+    for (let offset = from; offset < this.size;) {
       const seen = this.at(offset, 1).length === 0 ? this.bytes : this.bytes.subarray(offset - this.start);
       const found = seen.indexOf(byte);
       if (found >= 0) return offset + found;

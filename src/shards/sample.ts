@@ -32,7 +32,10 @@ export function decodeSample(payload: Uint8Array, card: FullCard, where: () => s
     return fromPayload(value, card);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    throw new CorruptError('E_SAMPLE', `${where()}: ${error.message}. The dataset was not made by Tesserae or is damaged.`);
+    throw new CorruptError(
+      'E_SAMPLE',
+      `${where()}: ${error.message}. The dataset was not made by Tesserae or is damaged.`,
+    );
   }
 }
 
@@ -45,11 +48,23 @@ function expect(condition: boolean, message: () => string): asserts condition {
 
 function toPayload(sample: TokenSample, card: FullCard): Record<string, unknown> {
   const { key, tokens, captions, label } = sample;
-  expect(typeof key === 'string' && key.length > 0 && key.length <= 4096, () => 'expected a key of 1 to 4096 characters');
-  expect(tokens.codec === card.codec.fingerprint, () => `expected tokens of codec ${card.codec.fingerprint}, received tokens of ${tokens.codec}`);
-  expect(tokens.maps.length === card.maps.length, () => `expected ${card.maps.length} maps, received ${tokens.maps.length}`);
+  expect(
+    typeof key === 'string' && key.length > 0 && key.length <= 4096,
+    () => 'expected a key of 1 to 4096 characters',
+  );
+  expect(
+    tokens.codec === card.codec.fingerprint,
+    () => `expected tokens of codec ${card.codec.fingerprint}, received tokens of ${tokens.codec}`,
+  );
+  expect(
+    tokens.maps.length === card.maps.length,
+    () => `expected ${card.maps.length} maps, received ${tokens.maps.length}`,
+  );
   const maps = tokens.maps.map((map, i) => toDiskMap(map, card.maps[i]!));
-  expect(captions.every((caption) => typeof caption === 'string'), () => 'expected captions to be strings');
+  expect(
+    captions.every((caption) => typeof caption === 'string'),
+    () => 'expected captions to be strings',
+  );
   if (label !== undefined) checkLabel(label, card);
   return {
     key,
@@ -62,9 +77,15 @@ function toPayload(sample: TokenSample, card: FullCard): Record<string, unknown>
 
 function toDiskMap(map: TokenMap, spec: ShardMapSpec): Record<string, unknown> {
   expect(map.name === spec.name, () => `expected map "${spec.name}", received "${map.name}"`);
-  expect(map.vocabSize === spec.vocabSize, () => `map "${spec.name}": expected a vocabulary of ${spec.vocabSize}, received ${map.vocabSize}`);
+  expect(
+    map.vocabSize === spec.vocabSize,
+    () => `map "${spec.name}": expected a vocabulary of ${spec.vocabSize}, received ${map.vocabSize}`,
+  );
   checkShape(map.shape, spec);
-  expect(map.ids.length === sizeOf(map.shape), () => `map "${spec.name}": expected ${sizeOf(map.shape)} ids, received ${map.ids.length}`);
+  expect(
+    map.ids.length === sizeOf(map.shape),
+    () => `map "${spec.name}": expected ${sizeOf(map.shape)} ids, received ${map.ids.length}`,
+  );
   checkIds(map.ids, spec);
   const ids = spec.dtype === 'uint16' ? Uint16Array.from(map.ids) : Uint32Array.from(map.ids);
   return { name: map.name, shape: map.shape, ids: Buffer.from(ids.buffer) };
@@ -79,7 +100,10 @@ function fromPayload(value: unknown, card: FullCard): TokenSample {
   const payload = plainMap(value, 'sample');
   for (const key in payload) expect(SAMPLE_KEYS.has(key), () => `expected no field "${key}"`);
   const { key, maps, text, label, media } = payload;
-  expect(typeof key === 'string' && key.length > 0 && key.length <= 4096, () => 'expected a key of 1 to 4096 characters');
+  expect(
+    typeof key === 'string' && key.length > 0 && key.length <= 4096,
+    () => 'expected a key of 1 to 4096 characters',
+  );
   expect(Array.isArray(maps) && maps.length === card.maps.length, () => `expected ${card.maps.length} maps`);
   const decoded: TokenMap[] = [];
   for (let i = 0; i < card.maps.length; i++) decoded.push(fromDiskMap((maps as unknown[])[i], card.maps[i]!));
@@ -92,13 +116,19 @@ function fromPayload(value: unknown, card: FullCard): TokenSample {
 function fromDiskMap(value: unknown, spec: ShardMapSpec): TokenMap {
   const map = plainMap(value, 'map');
   const { name, shape, ids } = map;
-  expect(Object.keys(map).length === 3 && name === spec.name, () => `expected map "${spec.name}" with name, shape and ids, found "${String(name)}"`);
+  expect(
+    Object.keys(map).length === 3 && name === spec.name,
+    () => `expected map "${spec.name}" with name, shape and ids, found "${String(name)}"`,
+  );
   expect(Array.isArray(shape), () => `map "${spec.name}": expected a shape`);
   const extents = shape as number[];
   checkShape(extents, spec);
   expect(ids instanceof Uint8Array, () => `map "${spec.name}": expected ids as bytes`);
   const bytes = sizeOf(extents) * (spec.dtype === 'uint16' ? 2 : 4);
-  expect(ids.length === bytes, () => `map "${spec.name}": expected ${bytes} bytes of ids for [${extents.join(', ')}], found ${ids.length}`);
+  expect(
+    ids.length === bytes,
+    () => `map "${spec.name}": expected ${bytes} bytes of ids for [${extents.join(', ')}], found ${ids.length}`,
+  );
   const memory = new ArrayBuffer(bytes); // a copy: payloads are not aligned and their memory is used again
   new Uint8Array(memory).set(ids);
   const codes = spec.dtype === 'uint16' ? new Uint16Array(memory) : new Uint32Array(memory);
@@ -114,7 +144,10 @@ function plainMap(value: unknown, what: string): Record<string, unknown> {
 function captionsOf(text: unknown): string[] {
   if (text === undefined) return [];
   if (typeof text === 'string') return [text];
-  expect(Array.isArray(text) && text.length > 1 && text.every((caption) => typeof caption === 'string'), () => 'expected text to be a string or several');
+  expect(
+    Array.isArray(text) && text.length > 1 && text.every((caption) => typeof caption === 'string'),
+    () => 'expected text to be a string or several',
+  );
   return text;
 }
 
@@ -127,13 +160,19 @@ function checkShape(shape: readonly number[], spec: ShardMapSpec): void {
     const dim = shape[i]!;
     fits = spec.shape[i] === -1 ? Number.isInteger(dim) && dim > 0 : dim === spec.shape[i];
   }
-  expect(fits && sizeOf(shape) <= LIMITS.mapCodes, () => `map "${spec.name}": expected shape [${spec.shape.join(', ')}], found [${shape.join(', ')}]`);
+  expect(
+    fits && sizeOf(shape) <= LIMITS.mapCodes,
+    () => `map "${spec.name}": expected shape [${spec.shape.join(', ')}], found [${shape.join(', ')}]`,
+  );
 }
 
 function checkIds(ids: Uint16Array | Uint32Array, spec: ShardMapSpec): void {
   const { vocabSize } = spec;
   for (let i = 0; i < ids.length; i++) {
-    if (!(ids[i]! < vocabSize)) throw new Fault(`map "${spec.name}": expected ids below the vocabulary of ${vocabSize}, found ${ids[i]} at position ${i}`);
+    if (!(ids[i]! < vocabSize))
+      throw new Fault(
+        `map "${spec.name}": expected ids below the vocabulary of ${vocabSize}, found ${ids[i]} at position ${i}`,
+      );
   }
 }
 
@@ -148,12 +187,18 @@ function checkMedia(value: unknown): MediaInfo {
   const media = plainMap(value, 'media');
   if (media.kind === 'image') {
     const { width, height, channels } = media;
-    expect(isCount(width) && isCount(height) && isCount(channels), () => 'media: expected width, height and channels as positive integers');
+    expect(
+      isCount(width) && isCount(height) && isCount(channels),
+      () => 'media: expected width, height and channels as positive integers',
+    );
     return { kind: 'image', width, height, channels };
   }
   expect(media.kind === 'audio', () => `media: expected an image or audio, found "${String(media.kind)}"`);
   const { sampleRate, channels, frames } = media;
-  expect(isCount(sampleRate) && isCount(channels) && isCount(frames), () => 'media: expected sampleRate, channels and frames as positive integers');
+  expect(
+    isCount(sampleRate) && isCount(channels) && isCount(frames),
+    () => 'media: expected sampleRate, channels and frames as positive integers',
+  );
   return { kind: 'audio', sampleRate, channels, frames };
 }
 

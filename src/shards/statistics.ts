@@ -16,8 +16,16 @@ export interface MapUsage {
  *
  * @throws {CorruptError} as {@link ShardReader.read}.
  */
-export async function usageStatistics(reader: ShardReader, splits: readonly Split[] = ['train', 'test']): Promise<{ samples: number; maps: MapUsage[] }> {
-  const maps = reader.maps.map(({ name, vocabSize }) => ({ name, vocabSize, total: 0, counts: new Float64Array(vocabSize) }));
+export async function usageStatistics(
+  reader: ShardReader,
+  splits: readonly Split[] = ['train', 'test'],
+): Promise<{ samples: number; maps: MapUsage[] }> {
+  const maps = reader.maps.map(({ name, vocabSize }) => ({
+    name,
+    vocabSize,
+    total: 0,
+    counts: new Float64Array(vocabSize),
+  }));
   let samples = 0;
   for (const split of splits) {
     for await (const sample of reader.stream(split)) {

@@ -19,8 +19,12 @@ export async function uniformMaps(reader: ShardReader): Promise<TokenMapSpec[]> 
       first ??= { key, shapes };
       const other = shapes.findIndex((shape, i) => !sameShape(shape, first!.shapes[i]!));
       if (other >= 0) {
-        const text = (one: { key: string; shapes: number[][] }): string => `[${one.shapes[other]!.join(', ')}] of "${one.key}"`;
-        throw new UsageError('E_MIXED_SHAPES', `${reader.directory}: expected maps of one shape for a prior, found ${text(first)} and ${text({ key, shapes })}. Tokenize with a codec that resizes pictures, or pictures of one size.`);
+        const text = (one: { key: string; shapes: number[][] }): string =>
+          `[${one.shapes[other]!.join(', ')}] of "${one.key}"`;
+        throw new UsageError(
+          'E_MIXED_SHAPES',
+          `${reader.directory}: expected maps of one shape for a prior, found ${text(first)} and ${text({ key, shapes })}. Tokenize with a codec that resizes pictures, or pictures of one size.`,
+        );
       }
     }
   }

@@ -96,9 +96,17 @@ export class ShardWriter {
    */
   async append(split: Split, sample: TokenSample): Promise<void> {
     this.assertOpen();
-    if (this.keys.has(sample.key)) throw new UsageError('E_DUPLICATE_KEY', `sample "${sample.key}": expected a key of its own, another sample has it.`);
+    if (this.keys.has(sample.key))
+      throw new UsageError(
+        'E_DUPLICATE_KEY',
+        `sample "${sample.key}": expected a key of its own, another sample has it.`,
+      );
     const payload = encodeSample(sample, this.card);
-    if (payload.length > LIMITS.payloadBytes) throw new UsageError('E_SAMPLE', `sample "${sample.key}": expected at most ${LIMITS.payloadBytes} bytes, received ${payload.length}.`);
+    if (payload.length > LIMITS.payloadBytes)
+      throw new UsageError(
+        'E_SAMPLE',
+        `sample "${sample.key}": expected at most ${LIMITS.payloadBytes} bytes, received ${payload.length}.`,
+      );
     const record = encodeRecord(payload);
     this.partFor(split, record.length).append(record);
     this.keys.add(sample.key);
@@ -157,7 +165,11 @@ export class ShardWriter {
   }
 
   private assertOpen(): void {
-    if (this.closed) throw new UsageError('E_WRITER_CLOSED', `ShardWriter(${this.directory}): expected an open writer, it was closed or aborted.`);
+    if (this.closed)
+      throw new UsageError(
+        'E_WRITER_CLOSED',
+        `ShardWriter(${this.directory}): expected an open writer, it was closed or aborted.`,
+      );
   }
 
   private partFor(split: Split, recordBytes: number): PartWriter {
@@ -168,13 +180,18 @@ export class ShardWriter {
   }
 
   private isFull(part: PartWriter, recordBytes: number): boolean {
-    return part.samples >= this.card.shardSamples || (part.samples > 0 && part.bytes + recordBytes > this.card.shardBytes);
+    return (
+      part.samples >= this.card.shardSamples || (part.samples > 0 && part.bytes + recordBytes > this.card.shardBytes)
+    );
   }
 
   private startPart(split: Split): PartWriter {
     const last = this.parts.at(-1)?.split;
     if (last !== split && this.parts.some((part) => part.split === split)) {
-      throw new UsageError('E_SPLIT_ORDER', `ShardWriter: expected all samples of a split together, received "${split}" again after "${last}".`);
+      throw new UsageError(
+        'E_SPLIT_ORDER',
+        `ShardWriter: expected all samples of a split together, received "${split}" again after "${last}".`,
+      );
     }
     const index = this.parts.length;
     const name = partName(index);
@@ -221,7 +238,16 @@ export class ShardWriter {
       const keys = this.keysOf(reader);
       if (keys === undefined || header.part !== index || this.returnsTo(header.split)) return undefined;
       for (const key of keys) this.keys.add(key);
-      return { part: { file, split: header.split, samples: reader.samples, bytes: reader.size, sha256: sha256File(path, this.files) }, rejects };
+      return {
+        part: {
+          file,
+          split: header.split,
+          samples: reader.samples,
+          bytes: reader.size,
+          sha256: sha256File(path, this.files),
+        },
+        rejects,
+      };
     } catch (error) {
       if (error instanceof CorruptError) return undefined;
       throw error;
@@ -251,13 +277,19 @@ function assertSameCard(path: string, expected: FullCard, found: FullCard): void
   for (const field of Object.keys({ ...expected, ...found }) as (keyof FullCard)[]) {
     const [now, then] = [canonicalJson(expected[field] ?? null), canonicalJson(found[field] ?? null)];
     if (now !== then) {
-      throw new UsageError('E_RESUME_MISMATCH', `${path}: expected ${field} ${brief(now)}, the interrupted run had ${brief(then)}. Use the same ${field === 'dataset' ? 'data, split and limit' : 'settings'} to resume, or --force to start again.`);
+      throw new UsageError(
+        'E_RESUME_MISMATCH',
+        `${path}: expected ${field} ${brief(now)}, the interrupted run had ${brief(then)}. Use the same ${field === 'dataset' ? 'data, split and limit' : 'settings'} to resume, or --force to start again.`,
+      );
     }
   }
 }
 
 function olderFormat(path: string, version: string): UsageError {
-  return new UsageError('E_RESUME_MISMATCH', `${path}: expected format ${SHARD_FORMAT_VERSION}, the interrupted run wrote ${version}, which does not say which samples it left out. Start again with --force.`);
+  return new UsageError(
+    'E_RESUME_MISMATCH',
+    `${path}: expected format ${SHARD_FORMAT_VERSION}, the interrupted run wrote ${version}, which does not say which samples it left out. Start again with --force.`,
+  );
 }
 
 function brief(text: string): string {

@@ -41,7 +41,10 @@ export function trainBpe(captions: Iterable<string>, options: BpeOptions): TextT
     );
   }
   if (!Number.isInteger(minFrequency) || minFrequency < 1) {
-    throw new UsageError('E_TEXT_MIN_FREQUENCY', `trainBpe: expected a minFrequency from 1 up, received ${minFrequency}.`);
+    throw new UsageError(
+      'E_TEXT_MIN_FREQUENCY',
+      `trainBpe: expected a minFrequency from 1 up, received ${minFrequency}.`,
+    );
   }
   const words = countWords(captions, lowercase);
   const merges = learnMerges(Array.from(words.keys(), symbolsOf), Array.from(words.values()), {

@@ -45,11 +45,19 @@ export function parseDefinition(text: string): CheckedDefinition {
   checkDepth(parsed);
   const vocabSize = vocabSizeOf(parsed['model'], added);
   checkModel(parsed['model']);
-  const [normalizer, cut, decoder] = (['normalizer', 'pre_tokenizer', 'decoder'] as const).map((name) => stepsOf(parsed, name));
+  const [normalizer, cut, decoder] = (['normalizer', 'pre_tokenizer', 'decoder'] as const).map((name) =>
+    stepsOf(parsed, name),
+  );
   const steps = [...normalizer!, ...cut!];
   const growth = steps.reduce((product, step) => product * growthOf(step), 1);
-  if (!(growth <= MAX_GROWTH)) throw refusal(`replacements that keep text in proportion, received some that make it more than ${MAX_GROWTH} times as long`);
-  if (steps.length + decoder!.length > MAX_STEPS) throw refusal(`at most ${MAX_STEPS} normalizers, pre-tokenizers and decoders, received ${steps.length + decoder!.length}`);
+  if (!(growth <= MAX_GROWTH))
+    throw refusal(
+      `replacements that keep text in proportion, received some that make it more than ${MAX_GROWTH} times as long`,
+    );
+  if (steps.length + decoder!.length > MAX_STEPS)
+    throw refusal(
+      `at most ${MAX_STEPS} normalizers, pre-tokenizers and decoders, received ${steps.length + decoder!.length}`,
+    );
   return {
     definition: {
       model: parsed['model'],
@@ -72,7 +80,9 @@ function checkDepth(root: object): void {
   let level: object[] = [root];
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > MAX_DEPTH) throw refusal(`at most ${MAX_DEPTH} levels of nesting, received more`);
-    level = level.flatMap((node) => Object.values(node).filter((value): value is object => typeof value === 'object' && value !== null));
+    level = level.flatMap((node) =>
+      Object.values(node).filter((value): value is object => typeof value === 'object' && value !== null),
+    );
   }
 }
 
@@ -85,10 +95,12 @@ function vocabSizeOf(model: Record<string, unknown>, added: unknown[]): number {
   if (ids.length === 0) throw refusal('at least one token, received none');
   let largest = 0;
   for (const id of ids) {
-    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0) throw refusal(`ids that are integers from 0 up, received ${describe(id)}`);
+    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0)
+      throw refusal(`ids that are integers from 0 up, received ${describe(id)}`);
     largest = Math.max(largest, id);
   }
-  if (largest >= 2 * ids.length + 1024) throw refusal(`ids in proportion to the ${ids.length} tokens, received id ${largest}`);
+  if (largest >= 2 * ids.length + 1024)
+    throw refusal(`ids in proportion to the ${ids.length} tokens, received id ${largest}`);
   return largest + 1;
 }
 
@@ -106,17 +118,28 @@ function checkModel(model: Record<string, unknown>): void {
   const { type, vocab, merges, unk_id: unknownId } = model;
   checkFields('model', model, MODEL_FIELDS);
   if (type === 'BPE' && !Array.isArray(merges)) throw refusal(`a list "merges", received ${describe(merges)}`);
-  for (const merge of Array.isArray(merges) ? merges : []) if (!isMerge(merge)) throw refusal(`merges of two tokens, received ${describe(merge)}`);
+  for (const merge of Array.isArray(merges) ? merges : [])
+    if (!isMerge(merge)) throw refusal(`merges of two tokens, received ${describe(merge)}`);
   if (!Array.isArray(vocab)) return;
-  for (const entry of vocab) if (!isScored(entry)) throw refusal(`a vocabulary of [token, score], received ${describe(entry)}`);
-  const isKnown = unknownId === null || unknownId === undefined || (Number.isInteger(unknownId) && (unknownId as number) >= 0 && (unknownId as number) < vocab.length);
+  for (const entry of vocab)
+    if (!isScored(entry)) throw refusal(`a vocabulary of [token, score], received ${describe(entry)}`);
+  const isKnown =
+    unknownId === null ||
+    unknownId === undefined ||
+    (Number.isInteger(unknownId) && (unknownId as number) >= 0 && (unknownId as number) < vocab.length);
   if (!isKnown) throw refusal(`"unk_id" in [0, ${vocab.length}), received ${describe(unknownId)}`);
 }
 
-function unknownIdOf({ vocab, unk_token: token, unk_id: id }: Record<string, unknown>, added: unknown[]): number | undefined {
+function unknownIdOf(
+  { vocab, unk_token: token, unk_id: id }: Record<string, unknown>,
+  added: unknown[],
+): number | undefined {
   if (Array.isArray(vocab)) return (id ?? undefined) as number | undefined;
   const own = (added as { content?: unknown; id?: unknown }[]).find(({ content }) => content === token)?.id;
-  return (own ?? (typeof token === 'string' && Object.hasOwn(vocab as object, token) ? (vocab as Record<string, unknown>)[token] : undefined)) as number | undefined;
+  return (own ??
+    (typeof token === 'string' && Object.hasOwn(vocab as object, token)
+      ? (vocab as Record<string, unknown>)[token]
+      : undefined)) as number | undefined;
 }
 
 function isMerge(merge: unknown): boolean {
@@ -135,10 +158,12 @@ function stepsOf(parsed: Record<string, unknown>, name: 'normalizer' | 'pre_toke
   const steps: Step[] = [];
   const visit = (value: unknown): void => {
     if (value === null || value === undefined) return;
-    if (!isRecord(value) || typeof value['type'] !== 'string') throw refusal(`a "${name}" with a "type", received ${describe(value)}`);
+    if (!isRecord(value) || typeof value['type'] !== 'string')
+      throw refusal(`a "${name}" with a "type", received ${describe(value)}`);
     checkFields(name, value, STEP_FIELDS);
     const needed = Object.hasOwn(NEEDED, value['type']) ? NEEDED[value['type']]! : undefined;
-    if (needed && (value[needed] ?? undefined) === undefined) throw refusal(`a "${needed}" in a "${name}" of type ${value['type']}, received none`);
+    if (needed && (value[needed] ?? undefined) === undefined)
+      throw refusal(`a "${needed}" in a "${name}" of type ${value['type']}, received none`);
     steps.push(value);
     const inner = value[{ normalizer: 'normalizers', pre_tokenizer: 'pretokenizers', decoder: 'decoders' }[name]];
     if (value['type'] !== 'Sequence') return;
@@ -171,34 +196,78 @@ const NUMBER: Rule = ['a number', (value) => typeof value === 'number'];
 const BEHAVIORS = ['removed', 'isolated', 'mergedwithprevious', 'mergedwithnext', 'contiguous'];
 
 const MODEL_FIELDS: Readonly<Record<string, Rule>> = {
-  type: TEXT, unk_token: TEXT, continuing_subword_prefix: TEXT, continuing_subword_suffix: TEXT, end_of_word_suffix: TEXT,
-  max_input_chars_per_word: LENGTH, fuse_unk: FLAG, byte_fallback: FLAG, ignore_merges: FLAG, dropout: NUMBER,
+  type: TEXT,
+  unk_token: TEXT,
+  continuing_subword_prefix: TEXT,
+  continuing_subword_suffix: TEXT,
+  end_of_word_suffix: TEXT,
+  max_input_chars_per_word: LENGTH,
+  fuse_unk: FLAG,
+  byte_fallback: FLAG,
+  ignore_merges: FLAG,
+  dropout: NUMBER,
 };
 
 /** By name, whatever the step: a field means the same in all of them. */
 const STEP_FIELDS: Readonly<Record<string, Rule>> = {
   pattern: ['{ "String": ... } or { "Regex": ... } of at least one character', isPattern],
-  behavior: ['a behavior of Hugging Face\'s Split', (value) => typeof value === 'string' && BEHAVIORS.includes(value.toLowerCase())],
-  content: TEXT, prepend: TEXT, replacement: ['one character', (value) => typeof value === 'string' && [...value].length === 1], str_rep: TEXT, prepend_scheme: TEXT, prefix: TEXT, suffix: TEXT, pad_token: TEXT,
-  word_delimiter_token: TEXT, precompiled_charsmap: TEXT, invert: FLAG, add_prefix_space: FLAG, use_regex: FLAG, trim_offsets: FLAG,
+  behavior: [
+    "a behavior of Hugging Face's Split",
+    (value) => typeof value === 'string' && BEHAVIORS.includes(value.toLowerCase()),
+  ],
+  content: TEXT,
+  prepend: TEXT,
+  replacement: ['one character', (value) => typeof value === 'string' && [...value].length === 1],
+  str_rep: TEXT,
+  prepend_scheme: TEXT,
+  prefix: TEXT,
+  suffix: TEXT,
+  pad_token: TEXT,
+  word_delimiter_token: TEXT,
+  precompiled_charsmap: TEXT,
+  invert: FLAG,
+  add_prefix_space: FLAG,
+  use_regex: FLAG,
+  trim_offsets: FLAG,
   delimiter: ['one character', (value) => typeof value === 'string' && [...value].length === 1],
-  individual_digits: FLAG, clean_text: FLAG, handle_chinese_chars: FLAG, strip_accents: FLAG, lowercase: FLAG, strip_left: FLAG,
-  strip_right: FLAG, cleanup: FLAG, split: FLAG, length: LENGTH, start: COUNT, stop: COUNT,
+  individual_digits: FLAG,
+  clean_text: FLAG,
+  handle_chinese_chars: FLAG,
+  strip_accents: FLAG,
+  lowercase: FLAG,
+  strip_left: FLAG,
+  strip_right: FLAG,
+  cleanup: FLAG,
+  split: FLAG,
+  length: LENGTH,
+  start: COUNT,
+  stop: COUNT,
 };
 
 /** What a step cannot do without. */
-const NEEDED: Readonly<Record<string, string>> = { Split: 'pattern', Replace: 'pattern', CharDelimiterSplit: 'delimiter', FixedLength: 'length' };
+const NEEDED: Readonly<Record<string, string>> = {
+  Split: 'pattern',
+  Replace: 'pattern',
+  CharDelimiterSplit: 'delimiter',
+  FixedLength: 'length',
+};
 
 function isPattern(value: unknown): boolean {
   if (!isRecord(value)) return false;
   const kinds = Object.keys(value);
-  return kinds.length === 1 && ['String', 'Regex'].includes(kinds[0]!) && typeof value[kinds[0]!] === 'string' && value[kinds[0]!] !== '';
+  return (
+    kinds.length === 1 &&
+    ['String', 'Regex'].includes(kinds[0]!) &&
+    typeof value[kinds[0]!] === 'string' &&
+    value[kinds[0]!] !== ''
+  );
 }
 
 function checkFields(where: string, record: Record<string, unknown>, rules: Readonly<Record<string, Rule>>): void {
   for (const [field, value] of Object.entries(record)) {
     const rule = Object.hasOwn(rules, field) ? rules[field] : undefined;
-    if (rule && value !== null && value !== undefined && !rule[1](value)) throw refusal(`${rule[0]} as "${field}" of the ${where}, received ${describe(value)}`);
+    if (rule && value !== null && value !== undefined && !rule[1](value))
+      throw refusal(`${rule[0]} as "${field}" of the ${where}, received ${describe(value)}`);
   }
 }
 

@@ -19,10 +19,15 @@ interface Built {
 export function buildTokenizer(definition: object): HuggingFaceTokenizer {
   const unknown = (definition as Built).model?.unk_token;
   // Cleaning up spaces is a lossy habit of old English models; text must come back as it went in.
-  const tokenizer = new Tokenizer(definition, { clean_up_tokenization_spaces: false, ...(typeof unknown === 'string' && { unk_token: unknown }) }) as HuggingFaceTokenizer & Inside;
+  const tokenizer = new Tokenizer(definition, {
+    clean_up_tokenization_spaces: false,
+    ...(typeof unknown === 'string' && { unk_token: unknown }),
+  }) as HuggingFaceTokenizer & Inside;
   fuseWithinWords(tokenizer.model);
   const added = tokenizer.added_tokens_map;
-  if ([...added.values()].some((token) => token.single_word)) for (const splitter of [tokenizer.splitter_unnormalized, tokenizer.splitter_normalized]) keepWordsWhole(splitter, added);
+  if ([...added.values()].some((token) => token.single_word))
+    for (const splitter of [tokenizer.splitter_unnormalized, tokenizer.splitter_normalized])
+      keepWordsWhole(splitter, added);
   return tokenizer;
 }
 

@@ -49,8 +49,23 @@ export const OWN_MODEL = {
 };
 
 /** Whether a file has exactly the steps of those trained here, whatever its vocabulary and merges. */
-export function isOwn({ model, added_tokens: added, normalizer, pre_tokenizer: cut, decoder }: { model: Record<string, unknown>; added_tokens: unknown[]; normalizer: unknown; pre_tokenizer: unknown; decoder: unknown }): boolean {
+export function isOwn({
+  model,
+  added_tokens: added,
+  normalizer,
+  pre_tokenizer: cut,
+  decoder,
+}: {
+  model: Record<string, unknown>;
+  added_tokens: unknown[];
+  normalizer: unknown;
+  pre_tokenizer: unknown;
+  decoder: unknown;
+}): boolean {
   const { vocab: _vocab, merges: _merges, ...rest } = model;
   const own = ownParts(normalizer !== null);
-  return added.length === 0 && isDeepStrictEqual([rest, normalizer, cut, decoder], [OWN_MODEL, own.normalizer, own.pre_tokenizer, own.decoder]);
+  return (
+    added.length === 0 &&
+    isDeepStrictEqual([rest, normalizer, cut, decoder], [OWN_MODEL, own.normalizer, own.pre_tokenizer, own.decoder])
+  );
 }

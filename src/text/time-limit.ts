@@ -22,7 +22,8 @@ export function withinTime<T>(milliseconds: number, work: () => T): T {
   try {
     return runner.runInContext(context, { timeout: milliseconds }) as T;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw new TimeLimit(`more than ${milliseconds / 1000} seconds`, { cause: error });
+    if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT')
+      throw new TimeLimit(`more than ${milliseconds / 1000} seconds`, { cause: error });
     throw error;
   } finally {
     desk.work = outer;

@@ -68,9 +68,16 @@ export function loadTokenizer(json: string | object): TextTokenizer {
   const checked = parseDefinition(text);
   const definition = translated(checked.definition);
   try {
-    return new HuggingFaceText(withinTime(LOADING_MILLISECONDS, () => buildTokenizer(definition)), text, checked);
+    return new HuggingFaceText(
+      withinTime(LOADING_MILLISECONDS, () => buildTokenizer(definition)),
+      text,
+      checked,
+    );
   } catch (error) {
-    throw refusal(`a tokenizer of a supported kind, received one that cannot be run (${excerpt(firstLineOf(error))})`, error);
+    throw refusal(
+      `a tokenizer of a supported kind, received one that cannot be run (${excerpt(firstLineOf(error))})`,
+      error,
+    );
   }
 }
 
@@ -130,7 +137,10 @@ class HuggingFaceText implements TextTokenizer {
 
   private encodeAnew(text: string): number[] {
     if (text.length > this.longestText) {
-      throw new InputError('E_TEXT_TOO_LONG', `encode: expected at most ${this.longestText} characters, received ${text.length} (${quoted(text)}). Shorten the text.`);
+      throw new InputError(
+        'E_TEXT_TOO_LONG',
+        `encode: expected at most ${this.longestText} characters, received ${text.length} (${quoted(text)}). Shorten the text.`,
+      );
     }
     const { ids, tokens } = this.run('encode', text, () => this.tokenizer.encode(text, { add_special_tokens: false }));
     // Ids come from the file's own tables, which were checked; a token that is in none of them has undefined or null.
@@ -150,8 +160,15 @@ class HuggingFaceText implements TextTokenizer {
       return this.watched ? withinTime(TEXT_MILLISECONDS, work) : work();
     } catch (error) {
       if (error instanceof TesseraeError) throw error;
-      const reason = error instanceof TimeLimit ? `patterns or loops that take ${error.message}` : `one that fails (${excerpt(firstLineOf(error))})`;
-      throw new CorruptError('E_TEXT_TOKENIZER', `${what}(${quoted(text)}): expected a tokenizer.json that can be run on it, received ${reason}. Use another tokenizer.`, { cause: error });
+      const reason =
+        error instanceof TimeLimit
+          ? `patterns or loops that take ${error.message}`
+          : `one that fails (${excerpt(firstLineOf(error))})`;
+      throw new CorruptError(
+        'E_TEXT_TOKENIZER',
+        `${what}(${quoted(text)}): expected a tokenizer.json that can be run on it, received ${reason}. Use another tokenizer.`,
+        { cause: error },
+      );
     }
   }
 
@@ -159,10 +176,15 @@ class HuggingFaceText implements TextTokenizer {
     const list = Array.from(ids);
     for (const [position, id] of list.entries()) {
       if (!this.isId(id)) {
-        throw new ShapeError('E_TEXT_ID', `decode: expected ids in [0, ${this.vocabSize}), received ${id} at position ${position}.`);
+        throw new ShapeError(
+          'E_TEXT_ID',
+          `decode: expected ids in [0, ${this.vocabSize}), received ${id} at position ${position}.`,
+        );
       }
     }
-    return list.length === 0 ? '' : this.run('decode', `${list.length} ids`, () => this.tokenizer.decode(list, { skip_special_tokens: false }));
+    return list.length === 0
+      ? ''
+      : this.run('decode', `${list.length} ids`, () => this.tokenizer.decode(list, { skip_special_tokens: false }));
   }
 
   encodePadded(text: string, length: number, options: PadOptions = {}): PaddedIds {

@@ -12,8 +12,10 @@ type Step = Record<string, unknown> & { type?: unknown };
  */
 export function translated(definition: Definition): Definition {
   const { model, pre_tokenizer: cut } = definition;
-  if (model['type'] === 'BPE' && model['continuing_subword_prefix']) throw unsupported('a BPE model with a "continuing_subword_prefix"');
-  if (model['type'] === 'Unigram' && model['byte_fallback'] === true) throw unsupported('a Unigram model with "byte_fallback"');
+  if (model['type'] === 'BPE' && model['continuing_subword_prefix'])
+    throw unsupported('a BPE model with a "continuing_subword_prefix"');
+  if (model['type'] === 'Unigram' && model['byte_fallback'] === true)
+    throw unsupported('a Unigram model with "byte_fallback"');
   return { ...definition, pre_tokenizer: cut === null ? null : cutting(cut as Step) };
 }
 
@@ -22,18 +24,31 @@ const unsupported = (what: string): Error => refusal(`a tokenizer of a supported
 function cutting(step: Step): Step {
   switch (step.type) {
     case 'Sequence':
-      return { ...step, pretokenizers: (step['pretokenizers'] as Step[]).filter((inner) => inner !== null).map(cutting) };
+      return {
+        ...step,
+        pretokenizers: (step['pretokenizers'] as Step[]).filter((inner) => inner !== null).map(cutting),
+      };
     // The library's own pattern knows no letters beyond ASCII.
     case 'Whitespace':
       return matches(`[${WORD}]+|[^${WORD}\\p{White_Space}]+`);
     case 'CharDelimiterSplit':
-      return split({ type: 'Split', pattern: { String: String(step['delimiter']) }, behavior: 'Removed', invert: false });
+      return split({
+        type: 'Split',
+        pattern: { String: String(step['delimiter']) },
+        behavior: 'Removed',
+        invert: false,
+      });
     case 'Metaspace':
       return metaspace(step);
     case 'Digits':
       return isolated(step['individual_digits'] === true ? '\\p{N}' : '\\p{N}+');
     case 'Punctuation':
-      return split({ type: 'Split', pattern: { Regex: PUNCTUATION }, behavior: step['behavior'] ?? 'Isolated', invert: false });
+      return split({
+        type: 'Split',
+        pattern: { Regex: PUNCTUATION },
+        behavior: step['behavior'] ?? 'Isolated',
+        invert: false,
+      });
     case 'Split':
       return split(step);
     default:
@@ -45,10 +60,20 @@ function cutting(step: Step): Step {
 const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200C\\u200D';
 const PUNCTUATION = '[\\p{P}\\u0021-\\u002F\\u003A-\\u0040\\u005B-\\u0060\\u007B-\\u007E]';
 
-const isolated = (regex: string): Step => ({ type: 'Split', pattern: { Regex: regex }, behavior: 'Isolated', invert: false });
+const isolated = (regex: string): Step => ({
+  type: 'Split',
+  pattern: { Regex: regex },
+  behavior: 'Isolated',
+  invert: false,
+});
 
 /** What matches is kept, what lies between is not. */
-const matches = (regex: string): Step => ({ type: 'Split', pattern: { Regex: regex }, behavior: 'Removed', invert: true });
+const matches = (regex: string): Step => ({
+  type: 'Split',
+  pattern: { Regex: regex },
+  behavior: 'Removed',
+  invert: true,
+});
 
 /** A word begins at each of its marks, unless `split` is off; files of old say in another way that the first gets none. */
 function metaspace(step: Step): Step {

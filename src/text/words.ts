@@ -46,7 +46,9 @@ export function parseWords(bytes: Uint8Array | undefined): string[] | undefined 
  */
 export function unknownWords(text: string, tokenizer: TextTokenizer, known?: readonly string[]): string[] {
   const seen = known && new Set(known);
-  return [...new Set(wordsOf(text))].slice(0, MOST_ASKED).filter((word) => (seen ? !seen.has(word) : isInPieces(word, tokenizer)));
+  return [...new Set(wordsOf(text))]
+    .slice(0, MOST_ASKED)
+    .filter((word) => (seen ? !seen.has(word) : isInPieces(word, tokenizer)));
 }
 
 function isInPieces(word: string, tokenizer: TextTokenizer): boolean {
@@ -63,7 +65,8 @@ function pieces(word: string, tokenizer: TextTokenizer): number {
     const ids = tokenizer.encode(word);
     return tokenizer.unknownId !== undefined && ids.includes(tokenizer.unknownId) ? Infinity : ids.length;
   } catch (error) {
-    if (error instanceof TesseraeError && (error.code === 'E_TEXT_UNKNOWN' || error.code === 'E_TEXT_TOO_LONG')) return Infinity;
+    if (error instanceof TesseraeError && (error.code === 'E_TEXT_UNKNOWN' || error.code === 'E_TEXT_TOO_LONG'))
+      return Infinity;
     throw error;
   }
 }
@@ -74,5 +77,8 @@ export function someKnownWords(tokenizer: TextTokenizer, known: readonly string[
   const spelled = Array.from({ length: Math.min(tokenizer.vocabSize, 4096) }, (_, id) => tokenizer.decode([id]));
   const words = spelled.filter((token) => /^\s\p{L}{3,}$/u.test(token));
   // Merges lead from letters to words; what another begins with is on its way.
-  return words.filter((word) => !words.some((other) => other !== word && other.startsWith(word))).map((word) => word.trim()).slice(0, most);
+  return words
+    .filter((word) => !words.some((other) => other !== word && other.startsWith(word)))
+    .map((word) => word.trim())
+    .slice(0, most);
 }

@@ -45,8 +45,14 @@ export class Adversary {
    * @param reconstruction float32 [B, H, W, C], of the same forward pass.
    * @param last the weights that both gradients are weighed at.
    */
-  objective(loss: tf.Scalar, reconstruction: tf.Tensor4D, last: tf.Tensor): { term: tf.Scalar; terms: { adversarial: tf.Scalar; lambda: tf.Scalar } } {
-    const { value, grad } = tf.valueAndGrad((made: tf.Tensor4D) => generatorLoss(this.judge(made)))(stopGradient(reconstruction));
+  objective(
+    loss: tf.Scalar,
+    reconstruction: tf.Tensor4D,
+    last: tf.Tensor,
+  ): { term: tf.Scalar; terms: { adversarial: tf.Scalar; lambda: tf.Scalar } } {
+    const { value, grad } = tf.valueAndGrad((made: tf.Tensor4D) => generatorLoss(this.judge(made)))(
+      stopGradient(reconstruction),
+    );
     const adversarial = stopGradient(value) as tf.Scalar;
     // A plane with the gradient of the loss: going through the adversary again, at another weight, would cost as much as the first time.
     const plane = tf.sum(tf.mul(reconstruction, stopGradient(grad)));

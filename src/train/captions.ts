@@ -38,8 +38,11 @@ interface Measure {
 
 /** Measures the captions by a tokenizer. @throws {TesseraeError} naming the sample whose caption it does not take. */
 export function captionLengths({ captions }: Pick<TokenSurvey, 'captions'>, text: Measure): CaptionLengths {
-  const measured = (caption: string, key: string): number => named(key, () => text.encode(beginningOf(caption, text)).length);
-  const all = [...captions].map(([caption, { all: times, key }]) => ({ caption, key, times, length: measured(caption, key) })).sort((a, b) => b.length - a.length);
+  const measured = (caption: string, key: string): number =>
+    named(key, () => text.encode(beginningOf(caption, text)).length);
+  const all = [...captions]
+    .map(([caption, { all: times, key }]) => ({ caption, key, times, length: measured(caption, key) }))
+    .sort((a, b) => b.length - a.length);
   const [first] = all;
   const total = all.reduce((sum, { times }) => sum + times, 0);
   const longest = first?.length ?? 0;
@@ -72,12 +75,16 @@ export function cutText(lengths: CaptionLengths, length: number): string {
   return `${formatCount(cut)} ${cut === 1 ? 'caption' : 'captions'} cut to ${formatCount(length)} text tokens (longest ${longestOf(lengths)}, sample ${excerpt(lengths.key)})`;
 }
 
-const longestOf = ({ longest, isLonger }: CaptionLengths): string => `${isLonger ? 'more than ' : ''}${formatCount(longest)}`;
+const longestOf = ({ longest, isLonger }: CaptionLengths): string =>
+  `${isLonger ? 'more than ' : ''}${formatCount(longest)}`;
 
 /** @throws {UsageError} E_TEXT_TOO_LONG naming the sample with the longest caption, when it has more tokens than `length`. */
 export function refuseTooLong(lengths: CaptionLengths, length: number): void {
   const { longest, isLonger, key, caption } = lengths;
   if (longest <= length && !isLonger) return;
   const received = `expected at most ${formatCount(length)} text tokens in a caption, received ${longestOf(lengths)} ("${excerpt(caption)}")`;
-  throw new UsageError('E_TEXT_TOO_LONG', `sample "${excerpt(key)}": ${received}. Shorten the caption, raise text.length in the settings (at most 1,024), or pass --too-long cut.`);
+  throw new UsageError(
+    'E_TEXT_TOO_LONG',
+    `sample "${excerpt(key)}": ${received}. Shorten the caption, raise text.length in the settings (at most 1,024), or pass --too-long cut.`,
+  );
 }

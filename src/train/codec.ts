@@ -63,7 +63,12 @@ export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
           name: run.family.name,
           config: run.config as Record<string, unknown>,
           maps: run.family.maps(run.config),
-          training: { ...trainee.identity, ...(run.splitting && { split: run.splitting }), dataVariance: trainee.dataVariance, ...outcomeOf(outcome) },
+          training: {
+            ...trainee.identity,
+            ...(run.splitting && { split: run.splitting }),
+            dataVariance: trainee.dataVariance,
+            ...outcomeOf(outcome),
+          },
           metrics: outcome.metrics && (metrics as unknown as Record<string, unknown>),
         },
         exportParams(trainee.params),
@@ -82,7 +87,8 @@ class CodecTrainee<C> implements Trainee {
   readonly figure: Figure;
   readonly heldOut: number;
   readonly concerns: readonly string[];
-  readonly remedy = 'more pictures, "augment" in the training settings (flip, crop), or fewer weights (hidden, residualHidden)';
+  readonly remedy =
+    'more pictures, "augment" in the training settings (flip, crop), or fewer weights (hidden, residualHidden)';
   /** Trainable weights and the quantizer's state together. */
   readonly params: Params;
   dataVariance = 1;
@@ -99,7 +105,8 @@ class CodecTrainee<C> implements Trainee {
 
   constructor(private readonly run: CodecRun<C>) {
     const { family, config, training, dataset, seed, features } = run;
-    this.perceptual = training.perceptual && features !== undefined ? new PerceptualTerm(features, training.perceptual) : undefined;
+    this.perceptual =
+      training.perceptual && features !== undefined ? new PerceptualTerm(features, training.perceptual) : undefined;
     if (training.perceptual && !this.perceptual) run.onNote?.('perceptual term: off, as no feature network is named');
     const network = this.perceptual && { features: this.perceptual.identity };
     this.training = { ...training, keep: training.keep ?? (training.adversarial || this.perceptual ? 'last' : 'best') };
@@ -107,7 +114,14 @@ class CodecTrainee<C> implements Trainee {
     this.figure = { ...measure, training: measure.name === 'nmse' ? 'nmse' : 'loss' };
     this.heldOut = dataset.size('test');
     this.concerns = sampleConcerns({ train: dataset.size('train'), test: this.heldOut });
-    this.identity = { codec: family.name, config: config as Record<string, unknown>, training: this.training, seed, dataset: dataset.fingerprint, ...network };
+    this.identity = {
+      codec: family.name,
+      config: config as Record<string, unknown>,
+      training: this.training,
+      seed,
+      dataset: dataset.fingerprint,
+      ...network,
+    };
     this.trainable = createParams(family.trainable(config), seed);
     this.params = { ...this.trainable, ...createParams(family.state(config), seed) };
     this.slots = adamWSlots(this.trainable);
@@ -119,7 +133,10 @@ class CodecTrainee<C> implements Trainee {
     this.dataVariance = await this.measureVariance();
     const { family, config, seed } = this.run;
     const batch = await firstOf(this.openBatches(0));
-    const start = compile((images: tf.Tensor4D, key: tf.Tensor1D) => family.initialize(this.params, images, key, config) as unknown as null, { name: `${family.name}_initialize` });
+    const start = compile(
+      (images: tf.Tensor4D, key: tf.Tensor1D) => family.initialize(this.params, images, key, config) as unknown as null,
+      { name: `${family.name}_initialize` },
+    );
     const inputs = [this.imagesOf(batch), randomKey(seed, 0)] as const;
     await start(...inputs);
     await start.dispose();
@@ -132,11 +149,22 @@ class CodecTrainee<C> implements Trainee {
     const { training, seed } = this.run;
     const rate = cosineSchedule(step, training.steps, training);
     const rival = this.adversary?.hyper(step, training.steps, rate / training.learningRate) ?? null;
-    const inputs = [this.imagesOf(batch), adamWHyper(step, rate, this.adam), randomKey(seed, step), tf.scalar((step - 1) / training.steps), rival] as const;
+    const inputs = [
+      this.imagesOf(batch),
+      adamWHyper(step, rate, this.adam),
+      randomKey(seed, step),
+      tf.scalar((step - 1) / training.steps),
+      rival,
+    ] as const;
     this.compiled ??= this.compileStep();
     const outputs = await this.compiled(...inputs);
     const terms = Object.fromEntries(Object.entries(outputs.terms).map(([name, value]) => [name, scalar(value)]));
-    const measured = { loss: scalar(outputs.loss), nmse: scalar(outputs.nmse), ...terms, gradientNorm: scalar(outputs.norm) };
+    const measured = {
+      loss: scalar(outputs.loss),
+      nmse: scalar(outputs.nmse),
+      ...terms,
+      gradientNorm: scalar(outputs.norm),
+    };
     tf.dispose(tensorsOf([...inputs, outputs]));
     return { measured, describe: () => listNames(batch.keys) };
   }
@@ -144,7 +172,11 @@ class CodecTrainee<C> implements Trainee {
   async evaluate(final: boolean): Promise<Record<string, number>> {
     const { family, config, dataset, training, onBad, signal } = this.run;
     const extent = final ? { signal } : { limit: training.evalSamples };
-    this.evaluation = await evaluateCodec(family, config, this.params, dataset, 'test', { ...extent, onBad, cache: this.cache });
+    this.evaluation = await evaluateCodec(family, config, this.params, dataset, 'test', {
+      ...extent,
+      onBad,
+      cache: this.cache,
+    });
     return loggedFigures(this.evaluation);
   }
 
@@ -164,7 +196,11 @@ class CodecTrainee<C> implements Trainee {
   }
 
   content(): { model: NamedTensors; optimizer: NamedTensors; state: Record<string, unknown> } {
-    return { model: exportParams(this.params), optimizer: exportParams(this.optimizerState), state: { dataVariance: this.dataVariance } };
+    return {
+      model: exportParams(this.params),
+      optimizer: exportParams(this.optimizerState),
+      state: { dataVariance: this.dataVariance },
+    };
   }
 
   restore(model: NamedTensors, optimizer: NamedTensors, state: Record<string, unknown>): void {
@@ -205,7 +241,11 @@ class CodecTrainee<C> implements Trainee {
     if (!contested) return losses;
     const { loss, reconstruction } = losses;
     const last = family.lastLayer?.(config);
-    const { term, terms } = this.adversary!.objective(loss, reconstruction, last === undefined ? reconstruction : this.trainable[last]!);
+    const { term, terms } = this.adversary!.objective(
+      loss,
+      reconstruction,
+      last === undefined ? reconstruction : this.trainable[last]!,
+    );
     return { ...losses, loss: tf.add(loss, term), terms: { ...losses.terms, ...terms } };
   }
 
@@ -222,7 +262,14 @@ class CodecTrainee<C> implements Trainee {
 
   private openBatches(startStep: number): AsyncGenerator<Batch> {
     const { dataset, training, seed, onBad } = this.run;
-    return trainBatches(dataset, { ...this.decoding(), batchSize: training.batchSize, seed, startStep, augment: training.augment, onBad });
+    return trainBatches(dataset, {
+      ...this.decoding(),
+      batchSize: training.batchSize,
+      seed,
+      startStep,
+      augment: training.augment,
+      onBad,
+    });
   }
 
   private decoding() {
@@ -234,7 +281,13 @@ class CodecTrainee<C> implements Trainee {
   private async measureVariance(): Promise<number> {
     const moments = new Moments();
     const { dataset, onBad } = this.run;
-    for await (const { pixels } of evalBatches(dataset, 'train', { ...this.decoding(), batchSize: 64, limit: VARIANCE_SAMPLES, onBad })) moments.add(pixels);
+    for await (const { pixels } of evalBatches(dataset, 'train', {
+      ...this.decoding(),
+      batchSize: 64,
+      limit: VARIANCE_SAMPLES,
+      onBad,
+    }))
+      moments.add(pixels);
     return Math.max(moments.variance, 1e-6);
   }
 }

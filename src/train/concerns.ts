@@ -12,15 +12,28 @@ export const FEW_HELD_OUT_SAMPLES = 20;
 /** A codebook counts as collapsed when less than this share of its codes occurs, or of the codes counted where these are fewer. */
 export const COLLAPSED_USAGE = 0.1;
 
-export const COLLAPSE_REMEDY = 'a smaller codebookSize, a lower learningRate, or more pressure to use all codes (ema-vq: restartBelow, entropyPrice; fsq and lfq: entropyWeight)';
+export const COLLAPSE_REMEDY =
+  'a smaller codebookSize, a lower learningRate, or more pressure to use all codes (ema-vq: restartBelow, entropyPrice; fsq and lfq: entropyWeight)';
 
 /** @returns a sentence for each split that is too small, with the remedy. */
 export function sampleConcerns({ train, test }: { train: number; test: number }): string[] {
   const count = (n: number, what: string): string => `${formatCount(n)} ${what} ${n === 1 ? 'sample' : 'samples'}`;
   return [
-    ...(train < FEW_TRAINING_SAMPLES ? [`only ${count(train, 'training')}: expect memorized samples rather than new ones. Remedy: at least ${FEW_TRAINING_SAMPLES}, better some thousands.`] : []),
-    ...(test === 0 ? ['no held-out samples: nothing is measured, the last weights are kept, and overfitting goes unnoticed. Remedy: hold out some samples, by --holdout of train codec and tokenize.'] : []),
-    ...(test > 0 && test < FEW_HELD_OUT_SAMPLES ? [`only ${count(test, 'held-out')}: the held-out figures are unreliable, and so is the choice of the best weights. Remedy: at least ${FEW_HELD_OUT_SAMPLES} (more data, or a larger --holdout).`] : []),
+    ...(train < FEW_TRAINING_SAMPLES
+      ? [
+          `only ${count(train, 'training')}: expect memorized samples rather than new ones. Remedy: at least ${FEW_TRAINING_SAMPLES}, better some thousands.`,
+        ]
+      : []),
+    ...(test === 0
+      ? [
+          'no held-out samples: nothing is measured, the last weights are kept, and overfitting goes unnoticed. Remedy: hold out some samples, by --holdout of train codec and tokenize.',
+        ]
+      : []),
+    ...(test > 0 && test < FEW_HELD_OUT_SAMPLES
+      ? [
+          `only ${count(test, 'held-out')}: the held-out figures are unreliable, and so is the choice of the best weights. Remedy: at least ${FEW_HELD_OUT_SAMPLES} (more data, or a larger --holdout).`,
+        ]
+      : []),
   ];
 }
 

@@ -11,7 +11,8 @@ export const ID_SHARE = 0.5;
 
 const labelsAreIds = ({ classes, labeled }: TokenSurvey): boolean => classes.length > ID_SHARE * labeled;
 
-const of = (some: number, { samples }: TokenSurvey): string => `${formatCount(some)} of ${formatCount(samples.all)} samples`;
+const of = (some: number, { samples }: TokenSurvey): string =>
+  `${formatCount(some)} of ${formatCount(samples.all)} samples`;
 
 /** What to condition on, and why. */
 export interface ConditioningChoice {
@@ -31,14 +32,28 @@ export function chooseConditioning(survey: TokenSurvey, wish: Conditioning | und
   const { captioned, captions, labeled, classes } = survey;
   const where = `--conditioning ${wish}`;
   if (wish === 'text') {
-    if (captioned === 0) throw new UsageError('E_NO_CAPTIONS', `${where}: expected captions in ${survey.directory}, found none. Tokenize a dataset with captions.`);
-    return { conditioning: wish, reason: `as ${where} asks; ${of(captioned, survey)} have captions (${formatCount(captions.size)} distinct)` };
+    if (captioned === 0)
+      throw new UsageError(
+        'E_NO_CAPTIONS',
+        `${where}: expected captions in ${survey.directory}, found none. Tokenize a dataset with captions.`,
+      );
+    return {
+      conditioning: wish,
+      reason: `as ${where} asks; ${of(captioned, survey)} have captions (${formatCount(captions.size)} distinct)`,
+    };
   }
   if (wish === 'none') return { conditioning: wish, reason: `as ${where} asks` };
-  if (labeled === 0) throw new UsageError('E_NO_CLASSES', `${where}: expected classes in ${survey.directory}, found none. Tokenize a dataset with labels.`);
+  if (labeled === 0)
+    throw new UsageError(
+      'E_NO_CLASSES',
+      `${where}: expected classes in ${survey.directory}, found none. Tokenize a dataset with labels.`,
+    );
   if (labelsAreIds(survey)) {
     const found = `${formatCount(classes.length)} labels among ${formatCount(labeled)} samples (${listNames(classes, 3)})`;
-    throw new UsageError('E_LABEL_IDS', `${where}: expected classes of several samples each in ${survey.directory}, found ${found}, which are ids. Use --conditioning ${captioned > 0 ? 'text' : 'none'}, or tokenize with labels that repeat.`);
+    throw new UsageError(
+      'E_LABEL_IDS',
+      `${where}: expected classes of several samples each in ${survey.directory}, found ${found}, which are ids. Use --conditioning ${captioned > 0 ? 'text' : 'none'}, or tokenize with labels that repeat.`,
+    );
   }
   return { conditioning: wish, reason: `${formatCount(classes.length)} classes, as ${where} asks` };
 }
@@ -47,18 +62,26 @@ function defaultConditioning(survey: TokenSurvey): ConditioningChoice {
   const { captioned, captions, labeled, classes, captionsRepeatClasses, captionsNameClasses } = survey;
   const captionsText = `${of(captioned, survey)} have captions (${formatCount(captions.size)} distinct)`;
   const idsText = `the labels are ids (${formatCount(classes.length)} values among ${formatCount(labeled)} samples)`;
-  const text = (besides: string): ConditioningChoice => ({ conditioning: 'text', reason: `because ${captionsText}${besides}` });
+  const text = (besides: string): ConditioningChoice => ({
+    conditioning: 'text',
+    reason: `because ${captionsText}${besides}`,
+  });
   const none = (reason: string): ConditioningChoice => ({ conditioning: 'none', reason: `because ${reason}` });
   if (labeled === 0) return captioned > 0 ? text('') : none('no sample has a caption or a label');
   if (labelsAreIds(survey)) {
     if (captioned === 0) return none(`no sample has a caption, and ${idsText}`);
     // Names of single things are words all the same; "a photo of a 10133" is not.
-    if (captionsNameClasses && classes.every((name) => /^\d+$/.test(name))) return none(`${idsText}, and the captions only repeat them`);
+    if (captionsNameClasses && classes.every((name) => /^\d+$/.test(name)))
+      return none(`${idsText}, and the captions only repeat them`);
     return text(`, and ${idsText}`);
   }
-  if (captioned > 0 && !captionsRepeatClasses && captions.size > classes.length) return text(`, which say more than the ${formatCount(classes.length)} classes`);
+  if (captioned > 0 && !captionsRepeatClasses && captions.size > classes.length)
+    return text(`, which say more than the ${formatCount(classes.length)} classes`);
   const besides = captioned === 0 ? 'no sample has a caption' : 'the captions only repeat the class names';
-  return { conditioning: 'label', reason: `${formatCount(classes.length)} classes, because ${of(labeled, survey)} have labels and ${besides}` };
+  return {
+    conditioning: 'label',
+    reason: `${formatCount(classes.length)} classes, because ${of(labeled, survey)} have labels and ${besides}`,
+  };
 }
 
 /** What of the tokens spoils a prior of this conditioning. */
@@ -66,7 +89,17 @@ export function tokenConcerns(survey: TokenSurvey, conditioning: Conditioning): 
   const { captioned, labeled, samples, maps } = survey;
   const having = { text: captioned, label: labeled, none: samples.all }[conditioning];
   const what = conditioning === 'text' ? 'captions' : 'labels';
-  const few = having < samples.all / 2 ? [`${of(having, survey)} have ${what}; the others are trained unconditionally. Remedy: ${what} for more of them.`] : [];
+  const few =
+    having < samples.all / 2
+      ? [
+          `${of(having, survey)} have ${what}; the others are trained unconditionally. Remedy: ${what} for more of them.`,
+        ]
+      : [];
   const collapsed = maps.flatMap((map) => collapseText(map, 'tokens') ?? []);
-  return [...few, ...collapsed.map((text) => `${text}, so the pictures can hardly differ. Remedy: train the codec again, with its codebook in use.`)];
+  return [
+    ...few,
+    ...collapsed.map(
+      (text) => `${text}, so the pictures can hardly differ. Remedy: train the codec again, with its codebook in use.`,
+    ),
+  ];
 }

@@ -30,10 +30,18 @@ export class ConditionSource {
     private readonly classOf: (label: number) => number,
   ) {}
 
-  static of<C>(family: PriorFamily<C>, config: C, { text, tooLong = 'refuse', classes }: ConditionOptions): ConditionSource {
+  static of<C>(
+    family: PriorFamily<C>,
+    config: C,
+    { text, tooLong = 'refuse', classes }: ConditionOptions,
+  ): ConditionSource {
     const length = tooLong === 'cut' ? family.textLength?.(config) : undefined;
     const read = text && length !== undefined ? beginnings(text, length) : text;
-    return new ConditionSource((prompt) => family.condition(config, prompt, read), family.conditioning(config), classMapping(classes, family.classes(config)));
+    return new ConditionSource(
+      (prompt) => family.condition(config, prompt, read),
+      family.conditioning(config),
+      classMapping(classes, family.classes(config)),
+    );
   }
 
   /** int32 [P]. `pick` chooses among several captions; by default the first. @throws {UsageError} naming the sample. */
@@ -53,7 +61,8 @@ export class ConditionSource {
 
   private promptOf(sample: TokenSample, pick: (count: number) => number): Prompt {
     if (this.conditioning === 'label') return sample.label === undefined ? null : this.classOf(sample.label);
-    if (this.conditioning === 'text' && sample.captions.length > 0) return sample.captions[pick(sample.captions.length)]!;
+    if (this.conditioning === 'text' && sample.captions.length > 0)
+      return sample.captions[pick(sample.captions.length)]!;
     return null;
   }
 }
@@ -65,12 +74,19 @@ const beginnings = (text: TextEncoder & { longestText?: number }, length: number
 });
 
 /** From a label of a dataset to the class of the prior that has its name. */
-function classMapping(from: readonly string[] | undefined, to: readonly string[] | undefined): (label: number) => number {
+function classMapping(
+  from: readonly string[] | undefined,
+  to: readonly string[] | undefined,
+): (label: number) => number {
   if (!from || !to) return (label) => label;
   const places = new Map(to.map((name, i) => [name, i]));
   return (label) => {
     const place = places.get(from[label]!);
-    if (place === undefined) throw new UsageError('E_PROMPT_CLASS', `class "${from[label]}": expected one of the prior's ${to.length} classes (${listNames(to)}).`);
+    if (place === undefined)
+      throw new UsageError(
+        'E_PROMPT_CLASS',
+        `class "${from[label]}": expected one of the prior's ${to.length} classes (${listNames(to)}).`,
+      );
     return place;
   };
 }

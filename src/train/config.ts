@@ -100,7 +100,10 @@ const PriorTrainingFields = z.strictObject({
   averageDecay: z.number().min(0).lt(1).default(0),
 });
 
-export const PriorTrainingSchema = PriorTrainingFields.transform((training) => ({ ...training, evalEvery: training.evalEvery ?? Math.min(PRIOR_EVAL_EVERY, Math.ceil(training.steps / 10)) }));
+export const PriorTrainingSchema = PriorTrainingFields.transform((training) => ({
+  ...training,
+  evalEvery: training.evalEvery ?? Math.min(PRIOR_EVAL_EVERY, Math.ceil(training.steps / 10)),
+}));
 
 export type CodecTraining = z.infer<typeof CodecTrainingSchema>;
 export type AdversarialTraining = z.infer<typeof AdversarialSchema>;

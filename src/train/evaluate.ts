@@ -67,22 +67,47 @@ const splitsOf = (splits: Splits): readonly Split[] => (splits === 'all' ? ['tra
  * @throws {InputError} E_DATA_EMPTY for a split without samples, E_DATA_ALL_BAD when none of them is usable. @throws as
  *   {@link evalBatches} and {@link FeatureExtractor.features}.
  */
-export async function evaluateCodec<C>(family: CodecFamily<C>, config: C, params: Params, dataset: Dataset, split: Splits, options: CodecEvaluationOptions = {}): Promise<CodecEvaluation> {
+export async function evaluateCodec<C>(
+  family: CodecFamily<C>,
+  config: C,
+  params: Params,
+  dataset: Dataset,
+  split: Splits,
+  options: CodecEvaluationOptions = {},
+): Promise<CodecEvaluation> {
   const { height, width, channels, background, resize } = family.input(config);
   const { limit, signal, onBad, cache, onProgress, features } = options;
   const limited = (one: Split): number => Math.min(dataset.size(one), limit ?? Infinity);
   const total = splitsOf(split).reduce((n, one) => n + limited(one), 0);
-  if (total === 0) throw new InputError('E_DATA_EMPTY', `${dataset.source}: expected samples in the ${split} split, found none.${split === 'test' ? ' Measure the training samples with --split train.' : ''}`);
+  if (total === 0)
+    throw new InputError(
+      'E_DATA_EMPTY',
+      `${dataset.source}: expected samples in the ${split} split, found none.${split === 'test' ? ' Measure the training samples with --split train.' : ''}`,
+    );
   const rows = Math.max(1, Math.min(EVALUATION_BATCH, total, Math.floor(BATCH_PIXELS / (height * width))));
   const meters = new CodecMeters(family.maps(config), features);
   const reconstruct = compile(
-    (images: tf.Tensor4D, key: tf.Tensor1D) => ({ ...family.reconstruct(params, images, config), measures: family.measures?.(params, images, key, config) ?? {} }),
+    (images: tf.Tensor4D, key: tf.Tensor1D) => ({
+      ...family.reconstruct(params, images, config),
+      measures: family.measures?.(params, images, key, config) ?? {},
+    }),
     { name: `${family.name}_reconstruct` },
   );
   let before = 0;
   try {
     for (const one of splitsOf(split)) {
-      const batches = evalBatches(dataset, one, { batchSize: rows, size: { width, height }, channels, background, resize, pad: true, limit, signal, onBad, cache });
+      const batches = evalBatches(dataset, one, {
+        batchSize: rows,
+        size: { width, height },
+        channels,
+        background,
+        resize,
+        pad: true,
+        limit,
+        signal,
+        onBad,
+        cache,
+      });
       for await (const { step, pixels, count } of batches) {
         const inputs = [tf.tensor4d(pixels, [rows, height, width, channels]), randomKey(0, step)] as const;
         const result = await reconstruct(...inputs);
@@ -96,14 +121,28 @@ export async function evaluateCodec<C>(family: CodecFamily<C>, config: C, params
   } finally {
     await reconstruct.dispose();
   }
-  if (meters.samples === 0) throw new InputError('E_DATA_ALL_BAD', `${dataset.source}: expected usable pictures in the ${split} split, none of the ${total} is.`);
+  if (meters.samples === 0)
+    throw new InputError(
+      'E_DATA_ALL_BAD',
+      `${dataset.source}: expected usable pictures in the ${split} split, none of the ${total} is.`,
+    );
   return meters.result({ width, height });
 }
 
 /** The figures that are logged during training; those of maps by name where there are several. */
-export function loggedFigures({ nmse, psnr, ssim, sharpness, measures, maps }: CodecEvaluation): Record<string, number> {
+export function loggedFigures({
+  nmse,
+  psnr,
+  ssim,
+  sharpness,
+  measures,
+  maps,
+}: CodecEvaluation): Record<string, number> {
   const prefix = (map: CodebookUse): string => (maps.length > 1 ? `${map.name}.` : '');
-  return Object.assign({ nmse, psnr, ssim, sharpness, ...measures }, ...maps.map((map) => ({ [`${prefix(map)}usage`]: map.usage, [`${prefix(map)}perplexity`]: map.perplexity }))) as Record<string, number>;
+  return Object.assign(
+    { nmse, psnr, ssim, sharpness, ...measures },
+    ...maps.map((map) => ({ [`${prefix(map)}usage`]: map.usage, [`${prefix(map)}perplexity`]: map.perplexity })),
+  ) as Record<string, number>;
 }
 
 /** What {@link evaluateCodec} sums up batch by batch. */
@@ -125,14 +164,21 @@ class CodecMeters {
   }
 
   /** Rows of tensors from `count` on are padding. */
-  async add(pixels: Float32Array, result: { maps: tf.Tensor[]; images: tf.Tensor4D; measures: Record<string, tf.Tensor1D> }, [count, ...shape]: [number, number, number, number]): Promise<void> {
+  async add(
+    pixels: Float32Array,
+    result: { maps: tf.Tensor[]; images: tf.Tensor4D; measures: Record<string, tf.Tensor1D> },
+    [count, ...shape]: [number, number, number, number],
+  ): Promise<void> {
     if (count === 0) return;
     const size = sizeOf(shape);
     const originals = pixels.subarray(0, count * size);
     const reconstructions = hostValues(result.images).subarray(0, count * size) as Float32Array;
     this.quality.add(originals, reconstructions, [count, ...shape]);
-    result.maps.forEach((ids, i) => this.codes[i]!.add(hostValues(ids).subarray(0, count * (ids.size / ids.shape[0]!))));
-    for (const [name, values] of Object.entries(result.measures)) this.sums[name] = (this.sums[name] ?? 0) + sum(values, count);
+    result.maps.forEach((ids, i) =>
+      this.codes[i]!.add(hostValues(ids).subarray(0, count * (ids.size / ids.shape[0]!))),
+    );
+    for (const [name, values] of Object.entries(result.measures))
+      this.sums[name] = (this.sums[name] ?? 0) + sum(values, count);
     for (let i = 0; i < count && this.examples.length < EXAMPLES; i++) {
       this.examples.push([originals.slice(i * size, (i + 1) * size), reconstructions.slice(i * size, (i + 1) * size)]);
     }
@@ -143,8 +189,16 @@ class CodecMeters {
 
   result(picture: { width: number; height: number }): CodecEvaluation {
     const maps = this.codes.map((one) => one.result());
-    const rates = maps.length > 0 ? { bitsPerPixel: nominalBitsPerPixel(this.specs, picture), empiricalBitsPerPixel: empiricalBitsPerPixel(maps, picture) } : {};
-    const [originals, reconstructions] = ([0, 1] as const).map((side) => joined(this.examples.map((pair) => pair[side]))) as [Float32Array, Float32Array];
+    const rates =
+      maps.length > 0
+        ? {
+            bitsPerPixel: nominalBitsPerPixel(this.specs, picture),
+            empiricalBitsPerPixel: empiricalBitsPerPixel(maps, picture),
+          }
+        : {};
+    const [originals, reconstructions] = ([0, 1] as const).map((side) =>
+      joined(this.examples.map((pair) => pair[side])),
+    ) as [Float32Array, Float32Array];
     return {
       ...this.quality.result(),
       ...rates,
@@ -191,9 +245,16 @@ export async function evaluatePrior<C>(
 ): Promise<PriorEvaluation> {
   const limited = (one: Split): number => Math.min(tokens.size(one), options.limit ?? Infinity);
   const total = splitsOf(split).reduce((n, one) => n + limited(one), 0);
-  if (total === 0) throw new InputError('E_DATA_EMPTY', `${tokens.directory}: expected samples in the ${split} split, found none.${split === 'test' ? ' Measure the training samples with --split train.' : ''}`);
+  if (total === 0)
+    throw new InputError(
+      'E_DATA_EMPTY',
+      `${tokens.directory}: expected samples in the ${split} split, found none.${split === 'test' ? ' Measure the training samples with --split train.' : ''}`,
+    );
   const rows = Math.min(EVALUATION_BATCH, total);
-  const score = compile((codes: tf.Tensor2D, condition: tf.Tensor2D) => family.score(params, { codes, condition }, config), { name: `${family.name}_score` });
+  const score = compile(
+    (codes: tf.Tensor2D, condition: tf.Tensor2D) => family.score(params, { codes, condition }, config),
+    { name: `${family.name}_score` },
+  );
   const length = family.conditionLength(config);
   let nats = 0;
   let hits = 0;
@@ -204,10 +265,17 @@ export async function evaluatePrior<C>(
       options.signal?.throwIfAborted();
       const count = Math.min(rows, limited(one) - first);
       // The last batch is filled up with repeats, which are not counted.
-      const samples = tokens.readBatch(one, Array.from({ length: rows }, (_, i) => Math.min(first + i, limited(one) - 1)));
+      const samples = tokens.readBatch(
+        one,
+        Array.from({ length: rows }, (_, i) => Math.min(first + i, limited(one) - 1)),
+      );
       codesPerSample = samples[0]!.tokens.maps.reduce((n, map) => n + map.ids.length, 0);
       const codes = tf.tensor2d(flatCodes(samples), [rows, codesPerSample], 'int32');
-      const condition = tf.tensor2d(Int32Array.from(samples.flatMap((sample) => [...conditions.of(sample)])), [rows, length], 'int32');
+      const condition = tf.tensor2d(
+        Int32Array.from(samples.flatMap((sample) => [...conditions.of(sample)])),
+        [rows, length],
+        'int32',
+      );
       const result = await score(codes, condition);
       nats += sum(result.nats, count * codesPerSample);
       hits += sum(result.hits, count * codesPerSample);

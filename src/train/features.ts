@@ -52,11 +52,20 @@ export class FeatureExtractor {
     const model = await openForeignModel(bytes, path).catch((error: unknown) => {
       if (error instanceof ForeignLimit) throw limitError(path, error);
       if (error instanceof InputError || error instanceof EngineError) throw error;
-      throw new InputError('E_FEATURES_FILE', `${path}: expected an ONNX network, weights inside, found what cannot be read (${excerpt(error instanceof TesseraeError ? error.detail : firstLineOf(error), 200)}).`, { cause: error });
+      throw new InputError(
+        'E_FEATURES_FILE',
+        `${path}: expected an ONNX network, weights inside, found what cannot be read (${excerpt(error instanceof TesseraeError ? error.detail : firstLineOf(error), 200)}).`,
+        { cause: error },
+      );
     });
     try {
       const output = checkedOutput(path, model, options.output);
-      return new FeatureExtractor({ network: basename(path), sha256: sha256(bytes), output, scaling }, path, model, pixels);
+      return new FeatureExtractor(
+        { network: basename(path), sha256: sha256(bytes), output, scaling },
+        path,
+        model,
+        pixels,
+      );
     } catch (error) {
       await model.release();
       throw error;
@@ -76,9 +85,14 @@ export class FeatureExtractor {
     for (let first = 0; first < images.length; first += rows) {
       const group = images.slice(first, first + rows);
       const size = { height: fixed(height) ?? group[0]!.height, width: fixed(width) ?? group[0]!.width };
-      const fitted = await Promise.all(group.map((image) => resizeImage(image, { ...size, resize: 'fill', kernel: 'cubic' })));
+      const fitted = await Promise.all(
+        group.map((image) => resizeImage(image, { ...size, resize: 'fill', kernel: 'cubic' })),
+      );
       // A network of a fixed batch is filled up with the last picture, whose repeats are not counted.
-      const filled = Array.from({ length: fixed(batch) ?? group.length }, (_, i) => fitted[Math.min(i, fitted.length - 1)]!);
+      const filled = Array.from(
+        { length: fixed(batch) ?? group.length },
+        (_, i) => fitted[Math.min(i, fitted.length - 1)]!,
+      );
       vectors.push(...(await this.run(filled, size)).slice(0, group.length));
     }
     return vectors;
@@ -88,15 +102,32 @@ export class FeatureExtractor {
     await this.model.release();
   }
 
-  private async run(images: readonly Image[], { height, width }: { height: number; width: number }): Promise<Float32Array[]> {
+  private async run(
+    images: readonly Image[],
+    { height, width }: { height: number; width: number },
+  ): Promise<Float32Array[]> {
     const shape = [images.length, 3, height, width];
-    const { data, shape: given } = await this.model.run(planes(images, this.pixels), shape, this.source.output).catch((error: unknown) => {
-      if (error instanceof ForeignLimit) throw limitError(this.path, error);
-      throw new InputError('E_FEATURES', `${this.path}: expected to run on pictures [${shape.join(', ')}], refused by ONNX Runtime (${excerpt(firstLineOf(error), 200)}).`, { cause: error });
-    });
+    const { data, shape: given } = await this.model
+      .run(planes(images, this.pixels), shape, this.source.output)
+      .catch((error: unknown) => {
+        if (error instanceof ForeignLimit) throw limitError(this.path, error);
+        throw new InputError(
+          'E_FEATURES',
+          `${this.path}: expected to run on pictures [${shape.join(', ')}], refused by ONNX Runtime (${excerpt(firstLineOf(error), 200)}).`,
+          { cause: error },
+        );
+      });
     const [rows, dimension = 0, ...places] = given;
-    if (!(data instanceof Float32Array) || rows !== images.length || dimension === 0 || (places.length !== 0 && places.length !== 2)) {
-      throw new UsageError('E_FEATURES', `${this.path}: expected float32 features [${images.length}, D] or [${images.length}, D, h, w] from "${this.source.output}", received [${given.slice(0, 8).join(', ')}${given.length > 8 ? ', ...' : ''}]. Name another output.`);
+    if (
+      !(data instanceof Float32Array) ||
+      rows !== images.length ||
+      dimension === 0 ||
+      (places.length !== 0 && places.length !== 2)
+    ) {
+      throw new UsageError(
+        'E_FEATURES',
+        `${this.path}: expected float32 features [${images.length}, D] or [${images.length}, D, h, w] from "${this.source.output}", received [${given.slice(0, 8).join(', ')}${given.length > 8 ? ', ...' : ''}]. Name another output.`,
+      );
     }
     const size = data.length / rows;
     return images.map((_, i) => meanOverPlaces(data.subarray(i * size, (i + 1) * size), dimension));
@@ -104,7 +135,11 @@ export class FeatureExtractor {
 }
 
 function limitError(path: string, limit: ForeignLimit): InputError {
-  return new InputError('E_FEATURES_LIMIT', `${path}: expected a network that computes features with time and memory in proportion, but ${limit.message}. Use another network.`, { cause: limit });
+  return new InputError(
+    'E_FEATURES_LIMIT',
+    `${path}: expected a network that computes features with time and memory in proportion, but ${limit.message}. Use another network.`,
+    { cause: limit },
+  );
 }
 
 /** The Frechet distance of the features of originals and reconstructions. */
@@ -118,9 +153,16 @@ export class FrechetMeter {
    *
    * @param originals float32 [B, H, W, C] in [-1, 1]; `reconstructions` likewise, of any range.
    */
-  async add(originals: Float32Array, reconstructions: Float32Array, shape: readonly [number, number, number, number]): Promise<void> {
+  async add(
+    originals: Float32Array,
+    reconstructions: Float32Array,
+    shape: readonly [number, number, number, number],
+  ): Promise<void> {
     if (shape[0] === 0) return;
-    const [before, after] = [await this.network.features(fromFloat32(originals, shape)), await this.network.features(fromFloat32(reconstructions, shape))];
+    const [before, after] = [
+      await this.network.features(fromFloat32(originals, shape)),
+      await this.network.features(fromFloat32(reconstructions, shape)),
+    ];
     const dimension = before[0]!.length;
     this.meters ??= { originals: new FeatureMeter(dimension), reconstructions: new FeatureMeter(dimension) };
     for (const vector of before) this.meters.originals.add(vector);
@@ -129,25 +171,49 @@ export class FrechetMeter {
 
   /** @throws {UsageError} E_METRIC_EMPTY before the second picture. */
   result(): { rfid: number; features: FeatureSource & { dimension: number } } {
-    const { originals, reconstructions } = this.meters ?? { originals: new FeatureMeter(0), reconstructions: new FeatureMeter(0) };
-    return { rfid: frechetDistance(originals.result(), reconstructions.result()), features: { ...this.network.source, dimension: originals.dimension } };
+    const { originals, reconstructions } = this.meters ?? {
+      originals: new FeatureMeter(0),
+      reconstructions: new FeatureMeter(0),
+    };
+    return {
+      rfid: frechetDistance(originals.result(), reconstructions.result()),
+      features: { ...this.network.source, dimension: originals.dimension },
+    };
   }
 }
 
 /** @returns the name of the output taken. */
 function checkedOutput(path: string, { inputs, outputs }: ForeignModel, wanted: string | undefined): string {
   const [input] = inputs;
-  const takesPictures = inputs.length === 1 && input!.dtype === 'float32' && input!.shape.length === 4 && (fixed(input!.shape[1]) ?? 3) === 3;
-  if (!takesPictures) throw new UsageError('E_FEATURES', `${path}: expected one input, float32 [B, 3, H, W], found ${inputs.slice(0, 10).map(portText).join(' and ') || 'none'}. Export the network so.`);
+  const takesPictures =
+    inputs.length === 1 &&
+    input!.dtype === 'float32' &&
+    input!.shape.length === 4 &&
+    (fixed(input!.shape[1]) ?? 3) === 3;
+  if (!takesPictures)
+    throw new UsageError(
+      'E_FEATURES',
+      `${path}: expected one input, float32 [B, 3, H, W], found ${inputs.slice(0, 10).map(portText).join(' and ') || 'none'}. Export the network so.`,
+    );
   const output = wanted === undefined ? outputs[0]?.name : outputs.find(({ name }) => name === wanted)?.name;
-  if (output === undefined) throw new UsageError('E_FEATURES', `${path}: expected an output "${excerpt(wanted ?? '')}", found ${outputs.slice(0, 10).map(({ name }) => `"${excerpt(name, 40)}"`).join(', ') || 'none'}.`);
+  if (output === undefined)
+    throw new UsageError(
+      'E_FEATURES',
+      `${path}: expected an output "${excerpt(wanted ?? '')}", found ${
+        outputs
+          .slice(0, 10)
+          .map(({ name }) => `"${excerpt(name, 40)}"`)
+          .join(', ') || 'none'
+      }.`,
+    );
   return output;
 }
 
 const portText = ({ name, dtype, shape }: Port): string => `"${excerpt(name, 40)}" ${dtype} [${shape.join(', ')}]`;
 
 /** An extent that is not open. */
-const fixed = (extent: number | string | undefined): number | undefined => (typeof extent === 'number' && extent > 0 ? extent : undefined);
+const fixed = (extent: number | string | undefined): number | undefined =>
+  typeof extent === 'number' && extent > 0 ? extent : undefined;
 
 /** float32 [B, 3, H, W], scaled; gray is repeated. */
 function planes(images: readonly Image[], { scale, shift }: PixelScale): Float32Array {
@@ -166,5 +232,8 @@ function planes(images: readonly Image[], { scale, shift }: PixelScale): Float32
 /** float32 [D, places] -> [D]. */
 function meanOverPlaces(values: Float32Array, dimension: number): Float32Array {
   const places = values.length / dimension;
-  return Float32Array.from({ length: dimension }, (_, i) => values.subarray(i * places, (i + 1) * places).reduce((sum, value) => sum + value, 0) / places);
+  return Float32Array.from(
+    { length: dimension },
+    (_, i) => values.subarray(i * places, (i + 1) * places).reduce((sum, value) => sum + value, 0) / places,
+  );
 }

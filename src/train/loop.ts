@@ -72,7 +72,11 @@ export interface Outcome {
 }
 
 /** What a card's `training` says of the end of its run. */
-export const outcomeOf = ({ kept, stoppedAt, warnings }: Outcome): Record<string, unknown> => ({ kept, ...(stoppedAt === undefined ? {} : { stoppedAt }), ...(warnings.length > 0 ? { warnings } : {}) });
+export const outcomeOf = ({ kept, stoppedAt, warnings }: Outcome): Record<string, unknown> => ({
+  kept,
+  ...(stoppedAt === undefined ? {} : { stoppedAt }),
+  ...(warnings.length > 0 ? { warnings } : {}),
+});
 
 /** Told of everything worth showing. */
 export interface LoopEvents {
@@ -93,7 +97,17 @@ export interface LoopOptions extends LoopEvents {
 }
 
 /** Files a run owns in its directory; `force` removes them. */
-const RUN_FILES = ['checkpoints', 'metrics.jsonl', 'model.json', 'model.safetensors', 'tokenizer.json', 'words.json', 'report.html', 'samples.png', 'reconstructions.png'];
+const RUN_FILES = [
+  'checkpoints',
+  'metrics.jsonl',
+  'model.json',
+  'model.safetensors',
+  'tokenizer.json',
+  'words.json',
+  'report.html',
+  'samples.png',
+  'reconstructions.png',
+];
 
 /** Steps averaged into one line of metrics.jsonl. */
 const LOG_EVERY = 10;
@@ -108,7 +122,12 @@ const BEST = 'best.safetensors';
  * @throws {DivergedError} E_DIVERGED before anything that is not finite reaches the disk.
  * @throws {AbortedError} E_ABORTED after saving, when the signal fires. @throws {UsageError} E_OUTPUT_EXISTS, E_RESUME_MISMATCH.
  */
-export async function runLoop<T>(trainee: Trainee, settings: LoopSettings, options: LoopOptions, finish: (outcome: Outcome) => Promise<T>): Promise<T> {
+export async function runLoop<T>(
+  trainee: Trainee,
+  settings: LoopSettings,
+  options: LoopOptions,
+  finish: (outcome: Outcome) => Promise<T>,
+): Promise<T> {
   const lock = openOutput(options.out, { resume: options.resume, force: options.force, owned: RUN_FILES });
   try {
     const store = new CheckpointStore(join(options.out, 'checkpoints'));
@@ -133,9 +152,18 @@ interface Run {
 }
 
 /** Restores the newest checkpoint, or begins. */
-async function startOf(trainee: Trainee, settings: LoopSettings, store: CheckpointStore, options: LoopOptions): Promise<Run> {
+async function startOf(
+  trainee: Trainee,
+  settings: LoopSettings,
+  store: CheckpointStore,
+  options: LoopOptions,
+): Promise<Run> {
   const metrics = join(options.out, 'metrics.jsonl');
-  const latest = options.resume ? store.latest((step, error) => options.onNote?.(`checkpoint of step ${step} is damaged and was passed over: ${error.message}`)) : undefined;
+  const latest = options.resume
+    ? store.latest((step, error) =>
+        options.onNote?.(`checkpoint of step ${step} is damaged and was passed over: ${error.message}`),
+      )
+    : undefined;
   if (!latest) {
     truncateMetrics(metrics, -1);
     await trainee.begin();
@@ -147,34 +175,60 @@ async function startOf(trainee: Trainee, settings: LoopSettings, store: Checkpoi
   truncateMetrics(metrics, latest.step);
   options.onResume?.(latest.step);
   const watch = new Watch(trainee.figure, settings.patience, judged as WatchState);
-  return { step: latest.step, recent: new Averages(recent as Sums), watch, best: bestOf(trainee, settings, latest, watch) };
+  return {
+    step: latest.step,
+    recent: new Averages(recent as Sums),
+    watch,
+    best: bestOf(trainee, settings, latest, watch),
+  };
 }
 
 /** The best weights of a checkpoint: its own, or those beside them. @throws {CorruptError} E_CHECKPOINT when they are missing. */
-function bestOf(trainee: Trainee, { keep }: LoopSettings, { step, path, extras }: Checkpoint, { state }: Watch): NamedTensors | undefined {
+function bestOf(
+  trainee: Trainee,
+  { keep }: LoopSettings,
+  { step, path, extras }: Checkpoint,
+  { state }: Watch,
+): NamedTensors | undefined {
   if (keep !== 'best' || state.best === undefined) return undefined;
   if (state.best.step === step) return trainee.weights();
-  if (!extras[BEST]) throw new CorruptError('E_CHECKPOINT', `${path}: expected the weights of step ${state.best.step} in ${BEST}, found none.`);
+  if (!extras[BEST])
+    throw new CorruptError(
+      'E_CHECKPOINT',
+      `${path}: expected the weights of step ${state.best.step} in ${BEST}, found none.`,
+    );
   return decodeSafetensors(extras[BEST], join(path, BEST)).tensors;
 }
 
 /** Names what differs between the run on disk and the run asked for. */
 function refuseOtherRun(path: string, before: Record<string, unknown> | undefined, now: Record<string, unknown>): void {
-  if (!before) throw new CorruptError('E_CHECKPOINT', `${path}: expected the run's identity in state.json, found none.`);
+  if (!before)
+    throw new CorruptError('E_CHECKPOINT', `${path}: expected the run's identity in state.json, found none.`);
   const differences = differencesOf(before, now, '');
   if (differences.length === 0) return;
-  throw new UsageError('E_RESUME_MISMATCH', `--resume ${path}: the run was started with ${differences.slice(0, 4).join('; ')}. Resume with the same settings, or start a new run with --force.`);
+  throw new UsageError(
+    'E_RESUME_MISMATCH',
+    `--resume ${path}: the run was started with ${differences.slice(0, 4).join('; ')}. Resume with the same settings, or start a new run with --force.`,
+  );
 }
 
 function differencesOf(before: unknown, now: unknown, path: string): string[] {
   if (canonicalJson(before ?? null) === canonicalJson(now ?? null)) return [];
-  const nested = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!nested(before) || !nested(now)) return [`${path} ${excerpt(String(JSON.stringify(before)))}, not ${excerpt(String(JSON.stringify(now)))}`];
+  const nested = (value: unknown): value is Record<string, unknown> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!nested(before) || !nested(now))
+    return [`${path} ${excerpt(String(JSON.stringify(before)))}, not ${excerpt(String(JSON.stringify(now)))}`];
   const names = new Set([...Object.keys(before), ...Object.keys(now)]);
   return [...names].flatMap((name) => differencesOf(before[name], now[name], path ? `${path}.${name}` : name));
 }
 
-async function train(trainee: Trainee, settings: LoopSettings, options: LoopOptions, store: CheckpointStore, run: Run): Promise<void> {
+async function train(
+  trainee: Trainee,
+  settings: LoopSettings,
+  options: LoopOptions,
+  store: CheckpointStore,
+  run: Run,
+): Promise<void> {
   const { watch, recent } = run;
   const file = join(options.out, 'metrics.jsonl');
   let saved = run.step;
@@ -184,7 +238,12 @@ async function train(trainee: Trainee, settings: LoopSettings, options: LoopOpti
   const save = (step: number): void => {
     const { model, optimizer, state } = trainee.content();
     const extras = run.best && watch.state.best!.step !== step ? { [BEST]: encodeSafetensors(run.best) } : undefined;
-    store.save(step, { model, optimizer, state: { ...state, identity: trainee.identity, recent: recent.state, watch: watch.state }, extras });
+    store.save(step, {
+      model,
+      optimizer,
+      state: { ...state, identity: trainee.identity, recent: recent.state, watch: watch.state },
+      extras,
+    });
     saved = step;
   };
   while (run.step < settings.steps && !watch.isExhausted) {
@@ -196,14 +255,18 @@ async function train(trainee: Trainee, settings: LoopSettings, options: LoopOpti
     watch.add(measured);
     const isLast = step === settings.steps;
     if (step % LOG_EVERY === 0 || isLast) log(step);
-    if (trainee.heldOut > 0 && (step % settings.evalEvery === 0 || isLast)) await evaluate(trainee, settings, options, run, step);
+    if (trainee.heldOut > 0 && (step % settings.evalEvery === 0 || isLast))
+      await evaluate(trainee, settings, options, run, step);
     run.step = step;
     const isDone = isLast || watch.isExhausted;
     if (isDone) log(step);
     if (step % settings.checkpointEvery === 0 || isDone) save(step);
     if (options.signal?.aborted && !isDone) {
       if (saved < step) save(step);
-      throw new AbortedError('E_ABORTED', `training: stopped after step ${step} of ${settings.steps}, which is saved. Continue with --resume.`);
+      throw new AbortedError(
+        'E_ABORTED',
+        `training: stopped after step ${step} of ${settings.steps}, which is saved. Continue with --resume.`,
+      );
     }
   }
 }
@@ -211,12 +274,24 @@ async function train(trainee: Trainee, settings: LoopSettings, options: LoopOpti
 function refuseDiverged(step: number, measured: Measured, describe: () => string, saved: number): void {
   const broken = Object.entries(measured).find(([, value]) => !Number.isFinite(value));
   if (!broken) return;
-  const last = saved > 0 ? `The checkpoint of step ${saved} is intact: resume from it with a lower learning rate in a new run.` : 'Lower the learning rate.';
-  throw new DivergedError('E_DIVERGED', `training step ${step}: expected a finite ${broken[0]}, received ${broken[1]} for the batch ${describe()}. ${last}`);
+  const last =
+    saved > 0
+      ? `The checkpoint of step ${saved} is intact: resume from it with a lower learning rate in a new run.`
+      : 'Lower the learning rate.';
+  throw new DivergedError(
+    'E_DIVERGED',
+    `training step ${step}: expected a finite ${broken[0]}, received ${broken[1]} for the batch ${describe()}. ${last}`,
+  );
 }
 
 /** Measures, remembers the weights if they are the best, and tells what goes wrong. */
-async function evaluate(trainee: Trainee, { keep, steps }: LoopSettings, options: LoopOptions, run: Run, step: number): Promise<void> {
+async function evaluate(
+  trainee: Trainee,
+  { keep, steps }: LoopSettings,
+  options: LoopOptions,
+  run: Run,
+  step: number,
+): Promise<void> {
   const { watch } = run;
   const metrics = await trainee.evaluate(false);
   appendMetrics(join(options.out, 'metrics.jsonl'), { step, split: 'test', ...metrics });
@@ -225,17 +300,38 @@ async function evaluate(trainee: Trainee, { keep, steps }: LoopSettings, options
   if (isBest && keep === 'best') run.best = trainee.weights();
   // At the end `conclude` says so, with the last figures.
   const isEnd = step === steps || watch.isExhausted;
-  const overfitting: Alert[] = watch.overfits && !isEnd ? [{ kind: 'overfitting', text: `${watch.overfittingText}. ${keep === 'best' ? 'The best weights are kept' : 'The last weights are kept (keep: last)'}. Remedy: ${trainee.remedy}.` }] : [];
+  const overfitting: Alert[] =
+    watch.overfits && !isEnd
+      ? [
+          {
+            kind: 'overfitting',
+            text: `${watch.overfittingText}. ${keep === 'best' ? 'The best weights are kept' : 'The last weights are kept (keep: last)'}. Remedy: ${trainee.remedy}.`,
+          },
+        ]
+      : [];
   for (const { text } of watch.news([...trainee.alerts(), ...overfitting], false)) options.onNote?.(`warning: ${text}`);
 }
 
 /** Gives the trainee the weights to keep, measures them over the whole held-out split, and says which they are. */
-async function conclude(trainee: Trainee, settings: LoopSettings, options: LoopOptions, { step, watch, best }: Run): Promise<Outcome> {
+async function conclude(
+  trainee: Trainee,
+  settings: LoopSettings,
+  options: LoopOptions,
+  { step, watch, best }: Run,
+): Promise<Outcome> {
   const note = (text: string): void => options.onNote?.(text);
   const stoppedAt = step < settings.steps ? step : undefined;
-  if (stoppedAt !== undefined) note(`stopped after step ${formatCount(step)} of ${formatCount(settings.steps)}: the held-out figure has not improved for ${settings.patience} evaluations (--patience)`);
+  if (stoppedAt !== undefined)
+    note(
+      `stopped after step ${formatCount(step)} of ${formatCount(settings.steps)}: the held-out figure has not improved for ${settings.patience} evaluations (--patience)`,
+    );
   const chosen = (best && watch.state.best) ?? watch.state.last;
-  const kept: Kept = { rule: trainee.heldOut === 0 ? 'last' : settings.keep, step: chosen?.step ?? step, measure: watch.figure.name, figure: chosen?.figure ?? null };
+  const kept: Kept = {
+    rule: trainee.heldOut === 0 ? 'last' : settings.keep,
+    step: chosen?.step ?? step,
+    measure: watch.figure.name,
+    figure: chosen?.figure ?? null,
+  };
   if (trainee.heldOut === 0) return { kept, warnings: [...trainee.concerns] };
   if (best) trainee.adopt(best);
   const metrics = await trainee.evaluate(true);
@@ -245,7 +341,12 @@ async function conclude(trainee: Trainee, settings: LoopSettings, options: LoopO
   const overfitting = watch.overfits ? [`${watch.overfittingText}. Remedy: ${trainee.remedy}.`] : [];
   note(keptText(kept, watch));
   for (const text of overfitting) note(`warning: ${text}`);
-  return { metrics, kept, stoppedAt, warnings: [...trainee.concerns, ...overfitting, ...alerts.map(({ text }) => text)] };
+  return {
+    metrics,
+    kept,
+    stoppedAt,
+    warnings: [...trainee.concerns, ...overfitting, ...alerts.map(({ text }) => text)],
+  };
 }
 
 interface Sums {

@@ -29,7 +29,9 @@ export class PerceptualTerm {
 
   /** @returns the term, weighted, and the distance itself. */
   objective(images: tf.Tensor4D, reconstruction: tf.Tensor4D): { term: tf.Scalar; terms: { perceptual: tf.Scalar } } {
-    const perceptual = ofFile(this.path, () => perceptualLoss(featuresOf(this.network, this.config.scaling), images, reconstruction));
+    const perceptual = ofFile(this.path, () =>
+      perceptualLoss(featuresOf(this.network, this.config.scaling), images, reconstruction),
+    );
     return { term: tf.mul(perceptual, this.config.weight), terms: { perceptual } };
   }
 }
@@ -41,6 +43,10 @@ function ofFile<T>(path: string, work: () => T): T {
   } catch (error) {
     if (error instanceof InputError || error instanceof UsageError) throw error;
     if (error instanceof TesseraeError) throw new InputError(error.code, error.detail, { cause: error });
-    throw new InputError('E_FEATURES_FILE', `${path}: expected a network that can be rebuilt for training, found one that fails (${excerpt(firstLineOf(error), 200)}). Use another network.`, { cause: error });
+    throw new InputError(
+      'E_FEATURES_FILE',
+      `${path}: expected a network that can be rebuilt for training, found one that fails (${excerpt(firstLineOf(error), 200)}). Use another network.`,
+      { cause: error },
+    );
   }
 }

@@ -55,7 +55,10 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
     return await runLoop(trainee, run.training, run, async (outcome) => {
       const { family, config, tokens, text, words } = run;
       const tensors = trainee.weights();
-      const extras: Extras = { ...(text && { 'tokenizer.json': text.json }), ...(words && { 'words.json': `${JSON.stringify(words)}\n` }) };
+      const extras: Extras = {
+        ...(text && { 'tokenizer.json': text.json }),
+        ...(words && { 'words.json': `${JSON.stringify(words)}\n` }),
+      };
       const card = saveModel(
         run.out,
         {
@@ -85,7 +88,8 @@ class PriorTrainee<C> implements Trainee {
   readonly figure: Figure = { name: 'natsPerCode', unit: 'nats a code', training: 'natsPerCode' };
   readonly heldOut: number;
   readonly concerns: readonly string[];
-  readonly remedy = 'more pictures, "tokenize --variants 8 --flip --crop 2", "dropout" in the prior\'s config, or fewer weights (nLayer, nEmbd)';
+  readonly remedy =
+    'more pictures, "tokenize --variants 8 --flip --crop 2", "dropout" in the prior\'s config, or fewer weights (nLayer, nEmbd)';
   private readonly params: Params;
   private readonly average: Params | undefined;
   private readonly slots: Params;
@@ -96,12 +100,23 @@ class PriorTrainee<C> implements Trainee {
 
   constructor(private readonly run: PriorRun<C>) {
     const { family, config, training, tokens, seed } = run;
-    this.identity = { prior: family.name, config: config as Record<string, unknown>, training, seed, tokens: tokens.fingerprint, codec: tokens.codec.fingerprint };
+    this.identity = {
+      prior: family.name,
+      config: config as Record<string, unknown>,
+      training,
+      seed,
+      tokens: tokens.fingerprint,
+      codec: tokens.codec.fingerprint,
+    };
     this.params = createParams(family.trainable(config), seed);
     this.average = training.averageDecay > 0 ? createParams(family.trainable(config), seed) : undefined;
     this.slots = adamWSlots(this.params);
     this.adam = adamWConfig(training);
-    this.conditions = ConditionSource.of(family, config, { text: run.text, tooLong: run.tooLong ?? 'cut', classes: tokens.classes });
+    this.conditions = ConditionSource.of(family, config, {
+      text: run.text,
+      tooLong: run.tooLong ?? 'cut',
+      classes: tokens.classes,
+    });
     this.heldOut = tokens.size('test');
     this.concerns = [...sampleConcerns({ train: tokens.size('train'), test: this.heldOut }), ...(run.concerns ?? [])];
   }
@@ -116,17 +131,30 @@ class PriorTrainee<C> implements Trainee {
   async step(step: number): Promise<{ measured: Measured; describe: () => string }> {
     const { training, seed } = this.run;
     const samples = this.batch(step - 1);
-    const inputs = [...this.tensorsOf(samples, step), adamWHyper(step, cosineSchedule(step, training.steps, training), this.adam), randomKey(seed, step), this.averageDecay(step)] as const;
+    const inputs = [
+      ...this.tensorsOf(samples, step),
+      adamWHyper(step, cosineSchedule(step, training.steps, training), this.adam),
+      randomKey(seed, step),
+      this.averageDecay(step),
+    ] as const;
     this.compiled ??= this.compileStep();
     const outputs = await this.compiled(...inputs);
-    const measured = { loss: scalar(outputs.loss), natsPerCode: scalar(outputs.natsPerCode), gradientNorm: scalar(outputs.norm) };
+    const measured = {
+      loss: scalar(outputs.loss),
+      natsPerCode: scalar(outputs.natsPerCode),
+      gradientNorm: scalar(outputs.norm),
+    };
     tf.dispose([...inputs, outputs.loss, outputs.natsPerCode, outputs.norm]);
     return { measured, describe: () => listNames(samples.map(({ key }) => key)) };
   }
 
   async evaluate(final: boolean): Promise<Record<string, number>> {
     const { family, config, tokens, training } = this.run;
-    return { ...(await evaluatePrior(family, config, this.evaluated, tokens, 'test', this.conditions, { limit: final ? undefined : training.evalSamples })) };
+    return {
+      ...(await evaluatePrior(family, config, this.evaluated, tokens, 'test', this.conditions, {
+        limit: final ? undefined : training.evalSamples,
+      })),
+    };
   }
 
   alerts(): Alert[] {
@@ -148,10 +176,16 @@ class PriorTrainee<C> implements Trainee {
 
   restore(model: NamedTensors, optimizer: NamedTensors): void {
     const isAverage = (name: string): boolean => name.startsWith('average.');
-    const pick = (wanted: boolean): NamedTensors => Object.fromEntries(Object.entries(optimizer).filter(([name]) => isAverage(name) === wanted));
+    const pick = (wanted: boolean): NamedTensors =>
+      Object.fromEntries(Object.entries(optimizer).filter(([name]) => isAverage(name) === wanted));
     restoreParams('checkpoint model', this.params, model);
     restoreParams('checkpoint optimizer', this.slots, pick(false));
-    if (this.average) restoreParams('checkpoint average', this.average, renamed(pick(true), (name) => name.slice('average.'.length)));
+    if (this.average)
+      restoreParams(
+        'checkpoint average',
+        this.average,
+        renamed(pick(true), (name) => name.slice('average.'.length)),
+      );
   }
 
   dispose(): void {
@@ -165,7 +199,9 @@ class PriorTrainee<C> implements Trainee {
     const { family, config } = this.run;
     return compile(
       (codes: tf.Tensor2D, condition: tf.Tensor2D, hyper: tf.Tensor1D, key: tf.Tensor1D, decay: tf.Tensor1D) => {
-        const { result, grads } = gradients(this.params, () => family.loss(this.params, { codes, condition }, key, config));
+        const { result, grads } = gradients(this.params, () =>
+          family.loss(this.params, { codes, condition }, key, config),
+        );
         const norm = adamW(this.params, this.slots, grads, hyper, this.adam);
         if (this.average) averageWeights(this.average, this.params, decay);
         return { loss: result.loss, natsPerCode: result.natsPerCode, norm };
@@ -204,8 +240,12 @@ class PriorTrainee<C> implements Trainee {
       const condition = this.conditions.of(sample, (n) => rng.int(n));
       conditions.set(dropped ? this.conditions.prompt(null) : condition, row * length);
     });
-    return [tf.tensor2d(codes, [samples.length, codes.length / samples.length], 'int32'), tf.tensor2d(conditions, [samples.length, length], 'int32')];
+    return [
+      tf.tensor2d(codes, [samples.length, codes.length / samples.length], 'int32'),
+      tf.tensor2d(conditions, [samples.length, length], 'int32'),
+    ];
   }
 }
 
-const renamed = (tensors: NamedTensors, rename: (name: string) => string): NamedTensors => Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [rename(name), tensor]));
+const renamed = (tensors: NamedTensors, rename: (name: string) => string): NamedTensors =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [rename(name), tensor]));

@@ -46,7 +46,9 @@ export async function surveyTokens(tokens: ShardReader): Promise<TokenSurvey> {
       for (const caption of sample.captions) count(captions, caption, sample.key, split === 'train');
       sample.tokens.maps.forEach(({ ids }, i) => meters[i]!.add(ids));
       repeats = repeatsClass(captionsOfClass, sample) && repeats;
-      named &&= sample.label !== undefined && sample.captions.every((caption) => caption.includes(nameOf(tokens, sample.label!)));
+      named &&=
+        sample.label !== undefined &&
+        sample.captions.every((caption) => caption.includes(nameOf(tokens, sample.label!)));
       labeled += Number(sample.label !== undefined);
     }
   }
@@ -86,8 +88,14 @@ function repeatsClass(known: Map<number, string>, { label, captions }: TokenSamp
 /** "tokens runs/tokens: 7,200 training and 800 held-out samples, 8,000 captioned (10 distinct captions), no labels; codes 8 x 8 of 512, 509 in use". */
 export function surveyText(survey: TokenSurvey): string {
   const { samples, captioned, captions, labeled, classes, maps } = survey;
-  const text = captioned > 0 ? `${formatCount(captioned)} captioned (${formatCount(captions.size)} distinct captions)` : 'no captions';
+  const text =
+    captioned > 0
+      ? `${formatCount(captioned)} captioned (${formatCount(captions.size)} distinct captions)`
+      : 'no captions';
   const labels = labeled > 0 ? `${formatCount(labeled)} labeled (${formatCount(classes.length)} classes)` : 'no labels';
-  const codes = maps.map(({ name, shape, vocabSize, used }) => `${name} ${shape.map((extent) => (extent < 0 ? '?' : extent)).join(' x ')} of ${formatCount(vocabSize)}, ${formatCount(used)} in use`);
+  const codes = maps.map(
+    ({ name, shape, vocabSize, used }) =>
+      `${name} ${shape.map((extent) => (extent < 0 ? '?' : extent)).join(' x ')} of ${formatCount(vocabSize)}, ${formatCount(used)} in use`,
+  );
   return `tokens ${survey.directory}: ${formatCount(samples.train)} training and ${formatCount(samples.test)} held-out samples, ${text}, ${labels}; ${codes.join('; ')}`;
 }

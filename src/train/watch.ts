@@ -79,7 +79,11 @@ export class Watch {
   /** Takes the metrics of an evaluation. @returns whether its weights are the best so far; of equals, the earlier ones are. */
   judge(step: number, metrics: Readonly<Record<string, number>>): boolean {
     const { state } = this;
-    state.last = { step, figure: finite(metrics[this.figure.name]), training: state.count > 0 ? finite(state.sum / state.count) : null };
+    state.last = {
+      step,
+      figure: finite(metrics[this.figure.name]),
+      training: state.count > 0 ? finite(state.sum / state.count) : null,
+    };
     state.sum = 0;
     state.count = 0;
     const isBest = state.last.figure !== null && (state.best === undefined || state.last.figure < state.best.figure!);
@@ -96,7 +100,15 @@ export class Watch {
   /** Whether the model learns its training samples at the cost of others, by the latest evaluation. */
   get overfits(): boolean {
     const { best, last } = this.state;
-    if (!best || !last || best.figure === null || last.figure === null || best.training === null || last.training === null) return false;
+    if (
+      !best ||
+      !last ||
+      best.figure === null ||
+      last.figure === null ||
+      best.training === null ||
+      last.training === null
+    )
+      return false;
     return last.figure - best.figure > OVERFITTING_MARGIN * Math.abs(best.figure) && last.training < best.training;
   }
 
@@ -112,9 +124,14 @@ export class Watch {
   news(alerts: readonly Alert[], final: boolean): Alert[] {
     const before = this.state.alerts;
     const told = Object.entries(before).filter(([, seen]) => seen < 0);
-    const seen = alerts.filter(({ kind }) => (before[kind] ?? 0) >= 0).map((alert) => ({ alert, times: (before[alert.kind] ?? 0) + 1 }));
+    const seen = alerts
+      .filter(({ kind }) => (before[kind] ?? 0) >= 0)
+      .map((alert) => ({ alert, times: (before[alert.kind] ?? 0) + 1 }));
     const isNews = ({ times }: { times: number }): boolean => final || times >= CONFIRMATIONS;
-    this.state.alerts = { ...Object.fromEntries(told), ...Object.fromEntries(seen.map((one) => [one.alert.kind, isNews(one) ? -1 : one.times])) };
+    this.state.alerts = {
+      ...Object.fromEntries(told),
+      ...Object.fromEntries(seen.map((one) => [one.alert.kind, isNews(one) ? -1 : one.times])),
+    };
     return seen.filter(isNews).map(({ alert }) => alert);
   }
 }
@@ -125,7 +142,9 @@ const finite = (value: number | undefined): number | null => (Number.isFinite(va
 export function keptText({ rule, step, figure }: Kept, { figure: { unit }, state: { best, last } }: Watch): string {
   const value = (one: number | null): string => (one === null ? 'not finite' : formatNumber(one));
   const weights = `step ${formatCount(step)} (held out ${value(figure)} ${unit})`;
-  if (last && step !== last.step) return `kept the weights of ${weights}; the last ones, of step ${formatCount(last.step)}, are at ${value(last.figure)}`;
-  if (best && step !== best.step) return `kept the last weights, of ${weights}; those of step ${formatCount(best.step)} were at ${value(best.figure)}`;
+  if (last && step !== last.step)
+    return `kept the weights of ${weights}; the last ones, of step ${formatCount(last.step)}, are at ${value(last.figure)}`;
+  if (best && step !== best.step)
+    return `kept the last weights, of ${weights}; those of step ${formatCount(best.step)} were at ${value(best.figure)}`;
   return `kept the weights of ${weights}, the last${rule === 'best' && best ? ' and best ones' : ' ones'}`;
 }

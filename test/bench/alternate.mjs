@@ -21,16 +21,22 @@ const largest = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
  * @returns one result a contestant: milliseconds a block (median, best), rate in units a second, ratio of its time to the
  *   first's (median over rounds, with the smallest and largest), and the cores others used at worst in a kept turn.
  */
-export async function alternate(contestants, { rounds = 5, blocks, seconds = 1, calm = 0.15, patienceSeconds = 20, retries = 4, log = () => {} } = {}) {
+export async function alternate(
+  contestants,
+  { rounds = 5, blocks, seconds = 1, calm = 0.15, patienceSeconds = 20, retries = 4, log = () => {} } = {},
+) {
   const turns = contestants.map(() => []);
   const counts = [];
-  for (const contestant of contestants) counts.push(blocks ?? Math.max(2, Math.ceil((1000 * seconds) / median(await contestant.run(3)))));
+  for (const contestant of contestants)
+    counts.push(blocks ?? Math.max(2, Math.ceil((1000 * seconds) / median(await contestant.run(3)))));
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < contestants.length; i++) {
       const who = (round + i) % contestants.length;
       const turn = await calmTurn(contestants[who], counts[who], { calm, patienceSeconds, retries });
       turns[who].push(turn);
-      log(`round ${round + 1}/${rounds}  ${contestants[who].name}: ${median(turn.ms).toFixed(1)} ms, others used ${turn.others.toFixed(2)} cores`);
+      log(
+        `round ${round + 1}/${rounds}  ${contestants[who].name}: ${median(turn.ms).toFixed(1)} ms, others used ${turn.others.toFixed(2)} cores`,
+      );
     }
   }
   return contestants.map((contestant, i) => summarize(contestant, turns[i], turns[0]));

@@ -7,7 +7,10 @@ const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux we run on
 
 /** Busy seconds of all cores since boot, steal included: what the host takes is not ours either. */
 function machineSeconds() {
-  const [, user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'utf8').split('\n')[0].split(/\s+/).map(Number);
+  const [, user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'utf8')
+    .split('\n')[0]
+    .split(/\s+/)
+    .map(Number);
   return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND;
 }
 
@@ -15,17 +18,23 @@ function machineSeconds() {
 function ownSeconds() {
   const seconds = new Map();
   const parents = new Map();
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number)) {
+  for (const pid of readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)) {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ').map(Number);
+      const fields = stat
+        .slice(stat.lastIndexOf(')') + 2)
+        .split(' ')
+        .map(Number);
       parents.set(pid, fields[1]);
       seconds.set(pid, (fields[11] + fields[12] + fields[13] + fields[14]) / TICKS_PER_SECOND);
     } catch {
       // It ended while we were looking.
     }
   }
-  const isOurs = (pid) => pid === process.pid || (parents.has(pid) && parents.get(pid) !== 0 && isOurs(parents.get(pid)));
+  const isOurs = (pid) =>
+    pid === process.pid || (parents.has(pid) && parents.get(pid) !== 0 && isOurs(parents.get(pid)));
   return [...seconds].reduce((sum, [pid, own]) => (isOurs(pid) ? sum + own : sum), 0);
 }
 
@@ -33,7 +42,8 @@ function ownSeconds() {
 export function watchOthers() {
   try {
     const [machine, own, start] = [machineSeconds(), ownSeconds(), performance.now()];
-    return () => Math.max(0, (machineSeconds() - machine - (ownSeconds() - own)) / ((performance.now() - start) / 1000));
+    return () =>
+      Math.max(0, (machineSeconds() - machine - (ownSeconds() - own)) / ((performance.now() - start) / 1000));
   } catch {
     return () => NaN;
   }

@@ -8,7 +8,8 @@ import { startSuite, SUITES } from './suites.mjs';
 
 function machine() {
   const root = new URL('../../', import.meta.url);
-  const version = (name) => JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, root), 'utf8')).version;
+  const version = (name) =>
+    JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, root), 'utf8')).version;
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: cpus().length,
@@ -36,22 +37,41 @@ const columns = (results) => [
 function table(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const line = (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
-  return [line(rows[0]), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...rows.slice(1).map(line)].join('\n');
+  return [
+    line(rows[0]),
+    `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`,
+    ...rows.slice(1).map(line),
+  ].join('\n');
 }
 
 function options() {
   const text = { type: 'string' };
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { preset: { ...text, default: 'sonnet' }, rounds: text, blocks: text, only: text, threads: { ...text, default: '2' }, calm: text, json: { type: 'boolean' } },
+    options: {
+      preset: { ...text, default: 'sonnet' },
+      rounds: text,
+      blocks: text,
+      only: text,
+      threads: { ...text, default: '2' },
+      calm: text,
+      json: { type: 'boolean' },
+    },
   });
   const [suite] = positionals;
-  if (!SUITES[suite] || positionals.length > 1) throw new Error(`compare: expected one of ${Object.keys(SUITES).join(', ')}, received "${positionals.join(' ')}".`);
+  if (!SUITES[suite] || positionals.length > 1)
+    throw new Error(`compare: expected one of ${Object.keys(SUITES).join(', ')}, received "${positionals.join(' ')}".`);
   const number = (name) => (values[name] === undefined ? undefined : Number(values[name]));
   const { json, preset } = values;
   const title = SUITES[suite].ofPreset ? `${SUITES[suite].title} (${preset})` : SUITES[suite].title;
   const contestants = { only: values.only?.split(','), threads: number('threads'), preset };
-  return { suite, title, json, contestants, turns: { rounds: number('rounds'), blocks: number('blocks') ?? SUITES[suite].blocks, calm: number('calm') } };
+  return {
+    suite,
+    title,
+    json,
+    contestants,
+    turns: { rounds: number('rounds'), blocks: number('blocks') ?? SUITES[suite].blocks, calm: number('calm') },
+  };
 }
 
 async function main() {
@@ -64,7 +84,9 @@ async function main() {
     if (json) return console.log(JSON.stringify(report));
     const { cpu, cores, memoryGiB, system, node, onnxruntimeNode } = report.machine;
     const torch = results.find(({ details }) => details?.torch)?.details;
-    console.log(`${report.title}\n${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}; Node ${node}, onnxruntime-node ${onnxruntimeNode}${torch ? `; torch ${torch.torch} (${torch.capability}, ${torch.threads} threads), Python ${torch.python}` : ''}\n`);
+    console.log(
+      `${report.title}\n${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}; Node ${node}, onnxruntime-node ${onnxruntimeNode}${torch ? `; torch ${torch.torch} (${torch.capability}, ${torch.threads} threads), Python ${torch.python}` : ''}\n`,
+    );
     console.log(table(columns(results)));
   } finally {
     await Promise.all(contestants.map((contestant) => contestant.close()));

@@ -16,7 +16,13 @@ const SUITES = [
   ['train a prior of 4 layers of 256: a step', 'gpt-step', {}],
 ];
 
-const { values: flags } = parseArgs({ options: { rounds: { type: 'string', default: '3' }, threads: { type: 'string', default: String(availableParallelism()) }, turn: { type: 'string' } } });
+const { values: flags } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    threads: { type: 'string', default: String(availableParallelism()) },
+    turn: { type: 'string' },
+  },
+});
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 if (flags.turn) {
@@ -33,7 +39,11 @@ for (const [index, [title]] of SUITES.entries()) {
   for (let round = 0; round < Number(flags.rounds); round++) {
     for (const kind of ['native', 'wasm']) {
       const env = { ...process.env, TESSERAE_ORT: kind, TESSERAE_THREADS: flags.threads };
-      const stdout = execFileSync(process.execPath, [fileURLToPath(import.meta.url), '--turn', String(index), '--threads', flags.threads], { env, encoding: 'utf8' });
+      const stdout = execFileSync(
+        process.execPath,
+        [fileURLToPath(import.meta.url), '--turn', String(index), '--threads', flags.threads],
+        { env, encoding: 'utf8' },
+      );
       times[kind].push(...JSON.parse(stdout.trim().split('\n').at(-1)));
     }
   }

@@ -19,7 +19,8 @@ const PEERS = join(import.meta.dirname, 'peers');
 /** The Python of the peers' environment: `TESSERAE_BENCH_PYTHON`, else `.venv/bin/python` of the checkout. */
 export function peerPython() {
   const python = process.env.TESSERAE_BENCH_PYTHON ?? join(import.meta.dirname, '../../.venv/bin/python');
-  if (!existsSync(python)) throw new Error(`peers: expected a Python at ${python}. See test/bench/README.md, or set TESSERAE_BENCH_PYTHON.`);
+  if (!existsSync(python))
+    throw new Error(`peers: expected a Python at ${python}. See test/bench/README.md, or set TESSERAE_BENCH_PYTHON.`);
   return python;
 }
 

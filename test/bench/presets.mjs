@@ -19,15 +19,34 @@ const { values } = parseArgs({
 /** The peer's result and ours. A process of its own: what one preset leaves in memory does not meet the next. */
 function resultsOf(suite, preset) {
   const { rounds, threads, calm, peer } = values;
-  const args = [join(import.meta.dirname, 'compare.mjs'), suite, '--preset', preset, '--only', `${peer},ours`, '--rounds', rounds, '--threads', threads, '--calm', calm, '--json'];
-  const { status, stdout } = spawnSync(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' });
+  const args = [
+    join(import.meta.dirname, 'compare.mjs'),
+    suite,
+    '--preset',
+    preset,
+    '--only',
+    `${peer},ours`,
+    '--rounds',
+    rounds,
+    '--threads',
+    threads,
+    '--calm',
+    calm,
+    '--json',
+  ];
+  const { status, stdout } = spawnSync(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`${suite} ${preset}: ended with ${status}`);
   return JSON.parse(stdout).results;
 }
 
 const digits = (value) => value.toFixed(value < 100 ? 1 : 0);
 
-console.log('| preset | train step, ms | PyTorch | ratio | pictures encoded/s | PyTorch | ratio | others, cores |\n|---|---|---|---|---|---|---|---|');
+console.log(
+  '| preset | train step, ms | PyTorch | ratio | pictures encoded/s | PyTorch | ratio | others, cores |\n|---|---|---|---|---|---|---|---|',
+);
 for (const preset of values.preset?.split(',') ?? presetNames('codec')) {
   const [step, encode] = ['codec-step', 'codec-encode'].map((suite) => resultsOf(suite, preset));
   const cells = [

@@ -28,8 +28,14 @@ const ofPreset = (program) => ({
 });
 
 export const SUITES = {
-  'codec-step': { title: 'Train step of a codec preset: its batch, its optimizer, its adversary; no perceptual term', ...ofPreset('codec_step.py') },
-  'codec-encode': { title: 'Encoding with a codec preset: batches of 16 pictures in memory to ids', ...ofPreset('codec_encode.py') },
+  'codec-step': {
+    title: 'Train step of a codec preset: its batch, its optimizer, its adversary; no perceptual term',
+    ...ofPreset('codec_step.py'),
+  },
+  'codec-encode': {
+    title: 'Encoding with a codec preset: batches of 16 pictures in memory to ids',
+    ...ofPreset('codec_encode.py'),
+  },
   'gpt-step': {
     title: 'GPT train step: 4 layers, d=256, 8 heads, T=256, batch 8, vocabulary 1024, AdamW, clip 1',
     blocks: 4,
@@ -45,7 +51,10 @@ export const SUITES = {
     title: 'Tokenizing the Noto emoji tar: 64x64, hidden 128, K=512 D=64, 256 codes a picture',
     blocks: 1,
     peers: Object.fromEntries(
-      [1, 2, 0].map((workers) => [`workers-${workers}`, ['tokenize_images.py', ['--data', join(DATA, 'emoji/noto-emoji-72.tar'), '--workers', `${workers}`]]]),
+      [1, 2, 0].map((workers) => [
+        `workers-${workers}`,
+        ['tokenize_images.py', ['--data', join(DATA, 'emoji/noto-emoji-72.tar'), '--workers', `${workers}`]],
+      ]),
     ),
   },
 };

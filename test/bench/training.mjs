@@ -36,12 +36,18 @@ async function writeData(path, seed, steps) {
   for (let epoch = 0; epoch * count < order.length; epoch++) {
     order.set(permutation(count, seed, 'bench/order', epoch).subarray(0, order.length - epoch * count), epoch * count);
   }
-  writeSafetensors(path, { pixels: { dtype: 'uint8', shape: [count, height, width, channels], data: pixels }, order: { dtype: 'int32', shape: [steps, BATCH], data: order } });
+  writeSafetensors(path, {
+    pixels: { dtype: 'uint8', shape: [count, height, width, channels], data: pixels },
+    order: { dtype: 'int32', shape: [steps, BATCH], data: order },
+  });
 }
 
 /** The JSON lines a program prints. */
 async function reportsOf(name, command, args) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, OMP_NUM_THREADS: flags.threads } });
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, OMP_NUM_THREADS: flags.threads },
+  });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part) => {
     text += part;
@@ -49,7 +55,10 @@ async function reportsOf(name, command, args) {
   });
   const code = await new Promise((resolve) => child.on('close', resolve));
   if (code !== 0) throw new Error(`${name} ended with code ${code}`);
-  return text.trim().split('\n').map((line) => JSON.parse(line));
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'tesserae-training-'));
@@ -59,16 +68,43 @@ try {
   for (const seed of flags.seeds.split(',')) {
     await writeData(data, Number(seed), Number(flags.report.split(',').at(-1)));
     const runs = {
-      twin: () => reportsOf('twin', peerPython(), [join(import.meta.dirname, 'peers/vqvae_train.py'), '--data', data, '--report', flags.report, '--seed', seed, '--threads', flags.threads]),
-      ours: () => reportsOf('ours', process.execPath, [join(import.meta.dirname, 'ours/vqvae-training.mjs'), data, join(import.meta.dirname, `../../presets/codec/${flags.preset}.json`), seed, flags.report, flags.threads]),
+      twin: () =>
+        reportsOf('twin', peerPython(), [
+          join(import.meta.dirname, 'peers/vqvae_train.py'),
+          '--data',
+          data,
+          '--report',
+          flags.report,
+          '--seed',
+          seed,
+          '--threads',
+          flags.threads,
+        ]),
+      ours: () =>
+        reportsOf('ours', process.execPath, [
+          join(import.meta.dirname, 'ours/vqvae-training.mjs'),
+          data,
+          join(import.meta.dirname, `../../presets/codec/${flags.preset}.json`),
+          seed,
+          flags.report,
+          flags.threads,
+        ]),
     };
     const wanted = Object.entries(runs).filter(([name]) => !flags.only || flags.only === name);
-    const results = await Promise.all(wanted.map(async ([name, run]) => (await run()).map((one) => ({ name: name === 'ours' ? flags.preset : name, seed, ...one }))));
+    const results = await Promise.all(
+      wanted.map(async ([name, run]) =>
+        (await run()).map((one) => ({ name: name === 'ours' ? flags.preset : name, seed, ...one })),
+      ),
+    );
     rows.push(...results.flat());
   }
   console.log('| codec | seed | step | NMSE | perplexity | seconds |\n|---|---|---|---|---|---|');
-  for (const { name, seed, step, nmse, perplexity, seconds } of rows.sort((a, b) => a.step - b.step || a.seed - b.seed)) {
-    console.log(`| ${name} | ${seed} | ${step} | ${nmse.toFixed(4)} | ${perplexity.toFixed(0)} | ${seconds.toFixed(0)} |`);
+  for (const { name, seed, step, nmse, perplexity, seconds } of rows.sort(
+    (a, b) => a.step - b.step || a.seed - b.seed,
+  )) {
+    console.log(
+      `| ${name} | ${seed} | ${step} | ${nmse.toFixed(4)} | ${perplexity.toFixed(0)} | ${seconds.toFixed(0)} |`,
+    );
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

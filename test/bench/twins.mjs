@@ -41,8 +41,11 @@ function unsettle(params) {
 function draws({ name, config: { quantizer, height, width, downsample, latent }, params }, key, batch) {
   if (name === 'vae') return { latents: randomNormal(key, [batch, latent.size], 'vae.latents') };
   const positions = (batch * height * width) / downsample ** 2;
-  if (quantizer.name === 'gumbel') return { gumbel: randomUniform(key, [positions, quantizer.codebookSize], 'quantizer.gumbel') };
-  const sizes = Object.keys(params).filter((param) => param.endsWith('.emaCount')).map((param) => params[param].size);
+  if (quantizer.name === 'gumbel')
+    return { gumbel: randomUniform(key, [positions, quantizer.codebookSize], 'quantizer.gumbel') };
+  const sizes = Object.keys(params)
+    .filter((param) => param.endsWith('.emaCount'))
+    .map((param) => params[param].size);
   return Object.fromEntries(sizes.map((size) => [`restart.${size}`, randomUniform(key, [size], 'quantizer.restart')]));
 }
 
@@ -60,13 +63,29 @@ function distance(a, b) {
 function distanceOfAll(ours, twin, prefix) {
   const names = Object.keys(ours);
   const all = (valuesOf) => Float64Array.from(names.flatMap((name) => [...valuesOf(name)]));
-  return distance(all((name) => twin[`${prefix}${name}`].data), all((name) => ours[name].data));
+  return distance(
+    all((name) => twin[`${prefix}${name}`].data),
+    all((name) => ours[name].data),
+  );
 }
 
 function runTwin(folder, inputs) {
   const [input, out] = ['input', 'out'].map((name) => join(folder, `${name}.safetensors`));
   writeSafetensors(input, inputs);
-  execFileSync(peerPython(), [join(import.meta.dirname, 'peers/twin.py'), 'codec', '--model', join(folder, 'codec'), '--input', input, '--out', out], { stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync(
+    peerPython(),
+    [
+      join(import.meta.dirname, 'peers/twin.py'),
+      'codec',
+      '--model',
+      join(folder, 'codec'),
+      '--input',
+      input,
+      '--out',
+      out,
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
   return readSafetensors(out).tensors;
 }
 
@@ -84,18 +103,37 @@ async function compare(preset, seed, folder) {
   const decoder = compile(family.exports(params, config).decoder.fn);
   const codes = config.quantizer ? maps : maps.slice(0, 1);
   const pictures = await decoder(...codes);
-  saveModel(join(folder, 'codec'), { kind: 'codec', name: family.name, config, maps: family.maps(config) }, exportParams(params));
-  const opponent = adversary && { ...exportParams(adversary.saved), adversarialWeight: scalar(training.adversarial.weight) };
-  const random = Object.entries(draws({ name: family.name, config, params }, key, images.shape[0])).map(([name, t]) => [name, tensor(t)]);
+  saveModel(
+    join(folder, 'codec'),
+    { kind: 'codec', name: family.name, config, maps: family.maps(config) },
+    exportParams(params),
+  );
+  const opponent = adversary && {
+    ...exportParams(adversary.saved),
+    adversarialWeight: scalar(training.adversarial.weight),
+  };
+  const random = Object.entries(draws({ name: family.name, config, params }, key, images.shape[0])).map(([name, t]) => [
+    name,
+    tensor(t),
+  ]);
   const given = Object.fromEntries(codes.map((map, i) => [`map.${i}`, tensor(map)]));
-  const twin = runTwin(folder, { images: tensor(images), variance: scalar(DATA_VARIANCE), progress: scalar(PROGRESS), ...given, ...Object.fromEntries(random), ...opponent });
+  const twin = runTwin(folder, {
+    images: tensor(images),
+    variance: scalar(DATA_VARIANCE),
+    progress: scalar(PROGRESS),
+    ...given,
+    ...Object.fromEntries(random),
+    ...opponent,
+  });
   const momentsBefore = rival && exportParams(adversary.saved);
 
   const { loss, grads } = await compiled(...args);
   const state = exportParams(Object.fromEntries(Object.entries(params).filter(([name]) => !trainable[name])));
   const gradients = Object.fromEntries(Object.entries(grads).map(([name, t]) => [name, tensor(t)]));
   if (rival) Object.assign(gradients, gradientsFromMoments(momentsBefore, exportParams(adversary.saved)));
-  const ofMaps = codes.map((map, i) => idsThatDiffer(hostValues(map), twin[`map.${i}`].data, twin[`margin.${i}`]?.data));
+  const ofMaps = codes.map((map, i) =>
+    idsThatDiffer(hostValues(map), twin[`map.${i}`].data, twin[`margin.${i}`]?.data),
+  );
   return {
     parameters: [Object.values(trainable).reduce((sum, { size }) => sum + size, 0), Number(twin.parameters.data[0])],
     differ: ofMaps.reduce((sum, { differ }) => sum + differ, 0),
@@ -111,7 +149,9 @@ async function compare(preset, seed, folder) {
 /** Of the adversary, whose update tells nothing else: Adam's first moment m = 0.5 m + 0.5 g. */
 function gradientsFromMoments(before, after) {
   const names = Object.keys(before).filter((name) => name.startsWith('m.'));
-  return Object.fromEntries(names.map((name) => [name.slice(2), { data: after[name].data.map((m, i) => 2 * m - before[name].data[i]) }]));
+  return Object.fromEntries(
+    names.map((name) => [name.slice(2), { data: after[name].data.map((m, i) => 2 * m - before[name].data[i]) }]),
+  );
 }
 
 /** Ids; or latents, which have no margins and are counted where they differ at all. */
@@ -122,18 +162,31 @@ function idsThatDiffer(ours, twin, margins) {
 
 function isTwin({ parameters, differ, notTies, ids, ...errors }) {
   const limits = { ...TOLERANCE, state: TOLERANCE.state + differ / ids };
-  return parameters[0] === parameters[1] && notTies === 0 && Object.entries(limits).every(([name, limit]) => errors[name] <= limit);
+  return (
+    parameters[0] === parameters[1] &&
+    notTies === 0 &&
+    Object.entries(limits).every(([name, limit]) => errors[name] <= limit)
+  );
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'tesserae-twins-'));
 try {
-  console.log('| preset | twin | seed | parameters | ids that differ | not ties | pictures | loss | gradients | state |\n|---|---|---|---|---|---|---|---|---|---|');
+  console.log(
+    '| preset | twin | seed | parameters | ids that differ | not ties | pictures | loss | gradients | state |\n|---|---|---|---|---|---|---|---|---|---|',
+  );
   for (const preset of values.preset?.split(',') ?? presetNames('codec')) {
     let [seed, result] = [-1];
     while (!result || (!isTwin(result) && seed < SEEDS - 1)) result = await compare(preset, ++seed, folder);
     if (!isTwin(result)) process.exitCode = 1;
     const { parameters, differ, ids, notTies, ...errors } = result;
-    const cells = [isTwin(result) ? 'yes' : 'no', seed, parameters.join(' / '), `${differ} of ${ids}`, notTies, ...Object.keys(TOLERANCE).map((name) => errors[name].toExponential(1))];
+    const cells = [
+      isTwin(result) ? 'yes' : 'no',
+      seed,
+      parameters.join(' / '),
+      `${differ} of ${ids}`,
+      notTies,
+      ...Object.keys(TOLERANCE).map((name) => errors[name].toExponential(1)),
+    ];
     console.log(`| ${preset} | ${cells.join(' | ')} |`);
   }
 } finally {

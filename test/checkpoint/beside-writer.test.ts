@@ -42,7 +42,9 @@ beforeEach(() => void (directory = mkdtempSync(join(tmpdir(), 'tesserae-beside-'
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 test('a model that is saved in a loop is always read whole, and no save fails', async () => {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, directory], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, directory], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   let said = '';
   child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
   await once(child.stdout, 'data');
@@ -52,7 +54,10 @@ test('a model that is saved in a loop is always read whole, and no save fails', 
     try {
       const { card, tensors, extras } = loadModel(directory);
       const value = card.config.value as number;
-      expect([(tensors.weight!.data as Float32Array)[7], Buffer.from(extras['tokenizer.json']!).toString()]).toEqual([value, String(value)]);
+      expect([(tensors.weight!.data as Float32Array)[7], Buffer.from(extras['tokenizer.json']!).toString()]).toEqual([
+        value,
+        String(value),
+      ]);
       readModelCard(directory);
       seen[value]!++;
     } catch (error) {

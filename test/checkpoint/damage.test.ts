@@ -59,7 +59,8 @@ describe('a card', () => {
 
   test('is refused in 2,000 other forms', () => {
     const mutator = new Mutator(1);
-    for (let i = 0; i < 2000; i++) expect(outcomeOf({ 'model.json': mutator.mutate(card) }, readModelCard)).toBe('refused');
+    for (let i = 0; i < 2000; i++)
+      expect(outcomeOf({ 'model.json': mutator.mutate(card) }, readModelCard)).toBe('refused');
   });
 });
 
@@ -69,7 +70,12 @@ test('2,000 damaged model directories are refused', () => {
     const name = mutator.pick(NAMES);
     const other = mutator.pick(NAMES.filter((one) => one !== name));
     // Now and then a file lies in the place of another.
-    const changed = i % 20 === 0 ? { [other]: originals[name]! } : i % 7 === 0 ? { [name]: mutator.mutate(originals[name]!), [other]: mutator.mutate(originals[other]!) } : { [name]: mutator.mutate(originals[name]!) };
+    const changed =
+      i % 20 === 0
+        ? { [other]: originals[name]! }
+        : i % 7 === 0
+          ? { [name]: mutator.mutate(originals[name]!), [other]: mutator.mutate(originals[other]!) }
+          : { [name]: mutator.mutate(originals[name]!) };
     expect(outcomeOf(changed)).toBe('refused');
   }
   expect(loadModel(DIRECTORY, { files })).toEqual(stored);

@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -14,9 +25,18 @@ import { acquireLock } from '../../src/output.js';
 import { sealJson } from '../../src/sealed.js';
 import { FaultyFiles, SURVIVALS } from '../support/faulty-files.js';
 
-const CARD: NewModelCard = { kind: 'codec', name: 'vqvae', config: { codebookSize: 4 }, training: { steps: 10, note: { any: ['thing'] } }, metrics: { nmse: 0.1 } };
+const CARD: NewModelCard = {
+  kind: 'codec',
+  name: 'vqvae',
+  config: { codebookSize: 4 },
+  training: { steps: 10, note: { any: ['thing'] } },
+  metrics: { nmse: 0.1 },
+};
 const PRIOR: NewModelCard = { kind: 'prior', name: 'gpt', config: { conditioning: 'text' }, conditioning: 'text' };
-const tensorsOf = (value: number): NamedTensors => ({ codebook: { dtype: 'float32', shape: [2, 2], data: Float32Array.of(value, 1, 2, 3) }, usage: { dtype: 'int32', shape: [2], data: Int32Array.of(1, 2) } });
+const tensorsOf = (value: number): NamedTensors => ({
+  codebook: { dtype: 'float32', shape: [2, 2], data: Float32Array.of(value, 1, 2, 3) },
+  usage: { dtype: 'int32', shape: [2], data: Int32Array.of(1, 2) },
+});
 
 let directory: string;
 
@@ -66,8 +86,16 @@ function codeOf(action: () => unknown): string {
 }
 
 test('a model comes back with its card, weights and extra files', () => {
-  const card = saveModel(directory, CARD, tensorsOf(0), { 'tokenizer.json': '{"a":1}', 'blob.bin': Uint8Array.of(1, 2) });
-  expect(card.fingerprint).toBe(fingerprint(CARD.config, tensorsOf(0), { 'blob.bin': sha256(Uint8Array.of(1, 2)), 'tokenizer.json': sha256('{"a":1}') }));
+  const card = saveModel(directory, CARD, tensorsOf(0), {
+    'tokenizer.json': '{"a":1}',
+    'blob.bin': Uint8Array.of(1, 2),
+  });
+  expect(card.fingerprint).toBe(
+    fingerprint(CARD.config, tensorsOf(0), {
+      'blob.bin': sha256(Uint8Array.of(1, 2)),
+      'tokenizer.json': sha256('{"a":1}'),
+    }),
+  );
   const loaded = loadModel(directory, { kind: 'codec' });
   expect(loaded.card).toEqual(card);
   expect(loaded.card).toMatchObject(CARD);
@@ -97,7 +125,10 @@ test('a stop at any call of a second save leaves the old or the new model whole'
       files.reboot(survival);
       const { tensors, extras } = loadModel('/d/m', { files });
       const value = (tensors.codebook!.data as Float32Array)[0];
-      expect([[0, 'old'], [5, 'new']]).toContainEqual([value, Buffer.from(extras['tokenizer.json']!).toString()]);
+      expect([
+        [0, 'old'],
+        [5, 'new'],
+      ]).toContainEqual([value, Buffer.from(extras['tokenizer.json']!).toString()]);
     }
   }
 });
@@ -112,7 +143,10 @@ test('a full disk at any byte leaves the old model whole', () => {
     expect(codeOf(() => save(files))).toBe('E_DISK_FULL');
     files.faults = {};
     const { tensors, extras } = loadModel('/d/m', { files });
-    expect([(tensors.codebook!.data as Float32Array)[0], Buffer.from(extras['tokenizer.json']!).toString()]).toEqual([0, 'old']);
+    expect([(tensors.codebook!.data as Float32Array)[0], Buffer.from(extras['tokenizer.json']!).toString()]).toEqual([
+      0,
+      'old',
+    ]);
     expect(Object.keys(files.snapshot()).filter((path) => path.includes('.tmp-'))).toEqual([]);
   }
 });
@@ -126,7 +160,11 @@ describe('loading refuses', () => {
     ['an unknown key', 'E_MODEL_CARD', () => edit((card) => void (card.code = 'x'))],
     ['an unknown kind', 'E_MODEL_CARD', () => edit((card) => void (card.kind = 'virus'))],
     ['a card without weights', 'E_MODEL_CARD', () => edit((card) => void (card.files = {}))],
-    ['a path out of the directory', 'E_MODEL_CARD', () => edit((card) => void (card.files['../x'] = { bytes: 1, sha256: sha256('x') }))],
+    [
+      'a path out of the directory',
+      'E_MODEL_CARD',
+      () => edit((card) => void (card.files['../x'] = { bytes: 1, sha256: sha256('x') })),
+    ],
     ['another kind than asked for', 'E_MODEL_KIND', () => edit((card) => void (card.kind = 'prior'))],
     ['a card that is not JSON', 'E_JSON', () => writeFileSync(join(directory, 'model.json'), '{')],
   ])('%s', (_, code, change) => {
@@ -169,7 +207,10 @@ test('saving refuses extra files that are not plain names, and cards that are no
 describe('a card of format 1.0', () => {
   const old = (change: (card: Record<string, any>) => void = () => {}): void => {
     saveModel(directory, CARD, tensorsOf(0));
-    const { sha256: _, ...card } = JSON.parse(readFileSync(join(directory, 'model.json'), 'utf8')) as Record<string, any>;
+    const { sha256: _, ...card } = JSON.parse(readFileSync(join(directory, 'model.json'), 'utf8')) as Record<
+      string,
+      any
+    >;
     card.formatVersion = '1.0';
     change(card);
     writeFileSync(join(directory, 'model.json'), formatJson(card));
@@ -183,8 +224,14 @@ describe('a card of format 1.0', () => {
 
   test('of a prior has a fingerprint over config and weights alone', () => {
     saveModel(directory, PRIOR, tensorsOf(0), { 'tokenizer.json': '{}' });
-    const { sha256: _, ...card } = JSON.parse(readFileSync(join(directory, 'model.json'), 'utf8')) as Record<string, any>;
-    writeFileSync(join(directory, 'model.json'), formatJson({ ...card, formatVersion: '1.0', fingerprint: fingerprint(PRIOR.config, tensorsOf(0)) }));
+    const { sha256: _, ...card } = JSON.parse(readFileSync(join(directory, 'model.json'), 'utf8')) as Record<
+      string,
+      any
+    >;
+    writeFileSync(
+      join(directory, 'model.json'),
+      formatJson({ ...card, formatVersion: '1.0', fingerprint: fingerprint(PRIOR.config, tensorsOf(0)) }),
+    );
     expect(loadModel(directory).card.fingerprint).not.toBe(card.fingerprint);
   });
 
@@ -209,15 +256,22 @@ describe('in place of a file of ours', () => {
     saveModel(directory, CARD, tensorsOf(0));
     renameSync(join(directory, name), join(directory, '../elsewhere'));
     symlinkSync('../elsewhere', join(directory, name));
-    expect(() => loadModel(directory)).toThrow(expect.objectContaining({ exitCode: 4, message: expect.stringMatching(/expected a regular file, found a link/) }));
+    expect(() => loadModel(directory)).toThrow(
+      expect.objectContaining({ exitCode: 4, message: expect.stringMatching(/expected a regular file, found a link/) }),
+    );
   });
 
-  test.skipIf(process.platform === 'win32').each(['model.json', 'model.safetensors', '.commit.json'])('a pipe for %s is refused without waiting for its other end', (name) => {
-    saveModel(directory, CARD, tensorsOf(0));
-    rmSync(join(directory, name), { force: true });
-    execFileSync('mkfifo', [join(directory, name)]);
-    expect(() => loadModel(directory)).toThrow(expect.objectContaining({ exitCode: 4, message: expect.stringMatching(/found a pipe, socket or device/) }));
-  });
+  test.skipIf(process.platform === 'win32').each(['model.json', 'model.safetensors', '.commit.json'])(
+    'a pipe for %s is refused without waiting for its other end',
+    (name) => {
+      saveModel(directory, CARD, tensorsOf(0));
+      rmSync(join(directory, name), { force: true });
+      execFileSync('mkfifo', [join(directory, name)]);
+      expect(() => loadModel(directory)).toThrow(
+        expect.objectContaining({ exitCode: 4, message: expect.stringMatching(/found a pipe, socket or device/) }),
+      );
+    },
+  );
 });
 
 describe('a save that was cut short', () => {

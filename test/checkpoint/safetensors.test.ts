@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { decodeSafetensors, encodeSafetensors, readSafetensors, refuseForeignFormat, writeSafetensors } from '../../src/checkpoint/safetensors.js';
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  readSafetensors,
+  refuseForeignFormat,
+  writeSafetensors,
+} from '../../src/checkpoint/safetensors.js';
 import { ARRAY_OF, fingerprint } from '../../src/checkpoint/tensors.js';
 import type { NamedTensor, NamedTensors, TensorDtype } from '../../src/checkpoint/tensors.js';
 import { CorruptError, TesseraeError, UsageError } from '../../src/errors.js';
@@ -28,14 +34,23 @@ function fileOf(header: unknown, size: number): Uint8Array {
 
 const f32 = (shape: unknown, offsets: unknown): object => ({ dtype: 'F32', shape, data_offsets: offsets });
 
-const float = (shape: number[], ...values: number[]): NamedTensor => ({ dtype: 'float32', shape, data: Float32Array.from(values) });
+const float = (shape: number[], ...values: number[]): NamedTensor => ({
+  dtype: 'float32',
+  shape,
+  data: Float32Array.from(values),
+});
 
 describe('encoding and decoding', () => {
   test('gives back tensors of every dtype, in order-independent bytes', () => {
     const tensors: NamedTensors = {};
     for (const [dtype, type] of Object.entries(ARRAY_OF)) {
-      const data = dtype.endsWith('64') && dtype !== 'float64' ? [1n, 0n, 2n] : dtype === 'bool' ? [1, 0, 1] : [1, 0, 2];
-      tensors[`w.${dtype}`] = { dtype: dtype as TensorDtype, shape: [3, 1], data: (type as unknown as { from(values: unknown): never }).from(data) } as NamedTensor;
+      const data =
+        dtype.endsWith('64') && dtype !== 'float64' ? [1n, 0n, 2n] : dtype === 'bool' ? [1, 0, 1] : [1, 0, 2];
+      tensors[`w.${dtype}`] = {
+        dtype: dtype as TensorDtype,
+        shape: [3, 1],
+        data: (type as unknown as { from(values: unknown): never }).from(data),
+      } as NamedTensor;
     }
     const bytes = encodeSafetensors(tensors, { format: 'tesserae' });
     expect(decodeSafetensors(bytes, 'f')).toEqual({ tensors, metadata: { format: 'tesserae' } });
@@ -57,7 +72,19 @@ describe('encoding and decoding', () => {
   });
 
   test('widens half precision exactly: zeros, subnormals, ones, the largest, infinities', () => {
-    const halves = Uint16Array.of(0x0000, 0x8000, 0x0001, 0x03ff, 0x0400, 0x3c00, 0xbc00, 0x7bff, 0x7c00, 0xfc00, 0x7e00);
+    const halves = Uint16Array.of(
+      0x0000,
+      0x8000,
+      0x0001,
+      0x03ff,
+      0x0400,
+      0x3c00,
+      0xbc00,
+      0x7bff,
+      0x7c00,
+      0xfc00,
+      0x7e00,
+    );
     const expected = [0, -0, 2 ** -24, 1023 * 2 ** -24, 2 ** -14, 1, -1, 65504, Infinity, -Infinity, Number.NaN];
     const bytes = fileOf({ h: { dtype: 'F16', shape: [11], data_offsets: [0, 22] } }, 22);
     bytes.set(new Uint8Array(halves.buffer), bytes.length - 22);
@@ -99,7 +126,13 @@ describe('the reader refuses', () => {
     ['a header that is not JSON', header('{"a":'), /E_JSON/],
     ['a header that is not UTF-8', Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0xff, 0x7d), /UTF-8/],
     ['a nesting bomb', header(`{"a":${'['.repeat(100_000)}`), /levels of nesting/],
-    ['a duplicate name', header('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}'), /"a" twice/],
+    [
+      'a duplicate name',
+      header(
+        '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
+      ),
+      /"a" twice/,
+    ],
     ['a __proto__ name', header('{"__proto__":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'), /__proto__/],
     ['a hole', header({ a: f32([1], [0, 4]), b: f32([1], [8, 12]) }, 12), /tensor "b": .*hole/],
     ['a hole at the start', header({ a: f32([1], [4, 8]) }), /tensor "a": .*hole/],
@@ -111,14 +144,42 @@ describe('the reader refuses', () => {
     ['a negative dimension', header({ a: f32([-1, -2], [0, 8]) }), /tensor "a": expected positive/],
     ['a fractional dimension', header({ a: f32([0.5], [0, 8]) }), /tensor "a": expected positive/],
     ['a huge dimension', header({ a: f32([2 ** 53], [0, 8]) }), /tensor "a": expected positive/],
-    ['dimensions whose product overflows', header({ a: f32([2 ** 32, 2 ** 32], [0, 8]) }), /tensor "a": expected 7378697629\d+ bytes/],
-    ['too many dimensions', header({ a: f32(Array.from({ length: 17 }, () => 1), [0, 4]) }, 4), /tensor "a"/],
+    [
+      'dimensions whose product overflows',
+      header({ a: f32([2 ** 32, 2 ** 32], [0, 8]) }),
+      /tensor "a": expected 7378697629\d+ bytes/,
+    ],
+    [
+      'too many dimensions',
+      header(
+        {
+          a: f32(
+            Array.from({ length: 17 }, () => 1),
+            [0, 4],
+          ),
+        },
+        4,
+      ),
+      /tensor "a"/,
+    ],
     ['offsets the wrong way round', header({ a: f32([2], [8, 0]) }), /tensor "a": expected data_offsets/],
-    ['an unknown dtype', header({ a: { dtype: 'F8_E5M2', shape: [8], data_offsets: [0, 8] } }), /tensor "a": expected a dtype/],
-    ['a dtype from the prototype', header({ a: { dtype: 'constructor', shape: [8], data_offsets: [0, 8] } }), /tensor "a": expected a dtype/],
+    [
+      'an unknown dtype',
+      header({ a: { dtype: 'F8_E5M2', shape: [8], data_offsets: [0, 8] } }),
+      /tensor "a": expected a dtype/,
+    ],
+    [
+      'a dtype from the prototype',
+      header({ a: { dtype: 'constructor', shape: [8], data_offsets: [0, 8] } }),
+      /tensor "a": expected a dtype/,
+    ],
     ['an entry that is no object', header({ a: 3 }), /tensor "a": expected \{dtype/],
     ['metadata that is not text', header({ __metadata__: { a: 1 } }, 0), /__metadata__/],
-    ['booleans other than 0 and 1', Uint8Array.from([...fileOf({ a: { dtype: 'BOOL', shape: [1], data_offsets: [0, 1] } }, 0), 2]), /tensor "a": expected booleans/],
+    [
+      'booleans other than 0 and 1',
+      Uint8Array.from([...fileOf({ a: { dtype: 'BOOL', shape: [1], data_offsets: [0, 1] } }, 0), 2]),
+      /tensor "a": expected booleans/,
+    ],
   ])('%s', (_, bytes, message) => {
     const decode = (): unknown => decodeSafetensors(bytes, 'f.safetensors');
     expect(decode).toThrow(CorruptError);
@@ -129,23 +190,32 @@ describe('the reader refuses', () => {
   test('weights that are not finite, on request', () => {
     const bytes = encodeSafetensors({ w: float([3], 1, Number.NaN, 2) });
     expect(decodeSafetensors(bytes, 'f').tensors.w!.data[1]).toBeNaN();
-    expect(() => decodeSafetensors(bytes, 'f', { finite: true })).toThrow(/E_TENSOR_NOT_FINITE f tensor "w": .*NaN at element 1/);
+    expect(() => decodeSafetensors(bytes, 'f', { finite: true })).toThrow(
+      /E_TENSOR_NOT_FINITE f tensor "w": .*NaN at element 1/,
+    );
   });
 
   test('every truncation, with a typed error', () => {
-    const bytes = encodeSafetensors({ a: float([2], 1, 2), b: { dtype: 'uint8', shape: [3], data: Uint8Array.of(1, 2, 3) } });
-    for (let length = 0; length < bytes.length; length++) expect(() => decodeSafetensors(bytes.subarray(0, length), 'f')).toThrow(CorruptError);
+    const bytes = encodeSafetensors({
+      a: float([2], 1, 2),
+      b: { dtype: 'uint8', shape: [3], data: Uint8Array.of(1, 2, 3) },
+    });
+    for (let length = 0; length < bytes.length; length++)
+      expect(() => decodeSafetensors(bytes.subarray(0, length), 'f')).toThrow(CorruptError);
   });
 
   test('any bytes whatever with a typed error, or reads them', () => {
     const base = encodeSafetensors({ a: float([2], 1, 2) }, { k: 'v' });
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(base.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 }), (changes) => {
-        const bytes = base.slice();
-        for (const [position, value] of changes) bytes[position] = value;
-        const thrown = errorOf(() => decodeSafetensors(bytes, 'f'));
-        expect(thrown === undefined || thrown instanceof TesseraeError).toBe(true);
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(base.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 }),
+        (changes) => {
+          const bytes = base.slice();
+          for (const [position, value] of changes) bytes[position] = value;
+          const thrown = errorOf(() => decodeSafetensors(bytes, 'f'));
+          expect(thrown === undefined || thrown instanceof TesseraeError).toBe(true);
+        },
+      ),
       { numRuns: 2000, seed: 1 },
     );
   });
@@ -161,10 +231,13 @@ function errorOf(action: () => unknown): unknown {
 }
 
 describe('other formats', () => {
-  test.each(['model.pt', 'model.pth', 'weights.pkl', 'last.ckpt', 'model.h5', 'pytorch_model.bin'])('%s is refused with the way to convert it', (name) => {
-    writeFileSync(join(directory, name), 'x');
-    expect(() => refuseForeignFormat(join(directory, name))).toThrow(/E_MODEL_FORMAT .*save_file/);
-  });
+  test.each(['model.pt', 'model.pth', 'weights.pkl', 'last.ckpt', 'model.h5', 'pytorch_model.bin'])(
+    '%s is refused with the way to convert it',
+    (name) => {
+      writeFileSync(join(directory, name), 'x');
+      expect(() => refuseForeignFormat(join(directory, name))).toThrow(/E_MODEL_FORMAT .*save_file/);
+    },
+  );
 
   test.each([
     ['a pickle', [0x80, 4, 0x95, 9, 0, 0, 0, 0, 0, 0, 0, 0x7d]],
@@ -188,7 +261,9 @@ describe('the fingerprint', () => {
   const base: NamedTensors = { a: float([2], 1, 2), b: float([1], 3) };
 
   test('does not depend on the order of names or keys', () => {
-    expect(fingerprint({ x: 1, y: { z: 2, w: 3 } }, base)).toBe(fingerprint({ y: { w: 3, z: 2 }, x: 1 }, { b: base.b!, a: base.a! }));
+    expect(fingerprint({ x: 1, y: { z: 2, w: 3 } }, base)).toBe(
+      fingerprint({ y: { w: 3, z: 2 }, x: 1 }, { b: base.b!, a: base.a! }),
+    );
     expect(fingerprint({}, base)).toMatch(/^[0-9a-f]{64}$/);
   });
 
@@ -234,7 +309,9 @@ save_file(t, "theirs.safetensors", {"a": "b"})
 const samples = join(process.env.TESSERAE_DATA ?? join(import.meta.dirname, '../../../shared/data'), 'weights');
 
 test.runIf(existsSync(samples))('reads the sample files of other projects', () => {
-  const paths = readdirSync(samples, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.safetensors'));
+  const paths = readdirSync(samples, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('.safetensors'),
+  );
   expect(paths.length).toBeGreaterThan(0);
   for (const path of paths) {
     const { tensors } = readSafetensors(join(samples, path), { finite: true });

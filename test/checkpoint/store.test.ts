@@ -85,8 +85,24 @@ function run(files: FaultyFiles, steps: readonly [number, number][], committed: 
 
 describe('a stop at any call', () => {
   test.each<[string, [number, number][]]>([
-    ['of a run of saves loses nothing that was committed', [[1, 1], [2, 2], [3, 3], [4, 4]]],
-    ['of saving a step again leaves the old or the new', [[1, 1], [2, 2], [2, 3], [2, 4]]],
+    [
+      'of a run of saves loses nothing that was committed',
+      [
+        [1, 1],
+        [2, 2],
+        [3, 3],
+        [4, 4],
+      ],
+    ],
+    [
+      'of saving a step again leaves the old or the new',
+      [
+        [1, 1],
+        [2, 2],
+        [2, 3],
+        [2, 4],
+      ],
+    ],
   ])('%s', (_, steps) => {
     const counted = new FaultyFiles(['/d']);
     run(counted, steps);
@@ -111,7 +127,10 @@ test('a full disk or a failing call keeps what was committed, and the next save 
   const counted = new FaultyFiles(['/d']);
   const first = open(counted);
   first.save(1, contentOf(1));
-  const [before, used] = [counted.calls, Object.values(counted.snapshot()).reduce((sum, bytes) => sum + bytes.length, 0)];
+  const [before, used] = [
+    counted.calls,
+    Object.values(counted.snapshot()).reduce((sum, bytes) => sum + bytes.length, 0),
+  ];
   first.save(2, contentOf(2));
   const faults = [
     ...Array.from({ length: counted.calls - before }, (_, i) => ({ failAt: before + 1 + i, code: 'EIO' })),
@@ -137,7 +156,9 @@ test('misuse is refused', () => {
   expect(() => open(files, 1)).toThrow(expect.objectContaining({ code: 'E_CHECKPOINT_KEEP' }));
   const store = open(files);
   expect(() => store.save(-1, contentOf(1))).toThrow(expect.objectContaining({ code: 'E_CHECKPOINT_STEP' }));
-  expect(() => store.save(1, { ...contentOf(1), extras: { '../x': '' } })).toThrow(expect.objectContaining({ code: 'E_CHECKPOINT_FILE' }));
+  expect(() => store.save(1, { ...contentOf(1), extras: { '../x': '' } })).toThrow(
+    expect.objectContaining({ code: 'E_CHECKPOINT_FILE' }),
+  );
   expect(() => store.load(7)).toThrow(expect.objectContaining({ code: 'E_NOT_FOUND' }));
   expect(files.list('/d/checkpoints')).toEqual([]);
 });

@@ -28,7 +28,11 @@ it('loads neither engine nor models, pictures or data before a command runs', ()
   const packages = loaded.filter((path) => !path.startsWith('/') && !path.startsWith('node:') && !existsSync(path));
   expect(packages).toEqual(['commander']);
   const places = new Set(loaded.filter((path) => existsSync(path)).map((path) => relative(built, path).split('/')[0]));
-  expect([...places].filter((place) => ['engine', 'nn', 'media', 'data', 'train', 'registry.js', 'shards', 'text'].includes(place!))).toEqual([]);
+  expect(
+    [...places].filter((place) =>
+      ['engine', 'nn', 'media', 'data', 'train', 'registry.js', 'shards', 'text'].includes(place!),
+    ),
+  ).toEqual([]);
 });
 
 it('answers a wrong argument in 300 ms', async () => {

@@ -4,7 +4,19 @@ import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CODEC_SETTINGS, errorsOf, PRIOR_SETTINGS, run, sha256Of, start, succeed, temporaryFolder, until, writeInputs, writeTokens } from './support.js';
+import {
+  CODEC_SETTINGS,
+  errorsOf,
+  PRIOR_SETTINGS,
+  run,
+  sha256Of,
+  start,
+  succeed,
+  temporaryFolder,
+  until,
+  writeInputs,
+  writeTokens,
+} from './support.js';
 
 const folder = temporaryFolder();
 const world = folder.path;
@@ -13,23 +25,62 @@ const at = (...names: string[]): string => join(world, ...names);
 beforeAll(async () => {
   await writeInputs(world);
   // Steps enough to be stopped among them.
-  writeFileSync(at('long.json'), JSON.stringify({ ...CODEC_SETTINGS, training: { ...CODEC_SETTINGS.training, steps: 150, checkpointEvery: 10 } }));
+  writeFileSync(
+    at('long.json'),
+    JSON.stringify({ ...CODEC_SETTINGS, training: { ...CODEC_SETTINGS.training, steps: 150, checkpointEvery: 10 } }),
+  );
   // Evaluations enough for the best weights to be earlier ones than the last, which a resumed run must still have.
-  writeFileSync(at('greedy.json'), JSON.stringify({ ...PRIOR_SETTINGS, training: { ...PRIOR_SETTINGS.training, steps: 80, learningRate: 0.05, evalEvery: 4, patience: 0 } }));
+  writeFileSync(
+    at('greedy.json'),
+    JSON.stringify({
+      ...PRIOR_SETTINGS,
+      training: { ...PRIOR_SETTINGS.training, steps: 80, learningRate: 0.05, evalEvery: 4, patience: 0 },
+    }),
+  );
   await writeTokens(world);
 }, 120_000);
 afterAll(folder.remove);
 
-const trainCodec = (out: string): string[] => ['train', 'codec', '--data', 'data', '--out', out, '--config', 'long.json'];
-const trainPrior = (out: string): string[] => ['train', 'prior', '--tokens', 'tokens', '--out', out, '--config', 'greedy.json'];
+const trainCodec = (out: string): string[] => [
+  'train',
+  'codec',
+  '--data',
+  'data',
+  '--out',
+  out,
+  '--config',
+  'long.json',
+];
+const trainPrior = (out: string): string[] => [
+  'train',
+  'prior',
+  '--tokens',
+  'tokens',
+  '--out',
+  out,
+  '--config',
+  'greedy.json',
+];
 const tokenize = (out: string): string[] => ['tokenize', '--data', 'data', '--codec', 'codec', '--out', out];
 
-const checkpoints = (out: string): string[] => (existsSync(at(out, 'checkpoints')) ? readdirSync(at(out, 'checkpoints')).filter((name) => /^step-\d+$/.test(name)) : []);
+const checkpoints = (out: string): string[] =>
+  existsSync(at(out, 'checkpoints'))
+    ? readdirSync(at(out, 'checkpoints')).filter((name) => /^step-\d+$/.test(name))
+    : [];
 
 /** sha256 of what a run is for. */
 function resultOf(out: string): Record<string, string> {
-  const names = ['model.json', 'model.safetensors', 'metrics.jsonl', 'tokenizer.json', 'manifest.json', ...readdirSync(at(out)).filter((name) => name.startsWith('part-'))];
-  return Object.fromEntries(names.filter((name) => existsSync(at(out, name))).map((name) => [name, sha256Of(at(out, name))]));
+  const names = [
+    'model.json',
+    'model.safetensors',
+    'metrics.jsonl',
+    'tokenizer.json',
+    'manifest.json',
+    ...readdirSync(at(out)).filter((name) => name.startsWith('part-')),
+  ];
+  return Object.fromEntries(
+    names.filter((name) => existsSync(at(out, name))).map((name) => [name, sha256Of(at(out, name))]),
+  );
 }
 
 /** Kills the run each time a condition holds, then resumes it; at last lets it end. @returns how often it was still running. */
@@ -52,7 +103,10 @@ describe('after kill -9, --resume ends with the bytes of an undisturbed run:', (
     await succeed(world, trainCodec('codec-whole'));
     const moments = [0, 9].map((ms, i) => async () => {
       const before = checkpoints('codec-killed').join();
-      await until(() => checkpoints('codec-killed').length > 0 && checkpoints('codec-killed').join() !== (i === 0 ? '' : before), 'a checkpoint');
+      await until(
+        () => checkpoints('codec-killed').length > 0 && checkpoints('codec-killed').join() !== (i === 0 ? '' : before),
+        'a checkpoint',
+      );
       await pause(ms);
     });
     expect(await killAndResume(trainCodec('codec-killed'), moments)).toBeGreaterThan(0);
@@ -69,16 +123,28 @@ describe('after kill -9, --resume ends with the bytes of an undisturbed run:', (
     });
     expect(await killAndResume(trainPrior('prior-killed'), moments)).toBeGreaterThan(0);
     expect(resultOf('prior-killed')).toEqual(resultOf('prior-whole'));
-    const { training } = JSON.parse(readFileSync(at('prior-whole', 'model.json'), 'utf8')) as { training: { kept: { rule: string; step: number } } };
+    const { training } = JSON.parse(readFileSync(at('prior-whole', 'model.json'), 'utf8')) as {
+      training: { kept: { rule: string; step: number } };
+    };
     expect(training.kept.rule).toBe('best');
     expect(training.kept.step).toBeLessThan(80);
   });
 
   it('tokenize', async () => {
-    const appears = (pattern: RegExp) => () => until(() => existsSync(at('tokens-killed')) && readdirSync(at('tokens-killed')).some((name) => pattern.test(name)), String(pattern));
-    await killAndResume(tokenize('tokens-killed'), [appears(/^\.tesserae\.lock$/), appears(/^codec$/), appears(/^part-00000\.msgpack/)]);
+    const appears = (pattern: RegExp) => () =>
+      until(
+        () => existsSync(at('tokens-killed')) && readdirSync(at('tokens-killed')).some((name) => pattern.test(name)),
+        String(pattern),
+      );
+    await killAndResume(tokenize('tokens-killed'), [
+      appears(/^\.tesserae\.lock$/),
+      appears(/^codec$/),
+      appears(/^part-00000\.msgpack/),
+    ]);
     expect(resultOf('tokens-killed')).toEqual(resultOf('tokens'));
-    expect(readdirSync(at('tokens-killed')).filter((name) => name.includes('.tmp-') || name.includes('lock'))).toEqual([]);
+    expect(readdirSync(at('tokens-killed')).filter((name) => name.includes('.tmp-') || name.includes('lock'))).toEqual(
+      [],
+    );
   });
 });
 
@@ -94,12 +160,23 @@ describe('a signal', () => {
     child.kill(signal);
     const { code, stdout, stderr } = await finished;
     expect({ code, stdout }).toEqual({ code: expected, stdout: '' });
-    expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^Stopping after this step/), expect.stringMatching(/^E_ABORTED training: stopped after step (\d+) of 150, which is saved\. Continue with --resume\.$/)]);
+    expect(errorsOf(stderr)).toEqual([
+      expect.stringMatching(/^Stopping after this step/),
+      expect.stringMatching(
+        /^E_ABORTED training: stopped after step (\d+) of 150, which is saved\. Continue with --resume\.$/,
+      ),
+    ]);
     const step = Number(/after step (\d+) of/.exec(stderr)![1]);
     expect(checkpoints(out).map((name) => Number(name.slice(5)))).toContain(step);
     if (signal !== 'SIGINT') return;
     const unfinished = await succeed(world, ['inspect', out, '--json']);
-    expect(JSON.parse(unfinished.stdout)).toMatchObject({ kind: 'run', fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/), model: 'vqvae', step, steps: 150 });
+    expect(JSON.parse(unfinished.stdout)).toMatchObject({
+      kind: 'run',
+      fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/),
+      model: 'vqvae',
+      step,
+      steps: 150,
+    });
     await succeed(world, [...trainCodec(out), '--resume']);
     expect(resultOf(out)).toEqual(resultOf('codec-whole'));
   });
@@ -121,13 +198,23 @@ describe('a signal', () => {
   });
 
   /** Runs a command of the session that at last computes without end. */
-  function endless(body: string): { child: ReturnType<typeof spawn>; told: (what: string) => Promise<void>; ended: Promise<NodeJS.Signals | null> } {
+  function endless(body: string): {
+    child: ReturnType<typeof spawn>;
+    told: (what: string) => Promise<void>;
+    ended: Promise<NodeJS.Signals | null>;
+  } {
     const session = new URL('../../dist/src/cli/session.js', import.meta.url).href;
     const program = `const { Session } = await import('${session}'); const session = new Session(); await session.run(async () => { ${body} for (;;); });`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let said = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    return { child, told: (what) => until(() => said.includes(what), what), ended: new Promise((resolve) => child.on('close', (_, signal) => resolve(signal))) };
+    return {
+      child,
+      told: (what) => until(() => said.includes(what), what),
+      ended: new Promise((resolve) => child.on('close', (_, signal) => resolve(signal))),
+    };
   }
 
   it('ends a process that no longer comes to run JavaScript: the first where there is nothing to save, else the second', async () => {
@@ -135,7 +222,9 @@ describe('a signal', () => {
     await plain.told('begun');
     plain.child.kill('SIGTERM');
     expect(await plain.ended).toBe('SIGTERM');
-    const gentle = endless(`const { signal } = session; console.log('begun'); while (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 1)); console.log('blocked');`);
+    const gentle = endless(
+      `const { signal } = session; console.log('begun'); while (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 1)); console.log('blocked');`,
+    );
     await gentle.told('begun');
     gentle.child.kill('SIGHUP');
     await gentle.told('blocked');
@@ -150,7 +239,11 @@ describe('two processes and one output', () => {
     await until(() => existsSync(at('shared', '.tesserae.lock')), 'the lock');
     const second = await run(world, trainCodec('shared'));
     expect(second).toMatchObject({ code: 6, stdout: '' });
-    expect(errorsOf(second.stderr)).toEqual([expect.stringMatching(new RegExp(`^E_LOCKED shared: expected to be free, process ${first.child.pid} is writing there`))]);
+    expect(errorsOf(second.stderr)).toEqual([
+      expect.stringMatching(
+        new RegExp(`^E_LOCKED shared: expected to be free, process ${first.child.pid} is writing there`),
+      ),
+    ]);
     first.child.kill('SIGKILL');
     await first.finished;
     expect(existsSync(at('shared', '.tesserae.lock'))).toBe(true);
@@ -176,7 +269,9 @@ describe('a full disk', () => {
       writeFileSync(at('disk', 'ballast'), new Uint8Array(40 * 1024));
       const { code, stderr } = await run(world, tokenize('disk/tokens'));
       expect(code).toBe(5);
-      expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^E_DISK_FULL disk.tokens.*no space left.*Free some space/)]);
+      expect(errorsOf(stderr)).toEqual([
+        expect.stringMatching(/^E_DISK_FULL disk.tokens.*no space left.*Free some space/),
+      ]);
       expect(readFileSync(at('disk', 'ballast'))).toHaveLength(40 * 1024);
     } finally {
       execFileSync('umount', [at('disk')]);
@@ -193,7 +288,10 @@ it.skipIf(!canMount())('a parent that is read-only exits 5, and models in it are
     renameSync(at('read-only', 'codec', 'model.json'), at('read-only', 'codec', 'model.json.tmp-1-0123456789ab'));
     writeFileSync(at('read-only', 'codec', '.commit.json'), '["model.json.tmp-1-0123456789ab"]');
     execFileSync('mount', ['-o', 'remount,ro', at('read-only')]);
-    expect(await run(world, tokenize('read-only/deep/tokens'))).toMatchObject({ code: 5, stderr: expect.stringMatching(/^E_IO .*read-only: .*the file system is read-only/) });
+    expect(await run(world, tokenize('read-only/deep/tokens'))).toMatchObject({
+      code: 5,
+      stderr: expect.stringMatching(/^E_IO .*read-only: .*the file system is read-only/),
+    });
     await succeed(world, ['inspect', 'read-only/codec']);
   } finally {
     execFileSync('umount', [at('read-only')]);

@@ -24,11 +24,17 @@ export interface Running {
 }
 
 /** Starts `tesserae ...args` in a folder. `shell` wraps the command line, e.g. in limits. */
-export function start(cwd: string, args: readonly string[], { shell }: { shell?: (command: string) => string } = {}): Running {
+export function start(
+  cwd: string,
+  args: readonly string[],
+  { shell }: { shell?: (command: string) => string } = {},
+): Running {
   // One thread computes the same as two, and leaves the other core to other tests.
   const env = { ...process.env, TESSERAE_THREADS: '1' };
   const quoted = [process.execPath, MAIN, ...args].map((part) => `'${part.replaceAll("'", `'\\''`)}'`).join(' ');
-  const child = shell ? spawn('bash', ['-c', shell(quoted)], { cwd, env }) : spawn(process.execPath, [MAIN, ...args], { cwd, env });
+  const child = shell
+    ? spawn('bash', ['-c', shell(quoted)], { cwd, env })
+    : spawn(process.execPath, [MAIN, ...args], { cwd, env });
   let [stdout, stderr] = ['', ''];
   child.stdout!.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr!.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
@@ -38,7 +44,11 @@ export function start(cwd: string, args: readonly string[], { shell }: { shell?:
   return { child, finished };
 }
 
-export const run = (cwd: string, args: readonly string[], options: { shell?: (command: string) => string } = {}): Promise<Finished> => start(cwd, args, options).finished;
+export const run = (
+  cwd: string,
+  args: readonly string[],
+  options: { shell?: (command: string) => string } = {},
+): Promise<Finished> => start(cwd, args, options).finished;
 
 /** Runs to the end and fails unless the exit code is 0. */
 export async function succeed(cwd: string, args: readonly string[]): Promise<Finished> {
@@ -55,7 +65,15 @@ export function temporaryFolder(): { path: string; remove: () => void } {
 /** Small enough for a step of a few milliseconds. */
 export const CODEC_SETTINGS = {
   codec: 'vqvae',
-  config: { height: 16, width: 16, downsample: 4, hidden: 8, residualLayers: 1, residualHidden: 4, quantizer: { codebookSize: 16, codeDim: 4 } },
+  config: {
+    height: 16,
+    width: 16,
+    downsample: 4,
+    hidden: 8,
+    residualLayers: 1,
+    residualHidden: 4,
+    quantizer: { codebookSize: 16, codeDim: 4 },
+  },
   training: { steps: 12, batchSize: 8, learningRate: 1e-3, warmupSteps: 2, evalEvery: 1000, checkpointEvery: 5 },
 };
 
@@ -99,7 +117,7 @@ export function sha256Of(path: string): string {
 
 /** Waits until `condition` holds, at most half a minute. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  for (const end = Date.now() + 30_000; !condition(); ) {
+  for (const end = Date.now() + 30_000; !condition();) {
     if (Date.now() > end) throw new Error(`waited half a minute for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
@@ -109,4 +127,5 @@ export async function until(condition: () => boolean, what: string): Promise<voi
 export const linesOf = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 
 /** The lines of stderr without the account of the data, and without warnings. */
-export const errorsOf = (stderr: string): string[] => linesOf(stderr).filter((line) => !/^(data|tokens|conditioning|warning): /.test(line));
+export const errorsOf = (stderr: string): string[] =>
+  linesOf(stderr).filter((line) => !/^(data|tokens|conditioning|warning): /.test(line));

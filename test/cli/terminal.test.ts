@@ -19,7 +19,15 @@ const OBEYED = /[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u20
 
 it('shows prompts without what a terminal would obey, in errors and notes', async () => {
   for (const prompt of [`a ${COMMANDS}crimson rhombus`, `a red${COMMANDS} circle`]) {
-    const { stdout, stderr } = await run(folder.path, ['generate', prompt, '--prior', models, '--out', 'a.png', '--force']);
+    const { stdout, stderr } = await run(folder.path, [
+      'generate',
+      prompt,
+      '--prior',
+      models,
+      '--out',
+      'a.png',
+      '--force',
+    ]);
     expect(stdout).not.toMatch(OBEYED);
     expect(stderr).not.toMatch(OBEYED);
     expect(stderr).toContain('prompt "a ');
@@ -29,7 +37,16 @@ it('shows prompts without what a terminal would obey, in errors and notes', asyn
 it('repeats no more than an excerpt of a long prompt', async () => {
   // As many bytes of command line have ended the process inside the native library.
   const prompt = 'very '.repeat(20_000);
-  const { code, stderr } = await run(folder.path, ['generate', prompt, '--prior', models, '--out', 'b.png', '--too-long', 'refuse']);
+  const { code, stderr } = await run(folder.path, [
+    'generate',
+    prompt,
+    '--prior',
+    models,
+    '--out',
+    'b.png',
+    '--too-long',
+    'refuse',
+  ]);
   expect(code).toBe(2);
   expect((await run(folder.path, ['generate', prompt, '--prior', models, '--out', 'b.png'])).code).toBe(0);
   expect(stderr.length).toBeLessThan(600);

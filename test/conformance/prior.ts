@@ -35,10 +35,13 @@ export function priorConformance(name: string, json: Record<string, unknown>): v
 
     it('predicts each code from earlier ones alone', async () => {
       const params = importParams('test', specs, enlarged(freshTensors(specs, 5)));
-      const score = compile((codes: tf.Tensor2D, conditions: tf.Tensor2D) => family.score(params, { codes, condition: conditions }, config));
+      const score = compile((codes: tf.Tensor2D, conditions: tf.Tensor2D) =>
+        family.score(params, { codes, condition: conditions }, config),
+      );
       const conditions = tf.tensor2d(condition, [1, length], 'int32');
       const codes = randomCodes(1, 1);
-      const nats = async (ids: Int32Array) => hostValues((await score(tf.tensor2d(ids, [1, count], 'int32'), conditions)).nats).slice();
+      const nats = async (ids: Int32Array) =>
+        hostValues((await score(tf.tensor2d(ids, [1, count], 'int32'), conditions)).nats).slice();
       const before = await nats(codes);
       for (const changed of [0, 1, count - 1]) {
         const other = codes.slice();
@@ -47,7 +50,9 @@ export function priorConformance(name: string, json: Record<string, unknown>): v
         expect(after.subarray(0, changed)).toEqual(before.subarray(0, changed));
         expect(after[changed]).not.toBe(before[changed]);
         // Later codes see the change; after the last there is none.
-        expect(isDeepStrictEqual(after.subarray(changed + 1), before.subarray(changed + 1))).toBe(changed === count - 1);
+        expect(isDeepStrictEqual(after.subarray(changed + 1), before.subarray(changed + 1))).toBe(
+          changed === count - 1,
+        );
       }
       await score.dispose();
       disposeParams(params);
@@ -67,10 +72,9 @@ export function priorConformance(name: string, json: Record<string, unknown>): v
       const params = importParams('test', specs, enlarged(freshTensors(specs, 5)));
       const [cached] = await generateCodes(task(model, 1), { temperature: 0 });
       // Every cached choice must be the likeliest continuation by a full forward pass.
-      const { hits } = await compile((codes: tf.Tensor2D, conditions: tf.Tensor2D) => family.score(params, { codes, condition: conditions }, config))(
-        tf.tensor2d(cached!, [1, count], 'int32'),
-        tf.tensor2d(condition, [1, length], 'int32'),
-      );
+      const { hits } = await compile((codes: tf.Tensor2D, conditions: tf.Tensor2D) =>
+        family.score(params, { codes, condition: conditions }, config),
+      )(tf.tensor2d(cached!, [1, count], 'int32'), tf.tensor2d(condition, [1, length], 'int32'));
       expect(Array.from(hostValues(hits))).toEqual(Array.from({ length: count }, () => 1));
       model.dispose();
       disposeParams(params);
@@ -87,7 +91,9 @@ export function priorConformance(name: string, json: Record<string, unknown>): v
 
     it('takes only the likeliest code with top-k 1', async () => {
       const model = open();
-      expect(await generateCodes(task(model, 1), { topK: 1, seed: 9 })).toEqual(await generateCodes(task(model, 1), { temperature: 0 }));
+      expect(await generateCodes(task(model, 1), { topK: 1, seed: 9 })).toEqual(
+        await generateCodes(task(model, 1), { temperature: 0 }),
+      );
       model.dispose();
     });
 
@@ -97,21 +103,27 @@ export function priorConformance(name: string, json: Record<string, unknown>): v
       const onProgress = (fraction: number): void => {
         if (fraction > 0.2) controller.abort();
       };
-      await expect(generateCodes(task(model, 2), { onProgress, signal: controller.signal })).rejects.toThrow(/E_ABORTED/);
+      await expect(generateCodes(task(model, 2), { onProgress, signal: controller.signal })).rejects.toThrow(
+        /E_ABORTED/,
+      );
       model.dispose();
     });
 
     it('learns a set of four samples by heart', async () => {
       const params = createParams(specs, 2);
       const slots = adamWSlots(params);
-      const batch = { codes: tf.tensor2d(randomCodes(4, 8), [4, count], 'int32'), condition: tf.tensor2d(Int32Array.from([0, 1, 2, 3].flatMap(() => [...condition])), [4, length], 'int32') };
+      const batch = {
+        codes: tf.tensor2d(randomCodes(4, 8), [4, count], 'int32'),
+        condition: tf.tensor2d(Int32Array.from([0, 1, 2, 3].flatMap(() => [...condition])), [4, length], 'int32'),
+      };
       const step = compile((hyper: tf.Tensor1D, key: tf.Tensor1D) => {
         const { result, grads } = gradients(params, () => family.loss(params, batch, key, config));
         adamW(params, slots, grads, hyper, ADAMW_DEFAULTS);
         return result.natsPerCode;
       });
       const losses: number[] = [];
-      for (let i = 1; i <= 150; i++) losses.push((await step(adamWHyper(i, 1e-2, ADAMW_DEFAULTS), randomKey(0, i))).dataSync()[0]!);
+      for (let i = 1; i <= 150; i++)
+        losses.push((await step(adamWHyper(i, 1e-2, ADAMW_DEFAULTS), randomKey(0, i))).dataSync()[0]!);
       expect(losses[0]).toBeGreaterThan(0.7 * Math.log(map!.vocabSize));
       // The first code cannot be known: ln 4 nats over all codes remain.
       expect(losses.at(-1)).toBeLessThan(Math.log(4) / count + 0.3);
@@ -122,5 +134,10 @@ export function priorConformance(name: string, json: Record<string, unknown>): v
 
 /** Weights far from uniform, so that predictions differ clearly. */
 function enlarged(tensors: ReturnType<typeof freshTensors>): ReturnType<typeof freshTensors> {
-  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tensor.shape.length > 1 ? { ...tensor, data: (tensor.data as Float32Array).map((v) => v * 12) } : tensor])) as typeof tensors;
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [
+      name,
+      tensor.shape.length > 1 ? { ...tensor, data: (tensor.data as Float32Array).map((v) => v * 12) } : tensor,
+    ]),
+  ) as typeof tensors;
 }

@@ -22,7 +22,10 @@ export interface QuantizerCase {
 }
 
 /** @param json a config that is quick to compute. */
-export function quantizerConformance(json: Record<string, unknown> & { name: string }, { bruteForce, random = false, surrogate }: QuantizerCase = {}): void {
+export function quantizerConformance(
+  json: Record<string, unknown> & { name: string },
+  { bruteForce, random = false, surrogate }: QuantizerCase = {},
+): void {
   describe(`${json.name} conforms: ${JSON.stringify(json)}`, () => {
     const family: QuantizerFamily = quantizerFamily(json.name);
     const config = family.parseConfig(json);
@@ -143,18 +146,28 @@ export function quantizerConformance(json: Record<string, unknown> & { name: str
       const lossAt = (x: tf.Tensor2D): number => {
         if (held) return held(x).dataSync()[0]!;
         const value = family.train(p, x, { key, progress }, config).loss.dataSync()[0]!;
-        for (const [name, { data, shape }] of Object.entries(saved)) p[name]!.assign(tf.tensor(data as Float32Array, shape));
+        for (const [name, { data, shape }] of Object.entries(saved))
+          p[name]!.assign(tf.tensor(data as Float32Array, shape));
         return value;
       };
       // A loss that the latents do not enter, as that of a quantizer without one, has a gradient of zero.
-      const gradient = tf.grad((x) => tf.add(family.train(p, x as tf.Tensor2D, { key, progress }, config).loss, tf.mul(tf.sum(x), 0)))(z).dataSync();
-      for (const [name, { data, shape }] of Object.entries(saved)) p[name]!.assign(tf.tensor(data as Float32Array, shape));
+      const gradient = tf
+        .grad((x) => tf.add(family.train(p, x as tf.Tensor2D, { key, progress }, config).loss, tf.mul(tf.sum(x), 0)))(z)
+        .dataSync();
+      for (const [name, { data, shape }] of Object.entries(saved))
+        p[name]!.assign(tf.tensor(data as Float32Array, shape));
       const values = z.dataSync();
       const h = 1e-2;
       const scale = Math.max(1e-3, ...gradient.map(Math.abs));
       let misses = 0;
       for (let i = 0; i < values.length; i++) {
-        const at = (delta: number): number => lossAt(tf.tensor2d(values.map((v, j) => (j === i ? v + delta : v)), [rows, width]));
+        const at = (delta: number): number =>
+          lossAt(
+            tf.tensor2d(
+              values.map((v, j) => (j === i ? v + delta : v)),
+              [rows, width],
+            ),
+          );
         if (Math.abs((at(h) - at(-h)) / (2 * h) - gradient[i]!) > 0.05 * scale) misses++;
       }
       // A step across the border between two codes differs by right.
@@ -166,7 +179,9 @@ export function quantizerConformance(json: Record<string, unknown> & { name: str
       const p = fresh();
       family.train(p, latents(), moment(), config);
       const loaded = importParams('test', specs, exportParams(p));
-      expect(family.encode(loaded, latents(7), config).dataSync()).toEqual(family.encode(p, latents(7), config).dataSync());
+      expect(family.encode(loaded, latents(7), config).dataSync()).toEqual(
+        family.encode(p, latents(7), config).dataSync(),
+      );
       disposeParams(p);
       disposeParams(loaded);
     });

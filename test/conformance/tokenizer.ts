@@ -47,7 +47,9 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
     it('decodes to pictures of its own size', async () => {
       const codec = open();
       const decoded = (await codec.decode(await codec.encode(pictures))) as Image[];
-      expect(decoded.map((image) => [image.width, image.height, image.channels, image.pixels.length])).toEqual(pictures.map(() => [width, height, channels, width * height * channels]));
+      expect(decoded.map((image) => [image.width, image.height, image.channels, image.pixels.length])).toEqual(
+        pictures.map(() => [width, height, channels, width * height * channels]),
+      );
       codec.dispose();
     });
 
@@ -71,9 +73,16 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
 
     it('is the same after saving and loading', async () => {
       const directory = temporaryDirectory();
-      const card = saveModel(directory, { kind: 'codec', name, config: config as Record<string, unknown> }, freshTensors(specs));
+      const card = saveModel(
+        directory,
+        { kind: 'codec', name, config: config as Record<string, unknown> },
+        freshTensors(specs),
+      );
       const { tensors } = loadModel(directory);
-      const [before, after] = [family.open(config, freshTensors(specs), card.fingerprint), family.open(family.parseConfig(card.config), tensors, card.fingerprint)];
+      const [before, after] = [
+        family.open(config, freshTensors(specs), card.fingerprint),
+        family.open(family.parseConfig(card.config), tensors, card.fingerprint),
+      ];
       expect(await after.encode(pictures)).toEqual(await before.encode(pictures));
       before.dispose();
       after.dispose();
@@ -82,7 +91,8 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
     it('computes compiled what it computes eagerly', async () => {
       const params = importParams('test', specs, freshTensors(specs));
       const images = tf.randomUniform([2, height, width, channels], -1, 1, 'float32', 7) as tf.Tensor4D;
-      const run = (engine: 'onnxruntime' | 'reference') => compile((x: tf.Tensor4D) => family.reconstruct(params, x, config), { engine })(images);
+      const run = (engine: 'onnxruntime' | 'reference') =>
+        compile((x: tf.Tensor4D) => family.reconstruct(params, x, config), { engine })(images);
       const [native, reference] = [await run('onnxruntime'), await run('reference')];
       native.maps.forEach((map, i) => expect(hostValues(map)).toEqual(hostValues(reference.maps[i]!)));
       // Sums of a few hundred products in another order: a few float32 ulps.
@@ -104,9 +114,13 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
       const trainable = Object.fromEntries(Object.keys(family.trainable(config)).map((key) => [key, params[key]!]));
       const images = tf.randomUniform([4, height, width, channels], -1, 1, 'float32', 3) as tf.Tensor4D;
       const key = tf.tensor1d([0, 1], 'int32');
-      const { value, grads } = tf.variableGrads(() => family.loss(params, { images, key, progress: tf.scalar(0.5), dataVariance: 1 }, config).loss, Object.values(trainable));
+      const { value, grads } = tf.variableGrads(
+        () => family.loss(params, { images, key, progress: tf.scalar(0.5), dataVariance: 1 }, config).loss,
+        Object.values(trainable),
+      );
       expect(Number.isFinite(value.dataSync()[0]!)).toBe(true);
-      for (const [label, variable] of Object.entries(trainable)) expect.soft(tf.max(tf.abs(grads[variable.name]!)).dataSync()[0], label).toBeGreaterThan(0);
+      for (const [label, variable] of Object.entries(trainable))
+        expect.soft(tf.max(tf.abs(grads[variable.name]!)).dataSync()[0], label).toBeGreaterThan(0);
       disposeParams(params);
     });
   });

@@ -35,13 +35,22 @@ interface Plan {
   odd: string[];
 }
 
-const sideNames = fc.constantFrom<[string, string]>(['train', 'test'], ['Train', 'TEST'], ['training', 'val'], ['emnist-train', 'emnist-test'], ['train2017', 'val2017']);
+const sideNames = fc.constantFrom<[string, string]>(
+  ['train', 'test'],
+  ['Train', 'TEST'],
+  ['training', 'val'],
+  ['emnist-train', 'emnist-test'],
+  ['train2017', 'val2017'],
+);
 
 const specs = fc.record<Spec>({
   side: fc.constantFrom('train', 'test', 'none'),
   style: fc.nat(3),
   extension: fc.constantFrom('png', 'PNG', 'jpg', 'webp', 'gif'),
-  sidecars: fc.uniqueArray(fc.constantFrom('txt', 'TXT', 'double', 'caption', 'json', 'nan', 'broken', 'utf16', 'empty'), { maxLength: 3, selector: (name) => name.toLowerCase() }),
+  sidecars: fc.uniqueArray(
+    fc.constantFrom('txt', 'TXT', 'double', 'caption', 'json', 'nan', 'broken', 'utf16', 'empty'),
+    { maxLength: 3, selector: (name) => name.toLowerCase() },
+  ),
   inMetadata: fc.boolean(),
 });
 
@@ -79,17 +88,29 @@ function worldOf(plan: Plan, body: Uint8Array): World {
       captions += made.captions;
     }
     if (plan.metadata && inMetadata) {
-      rows.push({ file_name: `${stem.normalize('NFC')}.${extension}`, ...Object.fromEntries(plan.columns.map((column) => [column, column === 'label' ? String(i % 2) : `${column} of ${i}`])) });
+      rows.push({
+        file_name: `${stem.normalize('NFC')}.${extension}`,
+        ...Object.fromEntries(
+          plan.columns.map((column) => [column, column === 'label' ? String(i % 2) : `${column} of ${i}`]),
+        ),
+      });
       captions += cells;
     }
   });
   if (plan.metadata) {
-    if (plan.odd.includes('missing row')) rows.push({ file_name: 'gone.png', ...Object.fromEntries(plan.columns.map((column) => [column, '1'])) });
+    if (plan.odd.includes('missing row'))
+      rows.push({ file_name: 'gone.png', ...Object.fromEntries(plan.columns.map((column) => [column, '1'])) });
     files.push({ name: `metadata.${plan.metadata}`, body: tableOf(rows, plan.metadata, plan.columns) });
   }
-  for (const odd of plan.odd) if (!odd.includes('row') && odd !== 'dangling.png') files.push({ name: odd, body: 'odd' });
+  for (const odd of plan.odd)
+    if (!odd.includes('row') && odd !== 'dangling.png') files.push({ name: odd, body: 'odd' });
   if (plan.odd.includes('orphan.txt')) captions++;
-  return { files, links: plan.archive || !plan.odd.includes('dangling.png') ? [] : ['dangling.png'], captions, pictures: plan.pictures.length };
+  return {
+    files,
+    links: plan.archive || !plan.odd.includes('dangling.png') ? [] : ['dangling.png'],
+    captions,
+    pictures: plan.pictures.length,
+  };
 }
 
 function sidecarOf(stem: string, extension: string, sidecar: string, i: number): { file: Made; captions: number } {
@@ -97,7 +118,10 @@ function sidecarOf(stem: string, extension: string, sidecar: string, i: number):
     case 'double':
       return { file: { name: `${stem}.${extension}.txt`, body: `double ${i}` }, captions: 1 };
     case 'json':
-      return { file: { name: `${stem}.json`, body: JSON.stringify({ caption: `json ${i}`, prompt: `prompt ${i}`, width: 3 }) }, captions: 2 };
+      return {
+        file: { name: `${stem}.json`, body: JSON.stringify({ caption: `json ${i}`, prompt: `prompt ${i}`, width: 3 }) },
+        captions: 2,
+      };
     case 'nan':
       return { file: { name: `${stem}.JSON`, body: `{"score": NaN, "text": "nan ${i}"}` }, captions: 1 };
     case 'broken':
@@ -111,10 +135,16 @@ function sidecarOf(stem: string, extension: string, sidecar: string, i: number):
   }
 }
 
-function tableOf(rows: ReadonlyArray<Record<string, string>>, kind: 'csv' | 'tsv' | 'jsonl', columns: readonly string[]): string {
+function tableOf(
+  rows: ReadonlyArray<Record<string, string>>,
+  kind: 'csv' | 'tsv' | 'jsonl',
+  columns: readonly string[],
+): string {
   if (kind === 'jsonl') return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
   const names = ['file_name', ...columns];
-  return [names, ...rows.map((row) => names.map((name) => row[name]!))].map((row) => row.join(kind === 'csv' ? ',' : '\t')).join('\r\n');
+  return [names, ...rows.map((row) => names.map((name) => row[name]!))]
+    .map((row) => row.join(kind === 'csv' ? ',' : '\t'))
+    .join('\r\n');
 }
 
 async function write({ files, links }: World, archive: boolean): Promise<string> {
@@ -184,12 +214,26 @@ describe('the account of a dataset', () => {
 
   it('names the file that stops an opening, and the way around it', async () => {
     const body = await png();
-    const folder = await write({ files: [{ name: 'a.png', body }, { name: 'b.png', body }, { name: 'b.txt', body: Uint8Array.of(0x63, 0xe9) }], links: ['gone.png'], captions: 0, pictures: 2 }, false);
+    const folder = await write(
+      {
+        files: [
+          { name: 'a.png', body },
+          { name: 'b.png', body },
+          { name: 'b.txt', body: Uint8Array.of(0x63, 0xe9) },
+        ],
+        links: ['gone.png'],
+        captions: 0,
+        pictures: 2,
+      },
+      false,
+    );
     const strict = (options: DatasetOptions): Promise<unknown> => openDataset(folder, options);
     await expect(strict({})).rejects.toThrow(/^E_DATA_LINK .*gone\.png: .*--skip-bad leaves such files out\.$/);
     const { summary } = await openDataset(folder, { skipBad: true });
     expect(summary!.bad.map(({ file }) => file)).toEqual(['gone.png', 'b.txt']);
-    expect(summary!.leftOut).toEqual([{ reason: 'pictures whose caption or class cannot be read', pictures: true, count: 1, examples: ['b.png'] }]);
+    expect(summary!.leftOut).toEqual([
+      { reason: 'pictures whose caption or class cannot be read', pictures: true, count: 1, examples: ['b.png'] },
+    ]);
     expect(summary!.samples).toBe(1);
   });
 });

@@ -7,7 +7,17 @@ import { describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/open.js';
 import type { DatasetOptions } from '../../src/data/indexed.js';
 import type { Dataset } from '../../src/interfaces/dataset.js';
-import { allKeys, codeOf, describeAll, folderOf, idxOf, png, tarOf, temporaryFolder, type TarFile } from './fixtures.js';
+import {
+  allKeys,
+  codeOf,
+  describeAll,
+  folderOf,
+  idxOf,
+  png,
+  tarOf,
+  temporaryFolder,
+  type TarFile,
+} from './fixtures.js';
 
 const body = await png();
 
@@ -15,35 +25,85 @@ async function openBytes(tar: Uint8Array, options: DatasetOptions = {}, name = '
   return openDataset(join(folderOf({ [name]: tar }), name), options);
 }
 
-const openTar = async (files: readonly TarFile[], options: DatasetOptions = {}): Promise<Dataset> => openBytes(await tarOf(files), options);
+const openTar = async (files: readonly TarFile[], options: DatasetOptions = {}): Promise<Dataset> =>
+  openBytes(await tarOf(files), options);
 
-const captionsOf = (dataset: Dataset): Record<string, string[]> => Object.fromEntries([...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')].sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ key, captions }) => [key, captions]));
+const captionsOf = (dataset: Dataset): Record<string, string[]> =>
+  Object.fromEntries(
+    [...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')]
+      .sort((a, b) => (a.key < b.key ? -1 : 1))
+      .map(({ key, captions }) => [key, captions]),
+  );
 
 describe('files of one key in an archive', () => {
   it('are joined by the name before the first dot', async () => {
-    expect(captionsOf(await openTar([{ name: 's0.input.jpg', body }, { name: 's0.outputs.txt', body: 'cat' }]))).toEqual({ 's0.input': ['cat'] });
-    expect(captionsOf(await openTar([{ name: 's0.png', body }, { name: 's0.png.txt', body: 'cat' }]))).toEqual({ s0: ['cat'] });
-    expect(captionsOf(await openTar([{ name: 's0.left.png', body }, { name: 's0.right.png', body }, { name: 's0.json', body: '{"text":"cat"}' }]))).toEqual({ 's0.left': ['cat'], 's0.right': ['cat'] });
+    expect(
+      captionsOf(
+        await openTar([
+          { name: 's0.input.jpg', body },
+          { name: 's0.outputs.txt', body: 'cat' },
+        ]),
+      ),
+    ).toEqual({ 's0.input': ['cat'] });
+    expect(
+      captionsOf(
+        await openTar([
+          { name: 's0.png', body },
+          { name: 's0.png.txt', body: 'cat' },
+        ]),
+      ),
+    ).toEqual({ s0: ['cat'] });
+    expect(
+      captionsOf(
+        await openTar([
+          { name: 's0.left.png', body },
+          { name: 's0.right.png', body },
+          { name: 's0.json', body: '{"text":"cat"}' },
+        ]),
+      ),
+    ).toEqual({ 's0.left': ['cat'], 's0.right': ['cat'] });
   });
 
   it('are told apart where the dot is part of a name', async () => {
     const named = ['22', '22.05', 'v1.2_cat', 'track 2.0 (x)'];
-    const dataset = await openTar(named.flatMap((name) => [{ name: `${name}.png`, body }, { name: `${name}.txt`, body: name }]));
+    const dataset = await openTar(
+      named.flatMap((name) => [
+        { name: `${name}.png`, body },
+        { name: `${name}.txt`, body: name },
+      ]),
+    );
     expect(captionsOf(dataset)).toEqual(Object.fromEntries(named.map((name) => [name, [name]])));
   });
 
   it('stay on one side of the split', async () => {
-    const dataset = await openTar(Array.from({ length: 40 }, (_, i) => [{ name: `s${i}.left.png`, body }, { name: `s${i}.right.png`, body }]).flat(), { holdout: 0.3 });
-    const views = (split: 'train' | 'test'): string[] => describeAll(dataset, split).map(({ key }) => key.split('.')[0]!);
+    const dataset = await openTar(
+      Array.from({ length: 40 }, (_, i) => [
+        { name: `s${i}.left.png`, body },
+        { name: `s${i}.right.png`, body },
+      ]).flat(),
+      { holdout: 0.3 },
+    );
+    const views = (split: 'train' | 'test'): string[] =>
+      describeAll(dataset, split).map(({ key }) => key.split('.')[0]!);
     expect(new Set(views('test')).size).toBeGreaterThan(3);
     expect(views('train').filter((key) => views('test').includes(key))).toEqual([]);
   });
 
   it('say what was left out', async () => {
-    const { leftOut } = (await openTar([{ name: 'a.png', body }, { name: 'a.mask.png', body }, { name: 'b.mp3', body: 'x' }])).summary!;
+    const { leftOut } = (
+      await openTar([
+        { name: 'a.png', body },
+        { name: 'a.mask.png', body },
+        { name: 'b.mp3', body: 'x' },
+      ])
+    ).summary!;
     expect(leftOut).toEqual([
       { reason: '.mp3 files that are not pictures', count: 1, examples: ['b.mp3'] },
-      { reason: 'pictures beside the one of their key, such as masks (KEY.mask.png)', count: 1, examples: ['a.mask.png'] },
+      {
+        reason: 'pictures beside the one of their key, such as masks (KEY.mask.png)',
+        count: 1,
+        examples: ['a.mask.png'],
+      },
     ]);
   });
 });
@@ -51,13 +111,18 @@ describe('files of one key in an archive', () => {
 describe('an archive from another system', () => {
   it('may carry binary attributes', async () => {
     // Longer than what the placeholder takes, so that lengths stay: the value is made binary afterwards.
-    const tar = await tarOf([{ name: 'a.png', body, pax: { 'SCHILY.xattr.com.apple.provenance': '#######' } } as TarFile]);
+    const tar = await tarOf([
+      { name: 'a.png', body, pax: { 'SCHILY.xattr.com.apple.provenance': '#######' } } as TarFile,
+    ]);
     tar.set([0x01, 0x02, 0xde, 0xad, 0xbe, 0xef, 0xff], tar.indexOf('#######'));
     expect(allKeys(await openBytes(tar))).toEqual(['a']);
   });
 
   it('may name files in Latin-1', async () => {
-    const tar = await tarOf([{ name: 'caf#.png', body }, { name: 'caf#.txt', body: 'coffee' }]);
+    const tar = await tarOf([
+      { name: 'caf#.png', body },
+      { name: 'caf#.txt', body: 'coffee' },
+    ]);
     for (let at = tar.indexOf('caf#'); at >= 0; at = tar.indexOf('caf#')) {
       tar[at + 3] = 0xe9;
       sign(tar, at);
@@ -66,18 +131,32 @@ describe('an archive from another system', () => {
   });
 
   it('gets keys that can be written as files', async () => {
-    const tar = await tarOf([{ name: '/data/me/0.png', body }, { name: '../up/1.png', body }, { name: 'win\\2.png', body }, { name: 'bell\u0007.png', body }]);
+    const tar = await tarOf([
+      { name: '/data/me/0.png', body },
+      { name: '../up/1.png', body },
+      { name: 'win\\2.png', body },
+      { name: 'bell\u0007.png', body },
+    ]);
     expect(allKeys(await openBytes(tar))).toEqual(['bell_', 'data/me/0', 'up/1', 'win/2']);
   });
 
   it('may hold hard and symbolic links', async () => {
-    const files: TarFile[] = [{ name: 'a/0.png', body }, { name: 'a/1.png', type: 'link', linkname: 'a/0.png', body: '' }, { name: 'b/2.png', type: 'symlink', linkname: '../a/0.png', body: '' }];
+    const files: TarFile[] = [
+      { name: 'a/0.png', body },
+      { name: 'a/1.png', type: 'link', linkname: 'a/0.png', body: '' },
+      { name: 'b/2.png', type: 'symlink', linkname: '../a/0.png', body: '' },
+    ];
     const dataset = await openTar(files, { holdout: 0 });
     expect(describeAll(dataset, 'train').map(({ key }) => key)).toEqual(['a/0', 'a/1', 'b/2']);
     expect(Buffer.compare((await dataset.read('train', 2)).bytes, body)).toBe(0);
     await dataset.close();
-    const dangling: TarFile[] = [{ name: 'a.png', body }, { name: 'b.png', type: 'symlink', linkname: 'gone.png', body: '' }];
-    await expect(openTar(dangling)).rejects.toThrow(/^E_DATA_LINK .*:b\.png: expected a link to a file of the archive, found one to "gone\.png"\..*--skip-bad/);
+    const dangling: TarFile[] = [
+      { name: 'a.png', body },
+      { name: 'b.png', type: 'symlink', linkname: 'gone.png', body: '' },
+    ];
+    await expect(openTar(dangling)).rejects.toThrow(
+      /^E_DATA_LINK .*:b\.png: expected a link to a file of the archive, found one to "gone\.png"\..*--skip-bad/,
+    );
     expect(allKeys(await openTar(dangling, { skipBad: true }))).toEqual(['a']);
   });
 
@@ -85,18 +164,28 @@ describe('an archive from another system', () => {
     const joined = Buffer.concat([await tarOf([{ name: 'a.png', body }]), await tarOf([{ name: 'b.png', body }])]);
     expect(allKeys(await openBytes(joined))).toEqual(['a', 'b']);
     const noise = Buffer.concat([await tarOf([{ name: 'a.png', body }]), Buffer.alloc(700, 7)]);
-    expect((await openBytes(noise)).summary!.warnings).toEqual([expect.stringMatching(/700 bytes after the end of the archive were ignored\.$/)]);
+    expect((await openBytes(noise)).summary!.warnings).toEqual([
+      expect.stringMatching(/700 bytes after the end of the archive were ignored\.$/),
+    ]);
   });
 
   it('may be cut short, with what is whole kept', async () => {
-    const cut = (await tarOf([{ name: 'a.png', body }, { name: 'b.png', body: new Uint8Array(5000) }])).subarray(0, 3000);
+    const cut = (
+      await tarOf([
+        { name: 'a.png', body },
+        { name: 'b.png', body: new Uint8Array(5000) },
+      ])
+    ).subarray(0, 3000);
     expect(await codeOf(openBytes(cut))).toBe('E_TAR_TRUNCATED');
     const dataset = await openBytes(cut, { skipBad: true });
     expect([allKeys(dataset), dataset.summary!.bad.length]).toEqual([['a'], 1]);
   });
 
   it('may be gzipped', async () => {
-    const tar = await tarOf([{ name: 'a.png', body }, { name: 'a.txt', body: 'cat' }]);
+    const tar = await tarOf([
+      { name: 'a.png', body },
+      { name: 'a.txt', body: 'cat' },
+    ]);
     for (const name of ['x.tar.gz', 'x.tgz']) {
       const dataset = await openBytes(gzipSync(tar), { holdout: 0 }, name);
       expect(captionsOf(dataset)).toEqual({ a: ['cat'] });
@@ -104,7 +193,9 @@ describe('an archive from another system', () => {
       await dataset.close();
     }
     expect(await codeOf(openBytes(gzipSync(tar).subarray(0, -9), {}, 'x.tar.gz'))).toBe('E_GZIP');
-    const bomb = gzipSync(Buffer.concat([tar.subarray(0, -1024), await tarOf([{ name: 'zeros.png', body: new Uint8Array(80 << 20) }])]));
+    const bomb = gzipSync(
+      Buffer.concat([tar.subarray(0, -1024), await tarOf([{ name: 'zeros.png', body: new Uint8Array(80 << 20) }])]),
+    );
     expect(await codeOf(openBytes(bomb, {}, 'x.tgz'))).toBe('E_GZIP');
   });
 });
@@ -112,14 +203,20 @@ describe('an archive from another system', () => {
 describe('several archives', () => {
   async function shards(): Promise<string> {
     const folder = temporaryFolder();
-    for (const name of ['set-train-08', 'set-train-09', 'set-train-10', 'set-val-00']) writeFileSync(join(folder, `${name}.tar`), await tarOf([{ name: 'a.png', body }]));
+    for (const name of ['set-train-08', 'set-train-09', 'set-train-10', 'set-val-00'])
+      writeFileSync(join(folder, `${name}.tar`), await tarOf([{ name: 'a.png', body }]));
     return folder;
   }
 
   it('are a dataset by a list, a glob and a range', async () => {
     const folder = await shards();
     const paths = ['08', '09', '10'].map((number) => join(folder, `set-train-${number}.tar`));
-    for (const data of [paths, join(folder, 'set-train-*.tar'), join(folder, 'set-train-{08..10}.tar'), [paths[0]!, join(folder, 'set-train-{09,10}.tar')]]) {
+    for (const data of [
+      paths,
+      join(folder, 'set-train-*.tar'),
+      join(folder, 'set-train-{08..10}.tar'),
+      [paths[0]!, join(folder, 'set-train-{09,10}.tar')],
+    ]) {
       expect(allKeys(await openDataset(data))).toEqual(['set-train-08/a', 'set-train-09/a', 'set-train-10/a']);
     }
     expect(await codeOf(openDataset(join(folder, 'nothing-*.tar')))).toBe('E_NOT_FOUND');
@@ -129,8 +226,17 @@ describe('several archives', () => {
   it('bring their split by their names, in folders too', async () => {
     const folder = await shards();
     const named = await openDataset(folder);
-    expect([named.size('train'), named.size('test'), named.summary!.split]).toEqual([3, 1, 'archives named train and validation']);
-    for (const [side, name] of [['train', 'set-train-08'], ['train', 'set-train-09'], ['train', 'set-train-10'], ['test', 'set-val-00']] as const) {
+    expect([named.size('train'), named.size('test'), named.summary!.split]).toEqual([
+      3,
+      1,
+      'archives named train and validation',
+    ]);
+    for (const [side, name] of [
+      ['train', 'set-train-08'],
+      ['train', 'set-train-09'],
+      ['train', 'set-train-10'],
+      ['test', 'set-val-00'],
+    ] as const) {
       mkdirSync(join(folder, side), { recursive: true });
       renameSync(join(folder, `${name}.tar`), join(folder, side, `${name.slice(-2)}.tar`));
     }
@@ -153,7 +259,9 @@ describe('a folder with odd files', () => {
   it('names a dangling link', async () => {
     const folder = folderOf({ 'a.png': body });
     symlinkSync('/nowhere.png', join(folder, 'gone.png'));
-    await expect(openDataset(folder)).rejects.toThrow(/^E_DATA_LINK .*gone\.png: expected a file, found a link that leads nowhere\. Remove or mend it\. --skip-bad/);
+    await expect(openDataset(folder)).rejects.toThrow(
+      /^E_DATA_LINK .*gone\.png: expected a file, found a link that leads nowhere\. Remove or mend it\. --skip-bad/,
+    );
     expect(allKeys(await openDataset(folder, { skipBad: true }))).toEqual(['a']);
   });
 
@@ -165,16 +273,27 @@ describe('a folder with odd files', () => {
 });
 
 describe('gzipped IDX', () => {
-  const files = (count: number, pixels: Uint8Array): Record<string, Uint8Array> => ({ 'train-images-idx3-ubyte.gz': gzipSync(idxOf([count, 1, 1], pixels)) });
+  const files = (count: number, pixels: Uint8Array): Record<string, Uint8Array> => ({
+    'train-images-idx3-ubyte.gz': gzipSync(idxOf([count, 1, 1], pixels)),
+  });
 
   it('is refused where it declares more pictures than its bytes can be', async () => {
     expect(await codeOf(openDataset(folderOf(files(100_000_000, new Uint8Array(10)))))).toBe('E_IDX_SIZE');
     expect(await codeOf(openDataset(folderOf(files(0xffffffff, new Uint8Array(10)))))).toBe('E_IDX_SIZE');
-    expect(await codeOf(openDataset(folderOf({ 'train-images-idx3-ubyte.gz': gzipSync(idxOf([100_000, 100, 100], new Uint8Array(10))) })))).toBe('E_IDX_SIZE');
+    expect(
+      await codeOf(
+        openDataset(
+          folderOf({ 'train-images-idx3-ubyte.gz': gzipSync(idxOf([100_000, 100, 100], new Uint8Array(10))) }),
+        ),
+      ),
+    ).toBe('E_IDX_SIZE');
   });
 
   it('leaves no file open once it is closed', async () => {
-    const folder = folderOf({ 'train-images-idx3-ubyte.gz': gzipSync(idxOf([8, 28, 28], new Uint8Array(8 * 28 * 28))), 'train-labels-idx1-ubyte.gz': gzipSync(idxOf([8], new Uint8Array(8))) });
+    const folder = folderOf({
+      'train-images-idx3-ubyte.gz': gzipSync(idxOf([8, 28, 28], new Uint8Array(8 * 28 * 28))),
+      'train-labels-idx1-ubyte.gz': gzipSync(idxOf([8], new Uint8Array(8))),
+    });
     const open = (): number => readdirSync('/proc/self/fd').length;
     await (await openDataset(folder)).close();
     const before = open();
@@ -185,8 +304,13 @@ describe('gzipped IDX', () => {
   it('brings the split of any name', async () => {
     const pixels = new Uint8Array(2 * 64);
     const names = ['emnist-letters-train', 'emnist-letters-test'];
-    const dataset = await openDataset(folderOf(Object.fromEntries(names.map((name) => [`${name}-images-idx3-ubyte`, idxOf([2, 8, 8], pixels)]))));
-    expect(describeAll(dataset, 'train').map(({ key }) => key)).toEqual(['emnist-letters-train-000000', 'emnist-letters-train-000001']);
+    const dataset = await openDataset(
+      folderOf(Object.fromEntries(names.map((name) => [`${name}-images-idx3-ubyte`, idxOf([2, 8, 8], pixels)]))),
+    );
+    expect(describeAll(dataset, 'train').map(({ key }) => key)).toEqual([
+      'emnist-letters-train-000000',
+      'emnist-letters-train-000001',
+    ]);
     expect(dataset.size('test')).toBe(2);
     await dataset.close();
   });
@@ -199,4 +323,3 @@ function sign(tar: Buffer, at: number): void {
   const sum = tar.subarray(start, start + 512).reduce((total, byte) => total + byte, 0);
   tar.write(`${sum.toString(8).padStart(6, '0')}\0 `, start + 148, 'latin1');
 }
-

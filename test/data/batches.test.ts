@@ -46,7 +46,8 @@ describe('trainBatches', () => {
     expect(batches.map(({ count, step }) => [count, step])).toEqual(batches.map((_, step) => [4, step]));
     const order = batches.flatMap(({ indices }) => [...indices]);
     const epochs = [0, 1, 2, 3].map((epoch) => order.slice(epoch * 11, epoch * 11 + 11));
-    for (const epoch of epochs) expect([...epoch].sort((a, b) => a - b)).toEqual([...Array.from({ length: 11 }).keys()]);
+    for (const epoch of epochs)
+      expect([...epoch].sort((a, b) => a - b)).toEqual([...Array.from({ length: 11 }).keys()]);
     expect(new Set(epochs.map(String)).size).toBe(4);
     const [other] = await take(trainBatches(dataset(), { ...base, seed: 4 }), 1);
     expect([...other!.indices]).not.toEqual(order.slice(0, 4));
@@ -80,7 +81,9 @@ describe('trainBatches', () => {
     await take(trainBatches(tight, { ...base, prefetch: 0, cache }), 11);
     expect(cache.bytes).toBe(48 * 5);
     expect(tight.reads()).toBeGreaterThan(11);
-    expect(await take(trainBatches(tight, { ...base, cache }), 3)).toEqual(await take(trainBatches(dataset(), base), 3));
+    expect(await take(trainBatches(tight, { ...base, cache }), 3)).toEqual(
+      await take(trainBatches(dataset(), base), 3),
+    );
   });
 
   it('works ahead while the consumer is busy, no further than it was told', async () => {
@@ -113,7 +116,10 @@ describe('trainBatches', () => {
 /** Six training files of which the first `bad` are cut short. */
 async function damaged(bad: number): Promise<Dataset> {
   const whole = await png();
-  const files = Array.from({ length: 6 }, (_, i): [string, Uint8Array] => [`train/${i}.png`, i < bad ? whole.subarray(0, 40) : whole]);
+  const files = Array.from({ length: 6 }, (_, i): [string, Uint8Array] => [
+    `train/${i}.png`,
+    i < bad ? whole.subarray(0, 40) : whole,
+  ]);
   return openDataset(folderOf({ ...Object.fromEntries(files), 'test/0.png': whole }));
 }
 
@@ -123,7 +129,9 @@ describe('bad samples', () => {
     const error = await take(trainBatches(broken, base), 2).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(InputError);
     expect((error as Error).message).toContain('0.png');
-    await expect(take(evalBatches(broken, 'train', { batchSize: 2, size: SIZE }), 3)).rejects.toThrow('E_IMAGE_TRUNCATED');
+    await expect(take(evalBatches(broken, 'train', { batchSize: 2, size: SIZE }), 3)).rejects.toThrow(
+      'E_IMAGE_TRUNCATED',
+    );
   });
 
   it('are reported once and replaced by the next, the same on resume', async () => {
@@ -140,7 +148,11 @@ describe('bad samples', () => {
 
   it('are missing from an evaluation', async () => {
     const reported: string[] = [];
-    const batches = evalBatches(await damaged(1), 'train', { batchSize: 4, size: SIZE, onBad: (error) => reported.push(error.code) });
+    const batches = evalBatches(await damaged(1), 'train', {
+      batchSize: 4,
+      size: SIZE,
+      onBad: (error) => reported.push(error.code),
+    });
     expect((await take(batches, 9)).map(({ keys }) => keys)).toEqual([
       ['train/1', 'train/2', 'train/3'],
       ['train/4', 'train/5'],
@@ -158,12 +170,19 @@ describe('evalBatches', () => {
   it('gives every sample once, in order, the last batch short', async () => {
     const batches = await take(evalBatches(dataset(), 'train', { batchSize: 4, size: SIZE }), 9);
     expect(batches.flatMap(({ indices }) => [...indices])).toEqual([...Array.from({ length: 11 }).keys()]);
-    expect(batches.map(({ count, pixels }) => [count, pixels.length / 48])).toEqual([[4, 4], [4, 4], [3, 3]]);
+    expect(batches.map(({ count, pixels }) => [count, pixels.length / 48])).toEqual([
+      [4, 4],
+      [4, 4],
+      [3, 3],
+    ]);
   });
 
   it('pads the last batch with zeros on request', async () => {
     const batches = await take(evalBatches(dataset(), 'train', { batchSize: 4, size: SIZE, pad: true, limit: 6 }), 9);
-    expect(batches.map(({ count, pixels }) => [count, pixels.length / 48])).toEqual([[4, 4], [2, 4]]);
+    expect(batches.map(({ count, pixels }) => [count, pixels.length / 48])).toEqual([
+      [4, 4],
+      [2, 4],
+    ]);
     expect(batches[1]!.pixels.subarray(96).every((value) => value === 0)).toBe(true);
     expect(batches[1]!.pixels.subarray(0, 96).some((value) => value !== 0)).toBe(true);
   });
@@ -173,7 +192,10 @@ describe('evalBatches', () => {
   });
 
   it('brings pictures to the asked size and channels', async () => {
-    const [batch] = await take(evalBatches(dataset(2), 'train', { batchSize: 2, size: { width: 2, height: 3 }, channels: 1 }), 1);
+    const [batch] = await take(
+      evalBatches(dataset(2), 'train', { batchSize: 2, size: { width: 2, height: 3 }, channels: 1 }),
+      1,
+    );
     expect(batch!.pixels.length).toBe(2 * 2 * 3);
   });
 });
@@ -183,7 +205,8 @@ describe('augment', () => {
 
   it('is a function of seed, epoch and index', () => {
     const options = { flip: true, crop: 2 };
-    const draw = (seed: number, epoch: number, index: number): string => augment(image, options, { seed, epoch, index }).pixels.join();
+    const draw = (seed: number, epoch: number, index: number): string =>
+      augment(image, options, { seed, epoch, index }).pixels.join();
     expect(draw(1, 2, 3)).toBe(draw(1, 2, 3));
     for (const vary of [(i: number) => draw(i, 0, 0), (i: number) => draw(0, i, 0), (i: number) => draw(0, 0, i)]) {
       expect(new Set(Array.from({ length: 40 }, (_, i) => vary(i))).size).toBeGreaterThan(20);
@@ -195,7 +218,9 @@ describe('augment', () => {
       const pixel = Math.floor(i / 3);
       return image.pixels[(pixel - (pixel % 9) + 8 - (pixel % 9)) * 3 + (i % 3)]!;
     });
-    const outcomes = Array.from({ length: 400 }, (_, index) => augment(image, { flip: true }, { seed: 0, epoch: 0, index }));
+    const outcomes = Array.from({ length: 400 }, (_, index) =>
+      augment(image, { flip: true }, { seed: 0, epoch: 0, index }),
+    );
     const flipped = outcomes.filter((outcome) => outcome !== image);
     // 200 expected; four standard deviations are 40.
     expect(Math.abs(flipped.length - 200)).toBeLessThan(40);

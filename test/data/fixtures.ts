@@ -55,7 +55,11 @@ export async function tarOf(files: readonly TarFile[]): Promise<Buffer> {
 }
 
 /** Big-endian header and bytes. */
-export function idxOf(shape: readonly number[], data: Uint8Array, magic: readonly number[] = [0, 0, 8, shape.length]): Buffer {
+export function idxOf(
+  shape: readonly number[],
+  data: Uint8Array,
+  magic: readonly number[] = [0, 0, 8, shape.length],
+): Buffer {
   const header = Buffer.alloc(4 + 4 * shape.length);
   header.set(magic);
   shape.forEach((extent, i) => header.writeUInt32BE(extent, 4 + 4 * i));

@@ -48,7 +48,11 @@ describe('openDataset on IDX', () => {
 
   it('takes class names from classes.txt, or from the option', async () => {
     const names = Array.from({ length: 10 }, (_, i) => `class ${i}`);
-    const folder = folderOf({ 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': labels, 'classes.txt': names.join('\n') });
+    const folder = folderOf({
+      'train-images-idx3-ubyte': images,
+      'train-labels-idx1-ubyte': labels,
+      'classes.txt': names.join('\n'),
+    });
     const own = await openDataset(folder);
     expect(own.classes).toEqual(names);
     const given = await openDataset(folder, { classes: names.map((name) => `my ${name}`), captionTemplate: '{label}' });
@@ -92,11 +96,23 @@ describe('openDataset on IDX', () => {
       ['E_IDX_SIZE', { 'train-images-idx3-ubyte.gz': gzipSync(images.subarray(0, -1)) }],
       ['E_IDX_SIZE', { 'train-images-idx3-ubyte.gz': gzipSync(Buffer.concat([images, Buffer.alloc(5)])) }],
       ['E_IDX_SIZE', { 'train-images-idx3-ubyte.gz': gzipSync(images).subarray(0, -9) }],
-      ['E_IDX_LABELS', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': idxOf([5], pixels.subarray(0, 5)) }],
-      ['E_IDX_LABELS', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': idxOf([COUNT], pixels.subarray(0, 5)) }],
-      ['E_IDX_LABELS', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': idxOf([5], pixels.subarray(0, COUNT)) }],
+      [
+        'E_IDX_LABELS',
+        { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': idxOf([5], pixels.subarray(0, 5)) },
+      ],
+      [
+        'E_IDX_LABELS',
+        { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': idxOf([COUNT], pixels.subarray(0, 5)) },
+      ],
+      [
+        'E_IDX_LABELS',
+        { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': idxOf([5], pixels.subarray(0, COUNT)) },
+      ],
       ['E_IDX_LABELS', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': images }],
-      ['E_IDX_LABELS', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte.gz': gzipSync(new Uint8Array(1e6)) }],
+      [
+        'E_IDX_LABELS',
+        { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte.gz': gzipSync(new Uint8Array(1e6)) },
+      ],
       ['E_IDX_MAGIC', { 'train-images-idx3-ubyte': images, 'train-labels-idx1-ubyte': pixels }],
       ['E_DATA_EMPTY', { 'train-images-idx3-ubyte': idxOf([0, 3, 4], new Uint8Array(0)) }],
     ];

@@ -12,7 +12,14 @@ import { allKeys, codeOf, describeAll, folderOf, png, tarOf, temporaryFolder, ty
 describe('openDataset on a folder', () => {
   it('finds pictures recursively, sorted, with captions from text files', async () => {
     const a = await png(1);
-    const folder = folderOf({ 'b.png': a, 'a/z.PNG': a, 'a/z.txt': '\ufeffone\r\n\r\n two \n', 'c.txt': 'orphan', '.hidden.png': a, 'notes.md': 'x' });
+    const folder = folderOf({
+      'b.png': a,
+      'a/z.PNG': a,
+      'a/z.txt': '\ufeffone\r\n\r\n two \n',
+      'c.txt': 'orphan',
+      '.hidden.png': a,
+      'notes.md': 'x',
+    });
     const dataset = await openDataset(folder, { holdout: 0.0001 });
     expect(dataset.kind).toBe('folder');
     expect(allKeys(dataset)).toEqual(['a/z', 'b']);
@@ -24,7 +31,8 @@ describe('openDataset on a folder', () => {
   it('does not depend on the order in which files were made', async () => {
     const names = Array.from({ length: 30 }, (_, i) => `p${i}.png`);
     const bytes = await png();
-    const files = (order: readonly string[]): string => folderOf(Object.fromEntries(order.map((name) => [name, bytes])));
+    const files = (order: readonly string[]): string =>
+      folderOf(Object.fromEntries(order.map((name) => [name, bytes])));
     const one = await openDataset(files(names));
     const two = await openDataset(files([...names].reverse()));
     expect(describeAll(two, 'train')).toEqual(describeAll(one, 'train'));
@@ -48,10 +56,19 @@ describe('openDataset on a folder', () => {
 
   it('takes class subfolders as labels, captioned by template', async () => {
     const bytes = await png();
-    const folder = folderOf({ 'cat/1.png': bytes, 'cat/2.png': bytes, 'ant/1.png': bytes, 'dog/deep/1.png': bytes, 'dog/2.png': bytes, 'dog/2.txt': 'a good dog' });
+    const folder = folderOf({
+      'cat/1.png': bytes,
+      'cat/2.png': bytes,
+      'ant/1.png': bytes,
+      'dog/deep/1.png': bytes,
+      'dog/2.png': bytes,
+      'dog/2.txt': 'a good dog',
+    });
     const dataset = await openDataset(folder, { captionTemplate: 'one {label}!' });
     expect(dataset.classes).toEqual(['ant', 'cat', 'dog']);
-    const all = [...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')].sort((a, b) => (a.key < b.key ? -1 : 1));
+    const all = [...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')].sort((a, b) =>
+      a.key < b.key ? -1 : 1,
+    );
     expect(all).toEqual([
       { key: 'ant/1', captions: ['one ant!'], label: 0 },
       { key: 'cat/1', captions: ['one cat!'], label: 1 },
@@ -75,7 +92,12 @@ describe('openDataset on a folder', () => {
   it('keeps the split of train and test folders and leaves out the rest', async () => {
     const bytes = await png();
     for (const side of ['test', 'val', 'valid', 'validation']) {
-      const folder = folderOf({ 'train/x/1.png': bytes, 'train/y/2.png': bytes, [`${side}/x/3.png`]: bytes, 'extra/4.png': bytes });
+      const folder = folderOf({
+        'train/x/1.png': bytes,
+        'train/y/2.png': bytes,
+        [`${side}/x/3.png`]: bytes,
+        'extra/4.png': bytes,
+      });
       const dataset = await openDataset(folder);
       expect(describeAll(dataset, 'train').map(({ key }) => key)).toEqual(['train/x/1', 'train/y/2']);
       expect(describeAll(dataset, 'test').map(({ key }) => key)).toEqual([`${side}/x/3`]);
@@ -86,13 +108,16 @@ describe('openDataset on a folder', () => {
   it('reads metadata.csv and metadata.jsonl', async () => {
     const bytes = await png();
     const csv = '\ufefffile_name,text,label\na.png,"a cat, sitting",feline\nsub/b.png,,canine\n';
-    const jsonl = '{"file_name":"a.png","text":["a cat, sitting"],"label":"feline"}\n\n{"file_name":"./sub/b.png","label":"canine"}\n';
+    const jsonl =
+      '{"file_name":"a.png","text":["a cat, sitting"],"label":"feline"}\n\n{"file_name":"./sub/b.png","label":"canine"}\n';
     const prints: string[] = [];
     const tables: Files[] = [{ 'metadata.csv': csv }, { 'metadata.jsonl': jsonl }];
     for (const metadata of tables) {
       const dataset = await openDataset(folderOf({ 'a.png': bytes, 'sub/b.png': bytes, ...metadata }));
       prints.push(dataset.fingerprint);
-      const all = [...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')].sort((x, y) => (x.key < y.key ? -1 : 1));
+      const all = [...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')].sort((x, y) =>
+        x.key < y.key ? -1 : 1,
+      );
       expect(all).toEqual([
         { key: 'a', captions: ['a cat, sitting'], label: 1 },
         { key: 'sub/b', captions: ['a photo of a canine'], label: 0 },
@@ -116,14 +141,19 @@ describe('openDataset on a folder', () => {
       { 'metadata.jsonl': '{"file_name":"a.png","label":[1]}' },
       { 'metadata.jsonl': '{"file_name":3}' },
     ];
-    for (const files of bad) expect(await codeOf(openDataset(folderOf({ 'a.png': bytes, ...files })))).toBe('E_DATA_METADATA');
+    for (const files of bad)
+      expect(await codeOf(openDataset(folderOf({ 'a.png': bytes, ...files })))).toBe('E_DATA_METADATA');
     const latin1 = Uint8Array.of(0x63, 0xe9);
     expect(await codeOf(openDataset(folderOf({ 'a.png': bytes, 'a.txt': latin1 })))).toBe('E_DATA_TEXT');
   });
 
   it('tells pictures of one name apart', async () => {
     const bytes = await png();
-    expect(allKeys(await openDataset(folderOf({ 'a.png': bytes, 'a.webp': bytes, 'b.png': bytes })))).toEqual(['a.png', 'a.webp', 'b']);
+    expect(allKeys(await openDataset(folderOf({ 'a.png': bytes, 'a.webp': bytes, 'b.png': bytes })))).toEqual([
+      'a.png',
+      'a.webp',
+      'b',
+    ]);
   });
 
   it('follows links, entering each folder once', async () => {
@@ -141,7 +171,12 @@ describe('openDataset on a folder', () => {
     expect(dataset.size('test')).toBe(0);
     const raw = await dataset.read('train', 0);
     expect(raw.source).toBe(join(folder, 'a.png'));
-    expect(await decodeSample(raw)).toEqual({ key: 'a', captions: [], image, original: { kind: 'image', width: 7, height: 5, channels: 3 } });
+    expect(await decodeSample(raw)).toEqual({
+      key: 'a',
+      captions: [],
+      image,
+      original: { kind: 'image', width: 7, height: 5, channels: 3 },
+    });
     expect(await codeOf(dataset.read('train', 1))).toBe('E_DATA_INDEX');
   });
 
@@ -168,12 +203,24 @@ describe('openDataset on anything else', () => {
     expect(await codeOf(openDataset([]))).toBe('E_DATA_EMPTY');
     expect(await codeOf(openDataset([join(files, 'a.png')]))).toBe('E_DATA_KIND');
     expect(await codeOf(openDataset(temporaryFolder()))).toBe('E_DATA_EMPTY');
-    await expect(openDataset(folderOf({ 'a.svg': '<svg/>', 'b.svg': '', c: '' }))).rejects.toThrow('found 3 files, 2 of them .svg');
+    await expect(openDataset(folderOf({ 'a.svg': '<svg/>', 'b.svg': '', c: '' }))).rejects.toThrow(
+      'found 3 files, 2 of them .svg',
+    );
   });
 
   it('refuses options that make no sense', async () => {
     const folder = folderOf({ 'a.png': await png() });
-    for (const options of [{ holdout: -0.1 }, { holdout: 1 }, { holdout: Number.NaN }, { limit: 0 }, { limit: 1.5 }, { captionTemplate: 'x' }, { classes: ['a', 'a'] }, { captions: '' }, { splitBy: 'x' as 'hash' }]) {
+    for (const options of [
+      { holdout: -0.1 },
+      { holdout: 1 },
+      { holdout: Number.NaN },
+      { limit: 0 },
+      { limit: 1.5 },
+      { captionTemplate: 'x' },
+      { classes: ['a', 'a'] },
+      { captions: '' },
+      { splitBy: 'x' as 'hash' },
+    ]) {
       expect(await codeOf(openDataset(folder, options))).toBe('E_DATA_OPTIONS');
     }
   });
@@ -187,7 +234,10 @@ describe('openDataset on anything else', () => {
 
   it('opens a folder of archives, each with its own keys', async () => {
     const bytes = await png();
-    const folder = folderOf({ 'one.tar': await tarOf([{ name: 'a.png', body: bytes }]), 'two.tar': await tarOf([{ name: 'a.png', body: bytes }]) });
+    const folder = folderOf({
+      'one.tar': await tarOf([{ name: 'a.png', body: bytes }]),
+      'two.tar': await tarOf([{ name: 'a.png', body: bytes }]),
+    });
     const dataset = await openDataset(folder);
     expect(dataset.kind).toBe('webdataset');
     expect(allKeys(dataset)).toEqual(['one/a', 'two/a']);
@@ -209,7 +259,11 @@ describe.skipIf(!existsSync(join(shared, 'tiles')))('openDataset on real data', 
     for (const [path, count] of kinds) {
       const dataset = await openDataset(join(shared, path));
       expect(dataset.size('train') + dataset.size('test')).toBe(count);
-      for (const [split, index] of [['train', 0], ['train', dataset.size('train') - 1], ['test', 0]] as const) {
+      for (const [split, index] of [
+        ['train', 0],
+        ['train', dataset.size('train') - 1],
+        ['test', 0],
+      ] as const) {
         const sample = await decodeSample(await dataset.read(split, index), { size: { width: 16, height: 16 } });
         expect(sample.image.pixels.length).toBe(16 * 16 * 3);
       }

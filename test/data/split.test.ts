@@ -22,7 +22,10 @@ describe('splitByKey', () => {
   it('does not depend on the order of the samples', () => {
     fc.assert(
       fc.property(keySets, holdouts, (keys, holdout) => {
-        const names = (list: readonly string[]): string[] => splitByKey(list, holdout).test.map((i) => list[i]!).sort();
+        const names = (list: readonly string[]): string[] =>
+          splitByKey(list, holdout)
+            .test.map((i) => list[i]!)
+            .sort();
         expect(names([...keys].reverse())).toEqual(names(keys));
       }),
     );
@@ -48,8 +51,16 @@ describe('splitByKey', () => {
 });
 
 describe('officialSplit', () => {
-  const sidesOf = (paths: readonly string[], by?: SplitBy): Array<string | undefined> | undefined => officialSplit(paths.map((path) => ({ path })), by)?.sides;
-  const ofArchives = (archives: readonly string[], by?: SplitBy): Array<string | undefined> | undefined => officialSplit(archives.map((archive) => ({ archive, path: 'a.png' })), by)?.sides;
+  const sidesOf = (paths: readonly string[], by?: SplitBy): Array<string | undefined> | undefined =>
+    officialSplit(
+      paths.map((path) => ({ path })),
+      by,
+    )?.sides;
+  const ofArchives = (archives: readonly string[], by?: SplitBy): Array<string | undefined> | undefined =>
+    officialSplit(
+      archives.map((archive) => ({ archive, path: 'a.png' })),
+      by,
+    )?.sides;
 
   it('needs both sides', () => {
     expect(sidesOf(['train/a.png', 'val/a.png', 'x/a.png'])).toEqual(['train', 'test', undefined]);

@@ -5,9 +5,18 @@ import { withVariants } from '../../src/data/variants.js';
 import type { Dataset, Image } from '../../src/interfaces/index.js';
 import { picture } from '../support/tiny.js';
 
-const dataset = memoryDataset(Array.from({ length: 12 }, (_, i) => ({ key: `p${i}`, image: picture(i), captions: [`number ${i}`], split: i < 9 ? ('train' as const) : ('test' as const) })));
-const pictureAt = async (data: Dataset, index: number): Promise<Image> => (await decodeSample(await data.read('train', index), { channels: 1 })).image;
-const mirrored = ({ pixels, width }: Image): number[] => [...pixels.keys()].map((i) => pixels[i - (i % width) + width - 1 - (i % width)]!);
+const dataset = memoryDataset(
+  Array.from({ length: 12 }, (_, i) => ({
+    key: `p${i}`,
+    image: picture(i),
+    captions: [`number ${i}`],
+    split: i < 9 ? ('train' as const) : ('test' as const),
+  })),
+);
+const pictureAt = async (data: Dataset, index: number): Promise<Image> =>
+  (await decodeSample(await data.read('train', index), { channels: 1 })).image;
+const mirrored = ({ pixels, width }: Image): number[] =>
+  [...pixels.keys()].map((i) => pixels[i - (i % width) + width - 1 - (i % width)]!);
 
 describe('withVariants', () => {
   it('holds the unchanged pictures first, then mirrored ones under names of their own', async () => {
@@ -17,7 +26,10 @@ describe('withVariants', () => {
       const original = await pictureAt(dataset, i);
       expect(await pictureAt(varied, i)).toEqual(original);
       expect([...(await pictureAt(varied, 9 + i)).pixels]).toEqual(mirrored(original));
-      expect(varied.describe('train', 9 + i)).toEqual({ ...dataset.describe('train', i), key: `${dataset.describe('train', i).key}~1` });
+      expect(varied.describe('train', 9 + i)).toEqual({
+        ...dataset.describe('train', i),
+        key: `${dataset.describe('train', i).key}~1`,
+      });
     }
     expect(varied.describe('test', 1)).toEqual(dataset.describe('test', 1));
     expect(await varied.read('test', 1)).toEqual(await dataset.read('test', 1));

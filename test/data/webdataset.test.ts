@@ -26,7 +26,9 @@ describe('openDataset on a WebDataset archive', () => {
       { name: '._a.png', body },
       { name: 'lonely.txt', body: 'no picture' },
     ]);
-    const all = [...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')].sort((x, y) => (x.key < y.key ? -1 : 1));
+    const all = [...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')].sort((x, y) =>
+      x.key < y.key ? -1 : 1,
+    );
     expect(all).toEqual([
       { key: 'a', captions: ['first', 'second'] },
       { key: 'b', captions: ['a photo of a 2'], label: 1 },
@@ -57,7 +59,10 @@ describe('openDataset on a WebDataset archive', () => {
       { name, body: await png() },
       { name: name.replace('.png', '.txt'), body: 'found' },
     ]);
-    expect(describeAll(dataset, 'train').concat(describeAll(dataset, 'test'))).toContainEqual({ key: name.slice(0, -4), captions: ['found'] });
+    expect(describeAll(dataset, 'train').concat(describeAll(dataset, 'test'))).toContainEqual({
+      key: name.slice(0, -4),
+      captions: ['found'],
+    });
     await dataset.close();
   });
 
@@ -84,7 +89,11 @@ describe('openDataset on a WebDataset archive', () => {
     ]);
     expect(describeAll(inside, 'train').map(({ key }) => key)).toEqual(['train/a']);
     expect(describeAll(inside, 'test').map(({ key }) => key)).toEqual(['test/a']);
-    const folder = folderOf({ 'train-0.tar': await tarOf([{ name: 'a.png', body }]), 'train-1.tar': await tarOf([{ name: 'a.png', body }]), 'val-0.tar': await tarOf([{ name: 'a.png', body }]) });
+    const folder = folderOf({
+      'train-0.tar': await tarOf([{ name: 'a.png', body }]),
+      'train-1.tar': await tarOf([{ name: 'a.png', body }]),
+      'val-0.tar': await tarOf([{ name: 'a.png', body }]),
+    });
     const named = await openDataset(folder);
     expect(describeAll(named, 'train').map(({ key }) => key)).toEqual(['train-0/a', 'train-1/a']);
     expect(describeAll(named, 'test').map(({ key }) => key)).toEqual(['val-0/a']);
@@ -98,31 +107,76 @@ describe('openDataset on a WebDataset archive', () => {
       { name: 'v1.2.png', body },
       { name: 'v1.2.txt', body: 'dotted' },
     ]);
-    expect([...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')].map(({ key }) => key).sort()).toEqual(['a', 'v1.2']);
+    expect([...describeAll(dataset, 'train'), ...describeAll(dataset, 'test')].map(({ key }) => key).sort()).toEqual([
+      'a',
+      'v1.2',
+    ]);
   });
 
   it('refuses two members for one role of a key', async () => {
     const body = await png();
     for (const second of ['a.png', 'a.jpg']) {
-      expect(await codeOf(openTar([{ name: 'a.png', body }, { name: second, body }]))).toBe('E_DATA_DUPLICATE');
+      expect(
+        await codeOf(
+          openTar([
+            { name: 'a.png', body },
+            { name: second, body },
+          ]),
+        ),
+      ).toBe('E_DATA_DUPLICATE');
     }
-    expect(await codeOf(openTar([{ name: 'a.png', body }, { name: 'a.txt', body: 'x' }, { name: 'a.txt', body: 'y' }]))).toBe('E_DATA_DUPLICATE');
+    expect(
+      await codeOf(
+        openTar([
+          { name: 'a.png', body },
+          { name: 'a.txt', body: 'x' },
+          { name: 'a.txt', body: 'y' },
+        ]),
+      ),
+    ).toBe('E_DATA_DUPLICATE');
   });
 
   it('refuses what makes no sense, in one line', async () => {
     const body = await png();
     expect(await codeOf(openTar([{ name: 'a.txt', body: 'x' }]))).toBe('E_DATA_EMPTY');
-    expect(await codeOf(openTar([{ name: 'a.png', body }, { name: 'a.json', body: '{' }]))).toBe('E_DATA_METADATA');
-    expect(await codeOf(openTar([{ name: 'a.png', body }, { name: 'a.txt', body: Uint8Array.of(0xff, 0xfe) }]))).toBe('E_DATA_TEXT');
-    expect(await codeOf(openTar([{ name: 'a.png', body }, { name: 'a.txt', body: 'x'.repeat(2 << 20) }]))).toBe('E_DATA_TEXT');
-    const mixed: TarFile[] = [{ name: 'a.png', body }, { name: 'a.cls', body: 'cat' }];
+    expect(
+      await codeOf(
+        openTar([
+          { name: 'a.png', body },
+          { name: 'a.json', body: '{' },
+        ]),
+      ),
+    ).toBe('E_DATA_METADATA');
+    expect(
+      await codeOf(
+        openTar([
+          { name: 'a.png', body },
+          { name: 'a.txt', body: Uint8Array.of(0xff, 0xfe) },
+        ]),
+      ),
+    ).toBe('E_DATA_TEXT');
+    expect(
+      await codeOf(
+        openTar([
+          { name: 'a.png', body },
+          { name: 'a.txt', body: 'x'.repeat(2 << 20) },
+        ]),
+      ),
+    ).toBe('E_DATA_TEXT');
+    const mixed: TarFile[] = [
+      { name: 'a.png', body },
+      { name: 'a.cls', body: 'cat' },
+    ];
     const path = join(folderOf({ 'x.tar': await tarOf(mixed) }), 'x.tar');
     expect(await codeOf(openDataset(path, { classes: ['dog', 'cow'] }))).toBe('E_DATA_LABEL');
     expect((await openDataset(path, { classes: ['dog', 'cat'] })).describe('train', 0).label).toBe(1);
   });
 
   it('rejects every truncation', async () => {
-    const tar = await tarOf([{ name: 'a.png', body: await png() }, { name: 'a.txt', body: 'x' }]);
+    const tar = await tarOf([
+      { name: 'a.png', body: await png() },
+      { name: 'a.txt', body: 'x' },
+    ]);
     // Up to the end of the first block of zeros, the marker, nothing may pass; pad is 512 more.
     const path = join(folderOf({ 'x.tar': tar }), 'x.tar');
     const marker = tar.length - 512;
@@ -138,7 +192,9 @@ describe('openDataset on a WebDataset archive', () => {
     const tar = await tarOf([{ name: 'a.png', body: new Uint8Array(3000) }]);
     const path = join(folderOf({ 'x.tar': tar.subarray(0, 2000) }), 'x.tar');
     const seen: string[] = [];
-    expect(await codeOf(scanTar(path, async ({ name }) => void seen.push(Buffer.from(name).toString())))).toBe('E_TAR_TRUNCATED');
+    expect(await codeOf(scanTar(path, async ({ name }) => void seen.push(Buffer.from(name).toString())))).toBe(
+      'E_TAR_TRUNCATED',
+    );
     expect(seen).toEqual([]);
   });
 
@@ -170,7 +226,9 @@ describe('openDataset on a WebDataset archive', () => {
     const huge = await tarOf([{ name: 'a.png', body: new Uint8Array(2 << 20) }]);
     huge[156] = 'x'.charCodeAt(0);
     signHeader(huge, 0);
-    expect(await codeOf(scanTar(join(folderOf({ 'x.tar': huge }), 'x.tar'), async () => undefined))).toBe('E_TAR_CORRUPT');
+    expect(await codeOf(scanTar(join(folderOf({ 'x.tar': huge }), 'x.tar'), async () => undefined))).toBe(
+      'E_TAR_CORRUPT',
+    );
   });
 });
 

@@ -21,7 +21,10 @@ async function failureOf(promise: Promise<unknown>): Promise<EngineError> {
 
 describe('arguments and results', () => {
   it('keep their nesting', async () => {
-    const f = compile(({ pair: [a, b], scale }: { pair: [tf.Tensor, tf.Tensor]; scale: number }) => ({ sum: tf.add(a, b), more: [tf.mul(a, scale), { none: null, text: 'x' }] }));
+    const f = compile(({ pair: [a, b], scale }: { pair: [tf.Tensor, tf.Tensor]; scale: number }) => ({
+      sum: tf.add(a, b),
+      more: [tf.mul(a, scale), { none: null, text: 'x' }],
+    }));
     const y = await f({ pair: [tf.tensor1d([1, 2]), tf.tensor1d([3, 4])], scale: 10 });
     expect(numbers(y.sum)).toEqual([4, 6]);
     expect(numbers(y.more[0] as tf.Tensor)).toEqual([10, 20]);
@@ -29,8 +32,15 @@ describe('arguments and results', () => {
   });
 
   it('may be int32, bool, scalar or empty', async () => {
-    const f = compile((i: tf.Tensor, b: tf.Tensor, s: tf.Tensor, e: tf.Tensor) => [tf.add(i, tf.scalar(1, 'int32')), tf.logicalNot(b), tf.mul(s, 2), tf.add(e, 1)].map((x) => x.clone()));
-    const [i, b, s, e] = await f(tf.tensor1d([1, -2], 'int32'), tf.tensor1d([true, false]), tf.scalar(3), tf.zeros([0, 2]));
+    const f = compile((i: tf.Tensor, b: tf.Tensor, s: tf.Tensor, e: tf.Tensor) =>
+      [tf.add(i, tf.scalar(1, 'int32')), tf.logicalNot(b), tf.mul(s, 2), tf.add(e, 1)].map((x) => x.clone()),
+    );
+    const [i, b, s, e] = await f(
+      tf.tensor1d([1, -2], 'int32'),
+      tf.tensor1d([true, false]),
+      tf.scalar(3),
+      tf.zeros([0, 2]),
+    );
     expect([i!.dtype, numbers(i!)]).toEqual(['int32', [2, -1]]);
     expect([b!.dtype, numbers(b!)]).toEqual(['bool', [0, 1]]);
     expect([s!.shape, numbers(s!)]).toEqual([[], [6]]);
@@ -57,7 +67,9 @@ describe('arguments and results', () => {
   });
 
   it('select a graph by shapes, dtypes and plain values', async () => {
-    const f = compile((x: tf.Tensor, mode: string, on: boolean) => (mode === 'double' && on ? tf.mul(x, 2) : tf.neg(x)));
+    const f = compile((x: tf.Tensor, mode: string, on: boolean) =>
+      mode === 'double' && on ? tf.mul(x, 2) : tf.neg(x),
+    );
     const x = tf.tensor1d([1, 2]);
     expect(numbers(await f(x, 'double', true))).toEqual([2, 4]);
     expect(numbers(await f(x, 'double', false))).toEqual([-1, -2]);
@@ -93,9 +105,15 @@ describe('captured tensors', () => {
     const live = compile(body);
     const frozen = compile(body, { freeze: true });
     const x = tf.ones([3]);
-    expect([numbers(await live(x)), numbers(await frozen(x))]).toEqual([[3, 4, 5], [3, 4, 5]]);
+    expect([numbers(await live(x)), numbers(await frozen(x))]).toEqual([
+      [3, 4, 5],
+      [3, 4, 5],
+    ]);
     variable.assign(tf.scalar(10));
-    expect([numbers(await live(x)), numbers(await frozen(x))]).toEqual([[11, 12, 13], [3, 4, 5]]);
+    expect([numbers(await live(x)), numbers(await frozen(x))]).toEqual([
+      [11, 12, 13],
+      [3, 4, 5],
+    ]);
     expect([live.traces, frozen.traces]).toEqual([1, 1]);
   });
 
@@ -142,7 +160,10 @@ describe('variables', () => {
       return tf.add(a, b);
     });
     for (let i = 0; i < 5; i++) await f();
-    expect([numbers(a), numbers(b)]).toEqual([[2, 3], [1, 1]]);
+    expect([numbers(a), numbers(b)]).toEqual([
+      [2, 3],
+      [1, 1],
+    ]);
   });
 
   it('leave alone what others hold of them: clones, reshapes, arrays read earlier', async () => {
@@ -158,8 +179,14 @@ describe('variables', () => {
     const array = v.dataSync();
     const later = await v.data();
     for (let i = 0; i < 4; i++) await f();
-    expect([numbers(clone), numbers(reshaped)]).toEqual([[2, 4], [2, 4]]);
-    expect([Array.from(array), Array.from(later)]).toEqual([[4, 8], [4, 8]]);
+    expect([numbers(clone), numbers(reshaped)]).toEqual([
+      [2, 4],
+      [2, 4],
+    ]);
+    expect([Array.from(array), Array.from(later)]).toEqual([
+      [4, 8],
+      [4, 8],
+    ]);
     expect(numbers(v)).toEqual([64, 128]);
     clone.dispose();
     reshaped.dispose();
@@ -189,7 +216,11 @@ describe('variables', () => {
     });
     expect(numbers(await f(tf.tensor1d([1, 2])))).toEqual([10, 15]);
     expect(numbers(await f(tf.tensor1d([1, 1])))).toEqual([12, 17]);
-    expect([numbers(made!.mean), numbers(made!.copy), numbers(outside)]).toEqual([[5, 9], [7, 8], [5, 6]]);
+    expect([numbers(made!.mean), numbers(made!.copy), numbers(outside)]).toEqual([
+      [5, 9],
+      [7, 8],
+      [5, 6],
+    ]);
   });
 
   it('made at every call are refused', async () => {
@@ -201,19 +232,37 @@ describe('variables', () => {
   });
 });
 
-const filled = (shape: number[], phase: number): tf.Variable => tf.variable(tf.tensor(Array.from({ length: shape[0]! * shape[1]! }, (_, i) => Math.sin(i * 1.7 + phase)), shape));
+const filled = (shape: number[], phase: number): tf.Variable =>
+  tf.variable(
+    tf.tensor(
+      Array.from({ length: shape[0]! * shape[1]! }, (_, i) => Math.sin(i * 1.7 + phase)),
+      shape,
+    ),
+  );
 
 /** A two-layer regression whose parameters start the same everywhere. */
-function model(optimizer: tf.Optimizer): { step: (x: tf.Tensor2D, y: tf.Tensor2D) => tf.Scalar; weights: tf.Variable[] } {
+function model(optimizer: tf.Optimizer): {
+  step: (x: tf.Tensor2D, y: tf.Tensor2D) => tf.Scalar;
+  weights: tf.Variable[];
+} {
   const weights = [filled([3, 8], 0), filled([1, 8], 1), filled([8, 2], 2)];
   const [first, bias, second] = weights as [tf.Variable, tf.Variable, tf.Variable];
-  const loss = (x: tf.Tensor2D, y: tf.Tensor2D): tf.Scalar => tf.mean(tf.square(tf.sub(tf.matMul(tf.tanh(tf.add(tf.matMul(x, first as tf.Tensor2D), bias)), second as tf.Tensor2D), y))) as tf.Scalar;
+  const loss = (x: tf.Tensor2D, y: tf.Tensor2D): tf.Scalar =>
+    tf.mean(
+      tf.square(tf.sub(tf.matMul(tf.tanh(tf.add(tf.matMul(x, first as tf.Tensor2D), bias)), second as tf.Tensor2D), y)),
+    ) as tf.Scalar;
   return { step: (x, y) => optimizer.minimize(() => loss(x, y), true, weights)!, weights };
 }
 
 const batch = (n: number): [tf.Tensor2D, tf.Tensor2D] => [
-  tf.tensor2d(Array.from({ length: 12 }, (_, i) => Math.cos(i * 2.3 + n)), [4, 3]),
-  tf.tensor2d(Array.from({ length: 8 }, (_, i) => Math.sin(i * 1.1 - n)), [4, 2]),
+  tf.tensor2d(
+    Array.from({ length: 12 }, (_, i) => Math.cos(i * 2.3 + n)),
+    [4, 3],
+  ),
+  tf.tensor2d(
+    Array.from({ length: 8 }, (_, i) => Math.sin(i * 1.1 - n)),
+    [4, 2],
+  ),
 ];
 
 describe('training steps', () => {
@@ -259,14 +308,22 @@ describe('errors', () => {
   });
 
   it('refuse channels first, dilated or not', async () => {
-    const f = compile((x: tf.Tensor4D) => tf.conv2d(x, tf.ones([3, 3, 2, 4]) as tf.Tensor4D, 1, 'same', 'NCHW'), { name: 'encode' });
-    expect((await failureOf(f(tf.ones([1, 2, 5, 5]) as tf.Tensor4D))).message).toMatch(/E_ENGINE_OP encode.*Conv2D.*NCHW.*\[1, 2, 5, 5\]/);
+    const f = compile((x: tf.Tensor4D) => tf.conv2d(x, tf.ones([3, 3, 2, 4]) as tf.Tensor4D, 1, 'same', 'NCHW'), {
+      name: 'encode',
+    });
+    expect((await failureOf(f(tf.ones([1, 2, 5, 5]) as tf.Tensor4D))).message).toMatch(
+      /E_ENGINE_OP encode.*Conv2D.*NCHW.*\[1, 2, 5, 5\]/,
+    );
   });
 
   it('tell to draw from a key instead of multinomial and dropout', async () => {
     const seeded = compile((x: tf.Tensor2D) => tf.multinomial(x, 1, 7));
     expect((await failureOf(seeded(tf.ones([1, 4]) as tf.Tensor2D))).message).toMatch(/E_ENGINE_OP.*randomUniform/);
-    for (const draw of [(x: tf.Tensor) => tf.dropout(x, 0.5), (x: tf.Tensor) => tf.add(x, tf.randomUniform([2])), (x: tf.Tensor) => tf.add(x, tf.randomNormal([2]))]) {
+    for (const draw of [
+      (x: tf.Tensor) => tf.dropout(x, 0.5),
+      (x: tf.Tensor) => tf.add(x, tf.randomUniform([2])),
+      (x: tf.Tensor) => tf.add(x, tf.randomNormal([2])),
+    ]) {
       expect((await failureOf(compile(draw, { name: 'noisy' })(tf.ones([2])))).message).toMatch(/E_TRACE_RANDOM noisy/);
     }
   });
@@ -288,7 +345,10 @@ describe('errors', () => {
     ['a tensor from outside', (x) => tf.mul(x, outside), 'float32 [2]'],
   ])('refuse a disposed tensor: %s', async (_, body, what) => {
     const error = await failureOf(compile(body, { name: 'careless' })(tf.ones([2])));
-    expect([error.code, error.detail]).toEqual(['E_TRACE_DISPOSED', expect.stringContaining(`careless: expected a live tensor, received a disposed ${what}.`)]);
+    expect([error.code, error.detail]).toEqual([
+      'E_TRACE_DISPOSED',
+      expect.stringContaining(`careless: expected a live tensor, received a disposed ${what}.`),
+    ]);
   });
 
   it('take a tensor of which a clone lives on', async () => {
@@ -303,15 +363,20 @@ describe('errors', () => {
 
   it('refuse an asynchronous function', async () => {
     const f = compile((async (x: tf.Tensor) => x) as never, { name: 'later' });
-    expect((await failureOf((f as unknown as (x: tf.Tensor) => Promise<unknown>)(tf.ones([2])))).code).toBe('E_TRACE_ASYNC');
+    expect((await failureOf((f as unknown as (x: tf.Tensor) => Promise<unknown>)(tf.ones([2])))).code).toBe(
+      'E_TRACE_ASYNC',
+    );
   });
 
   it('refuse a compiled function inside another', async () => {
     const inner = compile((x: tf.Tensor) => tf.add(x, 1), { name: 'inner' });
-    const outer = compile((x: tf.Tensor) => {
-      void inner(x);
-      return x;
-    }, { name: 'outer' });
+    const outer = compile(
+      (x: tf.Tensor) => {
+        void inner(x);
+        return x;
+      },
+      { name: 'outer' },
+    );
     expect((await failureOf(outer(tf.ones([2])))).message).toMatch(/E_TRACE_NESTED inner.*outer/);
   });
 
@@ -323,7 +388,9 @@ describe('errors', () => {
   });
 
   it('refuse dtypes that have no place in a graph', async () => {
-    expect((await failureOf(compile((x: tf.Tensor) => x.clone(), { name: 'words' })(tf.tensor1d(['a', 'b'])))).message).toMatch(/E_ENGINE_DTYPE words.*string/);
+    expect(
+      (await failureOf(compile((x: tf.Tensor) => x.clone(), { name: 'words' })(tf.tensor1d(['a', 'b'])))).message,
+    ).toMatch(/E_ENGINE_DTYPE words.*string/);
   });
 
   it('pass on what the function itself throws, and work again afterwards', async () => {
@@ -344,21 +411,32 @@ describe('errors', () => {
 
   it('name the function when the runtime fails, leave variables alone, and work again afterwards', async () => {
     const v = tf.variable(tf.scalar(1));
-    const f = compile((table: tf.Tensor, ids: tf.Tensor) => {
-      v.assign(tf.add(v, 1) as tf.Scalar);
-      return tf.gather(table, ids as tf.Tensor1D);
-    }, { name: 'lookup' });
+    const f = compile(
+      (table: tf.Tensor, ids: tf.Tensor) => {
+        v.assign(tf.add(v, 1) as tf.Scalar);
+        return tf.gather(table, ids as tf.Tensor1D);
+      },
+      { name: 'lookup' },
+    );
     const table = tf.tensor1d([5, 6, 7]);
     for (let i = 0; i < 4; i++) expect(numbers(await f(table, tf.tensor1d([2], 'int32')))).toEqual([7]);
-    expect((await failureOf(f(table, tf.tensor1d([99], 'int32')))).message).toMatch(/E_ENGINE_RUN lookup.*indices.*out of range/i);
+    expect((await failureOf(f(table, tf.tensor1d([99], 'int32')))).message).toMatch(
+      /E_ENGINE_RUN lookup.*indices.*out of range/i,
+    );
     expect(numbers(v)).toEqual([5]);
     expect(numbers(await f(table, tf.tensor1d([0], 'int32')))).toEqual([5]);
     expect(numbers(v)).toEqual([6]);
   });
 
   it('blame an index only where one is out of range', () => {
-    expect(remedyFor(new Error('Gather node. indices element out of data bounds, idx=99 must be within the inclusive range [-3,2]'))).toMatch(/index/);
-    expect(remedyFor(new TypeError("A float32 tensor's data must be type of function Float32Array() { [native code] }"))).toBe('');
+    expect(
+      remedyFor(
+        new Error('Gather node. indices element out of data bounds, idx=99 must be within the inclusive range [-3,2]'),
+      ),
+    ).toMatch(/index/);
+    expect(
+      remedyFor(new TypeError("A float32 tensor's data must be type of function Float32Array() { [native code] }")),
+    ).toBe('');
     expect(remedyFor(new Error('std::bad_alloc'))).toMatch(/memory.*smaller batch/);
   });
 
@@ -459,8 +537,16 @@ describe('calls', () => {
   });
 
   it('use as many threads as asked for, with equal results', async () => {
-    const x = tf.tensor2d(Array.from({ length: 128 * 128 }, (_, i) => Math.sin(i)), [128, 128]);
-    const results = await Promise.all([1, 2].map(async (threads) => numbers(await compile((y: tf.Tensor2D) => tf.sum(tf.relu(tf.matMul(y, y))), { threads })(x))[0]!));
+    const x = tf.tensor2d(
+      Array.from({ length: 128 * 128 }, (_, i) => Math.sin(i)),
+      [128, 128],
+    );
+    const results = await Promise.all(
+      [1, 2].map(
+        async (threads) =>
+          numbers(await compile((y: tf.Tensor2D) => tf.sum(tf.relu(tf.matMul(y, y))), { threads })(x))[0]!,
+      ),
+    );
     expect(Math.abs(results[0]! / results[1]! - 1)).toBeLessThan(1e-5);
   });
 });
@@ -495,30 +581,39 @@ describe('engines', () => {
   });
 
   it('tensorflow, where it is not installed, is refused with the command that installs it', async ({ skip }) => {
-    const installed = await Promise.any(['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'].map((name) => import(name))).then(
+    const installed = await Promise.any(
+      ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'].map((name) => import(name)),
+    ).then(
       () => true,
       () => false,
     );
     skip(installed, 'TensorFlow is installed here');
-    await expect(useEngine('tensorflow')).rejects.toThrow(/E_OPTIONAL.*tfjs-node-gpu.*npm install @tensorflow\/tfjs-node/s);
+    await expect(useEngine('tensorflow')).rejects.toThrow(
+      /E_OPTIONAL.*tfjs-node-gpu.*npm install @tensorflow\/tfjs-node/s,
+    );
     expect(engineInUse()).toBe('onnxruntime');
     await expect(compile((x: tf.Tensor) => x, { engine: 'tensorflow' })(tf.ones([1]))).rejects.toThrow(/E_OPTIONAL/);
   });
 
   it('an unknown or missing one is named', async () => {
     await expect(useEngine('abacus' as never)).rejects.toThrow(UsageError);
-    await expect(useEngine('abacus' as never)).rejects.toThrow(/E_ENGINE_NAME.*onnxruntime, tensorflow, reference.*abacus/);
+    await expect(useEngine('abacus' as never)).rejects.toThrow(
+      /E_ENGINE_NAME.*onnxruntime, tensorflow, reference.*abacus/,
+    );
   });
 });
 
 describe('graphs', () => {
   it('print one node a line', async () => {
     const w = tf.variable(tf.ones([3, 2]), true, 'graphs/w');
-    const f = compile((x: tf.Tensor2D) => {
-      const y = tf.relu(tf.matMul(x, w as tf.Tensor2D));
-      w.assign(tf.mul(w, 0.5) as tf.Tensor2D);
-      return { y, mean: tf.mean(y) };
-    }, { name: 'layer' });
+    const f = compile(
+      (x: tf.Tensor2D) => {
+        const y = tf.relu(tf.matMul(x, w as tf.Tensor2D));
+        w.assign(tf.mul(w, 0.5) as tf.Tensor2D);
+        return { y, mean: tf.mean(y) };
+      },
+      { name: 'layer' },
+    );
     await f(tf.ones([4, 3]) as tf.Tensor2D);
     expect(f.graphs()).toMatchInlineSnapshot(`
       [
@@ -534,10 +629,13 @@ describe('graphs', () => {
   });
 
   it('hold shared work once and nothing unused', async () => {
-    const f = compile((x: tf.Tensor) => {
-      tf.exp(x);
-      return tf.add(tf.sin(x), tf.sin(x));
-    }, { name: 'shared' });
+    const f = compile(
+      (x: tf.Tensor) => {
+        tf.exp(x);
+        return tf.add(tf.sin(x), tf.sin(x));
+      },
+      { name: 'shared' },
+    );
     await f(tf.ones([2]));
     expect(f.graphs()).toMatchInlineSnapshot(`
       [
@@ -555,4 +653,3 @@ describe('graphs', () => {
     expect([...(await compile((x: tf.Tensor) => tf.add(x, x))(signs)).dataSync()]).toEqual([2, 0, 2]);
   });
 });
-

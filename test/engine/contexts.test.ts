@@ -13,7 +13,9 @@ describe('in a context of its own', () => {
     expect((await loadRuntime()).kind).toBe('native');
     const w = tf.variable(tf.tensor1d([1, 2, 3]));
     const optimizer = tf.train.sgd(0.5);
-    const step = compile((target: tf.Tensor) => optimizer.minimize(() => tf.sum(tf.square(tf.sub(w, target))), true, [w]) as tf.Scalar);
+    const step = compile(
+      (target: tf.Tensor) => optimizer.minimize(() => tf.sum(tf.square(tf.sub(w, target))), true, [w]) as tf.Scalar,
+    );
     const losses: number[] = [];
     for (let i = 0; i < 3; i++) losses.push((await step(tf.tensor1d([0, 0, 1]))).dataSync()[0]!);
     // A rate of one half reaches the minimum of a square in one step.

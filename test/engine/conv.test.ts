@@ -21,12 +21,19 @@ interface Case {
 let drawn = 0;
 
 const random = (shape: number[]): tf.Tensor =>
-  tf.tensor(fillUniform({ seed: 3, stream: 1, step: drawn++ }, new Float32Array(sizeOf(shape))).map((u) => u - 0.5), shape);
+  tf.tensor(
+    fillUniform({ seed: 3, stream: 1, step: drawn++ }, new Float32Array(sizeOf(shape))).map((u) => u - 0.5),
+    shape,
+  );
 
 /** A convolution of x, then both its gradients; x [B, H, W, Ci], filter [kh, kw, Ci, Co], dy like the result. */
 const convolution = ({ stride, pad, dilation }: Case) => {
-  const forward = (x: tf.Tensor, filter: tf.Tensor): tf.Tensor => tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, stride, pad, 'NHWC', dilation);
-  return (x: tf.Tensor, filter: tf.Tensor, dy: tf.Tensor): tf.Tensor[] => [forward(x, filter), ...tf.grads(forward)([x, filter], dy)];
+  const forward = (x: tf.Tensor, filter: tf.Tensor): tf.Tensor =>
+    tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, stride, pad, 'NHWC', dilation);
+  return (x: tf.Tensor, filter: tf.Tensor, dy: tf.Tensor): tf.Tensor[] => [
+    forward(x, filter),
+    ...tf.grads(forward)([x, filter], dy),
+  ];
 };
 
 /** The largest difference over the largest magnitude. */
@@ -45,7 +52,10 @@ async function compare(c: Case, target: Target): Promise<{ errors: number[]; gra
   const expected = fn(x, filter, dy);
   const compiled = await Specialization.build('conv', fn as never, [x, filter, dy], target, {});
   const actual = (await compiled.run([x, filter, dy])) as tf.Tensor[];
-  const result = { errors: actual.map((value, i) => relativeError(value, expected[i]!)), graph: printGraph(compiled.graph) };
+  const result = {
+    errors: actual.map((value, i) => relativeError(value, expected[i]!)),
+    graph: printGraph(compiled.graph),
+  };
   await compiled.release();
   tf.dispose([x, filter, dy, ...expected, ...actual]);
   return result;
@@ -83,7 +93,12 @@ describe('convolution', () => {
 
   it('agrees with the cpu backend on random shapes', async () => {
     const shapes = fc.record({
-      x: fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 4, max: 8 }), fc.integer({ min: 4, max: 8 }), fc.constantFrom(1, 3, 8, 16, 32)),
+      x: fc.tuple(
+        fc.integer({ min: 1, max: 2 }),
+        fc.integer({ min: 4, max: 8 }),
+        fc.integer({ min: 4, max: 8 }),
+        fc.constantFrom(1, 3, 8, 16, 32),
+      ),
       kernel: fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 })),
       out: fc.constantFrom(2, 16, 32),
       stride: fc.integer({ min: 1, max: 2 }),

@@ -3,11 +3,26 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { compile, crossEntropy, exportOnnx, gelu, layerNorm, loadRuntime, randomKey, randomUniform, tf } from '../../src/engine/index.js';
+import {
+  compile,
+  crossEntropy,
+  exportOnnx,
+  gelu,
+  layerNorm,
+  loadRuntime,
+  randomKey,
+  randomUniform,
+  tf,
+} from '../../src/engine/index.js';
 import type { ExportOptions, RandomKey, Structure, TensorSpec } from '../../src/engine/index.js';
 
-const wave = (shape: number[], phase = 0): tf.Tensor => tf.tensor(Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 0.7 + phase)), shape);
-const weights = (name: string, shape: number[]): tf.Variable => tf.variable(wave(shape, shape.length), true, `export/${name}`);
+const wave = (shape: number[], phase = 0): tf.Tensor =>
+  tf.tensor(
+    Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 0.7 + phase)),
+    shape,
+  );
+const weights = (name: string, shape: number[]): tf.Variable =>
+  tf.variable(wave(shape, shape.length), true, `export/${name}`);
 
 interface Model {
   fn: (...args: tf.Tensor[]) => Structure;
@@ -39,9 +54,17 @@ function makeModels(): Record<string, Model> {
     },
     'an encoder to ids and back to pictures': {
       fn: (x) => {
-        const latents = tf.conv2d(tf.relu(tf.conv2d(x as tf.Tensor4D, first as tf.Tensor4D, 2, 'same')), second as tf.Tensor4D, 1, 'same');
+        const latents = tf.conv2d(
+          tf.relu(tf.conv2d(x as tf.Tensor4D, first as tf.Tensor4D, 2, 'same')),
+          second as tf.Tensor4D,
+          1,
+          'same',
+        );
         const rows = tf.reshape(latents, [-1, 8]) as tf.Tensor2D;
-        const distances = tf.sub(tf.sum(tf.square(codebook), 1), tf.mul(2, tf.matMul(rows, codebook as tf.Tensor2D, false, true)));
+        const distances = tf.sub(
+          tf.sum(tf.square(codebook), 1),
+          tf.mul(2, tf.matMul(rows, codebook as tf.Tensor2D, false, true)),
+        );
         const ids = tf.reshape(tf.argMin(distances, 1), latents.shape.slice(0, 3));
         const codes = tf.gather(codebook, ids as tf.Tensor3D) as tf.Tensor4D;
         const [b, h, w] = codes.shape;
@@ -56,7 +79,16 @@ function makeModels(): Record<string, Model> {
         const pooled = tf.maxPool(x as tf.Tensor4D, 2, 2, 'valid');
         const wide = tf.image.resizeNearestNeighbor(pooled as tf.Tensor4D, [6, 6]);
         const soft = tf.image.resizeBilinear(tf.avgPool(x as tf.Tensor4D, 2, 2, 'same') as tf.Tensor4D, [5, 7]);
-        return [tf.pad(wide, [[0, 0], [1, 1], [0, 2], [0, 0]]), tf.slice(soft, [0, 1, 2, 0], [-1, 3, -1, 1]), tf.reverse(tf.concat([wide, wide], 3), 1)];
+        return [
+          tf.pad(wide, [
+            [0, 0],
+            [1, 1],
+            [0, 2],
+            [0, 0],
+          ]),
+          tf.slice(soft, [0, 1, 2, 0], [-1, 3, -1, 1]),
+          tf.reverse(tf.concat([wide, wide], 3), 1),
+        ];
       },
       signature: [float(1, 4, 4, 2)],
       options: { dynamicAxes: { input: { 0: 'batch' } } },
@@ -70,7 +102,13 @@ function makeModels(): Record<string, Model> {
         const doubled = tf.concat([whole, tf.neg(whole)], 0);
         const back = tf.slice(doubled, [batch, 0], [batch, whole.shape[1]!]);
         const [left, right] = tf.split(doubled, 2, 0);
-        return [back, tf.add(left!, right!), tf.oneHot(tf.argMax(x, 1), 6), tf.stack([x, x], 1), tf.topk(x as tf.Tensor2D, 2).indices];
+        return [
+          back,
+          tf.add(left!, right!),
+          tf.oneHot(tf.argMax(x, 1), 6),
+          tf.stack([x, x], 1),
+          tf.topk(x as tf.Tensor2D, 2).indices,
+        ];
       },
       signature: [float(3, 6)],
       options: { dynamicAxes: { input: { 0: 'batch' } } },
@@ -79,7 +117,11 @@ function makeModels(): Record<string, Model> {
     'attention over an open batch and an open length': {
       fn: (x) => {
         const [batch, time] = x.shape as [number, number];
-        const parts = tf.split(tf.reshape(tf.matMul(tf.reshape(x, [batch * time, 8]), projection as tf.Tensor2D), [batch, time, 24]), 3, 2);
+        const parts = tf.split(
+          tf.reshape(tf.matMul(tf.reshape(x, [batch * time, 8]), projection as tf.Tensor2D), [batch, time, 24]),
+          3,
+          2,
+        );
         const [q, k, v] = parts.map((part) => tf.transpose(tf.reshape(part, [batch, time, 2, 4]), [0, 2, 1, 3]));
         const scores = tf.softmax(tf.mul(tf.matMul(q!, k!, false, true), 0.5));
         return tf.reshape(tf.transpose(tf.matMul(scores, v!), [0, 2, 1, 3]), [batch, time, 8]);
@@ -89,7 +131,13 @@ function makeModels(): Record<string, Model> {
       trials: [[[1, 1, 8]], [[3, 5, 8]], [[2, 9, 8]]],
     },
     'a convolution over pictures of any even size': {
-      fn: (x) => tf.conv2d(tf.relu(tf.conv2d(x as tf.Tensor4D, first as tf.Tensor4D, 2, 'same')), second as tf.Tensor4D, 1, 'same'),
+      fn: (x) =>
+        tf.conv2d(
+          tf.relu(tf.conv2d(x as tf.Tensor4D, first as tf.Tensor4D, 2, 'same')),
+          second as tf.Tensor4D,
+          1,
+          'same',
+        ),
       signature: [float(1, 8, 8, 3)],
       options: { dynamicAxes: { input: { 0: 'batch', 1: 'height', 2: 'width' } } },
       trials: [[[1, 8, 8, 3]], [[2, 12, 6, 3]]],
@@ -113,9 +161,18 @@ function makeModels(): Record<string, Model> {
 }
 
 const inputsFor = ({ signature }: Model, shapes: number[][]): tf.Tensor[] =>
-  shapes.map((shape, i) => (signature[i]!.dtype === 'int32' ? tf.tensor(Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, k) => (k * 5) % 16), shape, 'int32') : wave(shape, i)));
+  shapes.map((shape, i) =>
+    signature[i]!.dtype === 'int32'
+      ? tf.tensor(
+          Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, k) => (k * 5) % 16),
+          shape,
+          'int32',
+        )
+      : wave(shape, i),
+  );
 
-const flatten = (value: Structure): tf.Tensor[] => (value instanceof tf.Tensor ? [value] : Object.values(value as object).flatMap((item) => flatten(item as Structure)));
+const flatten = (value: Structure): tf.Tensor[] =>
+  value instanceof tf.Tensor ? [value] : Object.values(value as object).flatMap((item) => flatten(item as Structure));
 
 describe('an exported file', () => {
   it.each(Object.keys(MODELS))('holds %s, for every size tried', async (title) => {
@@ -127,8 +184,14 @@ describe('an exported file', () => {
     for (const shapes of model.trials) {
       const inputs = inputsFor(model, shapes);
       const expected = flatten(model.fn(...inputs));
-      const outputNames = model.options.outputNames ?? (expected.length === 1 ? ['output'] : expected.map((_, i) => `output${i}`));
-      const feeds = Object.fromEntries(inputs.map((x, i) => [inputNames[i]!, runtime.tensor(x.dtype as 'float32', x.dataSync() as Float32Array, x.shape)]));
+      const outputNames =
+        model.options.outputNames ?? (expected.length === 1 ? ['output'] : expected.map((_, i) => `output${i}`));
+      const feeds = Object.fromEntries(
+        inputs.map((x, i) => [
+          inputNames[i]!,
+          runtime.tensor(x.dtype as 'float32', x.dataSync() as Float32Array, x.shape),
+        ]),
+      );
       const outputs = await session.run(feeds, Object.fromEntries(outputNames.map((name) => [name, null])));
       expected.forEach((tensor, i) => {
         const actual = outputs[outputNames[i]!]!;
@@ -147,27 +210,46 @@ describe('an exported file', () => {
     v.assign(tf.scalar(9));
     const runtime = await loadRuntime();
     const session = await runtime.createSession(bytes);
-    const { output } = await session.run({ input: runtime.tensor('float32', Float32Array.of(1, 2), [2]) }, { output: null });
+    const { output } = await session.run(
+      { input: runtime.tensor('float32', Float32Array.of(1, 2), [2]) },
+      { output: null },
+    );
     expect(Array.from(output!.data as Float32Array)).toEqual([2, 4]);
     await session.release();
   });
 
   it('keeps arguments that the function ignores, and takes nested ones with plain values', async () => {
-    const bytes = await exportOnnx(({ x, scale }: { x: tf.Tensor; unused: tf.Tensor; scale: number }) => tf.mul(x, scale), [{ x: float(2), unused: float(1), scale: 3 }], { inputNames: ['x', 'unused'] });
+    const bytes = await exportOnnx(
+      ({ x, scale }: { x: tf.Tensor; unused: tf.Tensor; scale: number }) => tf.mul(x, scale),
+      [{ x: float(2), unused: float(1), scale: 3 }],
+      { inputNames: ['x', 'unused'] },
+    );
     const runtime = await loadRuntime();
     const session = await runtime.createSession(bytes);
-    const { output } = await session.run({ x: runtime.tensor('float32', Float32Array.of(1, 2), [2]), unused: runtime.tensor('float32', Float32Array.of(0), [1]) }, { output: null });
+    const { output } = await session.run(
+      {
+        x: runtime.tensor('float32', Float32Array.of(1, 2), [2]),
+        unused: runtime.tensor('float32', Float32Array.of(0), [1]),
+      },
+      { output: null },
+    );
     expect(Array.from(output!.data as Float32Array)).toEqual([3, 6]);
     await session.release();
   });
 
   it('keeps names apart: those of the caller, of variables and of what is computed between', async () => {
     const v = tf.variable(tf.tensor1d([3, 4]), true, 'export/names/scale');
-    const bytes = await exportOnnx((x: tf.Tensor) => [tf.sin(tf.mul(x, v)), tf.cos(tf.mul(x, v))], [float(2)], { inputNames: ['v2'], outputNames: ['v3', 'c1'] });
+    const bytes = await exportOnnx((x: tf.Tensor) => [tf.sin(tf.mul(x, v)), tf.cos(tf.mul(x, v))], [float(2)], {
+      inputNames: ['v2'],
+      outputNames: ['v3', 'c1'],
+    });
     expect(Buffer.from(bytes).includes('export_names_scale')).toBe(true);
     const runtime = await loadRuntime();
     const session = await runtime.createSession(bytes);
-    const outputs = await session.run({ v2: runtime.tensor('float32', Float32Array.of(1, 0), [2]) }, { v3: null, c1: null });
+    const outputs = await session.run(
+      { v2: runtime.tensor('float32', Float32Array.of(1, 0), [2]) },
+      { v3: null, c1: null },
+    );
     expect(Array.from(outputs.v3!.data as Float32Array, (y) => y.toFixed(4))).toEqual(['0.1411', '0.0000']);
     expect(Array.from(outputs.c1!.data as Float32Array, (y) => y.toFixed(4))).toEqual(['-0.9900', '1.0000']);
     await session.release();
@@ -175,7 +257,8 @@ describe('an exported file', () => {
 
   it('is the same bytes every time and leaves no tensors behind', async () => {
     const v = tf.variable(tf.ones([3]));
-    const write = (): Promise<Uint8Array> => exportOnnx((x: tf.Tensor) => tf.mul(x, v), [float(1, 3)], { dynamicAxes: { input: { 0: 'n' } } });
+    const write = (): Promise<Uint8Array> =>
+      exportOnnx((x: tf.Tensor) => tf.mul(x, v), [float(1, 3)], { dynamicAxes: { input: { 0: 'n' } } });
     const once = await write();
     const tensors = tf.memory().numTensors;
     expect(Buffer.compare(once, await write())).toBe(0);
@@ -193,7 +276,11 @@ describe('an exported file', () => {
         const inputNames = model.options.inputNames ?? ['input'];
         for (const shapes of model.trials) {
           const inputs = inputsFor(model, shapes);
-          jobs.push({ file, inputs: Object.fromEntries(inputs.map((x, k) => [inputNames[k]!, describeTensor(x)])), expected: flatten(model.fn(...inputs)).map(describeTensor) });
+          jobs.push({
+            file,
+            inputs: Object.fromEntries(inputs.map((x, k) => [inputNames[k]!, describeTensor(x)])),
+            expected: flatten(model.fn(...inputs)).map(describeTensor),
+          });
         }
       }
       writeFileSync(join(folder, 'jobs.json'), JSON.stringify(jobs));
@@ -227,11 +314,31 @@ describe('export refuses', () => {
   const open = { dynamicAxes: { input: { 0: 'n' } } };
 
   it.each<[string, RegExp, (x: tf.Tensor) => tf.Tensor, ExportOptions]>([
-    ['positions counted while tracing', /E_EXPORT_DYNAMIC.*float32 \[\d+\].*Add/, (x) => tf.add(x, tf.range(0, x.shape[0]!)), open],
-    ['a choice by size', /E_EXPORT_DYNAMIC.*same graph/, (x) => (x.shape[0]! % 2 ? tf.exp(tf.sin(x)) : tf.sin(x)), open],
+    [
+      'positions counted while tracing',
+      /E_EXPORT_DYNAMIC.*float32 \[\d+\].*Add/,
+      (x) => tf.add(x, tf.range(0, x.shape[0]!)),
+      open,
+    ],
+    [
+      'a choice by size',
+      /E_EXPORT_DYNAMIC.*same graph/,
+      (x) => (x.shape[0]! % 2 ? tf.exp(tf.sin(x)) : tf.sin(x)),
+      open,
+    ],
     ['a loop over the open axis', /E_EXPORT_DYNAMIC.*operators/, (x) => tf.addN(tf.unstack(x)), open],
-    ['shapes that are no polynomial', /E_EXPORT_DYNAMIC.*products and sums.*Expand/, (x) => tf.ones([2 ** x.shape[0]!, 2]), { dynamicAxes: { input: { 0: 'n' } } }],
-    ['an axis that is not there', /E_EXPORT_AXES.*input: \{ 3: 'n' \}/, (x) => x, { dynamicAxes: { input: { 3: 'n' } } }],
+    [
+      'shapes that are no polynomial',
+      /E_EXPORT_DYNAMIC.*products and sums.*Expand/,
+      (x) => tf.ones([2 ** x.shape[0]!, 2]),
+      { dynamicAxes: { input: { 0: 'n' } } },
+    ],
+    [
+      'an axis that is not there',
+      /E_EXPORT_AXES.*input: \{ 3: 'n' \}/,
+      (x) => x,
+      { dynamicAxes: { input: { 3: 'n' } } },
+    ],
     ['an input that is not there', /E_EXPORT_AXES.*picture/, (x) => x, { dynamicAxes: { picture: { 0: 'n' } } }],
     ['too few names', /E_EXPORT_NAMES.*inputNames.*expected 1/, (x) => x, { inputNames: [] }],
     ['names that are none', /E_EXPORT_NAMES.*outputNames/, (x) => x, { outputNames: ['a b'] }],
@@ -246,7 +353,9 @@ describe('export refuses', () => {
       return x;
     };
     await expect(exportOnnx(counts, [float(2)])).rejects.toThrow(/E_EXPORT_STATE.*counter/);
-    await expect(exportOnnx((key: tf.Tensor) => randomUniform(key as RandomKey, [2], 's'), [randomKey(1, 1)])).rejects.toThrow(/E_EXPORT_RANDOM/);
+    await expect(
+      exportOnnx((key: tf.Tensor) => randomUniform(key as RandomKey, [2], 's'), [randomKey(1, 1)]),
+    ).rejects.toThrow(/E_EXPORT_RANDOM/);
     expect(Array.from((await compile((x: tf.Tensor) => tf.add(x, v))(tf.ones([2]))).dataSync())).toEqual([2, 2]);
   });
 });

@@ -10,7 +10,11 @@ const CASES: [string, Op, Op, number[][]][] = [
   [
     'gelu',
     (x) => gelu(x!),
-    (x) => tf.mul(tf.mul(0.5, x!), tf.add(1, tf.tanh(tf.mul(Math.sqrt(2 / Math.PI), tf.add(x!, tf.mul(0.044715, tf.mul(x!, tf.square(x!)))))))),
+    (x) =>
+      tf.mul(
+        tf.mul(0.5, x!),
+        tf.add(1, tf.tanh(tf.mul(Math.sqrt(2 / Math.PI), tf.add(x!, tf.mul(0.044715, tf.mul(x!, tf.square(x!))))))),
+      ),
     [[3, 5, 7]],
   ],
   [
@@ -44,7 +48,9 @@ function relativeError(actual: tf.Tensor[], expected: tf.Tensor[]): number {
   const errors = actual.map((tensor, i) => {
     const reference = hostValues(expected[i]!) as Float32Array;
     const scale = reference.reduce((max, v) => Math.max(max, Math.abs(v)), 0);
-    return (hostValues(tensor) as Float32Array).reduce((max, v, j) => Math.max(max, Math.abs(v - reference[j]!)), 0) / scale;
+    return (
+      (hostValues(tensor) as Float32Array).reduce((max, v, j) => Math.max(max, Math.abs(v - reference[j]!)), 0) / scale
+    );
   });
   return Math.max(...errors);
 }
@@ -71,7 +77,13 @@ describe.each(CASES)('%s', (_, op, plain, shapes) => {
 describe('crossEntropy', () => {
   it('stays finite where the probability of the target vanishes', async () => {
     const compiled = compile((x: tf.Tensor2D, ids: tf.Tensor1D) => crossEntropy(x, ids));
-    const nats = await compiled(tf.tensor2d([[500, -500], [0, 0]]), tf.tensor1d([1, 0], 'int32'));
+    const nats = await compiled(
+      tf.tensor2d([
+        [500, -500],
+        [0, 0],
+      ]),
+      tf.tensor1d([1, 0], 'int32'),
+    );
     expect(Array.from(hostValues(nats))).toEqual([1000, expect.closeTo(Math.LN2, 6)]);
     await compiled.dispose();
   });

@@ -10,7 +10,9 @@ describe('a graph under construction', () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', []);
     expect(g.op('Sin', [x], scalar)).toBe(g.op('Sin', [x], scalar));
-    expect(g.op('Elu', [x], scalar, { alpha: { float: 1 } })).not.toBe(g.op('Elu', [x], scalar, { alpha: { float: 2 } }));
+    expect(g.op('Elu', [x], scalar, { alpha: { float: 1 } })).not.toBe(
+      g.op('Elu', [x], scalar, { alpha: { float: 2 } }),
+    );
     expect(g.scalar(1)).toBe(g.scalar(1));
     expect(g.scalar(0)).not.toBe(g.scalar(-0));
     expect(g.scalar(1)).not.toBe(g.scalar(1, 'int32'));
@@ -47,8 +49,15 @@ describe('printGraph', () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2]);
     const long = g.constant('float32', [9], new Float32Array(9));
-    const y = g.op('Special', [x, null, long, g.ints([3])], { dtype: 'int32', shape: [2] }, { axis: -1, alpha: { float: 0.5 }, mode: 'edge', pads: [0, 1] }, 'com.microsoft');
-    expect(printGraph({ name: 'f', inputs: [x], outputs: [{ name: 'y', value: y }], nodes: reachable([y]) })).toMatchInlineSnapshot(`
+    const y = g.op(
+      'Special',
+      [x, null, long, g.ints([3])],
+      { dtype: 'int32', shape: [2] },
+      { axis: -1, alpha: { float: 0.5 }, mode: 'edge', pads: [0, 1] },
+      'com.microsoft',
+    );
+    expect(printGraph({ name: 'f', inputs: [x], outputs: [{ name: 'y', value: y }], nodes: reachable([y]) }))
+      .toMatchInlineSnapshot(`
       "graph f(%x: f32[2]) {
         %0: i32[2] = com.microsoft.Special(%x, _, f32[9]{...}, i64[1]{3}) {axis=-1, alpha=0.5f, mode="edge", pads=[0,1]}
         return y = %0
@@ -87,15 +96,34 @@ describe('encodeModel', () => {
     const g = new GraphBuilder();
     const x = g.input('x', 'float32', [2]);
     const y = g.op('FusedMatMul', [x, x], { dtype: 'float32', shape: [] }, { transA: -1 }, 'com.microsoft');
-    const model = fields(encodeModel({ name: 'f', inputs: [x], outputs: [{ name: 'y', value: y }], nodes: [y.node!] }, { documentation: 'é' }));
+    const model = fields(
+      encodeModel(
+        { name: 'f', inputs: [x], outputs: [{ name: 'y', value: y }], nodes: [y.node!] },
+        { documentation: 'é' },
+      ),
+    );
     expect(model.find(([field]) => field === 1)![1]).toBe(10n);
     expect(text(model.find(([field]) => field === 2)![1])).toBe('tesserae');
     expect(text(model.find(([field]) => field === 6)![1])).toBe('é');
-    const opsets = model.filter(([field]) => field === 8).map(([, value]) => fields(value as Uint8Array).map(([, entry]) => (typeof entry === 'bigint' ? entry : text(entry))));
-    expect(opsets).toEqual([['', 21n], ['com.microsoft', 1n]]);
+    const opsets = model
+      .filter(([field]) => field === 8)
+      .map(([, value]) =>
+        fields(value as Uint8Array).map(([, entry]) => (typeof entry === 'bigint' ? entry : text(entry))),
+      );
+    expect(opsets).toEqual([
+      ['', 21n],
+      ['com.microsoft', 1n],
+    ]);
     const graph = fields(model.find(([field]) => field === 7)![1] as Uint8Array);
     const node = fields(graph.find(([field]) => field === 1)![1] as Uint8Array);
-    expect(node.filter(([field]) => field !== 5).map(([field, value]) => [field, text(value)])).toEqual([[1, 'x'], [1, 'x'], [2, 'y'], [3, 'FusedMatMul_y'], [4, 'FusedMatMul'], [7, 'com.microsoft']]);
+    expect(node.filter(([field]) => field !== 5).map(([field, value]) => [field, text(value)])).toEqual([
+      [1, 'x'],
+      [1, 'x'],
+      [2, 'y'],
+      [3, 'FusedMatMul_y'],
+      [4, 'FusedMatMul'],
+      [7, 'com.microsoft'],
+    ]);
     // Negative integers are ten-byte varints in two's complement.
     const attribute = fields(node.find(([field]) => field === 5)![1] as Uint8Array);
     expect(BigInt.asIntN(64, attribute.find(([field]) => field === 3)![1] as bigint)).toBe(-1n);

@@ -28,7 +28,9 @@ describe('every kernel of the engine', () => {
 
     it('computes what the cpu backend computes', () => checkForward(kernel, cases, tolerance));
 
-    it.runIf(tf.getGradient(kernel))('has the gradient that differences show', () => checkGradient(kernel, cases, tolerance * 4));
+    it.runIf(tf.getGradient(kernel))('has the gradient that differences show', () =>
+      checkGradient(kernel, cases, tolerance * 4),
+    );
   });
 });
 
@@ -47,5 +49,7 @@ describe('numbers near zero', () => {
 });
 
 describe('numbers that are not finite', () => {
-  it.each(Object.keys(SPECIALS))('pass through %s as in the cpu backend', (kernel) => checkForward(kernel, SPECIALS[kernel]!, LOOSER[kernel] ?? TOLERANCE));
+  it.each(Object.keys(SPECIALS))('pass through %s as in the cpu backend', (kernel) =>
+    checkForward(kernel, SPECIALS[kernel]!, LOOSER[kernel] ?? TOLERANCE),
+  );
 });

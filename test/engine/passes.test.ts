@@ -12,8 +12,17 @@ function optimized(build: (g: Lower, x: Value, y: Value) => Value, target = PORT
   const x = g.input('x', 'float32', [4, 8]);
   const y = g.input('y', 'float32', [4, 8]);
   const [value] = optimize(g, [build(g, x, y)]);
-  const graph: Graph = { name: 'test', inputs: [x, y], outputs: [{ name: 'out', value: value! }], nodes: reachable([value!]) };
-  return printGraph(graph).split('\n').slice(1, -1).map((line) => line.trim()).join('\n');
+  const graph: Graph = {
+    name: 'test',
+    inputs: [x, y],
+    outputs: [{ name: 'out', value: value! }],
+    nodes: reachable([value!]),
+  };
+  return printGraph(graph)
+    .split('\n')
+    .slice(1, -1)
+    .map((line) => line.trim())
+    .join('\n');
 }
 
 describe('optimize', () => {
@@ -28,11 +37,15 @@ describe('optimize', () => {
   });
 
   it('passes a spread operand unspread to an operator that broadcasts', () => {
-    expect(optimized((g, x) => g.mul(x, g.expand(g.scalar(3), [4, 8])))).toBe('%0: f32[4,8] = Mul(%x, f32[]{3})\nreturn out = %0');
+    expect(optimized((g, x) => g.mul(x, g.expand(g.scalar(3), [4, 8])))).toBe(
+      '%0: f32[4,8] = Mul(%x, f32[]{3})\nreturn out = %0',
+    );
   });
 
   it('joins chains of scalar factors', () => {
-    expect(optimized((g, x) => g.mul(g.mul(x, g.scalar(2)), g.scalar(3)))).toBe('%0: f32[4,8] = Mul(%x, f32[]{6})\nreturn out = %0');
+    expect(optimized((g, x) => g.mul(g.mul(x, g.scalar(2)), g.scalar(3)))).toBe(
+      '%0: f32[4,8] = Mul(%x, f32[]{6})\nreturn out = %0',
+    );
   });
 
   it('leaves a chain alone whose middle is needed', () => {
@@ -50,7 +63,9 @@ describe('optimize', () => {
   it('takes a bias and a residual into a product', () => {
     const withBias = optimized((g, x, y) => g.add(g.matMul(x, y, false, true), g.input('bias', 'float32', [4])));
     expect(withBias).toMatch(/^%\d+: f32\[4,4\] = Gemm\(%x, %y, %\w+\) \{transA=0, transB=1\}\nreturn/);
-    const withResidual = optimized((g, x, y) => g.add(g.input('residual', 'float32', [4, 4]), g.matMul(x, y, false, true)));
+    const withResidual = optimized((g, x, y) =>
+      g.add(g.input('residual', 'float32', [4, 4]), g.matMul(x, y, false, true)),
+    );
     expect(withResidual).toContain('Gemm(%x, %y, %');
   });
 
@@ -79,7 +94,8 @@ describe('optimize', () => {
     if (target.nchwcBlock === 0) return; // No blocked convolutions on this machine.
     const weights = [0, 1].map(() => tf.randomNormal([3, 3, 32, 32], 0, 0.1));
     const bias = tf.randomNormal([32]);
-    const layer = (x: tf.Tensor4D, w: tf.Tensor): tf.Tensor4D => tf.relu(tf.add(tf.conv2d(x, w as tf.Tensor4D, 1, 'same'), bias));
+    const layer = (x: tf.Tensor4D, w: tf.Tensor): tf.Tensor4D =>
+      tf.relu(tf.add(tf.conv2d(x, w as tf.Tensor4D, 1, 'same'), bias));
     const fn = (x: tf.Tensor): tf.Tensor => layer(layer(x as tf.Tensor4D, weights[0]!), weights[1]!);
     const x = tf.randomNormal([1, 6, 6, 32]);
     const compiled = compile(fn);
@@ -94,7 +110,11 @@ describe('optimize', () => {
   });
 
   it('computes a wide product in slabs as it computes it whole', async () => {
-    const [a, b, bias] = [tf.randomNormal([1024, 16]), tf.randomNormal([16, 1024]), tf.randomNormal([1024])] as [tf.Tensor2D, tf.Tensor2D, tf.Tensor1D];
+    const [a, b, bias] = [tf.randomNormal([1024, 16]), tf.randomNormal([16, 1024]), tf.randomNormal([1024])] as [
+      tf.Tensor2D,
+      tf.Tensor2D,
+      tf.Tensor1D,
+    ];
     const fn = (a: tf.Tensor2D, b: tf.Tensor2D, bias: tf.Tensor1D): tf.Tensor => tf.add(tf.matMul(a, b), bias);
     const compiled = compile(fn);
     const actual = await compiled(a, b, bias);

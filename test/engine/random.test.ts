@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { compile, randomKey, randomNormal, randomUniform, subKey, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
 
-const draws = (key: RandomKey): tf.Tensor[] => [randomUniform(key, [3, 5], 'a'), randomNormal(key, [7], 'b'), randomUniform(key, [3, 5], 'c')];
+const draws = (key: RandomKey): tf.Tensor[] => [
+  randomUniform(key, [3, 5], 'a'),
+  randomNormal(key, [7], 'b'),
+  randomUniform(key, [3, 5], 'c'),
+];
 const numbers = (tensors: tf.Tensor[]): number[][] => tensors.map((tensor) => Array.from(tensor.dataSync()));
 
 describe('random tensors', () => {
@@ -16,7 +20,12 @@ describe('random tensors', () => {
   it('differ by seed, step and stream, and repeat for equal keys, without new traces', async () => {
     const f = compile(draws);
     const seen = new Set<string>();
-    for (const [seed, step] of [[1, 0], [1, 1], [2, 0], [2 ** 31 - 1, 2 ** 31 - 1]] as const) {
+    for (const [seed, step] of [
+      [1, 0],
+      [1, 1],
+      [2, 0],
+      [2 ** 31 - 1, 2 ** 31 - 1],
+    ] as const) {
       const [a, , c] = numbers(await f(randomKey(seed, step)));
       seen.add(a!.join()).add(c!.join());
     }
@@ -26,7 +35,10 @@ describe('random tensors', () => {
   });
 
   it('differ between the parts of a function that draw from keys of their own, compiled as eager', async () => {
-    const parts = (key: RandomKey): tf.Tensor[] => [key, subKey(key, '0'), subKey(key, '1'), subKey(subKey(key, '1'), '0')].map((own) => randomUniform(own, [4], 'a'));
+    const parts = (key: RandomKey): tf.Tensor[] =>
+      [key, subKey(key, '0'), subKey(key, '1'), subKey(subKey(key, '1'), '0')].map((own) =>
+        randomUniform(own, [4], 'a'),
+      );
     const compiled = numbers(await compile(parts)(randomKey(7, 3)));
     expect(new Set(compiled.map((values) => values.join())).size).toBe(4);
     expect(compiled).toEqual(numbers(parts(randomKey(7, 3))));
@@ -45,7 +57,9 @@ describe('random tensors', () => {
       const [u, n] = [randomUniform(key, [100_000], 'u'), randomNormal(key, [100_000], 'n')];
       return [tf.mean(u), tf.mean(tf.square(u)), tf.mean(n), tf.mean(tf.square(n)), tf.min(u), tf.max(u)];
     });
-    const [mean, square, normalMean, normalSquare, least, most] = numbers(await f(randomKey(9, 0))).map(([value]) => value!);
+    const [mean, square, normalMean, normalSquare, least, most] = numbers(await f(randomKey(9, 0))).map(
+      ([value]) => value!,
+    );
     // Four standard errors of each mean of 100,000 draws.
     expect(Math.abs(mean! - 1 / 2)).toBeLessThan(0.0037);
     expect(Math.abs(square! - 1 / 3)).toBeLessThan(0.0038);

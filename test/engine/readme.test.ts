@@ -23,9 +23,15 @@ function promised(code: string): string[] {
 
 async function printedBy(code: string): Promise<string[]> {
   const printed: string[] = [];
-  const body = code.replaceAll(/^import type .*$/gm, '').replaceAll(/^import (\{.*\}) from 'tesserae\/engine';$/gm, 'const $1 = engine;');
-  const { outputText } = ts.transpileModule(`async function example() {\n${body}\n}`, { compilerOptions: { target: ts.ScriptTarget.ES2023 } });
-  const example = new Function('engine', 'console', `${outputText}\nreturn example();`) as (...args: unknown[]) => Promise<void>;
+  const body = code
+    .replaceAll(/^import type .*$/gm, '')
+    .replaceAll(/^import (\{.*\}) from 'tesserae\/engine';$/gm, 'const $1 = engine;');
+  const { outputText } = ts.transpileModule(`async function example() {\n${body}\n}`, {
+    compilerOptions: { target: ts.ScriptTarget.ES2023 },
+  });
+  const example = new Function('engine', 'console', `${outputText}\nreturn example();`) as (
+    ...args: unknown[]
+  ) => Promise<void>;
   await example(engine, { log: (value: unknown) => printed.push(String(value)) });
   return printed;
 }

@@ -18,7 +18,15 @@ function model(): Uint8Array {
   const x = g.input('x', 'float32', [2, 3]);
   const y = g.unary('Tanh', g.matMul(x, g.constant('float32', [3, 2], Float32Array.of(1, -2, 3, 0.5, 0, 1))));
   const best = g.argument('ArgMax', y, 1);
-  return encodeModel({ name: 'small', inputs: [x], outputs: [{ name: 'y', value: y }, { name: 'best', value: best }], nodes: reachable([y, best]) });
+  return encodeModel({
+    name: 'small',
+    inputs: [x],
+    outputs: [
+      { name: 'y', value: y },
+      { name: 'best', value: best },
+    ],
+    nodes: reachable([y, best]),
+  });
 }
 
 describe('ONNX Runtime', () => {
@@ -29,8 +37,14 @@ describe('ONNX Runtime', () => {
       expect(runtime.kind).toBe(kind);
       expect(runtime.version).toMatch(/^\d+\.\d+/);
       const session = await runtime.createSession(model());
-      const { y, best } = await session.run({ x: runtime.tensor('float32', Float32Array.of(1, 2, 3, -1, 0, 1), [2, 3]) }, { y: null, best: null });
-      results.push([...Array.from(y!.data as Float32Array, (v) => Math.round(v * 1e5) / 1e5), ...Array.from(best!.data as Int32Array)]);
+      const { y, best } = await session.run(
+        { x: runtime.tensor('float32', Float32Array.of(1, 2, 3, -1, 0, 1), [2, 3]) },
+        { y: null, best: null },
+      );
+      results.push([
+        ...Array.from(y!.data as Float32Array, (v) => Math.round(v * 1e5) / 1e5),
+        ...Array.from(best!.data as Int32Array),
+      ]);
       await session.release();
     }
     expect(results[0]).toEqual(results[1]);
@@ -63,7 +77,12 @@ describe('a process of its own', () => {
       if (!/^(engine[\\/].*|[^\\/]+)\.ts$/.test(file)) continue;
       const out = join(folder, file.replace(/\.ts$/, '.js'));
       mkdirSync(dirname(out), { recursive: true });
-      writeFileSync(out, ts.transpileModule(readFileSync(join(root, 'src', file), 'utf8'), { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 } }).outputText);
+      writeFileSync(
+        out,
+        ts.transpileModule(readFileSync(join(root, 'src', file), 'utf8'), {
+          compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 },
+        }).outputText,
+      );
     }
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
     writeFileSync(join(folder, 'script.js'), SCRIPT);
@@ -79,9 +98,16 @@ describe('a process of its own', () => {
     writeFileSync(join(broken, 'index.js'), `throw new Error('libonnxruntime.so.1: cannot open shared object file');`);
   };
 
-  const runScript = async (environment: Record<string, string> = {}): Promise<{ kind: string; weights: number[]; threads: number; stderr: string }> => {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(folder, 'script.js')], { env: { ...process.env, ...environment } });
-    return { ...(JSON.parse(stdout.trim().split('\n').at(-1)!) as { kind: string; weights: number[]; threads: number }), stderr };
+  const runScript = async (
+    environment: Record<string, string> = {},
+  ): Promise<{ kind: string; weights: number[]; threads: number; stderr: string }> => {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [join(folder, 'script.js')], {
+      env: { ...process.env, ...environment },
+    });
+    return {
+      ...(JSON.parse(stdout.trim().split('\n').at(-1)!) as { kind: string; weights: number[]; threads: number }),
+      stderr,
+    };
   };
 
   it('falls back to WebAssembly where the native library does not load, and trains the same weights', async () => {
@@ -95,6 +121,8 @@ describe('a process of its own', () => {
     expect(chosen.weights).toEqual(native.weights);
     expect(fallen.weights).toEqual(native.weights);
     expect([native.stderr, chosen.stderr]).toEqual(['', '']);
-    expect(fallen.stderr).toMatch(/^Computing in WebAssembly, [\d a-z]+ times slower than the native library, which did not load: [^\n]+\n$/);
+    expect(fallen.stderr).toMatch(
+      /^Computing in WebAssembly, [\d a-z]+ times slower than the native library, which did not load: [^\n]+\n$/,
+    );
   });
 });

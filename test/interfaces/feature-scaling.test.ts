@@ -15,7 +15,11 @@ describe('pixelScale', () => {
   });
 
   it('normalizes by the colors of ImageNet, channel by channel', () => {
-    for (const [channel, mean, deviation] of [[0, 0.485, 0.229], [1, 0.456, 0.224], [2, 0.406, 0.225]] as const) {
+    for (const [channel, mean, deviation] of [
+      [0, 0.485, 0.229],
+      [1, 0.456, 0.224],
+      [2, 0.406, 0.225],
+    ] as const) {
       const expected = [0, 0.5, 1].map((value) => expect.closeTo((value - mean) / deviation, 12) as number);
       expect(ends('imagenet', channel)).toEqual(expected);
     }
@@ -23,6 +27,9 @@ describe('pixelScale', () => {
 
   it('refuses a name it does not know, the inherited ones too', () => {
     expect(FEATURE_SCALINGS).toContain('imagenet');
-    for (const name of ['caffe', 'toString']) expect(() => pixelScale(name)).toThrow(/E_FEATURES feature scaling: expected one of signed, unit, byte, imagenet, received/);
+    for (const name of ['caffe', 'toString'])
+      expect(() => pixelScale(name)).toThrow(
+        /E_FEATURES feature scaling: expected one of signed, unit, byte, imagenet, received/,
+      );
   });
 });

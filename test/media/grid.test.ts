@@ -4,7 +4,13 @@ import { UsageError } from '../../src/errors.js';
 import type { Image } from '../../src/interfaces/media.js';
 import { imageGrid } from '../../src/media/grid.js';
 
-const dot = (value: number): Image => ({ kind: 'image', width: 1, height: 1, channels: 1, pixels: Uint8Array.of(value) });
+const dot = (value: number): Image => ({
+  kind: 'image',
+  width: 1,
+  height: 1,
+  channels: 1,
+  pixels: Uint8Array.of(value),
+});
 
 describe('imageGrid', () => {
   it('lays pictures out in rows with gaps', () => {
@@ -23,7 +29,9 @@ describe('imageGrid', () => {
 
   it('writes labels below the pictures, wrapped to their width', () => {
     const cell: Image = { kind: 'image', width: 30, height: 4, channels: 1, pixels: new Uint8Array(120).fill(255) };
-    const [plain, one, two] = [undefined, ['a b'], ['abcd efgh']].map((labels) => imageGrid([cell], { gap: 0, labels }));
+    const [plain, one, two] = [undefined, ['a b'], ['abcd efgh']].map((labels) =>
+      imageGrid([cell], { gap: 0, labels }),
+    );
     expect(plain!.height).toBe(4);
     expect(two!.height - one!.height).toBe(9);
     const ink = one!.pixels.filter((value) => value === 0).length;

@@ -36,7 +36,9 @@ describe.skipIf(!existsSync(join(folder, 'manifest.json')))('decodeImage on host
     const surprises: string[] = [];
     for (const entry of entries()) {
       const begun = performance.now();
-      const outcome = await decodeImage(readFileSync(join(folder, entry.file)), entry.file).catch((error: unknown) => error);
+      const outcome = await decodeImage(readFileSync(join(folder, entry.file)), entry.file).catch(
+        (error: unknown) => error,
+      );
       if (performance.now() - begun > PATIENCE) surprises.push(`${entry.file}: slow`);
       const rejected = outcome instanceof Error;
       if (rejected && !(outcome instanceof InputError)) surprises.push(`${entry.file}: ${outcome.message}`);
@@ -57,9 +59,11 @@ describe.skipIf(!existsSync(join(folder, 'manifest.json')))('decodeImage on host
     for (const { file, reference } of compared) {
       const image = await decodeImage(readFileSync(join(folder, file)), file);
       const wanted = await decodeImage(readFileSync(join(folder, reference!)), reference!);
-      const error = image.pixels.reduce((sum, value, i) => sum + Math.abs(value - wanted.pixels[i]!), 0) / wanted.pixels.length;
+      const error =
+        image.pixels.reduce((sum, value, i) => sum + Math.abs(value - wanted.pixels[i]!), 0) / wanted.pixels.length;
       // Chroma upsampling and the inverse DCT differ between decoders.
-      if (!(image.width === wanted.width && image.height === wanted.height && error < 4)) surprises.push(`${file}: ${error}`);
+      if (!(image.width === wanted.width && image.height === wanted.height && error < 4))
+        surprises.push(`${file}: ${error}`);
     }
     expect(surprises).toEqual([]);
   });

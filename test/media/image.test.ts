@@ -6,7 +6,15 @@ import { describe, expect, it } from 'vitest';
 
 import { InputError, ShapeError, TesseraeError, UsageError } from '../../src/errors.js';
 import type { Image } from '../../src/interfaces/media.js';
-import { decodeImage, encodePng, fromFloat32, renderSvg, resizeImage, toFloat32, withChannels } from '../../src/media/image.js';
+import {
+  decodeImage,
+  encodePng,
+  fromFloat32,
+  renderSvg,
+  resizeImage,
+  toFloat32,
+  withChannels,
+} from '../../src/media/image.js';
 import { Rng } from '../../src/rng.js';
 import { fromRaw, noise, of } from './fixtures.js';
 
@@ -52,7 +60,10 @@ describe('decodeImage', () => {
     expect(pixelsOf(await decodeImage(bytes, 'x'))).toEqual([255, 255, 255, 255, 0, 0, 255, 127, 127]);
     const black = await decodeImage(bytes, 'x', { background: [0, 0, 0] });
     expect(pixelsOf(black)).toEqual([0, 0, 0, 255, 0, 0, 128, 0, 0]);
-    const grayAlpha = await fromRaw(Uint8Array.of(9, 0, 9, 255), 2, 1, 2).toColourspace('b-w').png().toBuffer();
+    const grayAlpha = await fromRaw(Uint8Array.of(9, 0, 9, 255), 2, 1, 2)
+      .toColourspace('b-w')
+      .png()
+      .toBuffer();
     expect(pixelsOf(await decodeImage(grayAlpha, 'x', { background: [1, 2, 3] }))).toEqual([1, 2, 3, 9, 9, 9]);
   });
 
@@ -68,7 +79,12 @@ describe('decodeImage', () => {
   });
 
   it('converts CMYK JPEG to sRGB', async () => {
-    const red = fromRaw(new Uint8Array(16 * 16 * 3).map((_, i) => (i % 3 === 0 ? 230 : 20)), 16, 16, 3);
+    const red = fromRaw(
+      new Uint8Array(16 * 16 * 3).map((_, i) => (i % 3 === 0 ? 230 : 20)),
+      16,
+      16,
+      3,
+    );
     const image = await decodeImage(await red.toColourspace('cmyk').jpeg({ quality: 95 }).toBuffer(), 'x');
     const [r, g, b] = image.pixels;
     expect(r).toBeGreaterThan(170);
@@ -78,11 +94,15 @@ describe('decodeImage', () => {
   it('does not resample a picture that already has the size', async () => {
     const image = noise(32, 24);
     for (const kernel of ['nearest', 'lanczos3'] as const) {
-      expect(await decodeImage(await encodePng(image), 'x', { size: { width: 32, height: 24 }, kernel })).toEqual(image);
+      expect(await decodeImage(await encodePng(image), 'x', { size: { width: 32, height: 24 }, kernel })).toEqual(
+        image,
+      );
     }
     expect(await resizeImage(image, { width: 32, height: 24 })).toBe(image);
     const large = noise(600, 600);
-    const decoded = await decodeImage(await of(large).png({ compressionLevel: 1 }).toBuffer(), 'x', { size: { width: 600, height: 600 } });
+    const decoded = await decodeImage(await of(large).png({ compressionLevel: 1 }).toBuffer(), 'x', {
+      size: { width: 600, height: 600 },
+    });
     expect(Buffer.compare(decoded.pixels, large.pixels)).toBe(0);
   });
 
@@ -104,9 +124,13 @@ describe('decodeImage', () => {
   it('refuses a pixel bomb before decoding it', async () => {
     const before = process.memoryUsage().rss;
     expect(await codeOf(decodeImage(pngHeader(60_000, 60_000), 'bomb.png'))).toBe('E_IMAGE_TOO_LARGE');
-    expect(await codeOf(decodeImage(pngHeader(60_000, 60_000), 'bomb.png', { size: { width: 8, height: 8 } }))).toBe('E_IMAGE_TOO_LARGE');
+    expect(await codeOf(decodeImage(pngHeader(60_000, 60_000), 'bomb.png', { size: { width: 8, height: 8 } }))).toBe(
+      'E_IMAGE_TOO_LARGE',
+    );
     expect(process.memoryUsage().rss - before).toBeLessThan(100e6);
-    expect(await codeOf(decodeImage(await encodePng(noise(64, 64)), 'x', { maxPixels: 4000 }))).toBe('E_IMAGE_TOO_LARGE');
+    expect(await codeOf(decodeImage(await encodePng(noise(64, 64)), 'x', { maxPixels: 4000 }))).toBe(
+      'E_IMAGE_TOO_LARGE',
+    );
   });
 
   it('refuses sizes and backgrounds that make no sense', async () => {
@@ -134,7 +158,8 @@ describe('decodeImage', () => {
       const whole = await decodeImage(bytes, name);
       for (let length = 0; length < bytes.length; length++) {
         const outcome = await decodeImage(bytes.subarray(0, length), name).catch((reason: unknown) => reason);
-        if (!(outcome instanceof InputError || isDeepStrictEqual(outcome, whole))) surprises.push(`${name} cut at ${length}`);
+        if (!(outcome instanceof InputError || isDeepStrictEqual(outcome, whole)))
+          surprises.push(`${name} cut at ${length}`);
       }
     }
     expect(surprises).toEqual([]);
@@ -142,7 +167,11 @@ describe('decodeImage', () => {
 
   it('says that a file is cut short', async () => {
     const image = noise(20, 13);
-    for (const bytes of [await encodePng(image), await of(image).jpeg().toBuffer(), await of(image).webp().toBuffer()]) {
+    for (const bytes of [
+      await encodePng(image),
+      await of(image).jpeg().toBuffer(),
+      await of(image).webp().toBuffer(),
+    ]) {
       expect(await codeOf(decodeImage(bytes.subarray(0, bytes.length - 20), 'x'))).toBe('E_IMAGE_TRUNCATED');
     }
   });
@@ -161,7 +190,9 @@ describe('decodeImage', () => {
       const rng = new Rng(7, 'test/mutants', i);
       const mutant = Uint8Array.from(files[i % 3]!);
       for (let n = 1 + rng.int(4); n > 0; n--) mutant[rng.int(mutant.length)] = rng.int(256);
-      const outcome = await decodeImage(mutant, 'mutant', { size: { width: 8, height: 8 } }).catch((reason: unknown) => reason);
+      const outcome = await decodeImage(mutant, 'mutant', { size: { width: 8, height: 8 } }).catch(
+        (reason: unknown) => reason,
+      );
       const fine = outcome instanceof InputError || (outcome as Image).pixels?.length === 8 * 8 * 3;
       if (!fine) surprises.push(`${i}: ${String(outcome)}`);
     }
@@ -185,9 +216,21 @@ describe('resizeImage', () => {
       fc.asyncProperty(
         fc.record({ w: extent, h: extent, width: extent, height: extent, value: fc.nat(255) }),
         fc.constantFrom('cover' as const, 'contain' as const, 'fill' as const),
-        fc.constantFrom('nearest' as const, 'linear' as const, 'cubic' as const, 'mitchell' as const, 'lanczos3' as const),
+        fc.constantFrom(
+          'nearest' as const,
+          'linear' as const,
+          'cubic' as const,
+          'mitchell' as const,
+          'lanczos3' as const,
+        ),
         async ({ w, h, width, height, value }, resize, kernel) => {
-          const image: Image = { kind: 'image', width: w, height: h, channels: 1, pixels: new Uint8Array(w * h).fill(value) };
+          const image: Image = {
+            kind: 'image',
+            width: w,
+            height: h,
+            channels: 1,
+            pixels: new Uint8Array(w * h).fill(value),
+          };
           const out = await resizeImage(image, { width, height, resize, kernel, background: [value, value, value] });
           expect([out.width, out.height, out.pixels.length]).toEqual([width, height, width * height]);
           expect(out.pixels.every((pixel) => pixel === value)).toBe(true);
@@ -198,7 +241,13 @@ describe('resizeImage', () => {
   });
 
   it('agrees with libvips on a smooth picture', async () => {
-    const image: Image = { kind: 'image', width: 72, height: 72, channels: 1, pixels: Uint8Array.from({ length: 72 * 72 }, wave) };
+    const image: Image = {
+      kind: 'image',
+      width: 72,
+      height: 72,
+      channels: 1,
+      pixels: Uint8Array.from({ length: 72 * 72 }, wave),
+    };
     for (const size of [24, 48, 64, 71]) {
       const own = await resizeImage(image, { width: size, height: size });
       const vips = await of(image).resize(size, size).toColourspace('b-w').raw().toBuffer();
@@ -209,7 +258,13 @@ describe('resizeImage', () => {
   });
 
   it('crops the overhang, pads on the background, or stretches', async () => {
-    const image: Image = { kind: 'image', width: 4, height: 2, channels: 1, pixels: Uint8Array.of(0, 100, 200, 50, 0, 100, 200, 50) };
+    const image: Image = {
+      kind: 'image',
+      width: 4,
+      height: 2,
+      channels: 1,
+      pixels: Uint8Array.of(0, 100, 200, 50, 0, 100, 200, 50),
+    };
     const cover = await resizeImage(image, { width: 2, height: 2 });
     expect(pixelsOf(cover)).toEqual([100, 200, 100, 200]);
     const contain = await resizeImage(image, { width: 4, height: 4, resize: 'contain', background: [7, 7, 7] });
@@ -227,7 +282,13 @@ describe('resizeImage', () => {
   });
 
   it('enlarges a ramp to a ramp', async () => {
-    const ramp: Image = { kind: 'image', width: 16, height: 1, channels: 1, pixels: Uint8Array.from({ length: 16 }, (_, i) => 16 * i) };
+    const ramp: Image = {
+      kind: 'image',
+      width: 16,
+      height: 1,
+      channels: 1,
+      pixels: Uint8Array.from({ length: 16 }, (_, i) => 16 * i),
+    };
     const { pixels } = await resizeImage(ramp, { width: 64, height: 1, resize: 'fill', kernel: 'linear' });
     // Value at the center of target pixel i, away from the borders.
     for (let i = 4; i < 60; i++) expect(Math.abs(pixels[i]! - 16 * ((i + 0.5) / 4 - 0.5))).toBeLessThanOrEqual(0.5);
@@ -236,7 +297,13 @@ describe('resizeImage', () => {
 
 describe('toFloat32 and fromFloat32', () => {
   it('are each other’s inverse on every value', () => {
-    const image: Image = { kind: 'image', width: 16, height: 16, channels: 1, pixels: Uint8Array.from({ length: 256 }, (_, i) => i) };
+    const image: Image = {
+      kind: 'image',
+      width: 16,
+      height: 16,
+      channels: 1,
+      pixels: Uint8Array.from({ length: 256 }, (_, i) => i),
+    };
     const batch = toFloat32([image, image]);
     expect([batch[0], batch[255], batch[256]]).toEqual([-1, 1, -1]);
     expect(fromFloat32(batch, [2, 16, 16, 1])).toEqual([image, image]);
@@ -257,7 +324,8 @@ describe('toFloat32 and fromFloat32', () => {
 
 describe('renderSvg', () => {
   it('draws our own SVG, and leaves the loader blocked', async () => {
-    const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="3" height="2"><rect width="3" height="2" fill="#102030"/></svg>';
+    const svg =
+      '<svg xmlns="http://www.w3.org/2000/svg" width="3" height="2"><rect width="3" height="2" fill="#102030"/></svg>';
     const image = await renderSvg(svg, 2);
     expect([image.width, image.height]).toEqual([6, 4]);
     expect([...image.pixels.subarray(0, 3)]).toEqual([0x10, 0x20, 0x30]);

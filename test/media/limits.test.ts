@@ -25,7 +25,11 @@ describe('decodeImage', () => {
     const bytes = await of(noise(64, 64)).jpeg({ progressive: true }).toBuffer();
     const end = bytes.length - 2;
     const last = bytes.lastIndexOf(Buffer.of(0xff, 0xda));
-    const scans = Buffer.concat([bytes.subarray(0, end), ...Array.from({ length: 700 }, () => bytes.subarray(last, end)), bytes.subarray(end)]);
+    const scans = Buffer.concat([
+      bytes.subarray(0, end),
+      ...Array.from({ length: 700 }, () => bytes.subarray(last, end)),
+      bytes.subarray(end),
+    ]);
     // What repeated scans are worth is libjpeg's to say; their number alone is no reason here.
     expect(String(await timed(scans))).not.toContain('E_IMAGE_TOO_LARGE');
     const frame = scans.indexOf(Buffer.of(0xff, 0xc2));
@@ -35,10 +39,15 @@ describe('decodeImage', () => {
   });
 
   it('refuses pictures of extreme sides', async () => {
-    const tall = (height: number): Promise<Buffer> => sharp({ create: { width: 1, height, channels: 3, background: 'red' } }).png().toBuffer();
+    const tall = (height: number): Promise<Buffer> =>
+      sharp({ create: { width: 1, height, channels: 3, background: 'red' } })
+        .png()
+        .toBuffer();
     expect(((await timed(await tall(65_535))) as Image).height).toBe(65_535);
     expect(((await timed(await tall(65_536))) as InputError).code).toBe('E_IMAGE_TOO_LARGE');
-    const tiff = await fromRaw(new Uint8Array(3 * 70_000), 70_000, 1, 3).tiff({ compression: 'none' }).toBuffer();
+    const tiff = await fromRaw(new Uint8Array(3 * 70_000), 70_000, 1, 3)
+      .tiff({ compression: 'none' })
+      .toBuffer();
     expect(((await timed(tiff)) as InputError).code).toBe('E_IMAGE_TOO_LARGE');
   });
 
@@ -63,7 +72,10 @@ describe('decodeImage', () => {
   });
 });
 
-const bombs = join(process.env['TESSERAE_DATA'] ?? join(import.meta.dirname, '../../../shared/data'), '../cases/attack/bombs');
+const bombs = join(
+  process.env['TESSERAE_DATA'] ?? join(import.meta.dirname, '../../../shared/data'),
+  '../cases/attack/bombs',
+);
 
 describe.skipIf(!existsSync(bombs))('decodeImage on bombs of others', () => {
   it('decodes or refuses each in time', async () => {

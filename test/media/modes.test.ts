@@ -6,17 +6,31 @@ import type { Image } from '../../src/interfaces/media.js';
 import { decodeImage, decodeWithOriginal } from '../../src/media/image.js';
 import { fromRaw, noise, of } from './fixtures.js';
 
-const pixelsOf = async (bytes: Uint8Array, background?: [number, number, number]): Promise<number[]> => [...(await decodeImage(bytes, 'x', { background })).pixels];
+const pixelsOf = async (bytes: Uint8Array, background?: [number, number, number]): Promise<number[]> => [
+  ...(await decodeImage(bytes, 'x', { background })).pixels,
+];
 
 /** A PNG of literal rows, each without its filter byte. */
-function png(width: number, rows: readonly (readonly number[])[], depth: number, color: number, chunks: Record<string, readonly number[]> = {}): Uint8Array {
+function png(
+  width: number,
+  rows: readonly (readonly number[])[],
+  depth: number,
+  color: number,
+  chunks: Record<string, readonly number[]> = {},
+): Uint8Array {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(rows.length, 4);
   header.set([depth, color, 0, 0, 0], 8);
   const extra = Object.entries(chunks).map(([type, body]) => chunk(type, Buffer.from(body)));
   const data = deflateSync(Buffer.from(rows.flatMap((row) => [0, ...row])));
-  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), ...extra, chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))]);
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    chunk('IHDR', header),
+    ...extra,
+    chunk('IDAT', data),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
 }
 
 function chunk(type: string, body: Uint8Array): Buffer {
@@ -52,11 +66,15 @@ describe('PNG', () => {
     const PLTE = [255, 0, 0, 0, 255, 0, 0, 0, 255];
     expect(await pixelsOf(png(3, [[2, 1, 0]], 8, 3, { PLTE }))).toEqual([0, 0, 255, 0, 255, 0, 255, 0, 0]);
     expect(await pixelsOf(png(3, [[0b10010000]], 2, 3, { PLTE }))).toEqual([0, 0, 255, 0, 255, 0, 255, 0, 0]);
-    expect(await pixelsOf(png(3, [[2, 1, 0]], 8, 3, { PLTE, tRNS: [255, 0] }), [9, 8, 7])).toEqual([0, 0, 255, 9, 8, 7, 255, 0, 0]);
+    expect(await pixelsOf(png(3, [[2, 1, 0]], 8, 3, { PLTE, tRNS: [255, 0] }), [9, 8, 7])).toEqual([
+      0, 0, 255, 9, 8, 7, 255, 0, 0,
+    ]);
   });
 
   it('with a color declared transparent shows the background there', async () => {
-    expect(await pixelsOf(png(2, [[1, 2, 3, 4, 5, 6]], 8, 2, { tRNS: [0, 1, 0, 2, 0, 3] }), [9, 8, 7])).toEqual([9, 8, 7, 4, 5, 6]);
+    expect(await pixelsOf(png(2, [[1, 2, 3, 4, 5, 6]], 8, 2, { tRNS: [0, 1, 0, 2, 0, 3] }), [9, 8, 7])).toEqual([
+      9, 8, 7, 4, 5, 6,
+    ]);
     expect(await pixelsOf(png(2, [[50, 60]], 8, 0, { tRNS: [0, 50] }), [9, 8, 7])).toEqual([9, 8, 7, 60, 60, 60]);
   });
 
@@ -72,7 +90,10 @@ describe('PNG', () => {
   });
 
   it('with a color profile is converted to sRGB', async () => {
-    const wide = await fromRaw(Uint8Array.of(0, 255, 0), 1, 1, 3).withIccProfile('p3').png().toBuffer();
+    const wide = await fromRaw(Uint8Array.of(0, 255, 0), 1, 1, 3)
+      .withIccProfile('p3')
+      .png()
+      .toBuffer();
     expect(wide.includes('iCCP')).toBe(true);
     // libvips wrote the P3 values of sRGB green; read back they are sRGB green again, to a level or two.
     const [r, g, b] = await pixelsOf(wide);
@@ -81,26 +102,52 @@ describe('PNG', () => {
 });
 
 describe('JPEG', () => {
-  const smooth: Image = { kind: 'image', width: 16, height: 24, channels: 3, pixels: Uint8Array.from({ length: 16 * 24 * 3 }, (_, i) => 40 + (i % 3) * 60 + Math.floor(i / 48) * 3) };
+  const smooth: Image = {
+    kind: 'image',
+    width: 16,
+    height: 24,
+    channels: 3,
+    pixels: Uint8Array.from({ length: 16 * 24 * 3 }, (_, i) => 40 + (i % 3) * 60 + Math.floor(i / 48) * 3),
+  };
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8])('of EXIF orientation %i stands upright', async (orientation) => {
-    const stored = await of(smooth).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).withMetadata({ orientation }).toBuffer();
-    const plain = await decodeImage(await of(smooth).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).toBuffer(), 'x');
+    const stored = await of(smooth)
+      .jpeg({ quality: 100, chromaSubsampling: '4:4:4' })
+      .withMetadata({ orientation })
+      .toBuffer();
+    const plain = await decodeImage(
+      await of(smooth).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).toBuffer(),
+      'x',
+    );
     const { image, original } = await decodeWithOriginal(stored, 'x');
     expect(image).toEqual(turned(plain, orientation));
     expect([original.width, original.height]).toEqual([image.width, image.height]);
   });
 
   it('of gray becomes three equal channels, or stays one', async () => {
-    const bytes = await of(noise(16, 16, 1)).jpeg().toBuffer();
+    const bytes = await of(noise(16, 16, 1))
+      .jpeg()
+      .toBuffer();
     const color = await decodeImage(bytes, 'x');
     const one = await decodeImage(bytes, 'x', { channels: 1 });
     expect([...color.pixels]).toEqual(gray(...one.pixels));
   });
 
   it('of CMYK, whose inks are stored inverted, is converted to sRGB', async () => {
-    for (const color of [[255, 255, 255], [0, 0, 0], [20, 40, 200]]) {
-      const bytes = await fromRaw(Uint8Array.from({ length: 768 }, (_, i) => color[i % 3]!), 16, 16, 3).toColourspace('cmyk').jpeg({ quality: 95 }).toBuffer();
+    for (const color of [
+      [255, 255, 255],
+      [0, 0, 0],
+      [20, 40, 200],
+    ]) {
+      const bytes = await fromRaw(
+        Uint8Array.from({ length: 768 }, (_, i) => color[i % 3]!),
+        16,
+        16,
+        3,
+      )
+        .toColourspace('cmyk')
+        .jpeg({ quality: 95 })
+        .toBuffer();
       expect((await sharp(bytes).metadata()).space).toBe('cmyk');
       const seen = await pixelsOf(bytes);
       // Inks do not reach every screen color: what is light stays light, and the strongest channel the strongest.
@@ -113,8 +160,14 @@ describe('JPEG', () => {
 });
 
 describe('a JPEG of a careless camera', () => {
-  const files = async (): Promise<Buffer[]> => [await of(noise(40, 33)).jpeg({ progressive: false }).toBuffer(), await of(noise(40, 33, 1)).jpeg().toBuffer()];
-  const inserted = (bytes: Buffer, at: number, stray: readonly number[]): Buffer => Buffer.concat([bytes.subarray(0, at), Buffer.from(stray), bytes.subarray(at)]);
+  const files = async (): Promise<Buffer[]> => [
+    await of(noise(40, 33)).jpeg({ progressive: false }).toBuffer(),
+    await of(noise(40, 33, 1))
+      .jpeg()
+      .toBuffer(),
+  ];
+  const inserted = (bytes: Buffer, at: number, stray: readonly number[]): Buffer =>
+    Buffer.concat([bytes.subarray(0, at), Buffer.from(stray), bytes.subarray(at)]);
 
   it('whose scan claims no frequencies is read as what it can only be', async () => {
     for (const bytes of await files()) {
@@ -145,7 +198,9 @@ describe('a JPEG of a careless camera', () => {
     const next = bytes.indexOf(Buffer.of(0xff, 0xc4), first);
     expect(next).toBeGreaterThan(first);
     expect(await decodeImage(inserted(bytes, next, [0x12, 0x34]), 'x')).toEqual(await decodeImage(bytes, 'x'));
-    await expect(decodeImage(inserted(bytes, next, new Array<number>(40).fill(7)), 'x')).rejects.toThrow('extraneous bytes');
+    await expect(decodeImage(inserted(bytes, next, new Array<number>(40).fill(7)), 'x')).rejects.toThrow(
+      'extraneous bytes',
+    );
   });
 
   it('that lost a part of its scan as well is refused', async () => {
@@ -160,14 +215,20 @@ describe('a JPEG of a careless camera', () => {
 describe('WebP', () => {
   it('of several frames gives the first', async () => {
     const frames = [10, 200].map((value) => new Uint8Array(4 * 4 * 3).fill(value));
-    const bytes = await sharp(Buffer.concat(frames), { raw: { width: 4, height: 8, channels: 3, pageHeight: 4 } as CreateRaw }).webp({ lossless: true, loop: 0, delay: [100, 100] }).toBuffer();
+    const bytes = await sharp(Buffer.concat(frames), {
+      raw: { width: 4, height: 8, channels: 3, pageHeight: 4 } as CreateRaw,
+    })
+      .webp({ lossless: true, loop: 0, delay: [100, 100] })
+      .toBuffer();
     expect((await sharp(bytes).metadata()).pages).toBe(2);
     const image = await decodeImage(bytes, 'x');
     expect([image.width, image.height, new Set(image.pixels)]).toEqual([4, 4, new Set([10])]);
   });
 
   it('with alpha is laid over the background', async () => {
-    const bytes = await fromRaw(Uint8Array.of(255, 0, 0, 0, 0, 0, 255, 255), 2, 1, 4).webp({ lossless: true, exact: true }).toBuffer();
+    const bytes = await fromRaw(Uint8Array.of(255, 0, 0, 0, 0, 0, 255, 255), 2, 1, 4)
+      .webp({ lossless: true, exact: true })
+      .toBuffer();
     expect(await pixelsOf(bytes, [9, 8, 7])).toEqual([9, 8, 7, 0, 0, 255]);
   });
 
@@ -183,14 +244,23 @@ function turned(image: Image, orientation: number): Image {
   const { width: w, height: h, channels } = image;
   const [width, height] = orientation > 4 ? [h, w] : [w, h];
   const sources: Record<number, (x: number, y: number) => [number, number]> = {
-    1: (x, y) => [x, y], 2: (x, y) => [w - 1 - x, y], 3: (x, y) => [w - 1 - x, h - 1 - y], 4: (x, y) => [x, h - 1 - y],
-    5: (x, y) => [y, x], 6: (x, y) => [y, h - 1 - x], 7: (x, y) => [w - 1 - y, h - 1 - x], 8: (x, y) => [w - 1 - y, x],
+    1: (x, y) => [x, y],
+    2: (x, y) => [w - 1 - x, y],
+    3: (x, y) => [w - 1 - x, h - 1 - y],
+    4: (x, y) => [x, h - 1 - y],
+    5: (x, y) => [y, x],
+    6: (x, y) => [y, h - 1 - x],
+    7: (x, y) => [w - 1 - y, h - 1 - x],
+    8: (x, y) => [w - 1 - y, x],
   };
   const pixels = new Uint8Array(image.pixels.length);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const [fromX, fromY] = sources[orientation]!(x, y);
-      pixels.set(image.pixels.subarray((fromY * w + fromX) * channels, (fromY * w + fromX + 1) * channels), (y * width + x) * channels);
+      pixels.set(
+        image.pixels.subarray((fromY * w + fromX) * channels, (fromY * w + fromX + 1) * channels),
+        (y * width + x) * channels,
+      );
     }
   }
   return { ...image, width, height, pixels };

@@ -42,11 +42,22 @@ function png({ width, height, color, lines, depth = 8, interlaced = 0, palette, 
   const packed = deflateSync(lines);
   const size = Math.ceil(packed.length / cuts);
   const data = Array.from({ length: cuts }, (_, i) => chunk('IDAT', packed.subarray(i * size, (i + 1) * size)));
-  return Buffer.concat([SIGNATURE, chunk('IHDR', header), ...extra, ...(palette ? [chunk('PLTE', palette)] : []), ...data, chunk('IEND', Buffer.alloc(0))]);
+  return Buffer.concat([
+    SIGNATURE,
+    chunk('IHDR', header),
+    ...extra,
+    ...(palette ? [chunk('PLTE', palette)] : []),
+    ...data,
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
 }
 
 async function byLibvips(bytes: Uint8Array): Promise<Samples> {
-  const { data, info } = await sharp(bytes, { failOn: 'warning' }).toColourspace('srgb').ensureAlpha().raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  const { data, info } = await sharp(bytes, { failOn: 'warning' })
+    .toColourspace('srgb')
+    .ensureAlpha()
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
   return { width: info.width, height: info.height, channels: info.channels, values: Uint8Array.from(data) };
 }
 
@@ -65,11 +76,23 @@ function plainly(bytes: Uint8Array): Samples | undefined {
 
 /** Any bytes behind a known filter are a picture. */
 const pictures = fc
-  .record({ width: fc.integer({ min: 1, max: 9 }), height: fc.integer({ min: 1, max: 9 }), color: fc.constantFrom(0, 2, 3, 4, 6), cuts: fc.integer({ min: 1, max: 3 }), seed: fc.uint8Array({ minLength: 600, maxLength: 600 }) })
+  .record({
+    width: fc.integer({ min: 1, max: 9 }),
+    height: fc.integer({ min: 1, max: 9 }),
+    color: fc.constantFrom(0, 2, 3, 4, 6),
+    cuts: fc.integer({ min: 1, max: 3 }),
+    seed: fc.uint8Array({ minLength: 600, maxLength: 600 }),
+  })
   .map(({ seed, ...parts }) => {
     const stride = 1 + parts.width * { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }[parts.color]!;
-    const lines = Uint8Array.from({ length: parts.height * stride }, (_, i) => (i % stride === 0 ? seed[i]! % 5 : seed[i]!));
-    return png({ ...parts, lines, ...(parts.color === 3 ? { palette: Uint8Array.from({ length: 768 }, (_, i) => (i * 37) % 256) } : {}) });
+    const lines = Uint8Array.from({ length: parts.height * stride }, (_, i) =>
+      i % stride === 0 ? seed[i]! % 5 : seed[i]!,
+    );
+    return png({
+      ...parts,
+      lines,
+      ...(parts.color === 3 ? { palette: Uint8Array.from({ length: 768 }, (_, i) => (i * 37) % 256) } : {}),
+    });
   });
 
 describe('decodePlainPng', () => {
@@ -100,8 +123,23 @@ describe('decodePlainPng', () => {
     ['a palette too short', png({ ...gray, color: 3, palette: Uint8Array.of(1, 2, 3) })],
     ['no palette', png({ ...gray, color: 3 })],
     ['a second header', png({ ...gray, extra: [chunk('IHDR', Buffer.alloc(13))] })],
-    ['data that does not inflate', Buffer.concat([png(gray).subarray(0, 33), chunk('IDAT', Buffer.from('nonsense')), chunk('IEND', Buffer.alloc(0))])],
-    ['data in two places', Buffer.concat([png(gray).subarray(0, -12), chunk('tEXt', Buffer.from('a\0b')), chunk('IDAT', Buffer.alloc(0)), chunk('IEND', Buffer.alloc(0))])],
+    [
+      'data that does not inflate',
+      Buffer.concat([
+        png(gray).subarray(0, 33),
+        chunk('IDAT', Buffer.from('nonsense')),
+        chunk('IEND', Buffer.alloc(0)),
+      ]),
+    ],
+    [
+      'data in two places',
+      Buffer.concat([
+        png(gray).subarray(0, -12),
+        chunk('tEXt', Buffer.from('a\0b')),
+        chunk('IDAT', Buffer.alloc(0)),
+        chunk('IEND', Buffer.alloc(0)),
+      ]),
+    ],
   ])('leaves %s to libvips', (_, bytes) => {
     expect(decodePlainPng(bytes, LIMIT)).toBeUndefined();
     expect(decodePlainPng(png(gray), LIMIT)).toBeDefined();

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { CodebookMeter, codebooksOf, empiricalBitsPerPixel, entropyOf, nominalBitsPerPixel } from '../../src/metrics/codebook.js';
+import {
+  CodebookMeter,
+  codebooksOf,
+  empiricalBitsPerPixel,
+  entropyOf,
+  nominalBitsPerPixel,
+} from '../../src/metrics/codebook.js';
 
 const codes = { name: 'codes', shape: [2, 2], vocabSize: 8 };
 
@@ -24,7 +30,12 @@ describe('CodebookMeter', () => {
   it('has the whole codebook as perplexity when all codes are equally frequent', () => {
     const meter = new CodebookMeter(codes);
     meter.add([0, 1, 2, 3, 4, 5, 6, 7]);
-    expect(meter.result()).toMatchObject({ used: 8, usage: 1, entropyRatio: expect.closeTo(1, 12) as number, perplexity: expect.closeTo(8, 10) as number });
+    expect(meter.result()).toMatchObject({
+      used: 8,
+      usage: 1,
+      entropyRatio: expect.closeTo(1, 12) as number,
+      perplexity: expect.closeTo(8, 10) as number,
+    });
   });
 
   it('has perplexity 1 for a collapsed codebook, and for a codebook of one', () => {
@@ -38,7 +49,8 @@ describe('CodebookMeter', () => {
 
   it('refuses an id outside the codebook and counts nothing of its batch', () => {
     const meter = new CodebookMeter(codes);
-    for (const id of [8, -1, 1.5]) expect(() => meter.add([0, id])).toThrow(/E_METRIC_ID CodebookMeter\.add\(codes\): .* at index 1/);
+    for (const id of [8, -1, 1.5])
+      expect(() => meter.add([0, id])).toThrow(/E_METRIC_ID CodebookMeter\.add\(codes\): .* at index 1/);
     expect(meter.counts[0]).toBe(0);
     expect(() => meter.result()).toThrow(/E_METRIC_EMPTY/);
   });
@@ -51,10 +63,28 @@ describe('CodebookMeter of a map with several ids a position', () => {
     const meter = new CodebookMeter(map);
     meter.add([0, 3, 1, 3]);
     meter.add([2, 3, 3, 3]);
-    const spread = { used: 4, usage: 1, entropy: expect.closeTo(Math.log(4), 12) as number, entropyRatio: expect.closeTo(1, 12) as number, perplexity: expect.closeTo(4, 10) as number };
+    const spread = {
+      used: 4,
+      usage: 1,
+      entropy: expect.closeTo(Math.log(4), 12) as number,
+      entropyRatio: expect.closeTo(1, 12) as number,
+      perplexity: expect.closeTo(4, 10) as number,
+    };
     const collapsed = { used: 1, usage: 0.25, entropy: 0, entropyRatio: 0, perplexity: 1 };
-    expect(meter.result()).toEqual({ ...map, codes: 8, used: 5, usage: 5 / 8, entropy: expect.closeTo(Math.log(4) / 2, 12) as number, entropyRatio: expect.closeTo(0.5, 12) as number, perplexity: expect.closeTo(2, 10) as number, depths: [spread, collapsed] });
-    expect(codebooksOf(meter.counts, 4).map((counts) => [...counts])).toEqual([[1, 1, 1, 1], [0, 0, 0, 4]]);
+    expect(meter.result()).toEqual({
+      ...map,
+      codes: 8,
+      used: 5,
+      usage: 5 / 8,
+      entropy: expect.closeTo(Math.log(4) / 2, 12) as number,
+      entropyRatio: expect.closeTo(0.5, 12) as number,
+      perplexity: expect.closeTo(2, 10) as number,
+      depths: [spread, collapsed],
+    });
+    expect(codebooksOf(meter.counts, 4).map((counts) => [...counts])).toEqual([
+      [1, 1, 1, 1],
+      [0, 0, 0, 4],
+    ]);
   });
 
   it('counts bits by the frequencies at each depth, as a coder that knows the depth would', () => {
@@ -66,7 +96,9 @@ describe('CodebookMeter of a map with several ids a position', () => {
   });
 
   it('refuses a part of a position', () => {
-    expect(() => new CodebookMeter(map).add([0, 1, 2])).toThrow(/E_METRIC_SIZE CodebookMeter\.add\(codes\): expected 2 ids for each position, received 3/);
+    expect(() => new CodebookMeter(map).add([0, 1, 2])).toThrow(
+      /E_METRIC_SIZE CodebookMeter\.add\(codes\): expected 2 ids for each position, received 3/,
+    );
   });
 });
 
@@ -79,7 +111,10 @@ describe('entropyOf', () => {
 });
 
 describe('bits per pixel', () => {
-  const maps = [{ name: 'top', shape: [2, 2], vocabSize: 16, entropy: 3 * Math.LN2 }, { name: 'bottom', shape: [4, 4], vocabSize: 4, entropy: Math.LN2 }];
+  const maps = [
+    { name: 'top', shape: [2, 2], vocabSize: 16, entropy: 3 * Math.LN2 },
+    { name: 'bottom', shape: [4, 4], vocabSize: 4, entropy: Math.LN2 },
+  ];
 
   it('counts every code at full length', () => {
     expect(nominalBitsPerPixel(maps, { width: 8, height: 16 })).toBe((4 * 4 + 16 * 2) / 128);

@@ -4,7 +4,10 @@ import type { Gaussian } from '../../src/metrics/frechet.js';
 import { Rng } from '../../src/rng.js';
 import { diagonal, spectrumOf } from './matrices.js';
 
-const gaussian = (mean: readonly number[], covariance: Float64Array): Gaussian => ({ mean: Float64Array.from(mean), covariance });
+const gaussian = (mean: readonly number[], covariance: Float64Array): Gaussian => ({
+  mean: Float64Array.from(mean),
+  covariance,
+});
 
 function meterOf(features: readonly (readonly number[])[]): FeatureMeter {
   const meter = new FeatureMeter(features[0]!.length);
@@ -14,7 +17,10 @@ function meterOf(features: readonly (readonly number[])[]): FeatureMeter {
 
 describe('frechetDistance', () => {
   it('has the closed form of one dimension: (m1 - m2)² + (s1 - s2)²', () => {
-    expect(frechetDistance(gaussian([3], Float64Array.of(4)), gaussian([-1], Float64Array.of(25)))).toBeCloseTo(16 + 9, 12);
+    expect(frechetDistance(gaussian([3], Float64Array.of(4)), gaussian([-1], Float64Array.of(25)))).toBeCloseTo(
+      16 + 9,
+      12,
+    );
   });
 
   it('has that of independent features, summed', () => {
@@ -27,7 +33,10 @@ describe('frechetDistance', () => {
     const [a, b] = [Array.from({ length: 25 }, (_, i) => 1 + i), Array.from({ length: 25 }, (_, i) => 30 - i)];
     const expected = a.reduce((sum, value, i) => sum + (Math.sqrt(value) - Math.sqrt(b[i]!)) ** 2, 0);
     const mean = a.map(() => 0);
-    expect(frechetDistance(gaussian(mean, spectrumOf(a, 4)), gaussian(mean, spectrumOf(b, 4)))).toBeCloseTo(expected, 9);
+    expect(frechetDistance(gaussian(mean, spectrumOf(a, 4)), gaussian(mean, spectrumOf(b, 4)))).toBeCloseTo(
+      expected,
+      9,
+    );
   });
 
   it('is 0 for equal ones and symmetric for others', () => {
@@ -39,13 +48,19 @@ describe('frechetDistance', () => {
   });
 
   it('refuses features of two networks', () => {
-    expect(() => frechetDistance(gaussian([0], diagonal([1])), gaussian([0, 0], diagonal([1, 1])))).toThrow(/E_METRIC_SIZE frechetDistance: expected 1 dimensions, received 2/);
+    expect(() => frechetDistance(gaussian([0], diagonal([1])), gaussian([0, 0], diagonal([1, 1])))).toThrow(
+      /E_METRIC_SIZE frechetDistance: expected 1 dimensions, received 2/,
+    );
   });
 });
 
 describe('FeatureMeter', () => {
   it('has the mean and the unbiased covariance', () => {
-    const { mean, covariance } = meterOf([[1, 10], [2, 30], [3, 20]]).result();
+    const { mean, covariance } = meterOf([
+      [1, 10],
+      [2, 30],
+      [3, 20],
+    ]).result();
     expect([...mean]).toEqual([2, 20]);
     expect([...covariance]).toEqual([1, 5, 5, 100]);
   });
@@ -57,7 +72,11 @@ describe('FeatureMeter', () => {
     whole.add(rows.flat());
     const { covariance } = whole.result();
     expect(meterOf(rows).result()).toEqual(whole.result());
-    expect([...covariance]).toEqual([...meterOf(rows.map(([a, b]) => [a! - 1e6, b! - 1e6])).result().covariance].map((value) => expect.closeTo(value, 9) as number));
+    expect([...covariance]).toEqual(
+      [...meterOf(rows.map(([a, b]) => [a! - 1e6, b! - 1e6])).result().covariance].map(
+        (value) => expect.closeTo(value, 9) as number,
+      ),
+    );
     expect(covariance[0]).toBeGreaterThan(0.03);
   });
 
@@ -71,7 +90,11 @@ describe('FeatureMeter', () => {
 
   it('refuses fewer than two vectors, parts of one and values that are not finite', () => {
     expect(() => meterOf([[1, 2]]).result()).toThrow(/E_METRIC_EMPTY .* received 1/);
-    expect(() => new FeatureMeter(2).add([1, 2, 3])).toThrow(/E_METRIC_SIZE FeatureMeter\.add: expected rows of 2 features, received 3/);
-    expect(() => new FeatureMeter(2).add([1, Infinity])).toThrow(/E_METRIC_VALUE features: .*Infinity for picture 0 of a batch\. Check how/);
+    expect(() => new FeatureMeter(2).add([1, 2, 3])).toThrow(
+      /E_METRIC_SIZE FeatureMeter\.add: expected rows of 2 features, received 3/,
+    );
+    expect(() => new FeatureMeter(2).add([1, Infinity])).toThrow(
+      /E_METRIC_VALUE features: .*Infinity for picture 0 of a batch\. Check how/,
+    );
   });
 });

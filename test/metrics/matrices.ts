@@ -9,7 +9,8 @@ export function product(a: Float64Array, b: Float64Array, n: number): Float64Arr
   });
 }
 
-export const transposed = (a: Float64Array, n: number): Float64Array => a.map((_, at) => a[(at % n) * n + Math.floor(at / n)]!);
+export const transposed = (a: Float64Array, n: number): Float64Array =>
+  a.map((_, at) => a[(at % n) * n + Math.floor(at / n)]!);
 
 export function diagonal(values: readonly number[]): Float64Array {
   const n = values.length;

@@ -6,8 +6,14 @@ import { Rng } from '../../src/rng.js';
 
 const SIZE = 16 * 16 * 3;
 const rng = new Rng(1, 'pictures');
-const originals = Float32Array.from({ length: 10 * SIZE }, (_, i) => 0.7 * Math.sin(i / 50) + 0.2 * (rng.uniform() - 0.5));
-const reconstructions = Float32Array.from(originals, (value, i) => value + ((i / SIZE) | 0) * 0.02 * (rng.uniform() - 0.5));
+const originals = Float32Array.from(
+  { length: 10 * SIZE },
+  (_, i) => 0.7 * Math.sin(i / 50) + 0.2 * (rng.uniform() - 0.5),
+);
+const reconstructions = Float32Array.from(
+  originals,
+  (value, i) => value + ((i / SIZE) | 0) * 0.02 * (rng.uniform() - 0.5),
+);
 
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -24,7 +30,14 @@ function measure(batch: number): ReturnType<ReconstructionMeter['result']> {
 describe('ReconstructionMeter', () => {
   it('takes NMSE over the set, PSNR and SSIM as means over pictures', () => {
     const { samples, ...quality } = measure(10);
-    const each = Array.from({ length: 10 }, (_, i) => [originals, reconstructions].map((all) => all.subarray(i * SIZE, (i + 1) * SIZE)) as [Float32Array, Float32Array]);
+    const each = Array.from(
+      { length: 10 },
+      (_, i) =>
+        [originals, reconstructions].map((all) => all.subarray(i * SIZE, (i + 1) * SIZE)) as [
+          Float32Array,
+          Float32Array,
+        ],
+    );
     expect(samples).toBe(10);
     expect(quality.nmse).toBeCloseTo(nmse(originals, reconstructions), 12);
     expect(quality.psnr).toBeCloseTo(mean(each.map(([a, b]) => Math.min(PSNR_LIMIT, psnr(a, b)))), 10);
@@ -47,14 +60,24 @@ describe('ReconstructionMeter', () => {
     const original = Float32Array.from({ length: 64 }, (_, i) => (i % 2) * 2 - 1);
     const loud = original.map((value) => value * 1.5);
     meter.add(original, loud, [1, 8, 8, 1]);
-    expect(meter.result()).toEqual({ samples: 1, nmse: mse(original, loud), psnr: PSNR_LIMIT, ssim: expect.closeTo(1, 10) as number, sharpness: 1 });
+    expect(meter.result()).toEqual({
+      samples: 1,
+      nmse: mse(original, loud),
+      psnr: PSNR_LIMIT,
+      ssim: expect.closeTo(1, 10) as number,
+      sharpness: 1,
+    });
   });
 
   it('takes sharpness from the differences of neighbors, right and below', () => {
     const meter = new ReconstructionMeter();
     // Two pixels of two channels a row: differences to the right 0.5 and 0.25, below 0.125 four times.
     const original = Float32Array.of(0, 0, 0.5, 0.25, 0.125, 0.125, 0.625, 0.375);
-    meter.add(original, original.map((value) => value / 4 - 0.5), [1, 2, 2, 2]);
+    meter.add(
+      original,
+      original.map((value) => value / 4 - 0.5),
+      [1, 2, 2, 2],
+    );
     expect(meter.result().sharpness).toBeCloseTo(0.25, 6);
     const noisy = original.slice();
     noisy[7] = -0.375; // 0.75 away from its neighbors in place of 0.25 and 0.125

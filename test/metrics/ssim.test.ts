@@ -28,7 +28,13 @@ describe('ssim', () => {
     expect(ssim(original, original, [24, 24, 1])).toBeCloseTo(1, 12);
     expect(ssim(original, copy, [24, 24, 1])).toBeCloseTo(ssim(copy, original, [24, 24, 1]), 12);
     const texture = original.map((_, i) => ((i * 7919) % 101) / 50 - 1);
-    expect(ssim(texture, texture.map((value) => -value), [24, 24, 1])).toBeLessThan(-0.5);
+    expect(
+      ssim(
+        texture,
+        texture.map((value) => -value),
+        [24, 24, 1],
+      ),
+    ).toBeLessThan(-0.5);
   });
 
   it('averages the channels', () => {
@@ -51,7 +57,10 @@ describe('ssim', () => {
       expect(ssim(original, copy, [side, side, 3])).toBeLessThan(1);
     }
     // one pixel: the window is that pixel, variances are 0 and only the luminance term is left
-    expect(ssim(Float32Array.of(-0.5), Float32Array.of(-0.75), [1, 1, 1])).toBeCloseTo((2 * 0.125 + 0.0004) / (0.25 + 0.0625 + 0.0004), 6);
+    expect(ssim(Float32Array.of(-0.5), Float32Array.of(-0.75), [1, 1, 1])).toBeCloseTo(
+      (2 * 0.125 + 0.0004) / (0.25 + 0.0625 + 0.0004),
+      6,
+    );
   });
 
   it('refuses arrays that are not of the size of the shape', () => {

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { symmetricEigenvalues, traceOfRootOfProduct } from '../../src/metrics/symmetric.js';
 import { diagonal, orthogonal, product, spectrumOf, transposed } from './matrices.js';
 
-const close = (values: readonly number[], digits = 12) => values.map((value) => expect.closeTo(value, digits) as number);
+const close = (values: readonly number[], digits = 12) =>
+  values.map((value) => expect.closeTo(value, digits) as number);
 
 describe('symmetricEigenvalues', () => {
   it('finds those of matrices known by hand', () => {
@@ -19,7 +20,9 @@ describe('symmetricEigenvalues', () => {
       matrix[i * n + i] = 2;
       if (i > 0) matrix[i * n + i - 1] = matrix[(i - 1) * n + i] = -1;
     }
-    expect([...symmetricEigenvalues(matrix, n)]).toEqual(close(Array.from({ length: n }, (_, k) => 2 - 2 * Math.cos(((k + 1) * Math.PI) / (n + 1)))));
+    expect([...symmetricEigenvalues(matrix, n)]).toEqual(
+      close(Array.from({ length: n }, (_, k) => 2 - 2 * Math.cos(((k + 1) * Math.PI) / (n + 1)))),
+    );
   });
 
   it.each<[string, (i: number) => number]>([
@@ -35,12 +38,16 @@ describe('symmetricEigenvalues', () => {
     const largest = Math.max(...spectrum.map(Math.abs));
     const found = symmetricEigenvalues(matrix, n);
     // Rounding of the matrix itself moves an eigenvalue by as much as n * epsilon * the largest.
-    spectrum.sort((a, b) => a - b).forEach((wanted, i) => expect(Math.abs(found[i]! - wanted)).toBeLessThan(n * Number.EPSILON * largest));
+    spectrum
+      .sort((a, b) => a - b)
+      .forEach((wanted, i) => expect(Math.abs(found[i]! - wanted)).toBeLessThan(n * Number.EPSILON * largest));
     expect(matrix).toEqual(before);
   });
 
   it('refuses what is not finite', () => {
-    expect(() => symmetricEigenvalues(Float64Array.of(1, Number.NaN, Number.NaN, 1), 2)).toThrow(/E_METRIC_VALUE symmetric matrix: expected finite values, received NaN at 1/);
+    expect(() => symmetricEigenvalues(Float64Array.of(1, Number.NaN, Number.NaN, 1), 2)).toThrow(
+      /E_METRIC_VALUE symmetric matrix: expected finite values, received NaN at 1/,
+    );
   });
 });
 

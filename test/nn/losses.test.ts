@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { compile, tf } from '../../src/engine/index.js';
 import { ssim } from '../../src/metrics/ssim.js';
 import { parseConfig } from '../../src/nn/config.js';
-import { outputChannels, ReconstructionConfigSchema, reconstructionLoss, similarity, toPictures } from '../../src/nn/losses.js';
+import {
+  outputChannels,
+  ReconstructionConfigSchema,
+  reconstructionLoss,
+  similarity,
+  toPictures,
+} from '../../src/nn/losses.js';
 import type { ReconstructionConfig } from '../../src/nn/losses.js';
 
 const SHAPE: [number, number, number, number] = [2, 9, 8, 3];
@@ -35,12 +41,16 @@ const DIRECT: Record<ReconstructionConfig['kind'], (output: Float32Array, pixels
     ),
   'mse-ssim': (y, x) => {
     const size = 9 * 8 * 3;
-    const index = mean([0, 1].map((b) => ssim(x.slice(b * size, (b + 1) * size), y.slice(b * size, (b + 1) * size), [9, 8, 3])));
+    const index = mean(
+      [0, 1].map((b) => ssim(x.slice(b * size, (b + 1) * size), y.slice(b * size, (b + 1) * size), [9, 8, 3])),
+    );
     return 0.6 * DIRECT.mse(y, x) + 0.4 * (1 - index);
   },
 };
 
-const CONFIGS = [{ kind: 'mse' }, { kind: 'l1' }, { kind: 'logit-laplace' }, { kind: 'mse-ssim', weight: 0.4 }].map(config);
+const CONFIGS = [{ kind: 'mse' }, { kind: 'l1' }, { kind: 'logit-laplace' }, { kind: 'mse-ssim', weight: 0.4 }].map(
+  config,
+);
 
 describe.each(CONFIGS)('the loss $kind', (kind) => {
   const output = outputFor(kind);
@@ -51,23 +61,34 @@ describe.each(CONFIGS)('the loss $kind', (kind) => {
   });
 
   it('has the gradient that finite differences show', () => {
-    const gradient = tf.grad((y) => reconstructionLoss(y as tf.Tensor4D, images, VARIANCE, kind))(output).dataSync();
+    const gradient = tf
+      .grad((y) => reconstructionLoss(y as tf.Tensor4D, images, VARIANCE, kind))(output)
+      .dataSync();
     const values = output.dataSync();
     const h = 1e-3;
     const scale = Math.max(...gradient.map(Math.abs));
     expect(scale).toBeGreaterThan(0);
     for (let i = 0; i < values.length; i += 7) {
-      const at = (delta: number): number => DIRECT[kind.kind](Float32Array.from(values, (v, j) => (j === i ? v + delta : v)), images.dataSync() as Float32Array);
+      const at = (delta: number): number =>
+        DIRECT[kind.kind](
+          Float32Array.from(values, (v, j) => (j === i ? v + delta : v)),
+          images.dataSync() as Float32Array,
+        );
       expect(Math.abs((at(h) - at(-h)) / (2 * h) - gradient[i]!), `value ${i}`).toBeLessThan(0.01 * scale);
     }
   });
 
   it('computes compiled what it computes eagerly, gradient included', async () => {
     const run = async (engine: 'onnxruntime' | 'reference') => {
-      const step = compile((y: tf.Tensor4D, x: tf.Tensor4D) => {
-        const { value, grad } = tf.valueAndGrad((out) => reconstructionLoss(out as tf.Tensor4D, x, VARIANCE, kind))(y);
-        return { value, grad };
-      }, { engine });
+      const step = compile(
+        (y: tf.Tensor4D, x: tf.Tensor4D) => {
+          const { value, grad } = tf.valueAndGrad((out) => reconstructionLoss(out as tf.Tensor4D, x, VARIANCE, kind))(
+            y,
+          );
+          return { value, grad };
+        },
+        { engine },
+      );
       const { value, grad } = await step(output, images);
       return [...value.dataSync(), ...grad.dataSync()];
     };
@@ -100,7 +121,12 @@ describe('pictures of a decoder', () => {
     const at = (shift: number): number => {
       const pixels = tf.add(tf.mul(images, 0.4), 0.5);
       const means = tf.add(tf.log(tf.div(pixels, tf.sub(1, pixels))), shift);
-      return reconstructionLoss(tf.concat([means, tf.zerosLike(means)], -1) as tf.Tensor4D, images, VARIANCE, kind).dataSync()[0]!;
+      return reconstructionLoss(
+        tf.concat([means, tf.zerosLike(means)], -1) as tf.Tensor4D,
+        images,
+        VARIANCE,
+        kind,
+      ).dataSync()[0]!;
     };
     expect(at(0)).toBeLessThan(at(0.1));
     expect(at(0)).toBeLessThan(at(-0.1));
@@ -108,7 +134,10 @@ describe('pictures of a decoder', () => {
 });
 
 describe('the similarity in training', () => {
-  it.each([[16, 16, 1], [7, 12, 3]])('is the one that evaluation reports, at %ix%i', (height, width, channels) => {
+  it.each([
+    [16, 16, 1],
+    [7, 12, 3],
+  ])('is the one that evaluation reports, at %ix%i', (height, width, channels) => {
     const x = tf.randomUniform([1, height, width, channels], -1, 1, 'float32', 3) as tf.Tensor4D;
     const y = tf.mul(tf.add(x, tf.randomUniform(x.shape, -0.3, 0.3, 'float32', 4)), 0.8) as tf.Tensor4D;
     const expected = ssim(x.dataSync() as Float32Array, y.dataSync() as Float32Array, [height, width, channels]);

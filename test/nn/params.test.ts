@@ -3,12 +3,17 @@ import { tf } from '../../src/engine/index.js';
 import { createParams, exportParams, importParams, restoreParams, ZEROS } from '../../src/nn/params.js';
 import type { ParamSpecs } from '../../src/nn/params.js';
 
-const SPECS: ParamSpecs = { w: { shape: [40, 50], init: { kind: 'normal', std: 0.5 } }, u: { shape: [1000], init: { kind: 'uniform', bound: 2 } }, b: { shape: [3], init: ZEROS } };
+const SPECS: ParamSpecs = {
+  w: { shape: [40, 50], init: { kind: 'normal', std: 0.5 } },
+  u: { shape: [1000], init: { kind: 'uniform', bound: 2 } },
+  b: { shape: [3], init: ZEROS },
+};
 
 describe('createParams', () => {
   it('draws what the spec says', () => {
     const { w, u, b } = createParams(SPECS, 3);
-    const std = (values: ArrayLike<number>): number => Math.sqrt(Array.from(values).reduce((sum, v) => sum + v * v, 0) / values.length);
+    const std = (values: ArrayLike<number>): number =>
+      Math.sqrt(Array.from(values).reduce((sum, v) => sum + v * v, 0) / values.length);
     expect(std(w!.dataSync())).toBeCloseTo(0.5, 1);
     expect(std(u!.dataSync())).toBeCloseTo(2 / Math.sqrt(3), 1);
     expect(Math.max(...u!.dataSync())).toBeLessThanOrEqual(2);
@@ -37,7 +42,9 @@ describe('importParams', () => {
     const { b: _, ...rest } = tensors;
     expect(() => importParams('m', SPECS, rest)).toThrow(/E_MODEL_TENSORS m: expected a tensor "b", found none/);
     expect(() => importParams('m', SPECS, { ...tensors, x: tensors.b! })).toThrow(/unknown tensor "x"/);
-    expect(() => importParams('m', SPECS, { ...tensors, b: { dtype: 'float32', shape: [1], data: new Float32Array(1) } })).toThrow(/"b": expected float32 \[3\], found float32 \[1\]/);
+    expect(() =>
+      importParams('m', SPECS, { ...tensors, b: { dtype: 'float32', shape: [1], data: new Float32Array(1) } }),
+    ).toThrow(/"b": expected float32 \[3\], found float32 \[1\]/);
   });
 });
 

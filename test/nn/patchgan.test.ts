@@ -6,7 +6,11 @@ import { maxDifference } from '../support/tiny.js';
 
 const CONFIG = { channels: 8, layers: 2 };
 const params = createParams(patchGanSpecs(3, CONFIG), 1);
-const images = (seed: number): tf.Tensor4D => tf.tensor4d(Float32Array.from({ length: 2 * 16 * 16 * 3 }, (_, i) => Math.sin(seed + i * i)), [2, 16, 16, 3]);
+const images = (seed: number): tf.Tensor4D =>
+  tf.tensor4d(
+    Float32Array.from({ length: 2 * 16 * 16 * 3 }, (_, i) => Math.sin(seed + i * i)),
+    [2, 16, 16, 3],
+  );
 
 describe('the hinge', () => {
   it('charges real pictures short of 1 and made ones above -1, and nothing beyond', () => {
@@ -23,7 +27,16 @@ describe('the hinge', () => {
 
 describe('the adaptive weight', () => {
   it('is the ratio of the norms, and never above its bound', () => {
-    const [ofLoss, ofAdversary] = [tf.tensor2d([[3, 0], [0, 4]]), tf.tensor2d([[0, 0.5], [0, 0]])];
+    const [ofLoss, ofAdversary] = [
+      tf.tensor2d([
+        [3, 0],
+        [0, 4],
+      ]),
+      tf.tensor2d([
+        [0, 0.5],
+        [0, 0],
+      ]),
+    ];
     expect(adaptiveWeight(ofLoss, ofAdversary, 100).dataSync()[0]).toBeCloseTo(5 / (0.5 + 1e-4), 4);
     expect(adaptiveWeight(ofLoss, tf.zeros([2, 2]), 1e4).dataSync()[0]).toBe(1e4);
     expect(adaptiveWeight(tf.zeros([2, 2]), ofAdversary, 100).dataSync()[0]).toBe(0);

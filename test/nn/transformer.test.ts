@@ -13,7 +13,8 @@ type Attention = typeof plainAttention;
 const withGradients =
   (attention: Attention) =>
   (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, dy: tf.Tensor): tf.Tensor[] => {
-    const of = (...inputs: tf.Tensor[]): tf.Tensor => attention(inputs[0] as tf.Tensor4D, inputs[1] as tf.Tensor4D, inputs[2] as tf.Tensor4D);
+    const of = (...inputs: tf.Tensor[]): tf.Tensor =>
+      attention(inputs[0] as tf.Tensor4D, inputs[1] as tf.Tensor4D, inputs[2] as tf.Tensor4D);
     return [of(q, k, v), ...tf.grads(of)([q, k, v], dy)];
   };
 
@@ -22,14 +23,22 @@ const TOLERANCE = 1e-5;
 
 // One band, bands that fill the length, and a last band that is cut short.
 describe.each([5, 128, 150])('causal attention over %i positions', (length) => {
-  const tensors = [1, 2, 3, 4].map((seed) => tf.randomNormal([1, 2, length, 8], 0, 1, 'float32', seed)) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+  const tensors = [1, 2, 3, 4].map((seed) => tf.randomNormal([1, 2, length, 8], 0, 1, 'float32', seed)) as [
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+  ];
   const expected = withGradients(plainAttention)(...tensors);
 
   const largestError = (actual: tf.Tensor[]): number =>
     Math.max(
       ...actual.map((tensor, i) => {
         const reference = hostValues(expected[i]!) as Float32Array;
-        return (hostValues(tensor) as Float32Array).reduce((max, value, j) => Math.max(max, Math.abs(value - reference[j]!)), 0);
+        return (hostValues(tensor) as Float32Array).reduce(
+          (max, value, j) => Math.max(max, Math.abs(value - reference[j]!)),
+          0,
+        );
       }),
     );
 

@@ -12,7 +12,12 @@ priorConformance('gpt', { ...TINY_PRIOR, codes: CODES });
 priorConformance('gpt', { ...TINY_PRIOR, codes: CODES, dropout: 0.2 });
 
 describe('the vocabulary', () => {
-  const config = GptConfigSchema.parse({ ...TINY_PRIOR, codes: CODES, conditioning: 'text', text: { length: 5, vocabSize: 20 } });
+  const config = GptConfigSchema.parse({
+    ...TINY_PRIOR,
+    codes: CODES,
+    conditioning: 'text',
+    text: { length: 5, vocabSize: 20 },
+  });
   const text = { vocabSize: 20, encode: (words: string) => words.split(' ').map(Number) };
 
   it('puts codes first, then the start token, text, and one padding token a position', () => {
@@ -27,13 +32,21 @@ describe('the vocabulary', () => {
   });
 
   it('refuses a caption that does not fit', () => {
-    expect(() => gpt.condition(config, '1 2 3 4 5 6', text)).toThrow(/E_TEXT_TOO_LONG.*at most 5 text tokens, received 6/);
+    expect(() => gpt.condition(config, '1 2 3 4 5 6', text)).toThrow(
+      /E_TEXT_TOO_LONG.*at most 5 text tokens, received 6/,
+    );
   });
 });
 
 describe('classes', () => {
-  const config = GptConfigSchema.parse({ ...TINY_PRIOR, codes: CODES, conditioning: 'label', classes: ['T-shirt/top', 'sneaker', 'ankle boot'] });
-  const token = (prompt: string | number | null): number => gpt.condition(config, prompt, undefined)[0]! - vocabulary(config).classes;
+  const config = GptConfigSchema.parse({
+    ...TINY_PRIOR,
+    codes: CODES,
+    conditioning: 'label',
+    classes: ['T-shirt/top', 'sneaker', 'ankle boot'],
+  });
+  const token = (prompt: string | number | null): number =>
+    gpt.condition(config, prompt, undefined)[0]! - vocabulary(config).classes;
 
   it.each([
     [1, 1],
@@ -63,10 +76,14 @@ describe('the config', () => {
 describe('dropout', () => {
   const config = GptConfigSchema.parse({ ...TINY_PRIOR, codes: CODES, dropout: 0.4 });
   const params = createParams(specs(config), 0);
-  const batch = { codes: tf.tensor2d([[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1]], [1, 12], 'int32'), condition: tf.tensor2d([[11]], [1, 1], 'int32') };
+  const batch = {
+    codes: tf.tensor2d([[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1]], [1, 12], 'int32'),
+    condition: tf.tensor2d([[11]], [1, 1], 'int32'),
+  };
   // Fresh weights say the same for every input; a larger table makes what is left out show.
   params['wte.weight']!.assign(tf.randomNormal(params['wte.weight']!.shape as [number, number], 0, 1, 'float32', 1));
-  const lossAt = (step: number, c = config): number => gptLoss(params, batch, randomKey(0, step), c).loss.dataSync()[0]!;
+  const lossAt = (step: number, c = config): number =>
+    gptLoss(params, batch, randomKey(0, step), c).loss.dataSync()[0]!;
 
   it('leaves out other values at every step, the same ones for the same key', () => {
     expect(lossAt(1)).toBe(lossAt(1));

@@ -5,14 +5,22 @@ import { lineChart } from '../../src/report/line-chart.js';
 import { svgToPng } from '../../src/report/svg.js';
 
 const labels = { xLabel: 'step', yLabel: 'loss' };
-const line = (count: number, f: (x: number) => number): { x: number; y: number }[] => Array.from({ length: count }, (_, i) => ({ x: i + 1, y: f(i + 1) }));
+const line = (count: number, f: (x: number) => number): { x: number; y: number }[] =>
+  Array.from({ length: count }, (_, i) => ({ x: i + 1, y: f(i + 1) }));
 const count = (svg: string, part: string): number => svg.split(part).length - 1;
 
-const draw = (): string => lineChart([{ name: '<b>&"', points: line(5, (x) => x) }], { ...labels, title: '</svg><script>' });
+const draw = (): string =>
+  lineChart([{ name: '<b>&"', points: line(5, (x) => x) }], { ...labels, title: '</svg><script>' });
 
 describe('lineChart', () => {
   it('draws each series as a line, with a dot at each held-out point', () => {
-    const svg = lineChart([{ name: 'train', points: line(50, (x) => 1 / x) }, { name: 'eval', points: line(5, (x) => 2 / x), heldOut: true }], labels);
+    const svg = lineChart(
+      [
+        { name: 'train', points: line(50, (x) => 1 / x) },
+        { name: 'eval', points: line(5, (x) => 2 / x), heldOut: true },
+      ],
+      labels,
+    );
     expect(count(svg, '<path class="line s0"')).toBe(1);
     expect(count(svg, '<path class="line s1"')).toBe(1);
     expect(count(svg, '<circle class="dot s1"')).toBe(5 + 1); // and one in the legend
@@ -21,10 +29,16 @@ describe('lineChart', () => {
   });
 
   it('marks a place of x by an upright line and a word, left of the line where the right has no room', () => {
-    const svg = (x: number): string => lineChart([{ name: 'eval', points: line(100, (step) => step), heldOut: true }], { ...labels, marks: [{ x, text: 'kept' }] });
+    const svg = (x: number): string =>
+      lineChart([{ name: 'eval', points: line(100, (step) => step), heldOut: true }], {
+        ...labels,
+        marks: [{ x, text: 'kept' }],
+      });
     const placeOf = (x: number): { at: number; anchor: string; word: number } => {
       const text = /<text[^>]* x="([\d.]+)"[^>]*text-anchor="(\w+)"[^>]*>kept<\/text>/.exec(svg(x))!;
-      const rule = [...svg(x).matchAll(/<line class="axis" x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)"/g)].find(([, from, to]) => from === to && Math.abs(Number(from) - Number(text[1])) < 6)!;
+      const rule = [...svg(x).matchAll(/<line class="axis" x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)"/g)].find(
+        ([, from, to]) => from === to && Math.abs(Number(from) - Number(text[1])) < 6,
+      )!;
       return { at: Number(rule[1]), anchor: text[2]!, word: Number(text[1]) };
     };
     const [middle, end] = [placeOf(50), placeOf(100)];
@@ -36,7 +50,10 @@ describe('lineChart', () => {
   });
 
   it('breaks a curve at what is not finite and leaves it out', () => {
-    const svg = lineChart([{ name: 'loss', points: line(9, (x) => (x === 5 ? Number.NaN : x === 9 ? Infinity : x)) }], labels);
+    const svg = lineChart(
+      [{ name: 'loss', points: line(9, (x) => (x === 5 ? Number.NaN : x === 9 ? Infinity : x)) }],
+      labels,
+    );
     expect(count(svg, '<path')).toBe(2);
     expect(svg).not.toMatch(/NaN|Infinity/);
   });
@@ -71,7 +88,10 @@ describe('lineChart', () => {
 describe('histogram', () => {
   it('draws the codes by id and sorted, and marks those never used', () => {
     const svg = histogram([5, 0, 10, 0]);
-    const [byId, unused, sorted] = Array.from(svg.matchAll(/<path class="bar s(\d)" d="([^"]*)"/g), (match) => ({ slot: match[1], bars: count(match[2]!, 'M') }));
+    const [byId, unused, sorted] = Array.from(svg.matchAll(/<path class="bar s(\d)" d="([^"]*)"/g), (match) => ({
+      slot: match[1],
+      bars: count(match[2]!, 'M'),
+    }));
     expect(byId).toEqual({ slot: '0', bars: 2 });
     expect(unused).toEqual({ slot: '1', bars: 2 });
     expect(sorted).toEqual({ slot: '2', bars: 2 });
@@ -91,11 +111,16 @@ describe('histogram', () => {
 
 describe('svgToPng', () => {
   it('renders a drawing on white at the scale asked for', async () => {
-    const png = await svgToPng(lineChart([{ name: 'loss', points: line(20, (x) => 1 / x) }], { ...labels, width: 400, height: 200 }), 2);
+    const png = await svgToPng(
+      lineChart([{ name: 'loss', points: line(20, (x) => 1 / x) }], { ...labels, width: 400, height: 200 }),
+      2,
+    );
     const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
     expect([info.width, info.height, info.channels]).toEqual([800, 400, 3]);
     expect(Array.from(data.subarray(0, 3))).toEqual([255, 255, 255]);
-    const blue = Array.from({ length: info.width * info.height }, (_, i) => i * 3).filter((i) => data[i]! < 60 && data[i + 2]! > 140);
+    const blue = Array.from({ length: info.width * info.height }, (_, i) => i * 3).filter(
+      (i) => data[i]! < 60 && data[i + 2]! > 140,
+    );
     expect(blue.length).toBeGreaterThan(300); // the curve, in the first color
   });
 

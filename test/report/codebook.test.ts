@@ -8,12 +8,24 @@ const bottom = new CodebookMeter({ name: 'bottom', shape: [1, 1, 2], vocabSize: 
 bottom.add([0, 7, 1, 7]);
 const maps = [top.result(), bottom.result()];
 
-const rowsOf = (html: string): string[][] => Array.from(html.matchAll(/<tr>(.*?)<\/tr>/g), ([, row]) => Array.from(row!.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g), ([, cell]) => cell!));
+const rowsOf = (html: string): string[][] =>
+  Array.from(html.matchAll(/<tr>(.*?)<\/tr>/g), ([, row]) =>
+    Array.from(row!.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g), ([, cell]) => cell!),
+  );
 
 describe('codebookTable', () => {
   it('has a row for each map and each of its depths', () => {
     const [head, ...rows] = rowsOf(codebookTable([{ maps }]));
-    expect(head).toEqual(['map', 'shape', 'codes', 'in use', 'usage', 'entropy, bits', 'entropy / log K', 'perplexity']);
+    expect(head).toEqual([
+      'map',
+      'shape',
+      'codes',
+      'in use',
+      'usage',
+      'entropy, bits',
+      'entropy / log K',
+      'perplexity',
+    ]);
     expect(rows).toEqual([
       ['top', '1 × 1', '4', '2', '0.5', '1', '0.5', '2'],
       ['bottom', '1 × 1 × 2', '16', '3', '0.1875', '0.5', '0.1667', '1.414'],
@@ -24,7 +36,13 @@ describe('codebookTable', () => {
   });
 
   it('names the owners when there are several', () => {
-    const rows = rowsOf(codebookTable([{ name: 'one', maps: maps.slice(0, 1) }, { name: 'other', maps: [] }, { name: 'third', maps: maps.slice(0, 1) }]));
+    const rows = rowsOf(
+      codebookTable([
+        { name: 'one', maps: maps.slice(0, 1) },
+        { name: 'other', maps: [] },
+        { name: 'third', maps: maps.slice(0, 1) },
+      ]),
+    );
     expect(rows.map(([owner]) => owner)).toEqual(['codec', 'one', 'third']);
   });
 });
@@ -33,7 +51,9 @@ describe('codebookHistograms', () => {
   it('draws each codebook by itself', () => {
     const figures = codebookHistograms(maps, [top.counts, bottom.counts]);
     expect(figures).toHaveLength(3);
-    ['top', 'bottom, depth 1', 'bottom, depth 2'].forEach((title, i) => expect(figures[i]).toContain(`aria-label="${title}"`));
+    ['top', 'bottom, depth 1', 'bottom, depth 2'].forEach((title, i) =>
+      expect(figures[i]).toContain(`aria-label="${title}"`),
+    );
     expect(figures[2]).toContain('1 of 8 codes used');
   });
 });

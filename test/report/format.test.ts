@@ -25,15 +25,33 @@ describe('numbers', () => {
   });
 
   it('writes ticks short', () => {
-    expect([0, 0.25, 500, 1000, 2500, 20000, 2.5e6, 1e9, 1e-5, -2000, 1e15].map(formatTick)).toEqual(
-      ['0', '0.25', '500', '1k', '2.5k', '20k', '2.5M', '1G', '1e-5', '-2k', '1e15'],
-    );
+    expect([0, 0.25, 500, 1000, 2500, 20000, 2.5e6, 1e9, 1e-5, -2000, 1e15].map(formatTick)).toEqual([
+      '0',
+      '0.25',
+      '500',
+      '1k',
+      '2.5k',
+      '20k',
+      '2.5M',
+      '1G',
+      '1e-5',
+      '-2k',
+      '1e15',
+    ]);
   });
 
   it('writes durations in two units', () => {
-    expect([-1, 0, 3.2, 59.6, 75, 3599, 3600, 4020, 90000].map(formatDuration)).toEqual(
-      ['0s', '0s', '3s', '1m 00s', '1m 15s', '59m 59s', '1h 00m', '1h 07m', '1d 01h'],
-    );
+    expect([-1, 0, 3.2, 59.6, 75, 3599, 3600, 4020, 90000].map(formatDuration)).toEqual([
+      '0s',
+      '0s',
+      '3s',
+      '1m 00s',
+      '1m 15s',
+      '59m 59s',
+      '1h 00m',
+      '1h 07m',
+      '1d 01h',
+    ]);
   });
 });
 

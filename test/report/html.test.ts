@@ -6,15 +6,35 @@ import type { Report } from '../../src/report/html.js';
 
 const hostile = `</style></pre><script>alert("x")</script><img src=x onerror='y'>&`;
 const picture = (width: number, height: number): Promise<Buffer> =>
-  sharp({ create: { width, height, channels: 3, background: 'red' } }).png().toBuffer();
+  sharp({ create: { width, height, channels: 3, background: 'red' } })
+    .png()
+    .toBuffer();
 
 async function report(text: string): Promise<Report> {
   return {
     title: text,
     subtitle: text,
-    summary: [[text, text], ['NMSE', 0.0812345], ['none', null]],
+    summary: [
+      [text, text],
+      ['NMSE', 0.0812345],
+      ['none', null],
+    ],
     sections: [
-      { title: text, intro: text, body: [paragraph(text), preformatted(text), table([text, 'n'], [[text, 1], ['x', null]])] },
+      {
+        title: text,
+        intro: text,
+        body: [
+          paragraph(text),
+          preformatted(text),
+          table(
+            [text, 'n'],
+            [
+              [text, 1],
+              ['x', null],
+            ],
+          ),
+        ],
+      },
       { title: 'drawings', body: [chartFigure(histogram([1, 2]), text), imageFigure(await picture(16, 8), text)] },
     ],
   };
@@ -39,7 +59,9 @@ describe('htmlReport', () => {
     const html = htmlReport(await report('plain'));
     const open: string[] = [];
     const crossed: string[] = [];
-    for (const [, closing, name, content] of html.replace(/<style>.*<\/style>/s, '').matchAll(/<(\/?)([a-z][a-z0-9]*)((?:"[^"]*"|[^">])*)>/g)) {
+    for (const [, closing, name, content] of html
+      .replace(/<style>.*<\/style>/s, '')
+      .matchAll(/<(\/?)([a-z][a-z0-9]*)((?:"[^"]*"|[^">])*)>/g)) {
       if (['meta', 'img'].includes(name!) || content!.endsWith('/')) continue;
       if (closing === '') open.push(name!);
       else if (open.pop() !== name) crossed.push(name!);
@@ -57,7 +79,13 @@ describe('htmlReport', () => {
 
 describe('table', () => {
   it('sets columns of numbers to the right and writes missing cells as a dash', () => {
-    const html = table(['map', 'used', 'note'], [['top', 1234.5, 'x'], ['bottom', null]]);
+    const html = table(
+      ['map', 'used', 'note'],
+      [
+        ['top', 1234.5, 'x'],
+        ['bottom', null],
+      ],
+    );
     expect(html).toContain('<th class="number">used</th>');
     expect(html).toContain('<td class="number">1,235</td>');
     expect(html).toContain('<tr><td>bottom</td><td class="number">–</td><td>–</td></tr>');

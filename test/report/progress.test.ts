@@ -4,11 +4,23 @@ import type { ProgressOptions } from '../../src/report/progress.js';
 
 const ERASE = '\r\u001b[2K';
 
-function watched(options: Partial<ProgressOptions> & { columns?: number } = {}): { progress: Progress; written: string[]; wait: (seconds: number) => void } {
+function watched(options: Partial<ProgressOptions> & { columns?: number } = {}): {
+  progress: Progress;
+  written: string[];
+  wait: (seconds: number) => void;
+} {
   const written: string[] = [];
   let clock = 5000;
   const stream = { write: (text: string) => written.push(text), columns: options.columns ?? 200 };
-  const progress = new Progress({ label: 'train codec', total: 1000, unit: 'steps', stream, isTTY: true, now: () => clock, ...options });
+  const progress = new Progress({
+    label: 'train codec',
+    total: 1000,
+    unit: 'steps',
+    stream,
+    isTTY: true,
+    now: () => clock,
+    ...options,
+  });
   return { progress, written, wait: (seconds) => (clock += 1000 * seconds) };
 }
 
@@ -101,7 +113,12 @@ describe('Progress elsewhere', () => {
 
   it('asks the stream whether it is a terminal', () => {
     const written: string[] = [];
-    const progress = new Progress({ label: 'x', unit: 'steps', stream: { write: (text) => written.push(text), isTTY: true }, now: () => 0 });
+    const progress = new Progress({
+      label: 'x',
+      unit: 'steps',
+      stream: { write: (text) => written.push(text), isTTY: true },
+      now: () => 0,
+    });
     progress.update(1);
     expect(written[0]).toContain(ERASE);
   });

@@ -29,14 +29,18 @@ describe('linearScale', () => {
 
 describe('logScale', () => {
   it('ticks powers of ten where there are many, 1-2-5 where there are few', () => {
-    expect(labels(logScale([0.0005, 300], 6))).toEqual(['1e-3', '0.01', '0.1', '1', '10', '100'].map((text) => text.replace('1e-3', '0.001')));
+    expect(labels(logScale([0.0005, 300], 6))).toEqual(
+      ['1e-3', '0.01', '0.1', '1', '10', '100'].map((text) => text.replace('1e-3', '0.001')),
+    );
     expect(labels(logScale([0.06, 0.9], 6))).toEqual(['0.05', '0.1', '0.2', '0.5', '1']);
     expect(labels(logScale([3, 3], 6)).length).toBeGreaterThan(1);
   });
 
   it('places equal ratios at equal distances', () => {
     const scale = logScale([1, 1000], 6);
-    expect([1, 10, 100, 1000].map(scale.place)).toEqual([0, 1 / 3, 2 / 3, 1].map((place) => expect.closeTo(place, 12) as number));
+    expect([1, 10, 100, 1000].map(scale.place)).toEqual(
+      [0, 1 / 3, 2 / 3, 1].map((place) => expect.closeTo(place, 12) as number),
+    );
   });
 });
 

@@ -50,13 +50,17 @@ describe('drawCode', () => {
 
 it.each([Number.NaN, Infinity, -Infinity])('refuses to draw from logits with %f', (value) => {
   for (const options of [PLAIN, { ...PLAIN, temperature: 0 }, { ...PLAIN, topK: 2, topP: 0.5 }]) {
-    expect(() => drawCode(Float32Array.of(1, value, 2), options, new Rng(0))).toThrow(/^E_LOGITS_NOT_FINITE draw: expected finite logits, received \S+ for code 1\./);
+    expect(() => drawCode(Float32Array.of(1, value, 2), options, new Rng(0))).toThrow(
+      /^E_LOGITS_NOT_FINITE draw: expected finite logits, received \S+ for code 1\./,
+    );
   }
 });
 
 describe('guide', () => {
   it('refuses a scale that no number holds', () => {
-    expect(() => guide(Float32Array.of(1, 2), Float32Array.of(7, 4), 1e308)).toThrow(/^E_SAMPLING cfg: expected .* received 1e\+308\./);
+    expect(() => guide(Float32Array.of(1, 2), Float32Array.of(7, 4), 1e308)).toThrow(
+      /^E_SAMPLING cfg: expected .* received 1e\+308\./,
+    );
   });
 
   it('moves away from the unconditional logits', () => {

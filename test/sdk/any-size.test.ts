@@ -3,21 +3,60 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { decodeImage, decodeTokens, evaluateCodec, inspect, loadCodec, memoryDataset, ShardReader, tokenize, trainCodec, trainPrior } from '../../src/index.js';
+import {
+  decodeImage,
+  decodeTokens,
+  evaluateCodec,
+  inspect,
+  loadCodec,
+  memoryDataset,
+  ShardReader,
+  tokenize,
+  trainCodec,
+  trainPrior,
+} from '../../src/index.js';
 import type { Dataset, Image } from '../../src/index.js';
 import { readFile } from '../../src/files.js';
 import { noise } from '../media/fixtures.js';
 
 const CODEC = {
-  config: { height: 16, width: 16, channels: 1, resize: 'none', downsample: 4, hidden: 8, residualLayers: 1, residualHidden: 4, quantizer: { codebookSize: 16, codeDim: 4 } },
+  config: {
+    height: 16,
+    width: 16,
+    channels: 1,
+    resize: 'none',
+    downsample: 4,
+    hidden: 8,
+    residualLayers: 1,
+    residualHidden: 4,
+    quantizer: { codebookSize: 16, codeDim: 4 },
+  },
   training: { steps: 4, batchSize: 4, warmupSteps: 1, evalEvery: 100, checkpointEvery: 100 },
 };
-const PRIOR = { config: { nLayer: 1, nHead: 2, nEmbd: 16 }, training: { steps: 2, batchSize: 4, warmupSteps: 1, evalEvery: 100, checkpointEvery: 100 } };
-const SIZES = [[40, 22], [9, 70], [16, 16], [5, 3], [31, 32], [64, 18]] as const;
+const PRIOR = {
+  config: { nLayer: 1, nHead: 2, nEmbd: 16 },
+  training: { steps: 2, batchSize: 4, warmupSteps: 1, evalEvery: 100, checkpointEvery: 100 },
+};
+const SIZES = [
+  [40, 22],
+  [9, 70],
+  [16, 16],
+  [5, 3],
+  [31, 32],
+  [64, 18],
+] as const;
 
 const path = mkdtempSync(join(tmpdir(), 'tesserae-any-size-'));
 const at = (...names: string[]): string => join(path, ...names);
-const named = (images: readonly Image[]): Dataset => memoryDataset(images.map((image, i) => ({ key: `picture-${i}`, image, captions: [], split: i % 3 === 2 ? ('test' as const) : ('train' as const) })));
+const named = (images: readonly Image[]): Dataset =>
+  memoryDataset(
+    images.map((image, i) => ({
+      key: `picture-${i}`,
+      image,
+      captions: [],
+      split: i % 3 === 2 ? ('test' as const) : ('train' as const),
+    })),
+  );
 const mixed = named(SIZES.map(([width, height]) => noise(width, height, 1)));
 const alike = named(Array.from({ length: 6 }, () => noise(12, 20, 1)));
 
@@ -35,8 +74,13 @@ describe('pictures of any size', () => {
     const again = await trainCodec({ data: mixed, out: at('again'), config: at('codec.json') });
     const { card } = await loadCodec(at('codec'));
     expect(again.fingerprint).toBe(card.fingerprint);
-    expect((await trainCodec({ data: mixed, out: at('other'), config: at('codec.json'), seed: 1 })).fingerprint).not.toBe(card.fingerprint);
-    expect(await evaluateCodec({ codec: at('codec'), data: mixed })).toMatchObject({ samples: 2, maps: [{ name: 'codes' }] });
+    expect(
+      (await trainCodec({ data: mixed, out: at('other'), config: at('codec.json'), seed: 1 })).fingerprint,
+    ).not.toBe(card.fingerprint);
+    expect(await evaluateCodec({ codec: at('codec'), data: mixed })).toMatchObject({
+      samples: 2,
+      maps: [{ name: 'codes' }],
+    });
   });
 
   it('become maps of their own shapes, with workers or without', async () => {
@@ -62,11 +106,17 @@ describe('pictures of any size', () => {
   });
 
   it('are told by inspect as open shapes', async () => {
-    expect(await inspect(at('tokens'))).toMatchObject({ kind: 'tokens', maps: [{ shape: [-1, -1] }], health: { ok: true } });
+    expect(await inspect(at('tokens'))).toMatchObject({
+      kind: 'tokens',
+      maps: [{ shape: [-1, -1] }],
+      health: { ok: true },
+    });
   });
 
   it('of different shapes are refused for a prior in one line', async () => {
-    await expect(trainPrior({ tokens: at('tokens'), out: at('prior'), config: at('prior.json') })).rejects.toThrow(/^E_MIXED_SHAPES .*expected maps of one shape for a prior, found \[6, 10\] of "picture-0" and \[18, 3\] of "picture-1"\. Tokenize with a codec that resizes/);
+    await expect(trainPrior({ tokens: at('tokens'), out: at('prior'), config: at('prior.json') })).rejects.toThrow(
+      /^E_MIXED_SHAPES .*expected maps of one shape for a prior, found \[6, 10\] of "picture-0" and \[18, 3\] of "picture-1"\. Tokenize with a codec that resizes/,
+    );
   });
 
   it('of one shape train a prior, whose pictures have that shape', async () => {

@@ -21,7 +21,10 @@ async function flipped(name: string, read: () => unknown): Promise<number> {
   let refused = 0;
   await read();
   for (let bit = 0; bit < bytes.length * 8; bit += 3) {
-    writeFileSync(path, bytes.map((byte, i) => (i === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte)));
+    writeFileSync(
+      path,
+      bytes.map((byte, i) => (i === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte)),
+    );
     try {
       await read();
       throw new Error(`${name}: bit ${bit} passed`);
@@ -35,13 +38,29 @@ async function flipped(name: string, read: () => unknown): Promise<number> {
 }
 
 test('pictures.json', async () => {
-  writePicturesCard(directory, { command: 'generate', pictures: 2, codec: 'c0dec', prompts: ['ein schöner Schuh'], sampling: { seed: 1, temperature: 0.5 } });
+  writePicturesCard(directory, {
+    command: 'generate',
+    pictures: 2,
+    codec: 'c0dec',
+    prompts: ['ein schöner Schuh'],
+    sampling: { seed: 1, temperature: 0.5 },
+  });
   expect(await flipped('pictures.json', () => readPicturesCard(directory))).toBeGreaterThan(500);
 });
 
 test('card.json of an export, which lists every file', async () => {
   const tokenizer = '{"model":{}}';
-  const card = { format: 'tesserae-export', version: '1.1', kind: 'codec', name: 'vqvae', fingerprint: 'ab'.repeat(32), config: { hidden: 8 }, maps: [{ name: 'codes', shape: [4], vocabSize: 16 }], functions: {}, files: { 'tokenizer.json': { bytes: tokenizer.length, sha256: sha256(tokenizer) } } };
+  const card = {
+    format: 'tesserae-export',
+    version: '1.1',
+    kind: 'codec',
+    name: 'vqvae',
+    fingerprint: 'ab'.repeat(32),
+    config: { hidden: 8 },
+    maps: [{ name: 'codes', shape: [4], vocabSize: 16 }],
+    functions: {},
+    files: { 'tokenizer.json': { bytes: tokenizer.length, sha256: sha256(tokenizer) } },
+  };
   writeFileSync(join(directory, 'card.json'), sealJson(card));
   writeFileSync(join(directory, 'tokenizer.json'), tokenizer);
   expect(await flipped('card.json', () => readExport(directory))).toBeGreaterThan(500);
@@ -53,6 +72,17 @@ test('card.json of an export, which lists every file', async () => {
 
 test('demo.json', async () => {
   for (const name of ['card.json', 'pictures.json']) rmSync(join(directory, name));
-  writeFileSync(join(directory, 'demo.json'), sealJson({ codec: {}, prior: {}, prompts: 3, obeyed: 2, seconds: { draw: 1.5 }, picture: 'demo.png', report: 'report.html' }));
+  writeFileSync(
+    join(directory, 'demo.json'),
+    sealJson({
+      codec: {},
+      prior: {},
+      prompts: 3,
+      obeyed: 2,
+      seconds: { draw: 1.5 },
+      picture: 'demo.png',
+      report: 'report.html',
+    }),
+  );
   expect(await flipped('demo.json', () => inspect(directory))).toBeGreaterThan(300);
 });

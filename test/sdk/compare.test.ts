@@ -16,8 +16,14 @@ afterAll(() => rmSync(path, { recursive: true, force: true }));
 const NETWORK = { hidden: 8, residualLayers: 1, residualHidden: 4 };
 const QUANTIZER = { codebookSize: 16, codeDim: 4 };
 const CODECS: Record<string, { codec: string; config: Record<string, unknown> }> = {
-  small: { codec: 'vqvae', config: { height: 8, width: 8, channels: 1, downsample: 4, ...NETWORK, quantizer: QUANTIZER } },
-  large: { codec: 'vqvae', config: { height: 16, width: 16, channels: 3, downsample: 4, ...NETWORK, quantizer: QUANTIZER } },
+  small: {
+    codec: 'vqvae',
+    config: { height: 8, width: 8, channels: 1, downsample: 4, ...NETWORK, quantizer: QUANTIZER },
+  },
+  large: {
+    codec: 'vqvae',
+    config: { height: 16, width: 16, channels: 3, downsample: 4, ...NETWORK, quantizer: QUANTIZER },
+  },
   continuous: { codec: 'vae', config: { height: 8, width: 8, channels: 1, ...NETWORK } },
 };
 
@@ -25,21 +31,55 @@ let dataset: Dataset;
 let comparison: CodecComparison;
 
 beforeAll(async () => {
-  dataset = memoryDataset(Array.from({ length: 40 }, (_, i) => ({ key: `p${i}`, image: picture(i, 8, 3), captions: ['a square'], split: i % 4 === 0 ? ('test' as const) : ('train' as const) })));
+  dataset = memoryDataset(
+    Array.from({ length: 40 }, (_, i) => ({
+      key: `p${i}`,
+      image: picture(i, 8, 3),
+      captions: ['a square'],
+      split: i % 4 === 0 ? ('test' as const) : ('train' as const),
+    })),
+  );
   for (const [name, settings] of Object.entries(CODECS)) {
-    writeFileSync(at(`${name}.json`), JSON.stringify({ ...settings, training: { steps: 2, batchSize: 4, warmupSteps: 1, evalEvery: 100, checkpointEvery: 100 } }));
+    writeFileSync(
+      at(`${name}.json`),
+      JSON.stringify({
+        ...settings,
+        training: { steps: 2, batchSize: 4, warmupSteps: 1, evalEvery: 100, checkpointEvery: 100 },
+      }),
+    );
     await trainCodec({ data: dataset, out: at(name), config: at(`${name}.json`) });
   }
   writeFileSync(at('network.onnx'), await networkBytes(colors, { open: { 0: 'batch', 2: 'height', 3: 'width' } }));
-  comparison = await compareCodecs({ codecs: Object.keys(CODECS).map((name) => at(name)), data: dataset, features: at('network.onnx') });
+  comparison = await compareCodecs({
+    codecs: Object.keys(CODECS).map((name) => at(name)),
+    data: dataset,
+    features: at('network.onnx'),
+  });
 }, 60_000);
 
 describe('compareCodecs', () => {
   it('measures each codec at its own size', () => {
     const [small, large, continuous] = comparison.codecs;
-    expect(small).toMatchObject({ name: 'small', family: 'vqvae', input: { width: 8, height: 8, channels: 1 }, samples: 10, bitsPerPixel: (4 * 4) / 64, rfid: expect.any(Number) as number });
-    expect(large).toMatchObject({ name: 'large', input: { width: 16, height: 16, channels: 3 }, samples: 10, bitsPerPixel: (16 * 4) / 256 });
-    expect(continuous).toMatchObject({ name: 'continuous', family: 'vae', maps: [], measures: { bitsPerDim: expect.any(Number) as number } });
+    expect(small).toMatchObject({
+      name: 'small',
+      family: 'vqvae',
+      input: { width: 8, height: 8, channels: 1 },
+      samples: 10,
+      bitsPerPixel: (4 * 4) / 64,
+      rfid: expect.any(Number) as number,
+    });
+    expect(large).toMatchObject({
+      name: 'large',
+      input: { width: 16, height: 16, channels: 3 },
+      samples: 10,
+      bitsPerPixel: (16 * 4) / 256,
+    });
+    expect(continuous).toMatchObject({
+      name: 'continuous',
+      family: 'vae',
+      maps: [],
+      measures: { bitsPerDim: expect.any(Number) as number },
+    });
     expect(continuous).not.toHaveProperty('bitsPerPixel');
     for (const { encodedPicturesPerSecond } of comparison.codecs) expect(encodedPicturesPerSecond).toBeGreaterThan(1);
   });
@@ -47,32 +87,65 @@ describe('compareCodecs', () => {
   it('shows the same pictures at the size of the largest codec', async () => {
     const { pictures } = comparison;
     expect(pictures.map(({ name }) => name)).toEqual(['originals', 'small', 'large', 'continuous']);
-    for (const { images } of pictures) expect(images.map(({ width, height }) => [width, height])).toEqual(new Array(8).fill([16, 16]));
-    const held = await Promise.all([0, 4, 8].map((i) => resizeImage(picture(i, 8, 3), { width: 16, height: 16, resize: 'contain' })));
+    for (const { images } of pictures)
+      expect(images.map(({ width, height }) => [width, height])).toEqual(new Array(8).fill([16, 16]));
+    const held = await Promise.all(
+      [0, 4, 8].map((i) => resizeImage(picture(i, 8, 3), { width: 16, height: 16, resize: 'contain' })),
+    );
     expect(pictures[0]!.images.slice(0, 3)).toEqual(held);
   });
 
   it('tells progress over all of them', async () => {
     const told: number[][] = [];
-    await compareCodecs({ codecs: [at('small'), at('large')], data: dataset, onProgress: (done, total) => told.push([done, total]) });
-    expect(told).toEqual([[10, 20], [20, 20]]);
+    await compareCodecs({
+      codecs: [at('small'), at('large')],
+      data: dataset,
+      onProgress: (done, total) => told.push([done, total]),
+    });
+    expect(told).toEqual([
+      [10, 20],
+      [20, 20],
+    ]);
   });
 
   it.each<[string, () => string[], RegExp]>([
-    ['fewer than two codecs', () => [at('small')], /E_COMPARE CODEC: expected at least two codecs, received 1\. For one there is "tesserae eval codec"/],
-    ['a codec twice', () => [at('small'), at('large'), `${at('small')}/`], /E_COMPARE CODEC .*small\/: expected another codec than .*small, received the same/],
+    [
+      'fewer than two codecs',
+      () => [at('small')],
+      /E_COMPARE CODEC: expected at least two codecs, received 1\. For one there is "tesserae eval codec"/,
+    ],
+    [
+      'a codec twice',
+      () => [at('small'), at('large'), `${at('small')}/`],
+      /E_COMPARE CODEC .*small\/: expected another codec than .*small, received the same/,
+    ],
     ['one that is missing', () => [at('small'), at('nowhere')], /E_NOT_FOUND .*nowhere/],
   ])('refuses %s', async (_, codecs, message) => {
-    await expect(compareCodecs({ codecs: codecs(), data: dataset })).rejects.toMatchObject({ exitCode: 2, message: expect.stringMatching(message) as string });
+    await expect(compareCodecs({ codecs: codecs(), data: dataset })).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(message) as string,
+    });
   });
 
   it('refuses a prior that carries no codec, and takes the codec of one that does', async () => {
     await tokenize({ data: dataset, codec: at('small'), out: at('tokens'), workers: 0 });
-    writeFileSync(at('prior.json'), JSON.stringify({ config: { nLayer: 1, nHead: 2, nEmbd: 16 }, text: { vocabSize: 300 }, training: { steps: 1, batchSize: 4, warmupSteps: 1, evalEvery: 100, checkpointEvery: 100 } }));
+    writeFileSync(
+      at('prior.json'),
+      JSON.stringify({
+        config: { nLayer: 1, nHead: 2, nEmbd: 16 },
+        text: { vocabSize: 300 },
+        training: { steps: 1, batchSize: 4, warmupSteps: 1, evalEvery: 100, checkpointEvery: 100 },
+      }),
+    );
     await trainPrior({ tokens: at('tokens'), out: at('prior'), config: at('prior.json') });
-    await expect(compareCodecs({ codecs: [at('small'), at('prior')], data: dataset })).rejects.toMatchObject({ code: 'E_COMPARE' });
+    await expect(compareCodecs({ codecs: [at('small'), at('prior')], data: dataset })).rejects.toMatchObject({
+      code: 'E_COMPARE',
+    });
     rmSync(at('prior', 'codec'), { recursive: true });
-    await expect(compareCodecs({ codecs: [at('small'), at('prior')], data: dataset })).rejects.toMatchObject({ code: 'E_MODEL_KIND', exitCode: 2 });
+    await expect(compareCodecs({ codecs: [at('small'), at('prior')], data: dataset })).rejects.toMatchObject({
+      code: 'E_MODEL_KIND',
+      exitCode: 2,
+    });
   });
 });
 
@@ -95,14 +168,45 @@ describe('the report of a comparison', () => {
 
   it('escapes what comes from outside', async () => {
     const [small, ...others] = comparison.codecs;
-    const html = await comparisonReport({ ...comparison, data: '<script>alert(1)</script>', codecs: [{ ...small!, name: '<b>', path: '"&' }, ...others] });
+    const html = await comparisonReport({
+      ...comparison,
+      data: '<script>alert(1)</script>',
+      codecs: [{ ...small!, name: '<b>', path: '"&' }, ...others],
+    });
     expect(html).not.toMatch(/<script|<b>/);
   });
 
   it('leaves out columns that no codec has', () => {
     const names = (codecs: CodecComparison['codecs']): string[] => comparisonColumns(codecs).map(([name]) => name);
-    expect(names(comparison.codecs)).toEqual(['codec', 'family', 'pictures', 'bits/pixel', 'by entropy', 'NMSE', 'PSNR, dB', 'SSIM', 'sharpness', 'usage', 'rFID', 'bitsPerDim', 'klBits', 'encoded/s']);
-    expect(names([{ ...comparison.codecs[0]!, rfid: undefined }])).toEqual(['codec', 'family', 'pictures', 'bits/pixel', 'by entropy', 'NMSE', 'PSNR, dB', 'SSIM', 'sharpness', 'usage', 'encoded/s']);
+    expect(names(comparison.codecs)).toEqual([
+      'codec',
+      'family',
+      'pictures',
+      'bits/pixel',
+      'by entropy',
+      'NMSE',
+      'PSNR, dB',
+      'SSIM',
+      'sharpness',
+      'usage',
+      'rFID',
+      'bitsPerDim',
+      'klBits',
+      'encoded/s',
+    ]);
+    expect(names([{ ...comparison.codecs[0]!, rfid: undefined }])).toEqual([
+      'codec',
+      'family',
+      'pictures',
+      'bits/pixel',
+      'by entropy',
+      'NMSE',
+      'PSNR, dB',
+      'SSIM',
+      'sharpness',
+      'usage',
+      'encoded/s',
+    ]);
   });
 });
 

@@ -17,9 +17,24 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 beforeAll(async () => {
   mkdirSync(at('data'));
-  for (const [i, { image }] of shapeSet({ count: 30, seed: 1 }).train.entries()) writeFileSync(at('data', `${i}.png`), await encodePng(image));
-  const config = { height: 16, width: 16, downsample: 4, hidden: 8, residualLayers: 1, residualHidden: 4, quantizer: { codebookSize: 16, codeDim: 4 } };
-  writeFileSync(at('codec.json'), JSON.stringify({ config, training: { steps: 4, batchSize: 8, warmupSteps: 1, evalEvery: 100, checkpointEvery: 4 } }));
+  for (const [i, { image }] of shapeSet({ count: 30, seed: 1 }).train.entries())
+    writeFileSync(at('data', `${i}.png`), await encodePng(image));
+  const config = {
+    height: 16,
+    width: 16,
+    downsample: 4,
+    hidden: 8,
+    residualLayers: 1,
+    residualHidden: 4,
+    quantizer: { codebookSize: 16, codeDim: 4 },
+  };
+  writeFileSync(
+    at('codec.json'),
+    JSON.stringify({
+      config,
+      training: { steps: 4, batchSize: 8, warmupSteps: 1, evalEvery: 100, checkpointEvery: 4 },
+    }),
+  );
 });
 
 describe('the split of a codec', () => {
@@ -37,7 +52,9 @@ describe('the split of a codec', () => {
 
   it('leaves nothing to measure where nothing is held out, and says what there is', async () => {
     await trainCodec({ data: at('data'), out: at('all'), config: at('codec.json'), holdout: 0 });
-    await expect(evaluateCodecOn({ codec: at('all'), data: at('data') })).rejects.toThrow(/^E_DATA_EMPTY .*: expected samples in the test split, found none\. Measure the training samples with --split train\.$/);
+    await expect(evaluateCodecOn({ codec: at('all'), data: at('data') })).rejects.toThrow(
+      /^E_DATA_EMPTY .*: expected samples in the test split, found none\. Measure the training samples with --split train\.$/,
+    );
     expect((await evaluateCodecOn({ codec: at('all'), data: at('data'), split: 'train' })).samples).toBe(30);
   });
 

@@ -1,7 +1,16 @@
 // What callers hand in is checked before anything is computed with it, and errors name its place.
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { encodePng, imageGrid, loadCodec, loadPrior, nearestNeighbors, resizeImage, toIds, writeImages } from '../../src/index.js';
+import {
+  encodePng,
+  imageGrid,
+  loadCodec,
+  loadPrior,
+  nearestNeighbors,
+  resizeImage,
+  toIds,
+  writeImages,
+} from '../../src/index.js';
 import type { Image, Prompt, SamplingOptions, TokenSample, Tokens } from '../../src/index.js';
 import { picture, temporaryDirectory } from '../support/tiny.js';
 
@@ -61,8 +70,16 @@ const tokensOf = async (): Promise<Tokens> => {
 
 const BAD_TOKENS: [string, string, (tokens: Tokens) => unknown][] = [
   ['an id of -1', 'E_TOKENS_RANGE', (tokens) => withIds(tokens, Int32Array.from(tokens.maps[0]!.ids).fill(-1, 5, 6))],
-  ['an id beyond the vocabulary', 'E_TOKENS_RANGE', (tokens) => withIds(tokens, Uint16Array.from(tokens.maps[0]!.ids).fill(256, 5, 6))],
-  ['ids that are no array of whole numbers', 'E_TOKENS_SHAPE', (tokens) => withIds(tokens, new Float32Array(64).fill(Number.NaN))],
+  [
+    'an id beyond the vocabulary',
+    'E_TOKENS_RANGE',
+    (tokens) => withIds(tokens, Uint16Array.from(tokens.maps[0]!.ids).fill(256, 5, 6)),
+  ],
+  [
+    'ids that are no array of whole numbers',
+    'E_TOKENS_SHAPE',
+    (tokens) => withIds(tokens, new Float32Array(64).fill(Number.NaN)),
+  ],
   ['too few ids', 'E_TOKENS_SHAPE', (tokens) => withIds(tokens, new Uint16Array(3))],
   ['another shape', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, maps: [{ ...tokens.maps[0], shape: [4, 16] }] })],
   ['no map', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, maps: [] })],
@@ -84,8 +101,14 @@ it.each(BAD_TOKENS)('refuses tokens with %s, by their place', async (_, code, ch
   const [codec, prior] = [await loadCodec(models), await loadPrior(models)];
   const sample = (of: Tokens): TokenSample => ({ key: 'a', tokens: of, captions: ['a red circle'] });
   try {
-    await expect(codec.decode([tokens, bad])).rejects.toMatchObject({ code, message: expect.stringContaining('decode[1]') as string });
-    await expect(prior.score([sample(tokens), sample(bad)])).rejects.toMatchObject({ code, message: expect.stringContaining('score[1]') as string });
+    await expect(codec.decode([tokens, bad])).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining('decode[1]') as string,
+    });
+    await expect(prior.score([sample(tokens), sample(bad)])).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining('score[1]') as string,
+    });
   } finally {
     codec.dispose();
     prior.dispose();
@@ -95,17 +118,34 @@ it.each(BAD_TOKENS)('refuses tokens with %s, by their place', async (_, code, ch
 it('refuses options, prompts and samples that make no sense', async () => {
   const tokens = await tokensOf();
   const prior = await loadPrior(models);
-  const generate = (prompts: unknown, options: unknown): Promise<unknown> => prior.generate(prompts as Prompt[], options as SamplingOptions);
+  const generate = (prompts: unknown, options: unknown): Promise<unknown> =>
+    prior.generate(prompts as Prompt[], options as SamplingOptions);
   try {
-    for (const n of [0, -1, 1.5, Number.NaN, '3', 1e9]) await expect(generate(['a red circle'], { n }), `n ${n}`).rejects.toMatchObject({ code: 'E_SAMPLING' });
-    for (const prompts of [[undefined], [{}], [1.5], 'a red circle', null]) await expect(generate(prompts, {})).rejects.toMatchObject({ code: 'E_PROMPT' });
-    for (const prime of [[-1], [256], [0.5], [Number.NaN], new Array<number>(64).fill(0)]) await expect(generate([null], { prime })).rejects.toMatchObject({ code: 'E_SAMPLING' });
-    for (const prime of [5, null, 'abc']) await expect(generate([null], { prime }), `prime ${prime}`).rejects.toMatchObject({ code: 'E_SAMPLING' });
-    for (const options of [null, 5, { tooLong: 'x' }, { onNote: 5 }, { onProgress: 5 }]) await expect(generate(['a red circle'], options)).rejects.toMatchObject({ code: 'E_SAMPLING', exitCode: 2 });
-    for (const number of [-1, 5]) await expect(generate([number], {}), `class ${number}`).rejects.toMatchObject({ code: 'E_PROMPT', message: expect.stringContaining('prompts[0]: expected a text or null') as string });
-    for (const samples of [null, undefined, 'a', {}]) await expect(prior.score(samples as unknown as TokenSample[])).rejects.toMatchObject({ code: 'E_TOKENS_SHAPE', exitCode: 2 });
+    for (const n of [0, -1, 1.5, Number.NaN, '3', 1e9])
+      await expect(generate(['a red circle'], { n }), `n ${n}`).rejects.toMatchObject({ code: 'E_SAMPLING' });
+    for (const prompts of [[undefined], [{}], [1.5], 'a red circle', null])
+      await expect(generate(prompts, {})).rejects.toMatchObject({ code: 'E_PROMPT' });
+    for (const prime of [[-1], [256], [0.5], [Number.NaN], new Array<number>(64).fill(0)])
+      await expect(generate([null], { prime })).rejects.toMatchObject({ code: 'E_SAMPLING' });
+    for (const prime of [5, null, 'abc'])
+      await expect(generate([null], { prime }), `prime ${prime}`).rejects.toMatchObject({ code: 'E_SAMPLING' });
+    for (const options of [null, 5, { tooLong: 'x' }, { onNote: 5 }, { onProgress: 5 }])
+      await expect(generate(['a red circle'], options)).rejects.toMatchObject({ code: 'E_SAMPLING', exitCode: 2 });
+    for (const number of [-1, 5])
+      await expect(generate([number], {}), `class ${number}`).rejects.toMatchObject({
+        code: 'E_PROMPT',
+        message: expect.stringContaining('prompts[0]: expected a text or null') as string,
+      });
+    for (const samples of [null, undefined, 'a', {}])
+      await expect(prior.score(samples as unknown as TokenSample[])).rejects.toMatchObject({
+        code: 'E_TOKENS_SHAPE',
+        exitCode: 2,
+      });
     await expect(generate(['a red circle'], { cfg: 1e308 })).rejects.toMatchObject({ code: 'E_SAMPLING' });
-    for (const captions of [undefined, 'a red circle', [5]]) await expect(prior.score([{ key: 'a', tokens, captions } as unknown as TokenSample])).rejects.toMatchObject({ code: 'E_PROMPT' });
+    for (const captions of [undefined, 'a red circle', [5]])
+      await expect(prior.score([{ key: 'a', tokens, captions } as unknown as TokenSample])).rejects.toMatchObject({
+        code: 'E_PROMPT',
+      });
   } finally {
     prior.dispose();
   }
@@ -113,5 +153,6 @@ it('refuses options, prompts and samples that make no sense', async () => {
 
 it('makes ids of whole numbers in range alone', () => {
   expect(toIds([0, 15], 16)).toEqual(Uint16Array.of(0, 15));
-  for (const id of [-1, 16, 0.5, Number.NaN]) expect(() => toIds([0, id], 16)).toThrow(/^E_TOKENS_RANGE toIds: expected ids .* at 1\./);
+  for (const id of [-1, 16, 0.5, Number.NaN])
+    expect(() => toIds([0, id], 16)).toThrow(/^E_TOKENS_RANGE toIds: expected ids .* at 1\./);
 });

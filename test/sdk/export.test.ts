@@ -20,7 +20,15 @@ afterAll(() => world.remove());
 async function pictures(count: number): Promise<Image[]> {
   const raw = await Promise.all(Array.from({ length: count }, (_, i) => world.dataset.read('train', i)));
   const white: [number, number, number] = [255, 255, 255];
-  return Promise.all(raw.map(async (one) => imageTo((await decodeSample(one)).image, { size: { width: 16, height: 16 }, resize: 'contain', background: white })));
+  return Promise.all(
+    raw.map(async (one) =>
+      imageTo((await decodeSample(one)).image, {
+        size: { width: 16, height: 16 },
+        resize: 'contain',
+        background: white,
+      }),
+    ),
+  );
 }
 
 describe('exportModel', () => {
@@ -28,8 +36,12 @@ describe('exportModel', () => {
     const card = await exportModel({ model: world.at('codec'), out: world.at('codec-onnx') });
     expect(card.functions.encoder).toMatchObject({
       file: 'encoder.onnx',
-      inputs: [{ name: 'images', dtype: 'float32', shape: ['batch', 16, 16, 3], meaning: expect.stringContaining('[-1, 1]') }],
-      outputs: [{ name: 'codes', dtype: 'int32', shape: ['batch', 4, 4], meaning: expect.stringContaining('vocabSize') }],
+      inputs: [
+        { name: 'images', dtype: 'float32', shape: ['batch', 16, 16, 3], meaning: expect.stringContaining('[-1, 1]') },
+      ],
+      outputs: [
+        { name: 'codes', dtype: 'int32', shape: ['batch', 4, 4], meaning: expect.stringContaining('vocabSize') },
+      ],
     });
     const images = await pictures(3);
     const codec = await loadCodec(world.at('codec'));
@@ -44,7 +56,9 @@ describe('exportModel', () => {
     const back = fromFloat32(decoded.images!.data as Float32Array, decoded.images!.dims);
     const expected = (await codec.decode(tokens)) as Image[];
     // One level of 256: the session may sum in another order than the codec's own graph.
-    back.forEach(({ pixels }, i) => pixels.forEach((value, j) => expect(Math.abs(value - expected[i]!.pixels[j]!)).toBeLessThanOrEqual(1)));
+    back.forEach(({ pixels }, i) =>
+      pixels.forEach((value, j) => expect(Math.abs(value - expected[i]!.pixels[j]!)).toBeLessThanOrEqual(1)),
+    );
     codec.dispose();
   });
 
@@ -54,10 +68,14 @@ describe('exportModel', () => {
     expect(card.conditions!.example!.prompt).toBe('a');
     expect(card.conditions!.example!.ids).toHaveLength(card.conditions!.none.length);
     expect(card.conditions!.example!.ids).not.toEqual(card.conditions!.none);
-    expect(readFileSync(world.at('prior-onnx', 'tokenizer.json'))).toEqual(readFileSync(world.at('prior', 'tokenizer.json')));
+    expect(readFileSync(world.at('prior-onnx', 'tokenizer.json'))).toEqual(
+      readFileSync(world.at('prior', 'tokenizer.json')),
+    );
 
     const prefill = await InferenceSession.create(world.at('prior-onnx', 'prefill.onnx'));
-    const { logits } = await prefill.run({ condition: new Tensor('int32', Int32Array.from(card.conditions!.none), [1, card.conditions!.none.length]) });
+    const { logits } = await prefill.run({
+      condition: new Tensor('int32', Int32Array.from(card.conditions!.none), [1, card.conditions!.none.length]),
+    });
     const prior = await loadPrior(world.at('prior'));
     const [likeliest] = await prior.generate([null], { temperature: 0 });
     const scores = [...(logits!.data as Float32Array)];
@@ -80,7 +98,9 @@ describe('exportModel', () => {
   it('refuses a card that names a file elsewhere', async () => {
     const out = world.at('hostile-onnx');
     await exportModel({ model: world.at('codec'), out });
-    const card = JSON.parse(readFileSync(join(out, 'card.json'), 'utf8')) as { functions: Record<string, { file: string }> };
+    const card = JSON.parse(readFileSync(join(out, 'card.json'), 'utf8')) as {
+      functions: Record<string, { file: string }>;
+    };
     card.functions.decoder!.file = '../../decoder.onnx';
     writeFileSync(join(out, 'card.json'), JSON.stringify(card));
     expect(() => readExport(out)).toThrow(expect.objectContaining({ code: 'E_EXPORT_CARD' }));
@@ -90,7 +110,9 @@ describe('exportModel', () => {
     mkdirSync(world.at('taken'));
     writeFileSync(world.at('taken', 'card.json'), '{"format":"a birthday card"}');
     expect(isExport(world.at('taken'))).toBe(false);
-    await expect(exportModel({ model: world.at('codec'), out: world.at('taken') })).rejects.toMatchObject({ code: 'E_OUTPUT_EXISTS' });
+    await expect(exportModel({ model: world.at('codec'), out: world.at('taken') })).rejects.toMatchObject({
+      code: 'E_OUTPUT_EXISTS',
+    });
     await expect(openDataset(world.at('taken'))).rejects.toMatchObject({ code: 'E_DATA_EMPTY' });
   });
 });

@@ -11,13 +11,18 @@ describe('writeImages', () => {
     const out = join(temporaryDirectory(), 'new');
     const paths = await writeImages(out, images);
     expect(paths).toEqual(['00000.png', '00001.png', '00002.png'].map((name) => join(out, name)));
-    for (const [i, path] of paths.entries()) expect((await decodeImage(readFileSync(path), path)).pixels).toEqual(images[i]!.pixels);
+    for (const [i, path] of paths.entries())
+      expect((await decodeImage(readFileSync(path), path)).pixels).toEqual(images[i]!.pixels);
   });
 
   it('writes nothing into a directory that holds one of the files, unless forced', async () => {
     const out = temporaryDirectory();
     writeFileSync(join(out, '00002.png'), 'mine');
-    await expect(writeImages(out, images)).rejects.toMatchObject({ code: 'E_OUTPUT_EXISTS', exitCode: 2, message: expect.stringContaining('00002.png') });
+    await expect(writeImages(out, images)).rejects.toMatchObject({
+      code: 'E_OUTPUT_EXISTS',
+      exitCode: 2,
+      message: expect.stringContaining('00002.png'),
+    });
     expect(readdirSync(out)).toEqual(['00002.png']);
     expect(readFileSync(join(out, '00002.png'), 'utf8')).toBe('mine');
     expect(await writeImages(out, images, { force: true })).toHaveLength(3);

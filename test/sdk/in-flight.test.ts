@@ -6,7 +6,13 @@ import { announcedExtent } from '../../src/media/extent.js';
 import { ByteBudget, SampleFeed, weightOf } from '../../src/sdk/in-flight.js';
 import type { Piece } from '../../src/sdk/in-flight.js';
 
-const rawOf = (index: number, bytes: number): RawSample => ({ key: String(index), source: String(index), bytes: new Uint8Array(bytes), pixels: { width: bytes, height: 1, channels: 1 }, captions: [] });
+const rawOf = (index: number, bytes: number): RawSample => ({
+  key: String(index),
+  source: String(index),
+  bytes: new Uint8Array(bytes),
+  pixels: { width: bytes, height: 1, channels: 1 },
+  captions: [],
+});
 
 /** Samples of the sizes given. */
 function datasetOf(sizes: readonly number[], onRead: (index: number) => void = () => undefined): Dataset {
@@ -55,7 +61,10 @@ describe('the feed', () => {
 
   it('reads only a few files ahead of what is released', async () => {
     let read = 0;
-    const feed = new SampleFeed(datasetOf(new Array<number>(64).fill(8 * MIB), () => read++), LIMIT);
+    const feed = new SampleFeed(
+      datasetOf(new Array<number>(64).fill(8 * MIB), () => read++),
+      LIMIT,
+    );
     const pieces = feed.batch('train', 0, 64);
     await pieces.next();
     const second = pieces.next();

@@ -1,4 +1,13 @@
-import { copyFileSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodePng, exportModel, inspect } from '../../src/index.js';
 import type { Image } from '../../src/index.js';
@@ -17,14 +26,33 @@ const gray: Image = { kind: 'image', width: 5, height: 4, channels: 1, pixels: n
 describe('inspect', () => {
   it('knows a codec and a prior by their cards, and which codec the prior is for', async () => {
     const codec = await inspect(world.at('codec'));
-    expect(codec).toMatchObject({ kind: 'codec', fingerprint: HASH, name: 'vqvae', maps: [{ name: 'codes', shape: [4, 4], vocabSize: 16 }], steps: 6 });
+    expect(codec).toMatchObject({
+      kind: 'codec',
+      fingerprint: HASH,
+      name: 'vqvae',
+      maps: [{ name: 'codes', shape: [4, 4], vocabSize: 16 }],
+      steps: 6,
+    });
     expect(codec).toHaveProperty('parameters', expect.any(Number));
-    expect(await inspect(world.at('prior'))).toMatchObject({ kind: 'prior', fingerprint: HASH, name: 'gpt', codec: codec.fingerprint, conditioning: 'text', steps: 4 });
+    expect(await inspect(world.at('prior'))).toMatchObject({
+      kind: 'prior',
+      fingerprint: HASH,
+      name: 'gpt',
+      codec: codec.fingerprint,
+      conditioning: 'text',
+      steps: 4,
+    });
   });
 
   it('counts what tokens hold and verifies all of it', async () => {
     const found = await inspect(world.at('tokens'));
-    expect(found).toMatchObject({ kind: 'tokens', fingerprint: HASH, samples: { train: world.dataset.size('train'), test: world.dataset.size('test') }, parts: 2, health: { ok: true } });
+    expect(found).toMatchObject({
+      kind: 'tokens',
+      fingerprint: HASH,
+      samples: { train: world.dataset.size('train'), test: world.dataset.size('test') },
+      parts: 2,
+      health: { ok: true },
+    });
     const [map] = (found as { maps: { used: number; perplexity: number }[] }).maps;
     expect(map!.used).toBeGreaterThan(0);
     expect(map!.perplexity).toBeLessThanOrEqual(map!.used + 1e-9);
@@ -42,7 +70,10 @@ describe('inspect', () => {
     cpSync(world.at('tokens'), directory, { recursive: true });
     damage(directory);
     const found = await inspect(directory);
-    expect(found).toMatchObject({ kind: 'tokens', health: { ok: false, problem: expect.stringMatching(new RegExp(`^${code}`)) } });
+    expect(found).toMatchObject({
+      kind: 'tokens',
+      health: { ok: false, problem: expect.stringMatching(new RegExp(`^${code}`)) },
+    });
   });
 
   it('refuses a damaged model', async () => {
@@ -54,7 +85,16 @@ describe('inspect', () => {
   it('knows a run that has no model yet, from its checkpoints', async () => {
     cpSync(world.at('codec'), world.at('run'), { recursive: true });
     rmSync(world.at('run', 'model.json'));
-    expect(await inspect(world.at('run'))).toMatchObject({ kind: 'run', fingerprint: HASH, model: 'vqvae', step: 6, steps: 6, checkpoints: [4, 6], lastMetrics: { step: 6 }, lastEvaluation: { split: 'test' } });
+    expect(await inspect(world.at('run'))).toMatchObject({
+      kind: 'run',
+      fingerprint: HASH,
+      model: 'vqvae',
+      step: 6,
+      steps: 6,
+      checkpoints: [4, 6],
+      lastMetrics: { step: 6 },
+      lastEvaluation: { split: 'test' },
+    });
     rmSync(world.at('run', 'checkpoints'), { recursive: true });
     expect(await inspect(world.at('run'))).toMatchObject({ kind: 'run', fingerprint: null, step: 6, checkpoints: [] });
   });
@@ -71,11 +111,18 @@ describe('inspect', () => {
   it('knows an export and names its inputs', async () => {
     await exportModel({ model: world.at('codec'), out: world.at('onnx') });
     const { fingerprint } = await inspect(world.at('codec'));
-    expect(await inspect(world.at('onnx'))).toMatchObject({ kind: 'export', fingerprint, functions: [{ name: 'encoder', inputs: ['images [batch, 16, 16, 3]'] }, { name: 'decoder' }] });
+    expect(await inspect(world.at('onnx'))).toMatchObject({
+      kind: 'export',
+      fingerprint,
+      functions: [{ name: 'encoder', inputs: ['images [batch, 16, 16, 3]'] }, { name: 'decoder' }],
+    });
   });
 
   it('describes a folder of pictures, its classes and its first sample', async () => {
-    for (const [name, count] of [['cat', 3], ['dog', 2]] as const) {
+    for (const [name, count] of [
+      ['cat', 3],
+      ['dog', 2],
+    ] as const) {
       mkdirSync(world.at('animals', name), { recursive: true });
       for (let i = 0; i < count; i++) writeFileSync(world.at('animals', name, `${i}.png`), await encodePng(gray));
     }
@@ -84,11 +131,20 @@ describe('inspect', () => {
       kind: 'dataset',
       fingerprint: HASH,
       format: 'folder',
-      classes: [{ name: 'cat', samples: 3 }, { name: 'dog', samples: 2 }],
+      classes: [
+        { name: 'cat', samples: 3 },
+        { name: 'dog', samples: 2 },
+      ],
       captions: { samples: 5, distinct: 2 },
       first: { width: 5, height: 4, caption: expect.stringMatching(/^a photo of a (cat|dog)$/) },
     });
-    expect(await inspect(world.at('animals', 'cat', '0.png'))).toMatchObject({ kind: 'picture', fingerprint: HASH, format: 'png', width: 5, height: 4 });
+    expect(await inspect(world.at('animals', 'cat', '0.png'))).toMatchObject({
+      kind: 'picture',
+      fingerprint: HASH,
+      format: 'png',
+      width: 5,
+      height: 4,
+    });
   });
 
   it('says what it expected of anything else', async () => {

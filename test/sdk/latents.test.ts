@@ -30,7 +30,11 @@ function identity(name: string, shape: number[]): CodecFamily {
     reconstruct: refuse,
     open: refuse,
     exports: refuse,
-    latents: { shapes: () => [shape], encode: (_, x) => [tf.reshape(x, [-1, ...shape])], decode: (_, [z]) => tf.reshape(z!, [-1, 2, 2, 1]) },
+    latents: {
+      shapes: () => [shape],
+      encode: (_, x) => [tf.reshape(x, [-1, ...shape])],
+      decode: (_, [z]) => tf.reshape(z!, [-1, 2, 2, 1]),
+    },
   };
 }
 
@@ -42,7 +46,11 @@ registerCodec({
   latents: {
     shapes: () => [[2], [1, 2, 1]],
     encode: (_, x) => tf.split(x, 2, 1).map((row, i) => tf.reshape(row, i === 0 ? [-1, 2] : [-1, 1, 2, 1])),
-    decode: (_, rows) => tf.concat(rows.map((row) => tf.reshape(row, [-1, 1, 2, 1])), 1) as tf.Tensor4D,
+    decode: (_, rows) =>
+      tf.concat(
+        rows.map((row) => tf.reshape(row, [-1, 1, 2, 1])),
+        1,
+      ) as tf.Tensor4D,
   },
 });
 registerCodec({ ...identity('opaque', [4]), latents: undefined });
@@ -53,11 +61,21 @@ function stored(name: string, json: Record<string, unknown> = {}): string {
   const family = codecFamily(name);
   const config = family.parseConfig(json);
   const tensors = freshTensors({ ...family.trainable(config), ...family.state(config) }, 3);
-  saveModel(directory, { kind: 'codec', name, config: config as Record<string, unknown>, maps: family.maps(config) }, tensors);
+  saveModel(
+    directory,
+    { kind: 'codec', name, config: config as Record<string, unknown>, maps: family.maps(config) },
+    tensors,
+  );
   return directory;
 }
 
-const square = (...pixels: number[]): Image => ({ kind: 'image', width: 2, height: 2, channels: 1, pixels: Uint8Array.from(pixels) });
+const square = (...pixels: number[]): Image => ({
+  kind: 'image',
+  width: 2,
+  height: 2,
+  channels: 1,
+  pixels: Uint8Array.from(pixels),
+});
 const pixelsOf = (images: readonly Image[]): number[][] => images.map(({ pixels }) => [...pixels]);
 
 describe('interpolate', () => {
@@ -84,7 +102,9 @@ describe('interpolate', () => {
   });
 
   it('goes nowhere between a picture and itself', async () => {
-    expect(pixelsOf(await interpolate({ codec: stored('identity'), from: dark, to: dark, steps: 2 }))).toEqual(pixelsOf([dark, dark]));
+    expect(pixelsOf(await interpolate({ codec: stored('identity'), from: dark, to: dark, steps: 2 }))).toEqual(
+      pixelsOf([dark, dark]),
+    );
   });
 
   it('begins and ends with the reconstructions of a codec with codes', async () => {
@@ -100,33 +120,74 @@ describe('interpolate', () => {
   });
 
   it('cuts pictures that would keep their sizes to one', async () => {
-    const images = await interpolate({ codec: stored('vqvae', { ...TINY_CODEC, resize: 'none' }), from: noise(30, 11, 1), to: noise(9, 9, 1), steps: 2 });
-    expect(images.map(({ width, height }) => [width, height])).toEqual([[8, 8], [8, 8]]);
+    const images = await interpolate({
+      codec: stored('vqvae', { ...TINY_CODEC, resize: 'none' }),
+      from: noise(30, 11, 1),
+      to: noise(9, 9, 1),
+      steps: 2,
+    });
+    expect(images.map(({ width, height }) => [width, height])).toEqual([
+      [8, 8],
+      [8, 8],
+    ]);
   });
 });
 
 describe('traverse', () => {
   it('varies one dimension a row around the picture', async () => {
-    const { images, columns, dims, offsets } = await traverse({ codec: stored('identity'), picture: square(102, 153, 51, 0), dims: [1, 2], steps: 3, range: 0.4 });
+    const { images, columns, dims, offsets } = await traverse({
+      codec: stored('identity'),
+      picture: square(102, 153, 51, 0),
+      dims: [1, 2],
+      steps: 3,
+      range: 0.4,
+    });
     expect({ columns, dims, offsets }).toEqual({ columns: 3, dims: [1, 2], offsets: [-0.4, 0, 0.4] });
     expect(pixelsOf(images)).toEqual([
-      [102, 102, 51, 0], [102, 153, 51, 0], [102, 204, 51, 0],
-      [102, 153, 0, 0], [102, 153, 51, 0], [102, 153, 102, 0],
+      [102, 102, 51, 0],
+      [102, 153, 51, 0],
+      [102, 204, 51, 0],
+      [102, 153, 0, 0],
+      [102, 153, 51, 0],
+      [102, 153, 102, 0],
     ]);
   });
 
   it('varies two dimensions as a phase diagram', async () => {
-    const { images } = await traverse({ codec: stored('identity'), picture: square(102, 102, 51, 0), dims: [0, 1], grid: true, steps: 2, range: 0.4 });
-    expect(pixelsOf(images)).toEqual([[51, 51, 51, 0], [51, 153, 51, 0], [153, 51, 51, 0], [153, 153, 51, 0]]);
+    const { images } = await traverse({
+      codec: stored('identity'),
+      picture: square(102, 102, 51, 0),
+      dims: [0, 1],
+      grid: true,
+      steps: 2,
+      range: 0.4,
+    });
+    expect(pixelsOf(images)).toEqual([
+      [51, 51, 51, 0],
+      [51, 153, 51, 0],
+      [153, 51, 51, 0],
+      [153, 153, 51, 0],
+    ]);
   });
 
   it('varies a dimension of a grid of latents at all positions', async () => {
-    const { images, dims } = await traverse({ codec: stored('identity-grid'), picture: square(102, 153, 51, 102), steps: 2, range: 0.4 });
+    const { images, dims } = await traverse({
+      codec: stored('identity-grid'),
+      picture: square(102, 153, 51, 102),
+      steps: 2,
+      range: 0.4,
+    });
     expect(dims).toEqual([0]);
-    expect(pixelsOf(images)).toEqual([[51, 102, 0, 51], [153, 204, 102, 153]]);
+    expect(pixelsOf(images)).toEqual([
+      [51, 102, 0, 51],
+      [153, 204, 102, 153],
+    ]);
   });
 
-  it.each([['vector', 3], ['grid', 2]])('varies the dimensions of a VAE whose latents are a %s', async (kind, size) => {
+  it.each([
+    ['vector', 3],
+    ['grid', 2],
+  ])('varies the dimensions of a VAE whose latents are a %s', async (kind, size) => {
     const { quantizer: _, ...config } = TINY_CODEC;
     const codec = stored('vae', { ...config, latent: { kind, size } });
     const picture = noise(8, 8, 1);
@@ -142,9 +203,18 @@ describe('traverse', () => {
   it('counts the dimensions of a second grid after those of the first', async () => {
     const picture = square(102, 153, 51, 102);
     const traversed = await traverse({ codec: stored('identity-rows'), picture, dims: [0, 2], steps: 2, range: 0.4 });
-    expect(pixelsOf(traversed.images)).toEqual([[51, 153, 51, 102], [153, 153, 51, 102], [102, 153, 0, 51], [102, 153, 102, 153]]);
-    await expect(traverse({ codec: stored('identity-rows'), picture, dims: [3] })).rejects.toThrow(/expected dimensions from 0 to 2, received 3/);
-    expect(pixelsOf(await interpolate({ codec: stored('identity-rows'), from: picture, to: picture, steps: 2 }))).toEqual(pixelsOf([picture, picture]));
+    expect(pixelsOf(traversed.images)).toEqual([
+      [51, 153, 51, 102],
+      [153, 153, 51, 102],
+      [102, 153, 0, 51],
+      [102, 153, 102, 153],
+    ]);
+    await expect(traverse({ codec: stored('identity-rows'), picture, dims: [3] })).rejects.toThrow(
+      /expected dimensions from 0 to 2, received 3/,
+    );
+    expect(
+      pixelsOf(await interpolate({ codec: stored('identity-rows'), from: picture, to: picture, steps: 2 })),
+    ).toEqual(pixelsOf([picture, picture]));
   });
 
   it.each([
@@ -155,7 +225,9 @@ describe('traverse', () => {
     [{ steps: 1 }, /E_LATENTS steps: expected a whole number from 2 to 1024, received 1\./],
     [{ range: 0 }, /E_LATENTS traverse\(range\): expected a number above 0, received 0\./],
   ])('refuses %j', async (options, message) => {
-    await expect(traverse({ codec: stored('identity'), picture: square(1, 2, 3, 4), ...options })).rejects.toThrow(message);
+    await expect(traverse({ codec: stored('identity'), picture: square(1, 2, 3, 4), ...options })).rejects.toThrow(
+      message,
+    );
   });
 });
 
@@ -175,26 +247,40 @@ describe('codeMap', () => {
     for (const [cell, id] of ids.entries()) {
       const { color } = codes.find((one) => one.id === id)!;
       const at = (Math.floor(cell / 4) * 8 + 4) * 32 + (cell % 4) * 8 + 4;
-      expect([...overlay.pixels.subarray(at * 3, at * 3 + 3)]).toEqual(color.map((value) => Math.floor(0.55 * value + 0.45 * seen.pixels[at]!)));
+      expect([...overlay.pixels.subarray(at * 3, at * 3 + 3)]).toEqual(
+        color.map((value) => Math.floor(0.55 * value + 0.45 * seen.pixels[at]!)),
+      );
     }
   });
 
   it('gives ids next to each other different colors', async () => {
-    const { codes } = await codeMap({ codec: stored('vqvae', { ...TINY_CODEC, height: 64, width: 64 }), picture: noise(64, 64, 1) });
+    const { codes } = await codeMap({
+      codec: stored('vqvae', { ...TINY_CODEC, height: 64, width: 64 }),
+      picture: noise(64, 64, 1),
+    });
     expect(codes.length).toBeGreaterThan(5);
     expect(new Set(codes.map(({ color }) => color.join())).size).toBe(codes.length);
   });
 
   it('covers a picture that keeps its size up to its true border', async () => {
-    const { overlay, shape } = await codeMap({ codec: stored('vqvae', { ...TINY_CODEC, resize: 'none' }), picture: noise(13, 5, 1) });
+    const { overlay, shape } = await codeMap({
+      codec: stored('vqvae', { ...TINY_CODEC, resize: 'none' }),
+      picture: noise(13, 5, 1),
+    });
     expect({ width: overlay.width, height: overlay.height, shape }).toEqual({ width: 52, height: 20, shape: [3, 7] });
   });
 
   it('refuses codecs without codes, and maps and levels there are not', async () => {
     const picture = noise(8, 8, 1);
-    await expect(codeMap({ codec: stored('identity'), picture })).rejects.toThrow(/E_NO_CODES .*expected a codec with codes, received identity/);
-    await expect(codeMap({ codec: stored('vqvae', TINY_CODEC), picture, map: 'top' })).rejects.toThrow(/E_CODE_MAP code map: expected map codes, received "top"/);
-    await expect(codeMap({ codec: stored('vqvae', TINY_CODEC), picture, level: 1 })).rejects.toThrow(/E_CODE_MAP code map\(level\): expected one from 0 to 0, received 1/);
+    await expect(codeMap({ codec: stored('identity'), picture })).rejects.toThrow(
+      /E_NO_CODES .*expected a codec with codes, received identity/,
+    );
+    await expect(codeMap({ codec: stored('vqvae', TINY_CODEC), picture, map: 'top' })).rejects.toThrow(
+      /E_CODE_MAP code map: expected map codes, received "top"/,
+    );
+    await expect(codeMap({ codec: stored('vqvae', TINY_CODEC), picture, level: 1 })).rejects.toThrow(
+      /E_CODE_MAP code map\(level\): expected one from 0 to 0, received 1/,
+    );
   });
 });
 
@@ -225,28 +311,71 @@ describe('tesserae latents', () => {
 
   it('writes the way between two pictures, a traversal, a phase diagram and a code map', async () => {
     const codec = stored('vqvae', TINY_CODEC);
-    expect(await run('interpolate', at('a.png'), at('b.png'), '--codec', codec, '--out', at('way.png'), '-n', '5')).toMatch(/^5 pictures from .*way\.png\n$/);
+    expect(
+      await run('interpolate', at('a.png'), at('b.png'), '--codec', codec, '--out', at('way.png'), '-n', '5'),
+    ).toMatch(/^5 pictures from .*way\.png\n$/);
     expect(await sizeOf('way.png')).toEqual([2 + 5 * 10, 12]);
-    expect(await run('traverse', at('a.png'), '--codec', codec, '--out', at('dims.png'), '--dims', '3,0', '-n', '3')).toContain('one row each for the dimensions 3, 0, from -3 to +3');
+    expect(
+      await run('traverse', at('a.png'), '--codec', codec, '--out', at('dims.png'), '--dims', '3,0', '-n', '3'),
+    ).toContain('one row each for the dimensions 3, 0, from -3 to +3');
     expect(await sizeOf('dims.png')).toEqual([2 + 3 * 10, 2 + 2 * 10]);
-    expect(await run('traverse', at('a.png'), '--codec', codec, '--out', at('phase.png'), '--grid', '-n', '4', '--range', '0.5')).toContain('dimension 0 down, 1 across, from -0.5');
+    expect(
+      await run(
+        'traverse',
+        at('a.png'),
+        '--codec',
+        codec,
+        '--out',
+        at('phase.png'),
+        '--grid',
+        '-n',
+        '4',
+        '--range',
+        '0.5',
+      ),
+    ).toContain('dimension 0 down, 1 across, from -0.5');
     expect(await sizeOf('phase.png')).toEqual([42, 42]);
-    expect(await run('codes', at('b.png'), '--codec', codec, '--out', at('codes.png'))).toMatch(/^16 codes of map codes, \d+ of them different, in .*\n +\d+ {2}#[0-9a-f]{6} {2}\d+ times\n/);
+    expect(await run('codes', at('b.png'), '--codec', codec, '--out', at('codes.png'))).toMatch(
+      /^16 codes of map codes, \d+ of them different, in .*\n +\d+ {2}#[0-9a-f]{6} {2}\d+ times\n/,
+    );
     expect(await sizeOf('codes.png')).toEqual([2 + 2 * 34, 36]);
-    expect(JSON.parse(await run('codes', at('b.png'), '--codec', codec, '--out', at('codes.png'), '--force', '--json'))).toMatchObject({ kind: 'code-map', name: 'codes', shape: [4, 4] });
+    expect(
+      JSON.parse(await run('codes', at('b.png'), '--codec', codec, '--out', at('codes.png'), '--force', '--json')),
+    ).toMatchObject({ kind: 'code-map', name: 'codes', shape: [4, 4] });
   });
 
   it('refuses in one line what it cannot do', async () => {
     const codec = stored('vqvae', TINY_CODEC);
     const cases: [string[], RegExp][] = [
-      [['interpolate', at('a.png'), at('no.png'), '--codec', codec, '--out', at('x.png')], /^E_NOT_FOUND <to> .*no\.png: expected a file or directory, found nothing/],
-      [['interpolate', at('a.png'), at('b.png'), '--codec', at('nowhere'), '--out', at('x.png')], /^E_NOT_FOUND --codec/],
-      [['interpolate', at('a.png'), at('b.png'), '--codec', codec, '--out', at('x.jpg')], /^E_OPTION --out .*ends in \.png/],
+      [
+        ['interpolate', at('a.png'), at('no.png'), '--codec', codec, '--out', at('x.png')],
+        /^E_NOT_FOUND <to> .*no\.png: expected a file or directory, found nothing/,
+      ],
+      [
+        ['interpolate', at('a.png'), at('b.png'), '--codec', at('nowhere'), '--out', at('x.png')],
+        /^E_NOT_FOUND --codec/,
+      ],
+      [
+        ['interpolate', at('a.png'), at('b.png'), '--codec', codec, '--out', at('x.jpg')],
+        /^E_OPTION --out .*ends in \.png/,
+      ],
       [['interpolate', at('a.png'), at('b.png'), '--codec', codec, '--out', at('a.png')], /^E_SAME_PATH --out/],
-      [['interpolate', at('a.png'), at('b.png'), '--codec', codec, '--out', at('x.png'), '-n', '1'], /^E_OPTION --steps: expected a whole number of at least 2/],
-      [['interpolate', at('a.png'), at('b.png'), '--codec', stored('opaque'), '--out', at('x.png')], /^E_NO_LATENTS .*expected a codec with a latent space, received opaque/],
-      [['traverse', at('a.png'), '--codec', codec, '--out', at('x.png'), '--dims', '1,x'], /^E_OPTION --dims: expected whole numbers from 0, received "x"/],
-      [['traverse', at('a.png'), '--codec', codec, '--out', at('x.png'), '--dims', '99'], /^E_LATENTS dims: expected dimensions from 0 to 3, received 99/],
+      [
+        ['interpolate', at('a.png'), at('b.png'), '--codec', codec, '--out', at('x.png'), '-n', '1'],
+        /^E_OPTION --steps: expected a whole number of at least 2/,
+      ],
+      [
+        ['interpolate', at('a.png'), at('b.png'), '--codec', stored('opaque'), '--out', at('x.png')],
+        /^E_NO_LATENTS .*expected a codec with a latent space, received opaque/,
+      ],
+      [
+        ['traverse', at('a.png'), '--codec', codec, '--out', at('x.png'), '--dims', '1,x'],
+        /^E_OPTION --dims: expected whole numbers from 0, received "x"/,
+      ],
+      [
+        ['traverse', at('a.png'), '--codec', codec, '--out', at('x.png'), '--dims', '99'],
+        /^E_LATENTS dims: expected dimensions from 0 to 3, received 99/,
+      ],
       [['codes', at('a.png'), '--codec', stored('identity'), '--out', at('x.png')], /^E_NO_CODES/],
       [['codes', at('a.png'), '--codec', codec, '--out', at('b.png')], /^E_OUTPUT_EXISTS --out .*Pass --force/],
     ];

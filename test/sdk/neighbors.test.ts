@@ -3,10 +3,16 @@ import { memoryDataset, nearestNeighbors } from '../../src/index.js';
 import type { Image } from '../../src/index.js';
 import { picture } from '../support/tiny.js';
 
-const mse = (a: Image, b: Image): number => a.pixels.reduce((sum, value, i) => sum + ((value - b.pixels[i]!) / 127.5) ** 2, 0) / a.pixels.length;
+const mse = (a: Image, b: Image): number =>
+  a.pixels.reduce((sum, value, i) => sum + ((value - b.pixels[i]!) / 127.5) ** 2, 0) / a.pixels.length;
 
 describe('nearestNeighbors', () => {
-  const stored = Array.from({ length: 300 }, (_, i) => ({ key: `p${i}`, image: picture(i), captions: i % 2 ? [`number ${i}`] : [], split: 'train' as const }));
+  const stored = Array.from({ length: 300 }, (_, i) => ({
+    key: `p${i}`,
+    image: picture(i),
+    captions: i % 2 ? [`number ${i}`] : [],
+    split: 'train' as const,
+  }));
   const dataset = memoryDataset(stored);
 
   it('finds what brute force finds, across batches', async () => {
@@ -29,6 +35,9 @@ describe('nearestNeighbors', () => {
 
   it('refuses to compare nothing, or with nothing', async () => {
     await expect(nearestNeighbors([], dataset)).rejects.toMatchObject({ code: 'E_NEIGHBORS', exitCode: 2 });
-    await expect(nearestNeighbors([picture(1)], dataset, { split: 'test' })).rejects.toMatchObject({ code: 'E_DATA_EMPTY', exitCode: 3 });
+    await expect(nearestNeighbors([picture(1)], dataset, { split: 'test' })).rejects.toMatchObject({
+      code: 'E_DATA_EMPTY',
+      exitCode: 3,
+    });
   });
 });

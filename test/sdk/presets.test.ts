@@ -20,7 +20,9 @@ describe('a config file', () => {
   });
 
   it('is refused in other encodings, and by the field that is unknown', () => {
-    expect(() => codecPreset({ config: configOf(Buffer.from('\ufeff{}', 'utf16le')) })).toThrow(/^E_JSON .*settings\.json: expected UTF-8 text/);
+    expect(() => codecPreset({ config: configOf(Buffer.from('\ufeff{}', 'utf16le')) })).toThrow(
+      /^E_JSON .*settings\.json: expected UTF-8 text/,
+    );
     expect(() => codecPreset({ config: configOf('{"codek":"dvae"}') })).toThrow(/^E_CONFIG .*settings\.json: .*codek/);
   });
 });

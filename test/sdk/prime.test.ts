@@ -11,16 +11,27 @@ async function priorOver(json: Record<string, unknown>): Promise<string> {
   const directory = temporaryDirectory();
   const family = codecFamily('vqvae');
   const config = family.parseConfig({ ...TINY_CODEC, ...json });
-  saveModel(join(directory, 'codec'), { kind: 'codec', name: 'vqvae', config: config as Record<string, unknown>, maps: family.maps(config) }, freshTensors({ ...family.trainable(config), ...family.state(config) }, 3));
+  saveModel(
+    join(directory, 'codec'),
+    { kind: 'codec', name: 'vqvae', config: config as Record<string, unknown>, maps: family.maps(config) },
+    freshTensors({ ...family.trainable(config), ...family.state(config) }, 3),
+  );
   const { fingerprint } = await loadCodec(join(directory, 'codec'));
   const prior = priorFamily('gpt');
   const priorConfig = prior.parseConfig({ ...TINY_PRIOR, codes: { shape: [4, 6], vocabSize: 16 } });
-  saveModel(directory, { kind: 'prior', name: 'gpt', config: priorConfig as Record<string, unknown>, codec: { fingerprint } }, freshTensors(prior.trainable(priorConfig)));
+  saveModel(
+    directory,
+    { kind: 'prior', name: 'gpt', config: priorConfig as Record<string, unknown>, codec: { fingerprint } },
+    freshTensors(prior.trainable(priorConfig)),
+  );
   return directory;
 }
 
 describe('primeCodes', () => {
-  it.each([['of one size', { width: 12 }], ['of any size', { resize: 'none' }]])('takes the top rows of a picture at the size of the prior’s, by a codec %s', async (_, json) => {
+  it.each([
+    ['of one size', { width: 12 }],
+    ['of any size', { resize: 'none' }],
+  ])('takes the top rows of a picture at the size of the prior’s, by a codec %s', async (_, json) => {
     const prior = await priorOver(json);
     const codec = await loadCodec(prior);
     const exact = noise(12, 8, 1);
@@ -34,7 +45,13 @@ describe('primeCodes', () => {
 
   it('refuses rows there are not, and a codec the prior was not trained for', async () => {
     const prior = await priorOver({ width: 12 });
-    for (const rows of [0, 4, 1.5]) await expect(primeCodes({ prior, picture: noise(12, 8, 1), rows })).rejects.toMatchObject({ code: 'E_PRIME', exitCode: 2 });
-    await expect(primeCodes({ prior, codec: await priorOver({ resize: 'none' }), picture: noise(12, 8, 1) })).rejects.toMatchObject({ code: 'E_CODEC_MISMATCH' });
+    for (const rows of [0, 4, 1.5])
+      await expect(primeCodes({ prior, picture: noise(12, 8, 1), rows })).rejects.toMatchObject({
+        code: 'E_PRIME',
+        exitCode: 2,
+      });
+    await expect(
+      primeCodes({ prior, codec: await priorOver({ resize: 'none' }), picture: noise(12, 8, 1) }),
+    ).rejects.toMatchObject({ code: 'E_CODEC_MISMATCH' });
   });
 });

@@ -9,17 +9,39 @@ import { writeTokens } from '../train/tokens.js';
 import type { MadeSample } from '../train/tokens.js';
 import { temporaryDirectory } from '../support/tiny.js';
 
-const SETTINGS = { config: { nLayer: 1, nHead: 2, nEmbd: 16 }, text: { vocabSize: 300 }, training: { steps: 3, batchSize: 8, warmupSteps: 1, checkpointEvery: 3 } };
+const SETTINGS = {
+  config: { nLayer: 1, nHead: 2, nEmbd: 16 },
+  text: { vocabSize: 300 },
+  training: { steps: 3, batchSize: 8, warmupSteps: 1, checkpointEvery: 3 },
+};
 
-async function train(samples: readonly MadeSample[], { classes, settings = SETTINGS, ...options }: Partial<TrainPriorOptions> & { classes?: string[]; settings?: object } = {}) {
+async function train(
+  samples: readonly MadeSample[],
+  {
+    classes,
+    settings = SETTINGS,
+    ...options
+  }: Partial<TrainPriorOptions> & { classes?: string[]; settings?: object } = {},
+) {
   const out = temporaryDirectory();
-  const [tokens, config, notes]: [string, string, string[]] = [await writeTokens(samples, { classes }), join(out, 'settings.json'), []];
+  const [tokens, config, notes]: [string, string, string[]] = [
+    await writeTokens(samples, { classes }),
+    join(out, 'settings.json'),
+    [],
+  ];
   writeFileSync(config, JSON.stringify(settings));
-  const card = await trainPrior({ tokens, out: join(out, 'prior'), config, onNote: (text) => notes.push(text), ...options });
+  const card = await trainPrior({
+    tokens,
+    out: join(out, 'prior'),
+    config,
+    onNote: (text) => notes.push(text),
+    ...options,
+  });
   return { card, tokens, notes, prior: join(out, 'prior') };
 }
 
-const samplesOf = (count: number, make: (i: number) => MadeSample): MadeSample[] => Array.from({ length: count }, (_, i) => ({ split: i % 5 === 4 ? 'test' : 'train', ...make(i) }));
+const samplesOf = (count: number, make: (i: number) => MadeSample): MadeSample[] =>
+  Array.from({ length: count }, (_, i) => ({ split: i % 5 === 4 ? 'test' : 'train', ...make(i) }));
 
 describe('labels that are ids', () => {
   const names = Array.from({ length: 10_134 }, (_, i) => String(i));
@@ -29,12 +51,18 @@ describe('labels that are ids', () => {
     const { card, notes } = await train(mugs, { classes: names });
     expect(card).toMatchObject({ conditioning: 'text' });
     expect(card.classes).toBeUndefined();
-    expect(notes[0]).toMatch(/: 16 training and 4 held-out samples, 20 captioned \(20 distinct captions\), 20 labeled \(20 classes\); codes 2 x 2 of 6, 6 in use$/);
-    expect(notes[1]).toBe('conditioning: text, because 20 of 20 samples have captions (20 distinct), and the labels are ids (20 values among 20 samples)');
+    expect(notes[0]).toMatch(
+      /: 16 training and 4 held-out samples, 20 captioned \(20 distinct captions\), 20 labeled \(20 classes\); codes 2 x 2 of 6, 6 in use$/,
+    );
+    expect(notes[1]).toBe(
+      'conditioning: text, because 20 of 20 samples have captions (20 distinct), and the labels are ids (20 values among 20 samples)',
+    );
   });
 
   it('are refused as classes, and never more than ten of them are named', async () => {
-    const refusal = await train(mugs, { classes: names, conditioning: 'label' }).catch((error: unknown) => error as Error);
+    const refusal = await train(mugs, { classes: names, conditioning: 'label' }).catch(
+      (error: unknown) => error as Error,
+    );
     expect(refusal).toMatchObject({ code: 'E_LABEL_IDS', exitCode: 2 });
     expect((refusal as Error).message.length).toBeLessThan(400);
   });
@@ -47,19 +75,42 @@ describe('classes', () => {
   it('are those that occur, by their names wherever labels are counted in other classes', async () => {
     const { card, tokens, prior } = await train(labeled, { classes: names });
     expect(card.classes).toEqual(Array.from({ length: 12 }, (_, i) => names[2 * i]));
-    const other = await writeTokens(samplesOf(60, (i) => ({ label: i % 12 })), { classes: card.classes });
+    const other = await writeTokens(
+      samplesOf(60, (i) => ({ label: i % 12 })),
+      { classes: card.classes },
+    );
     expect(await evaluatePrior({ prior, tokens: other })).toEqual(await evaluatePrior({ prior, tokens }));
-    const shifted = await writeTokens(samplesOf(60, (i) => ({ label: (i + 1) % 12 })), { classes: card.classes });
+    const shifted = await writeTokens(
+      samplesOf(60, (i) => ({ label: (i + 1) % 12 })),
+      { classes: card.classes },
+    );
     expect(await evaluatePrior({ prior, tokens: shifted })).not.toEqual(await evaluatePrior({ prior, tokens }));
-    const foreign = await writeTokens(samplesOf(60, () => ({ label: 0 })), { classes: ['elsewhere'] });
-    await expect(evaluatePrior({ prior, tokens: foreign })).rejects.toMatchObject({ code: 'E_PROMPT_CLASS', exitCode: 2, detail: expect.stringMatching(/^sample "sample-4": class "elsewhere": expected one of the prior's 12 classes \(.* and 2 more\)/) });
+    const foreign = await writeTokens(
+      samplesOf(60, () => ({ label: 0 })),
+      { classes: ['elsewhere'] },
+    );
+    await expect(evaluatePrior({ prior, tokens: foreign })).rejects.toMatchObject({
+      code: 'E_PROMPT_CLASS',
+      exitCode: 2,
+      detail: expect.stringMatching(
+        /^sample "sample-4": class "elsewhere": expected one of the prior's 12 classes \(.* and 2 more\)/,
+      ),
+    });
   });
 
   it('unknown to a prior are refused with ten of those it knows, and the closest one', async () => {
     const { prior: directory } = await train(labeled, { classes: names });
     const prior = await loadPrior(directory);
-    await expect(prior.generate(['class-07'])).rejects.toMatchObject({ code: 'E_PROMPT_CLASS', exitCode: 2, detail: expect.stringMatching(/^prompt "class-07": expected one of the 12 classes \(class-00, .*class-18 and 2 more\)\. The closest is "class-00"\.$/) });
-    await expect(prior.generate(['mug '.repeat(100_000)])).rejects.toSatisfy((error: Error) => error.message.length < 400);
+    await expect(prior.generate(['class-07'])).rejects.toMatchObject({
+      code: 'E_PROMPT_CLASS',
+      exitCode: 2,
+      detail: expect.stringMatching(
+        /^prompt "class-07": expected one of the 12 classes \(class-00, .*class-18 and 2 more\)\. The closest is "class-00"\.$/,
+      ),
+    });
+    await expect(prior.generate(['mug '.repeat(100_000)])).rejects.toSatisfy(
+      (error: Error) => error.message.length < 400,
+    );
     expect(await prior.generate(['class-08'])).toHaveLength(1);
     prior.dispose();
   });
@@ -73,13 +124,23 @@ describe('a caption far longer than the others', () => {
     const { card, notes, tokens, prior } = await train(samples);
     const { length } = (card.config as { text: { length: number } }).text;
     expect(length).toBeLessThan(20);
-    expect(notes).toContainEqual(expect.stringMatching(new RegExp(`^warning: 1 caption cut to ${length} text tokens \\(longest [\\d,]+, sample sample-7\\)\\.`)));
+    expect(notes).toContainEqual(
+      expect.stringMatching(
+        new RegExp(`^warning: 1 caption cut to ${length} text tokens \\(longest [\\d,]+, sample sample-7\\)\\.`),
+      ),
+    );
     expect((await evaluatePrior({ prior, tokens })).samples).toBe(8);
   });
 
   it('is refused by its sample when asked, with an excerpt', async () => {
     const refusal = (await train(samples, { tooLong: 'refuse' }).catch((error: unknown) => error)) as Error;
-    expect(refusal).toMatchObject({ code: 'E_TEXT_TOO_LONG', exitCode: 2, message: expect.stringMatching(/sample "sample-7": expected at most 1,024 text tokens in a caption, received [\d,]+ \("a very long story/) });
+    expect(refusal).toMatchObject({
+      code: 'E_TEXT_TOO_LONG',
+      exitCode: 2,
+      message: expect.stringMatching(
+        /sample "sample-7": expected at most 1,024 text tokens in a caption, received [\d,]+ \("a very long story/,
+      ),
+    });
     expect(refusal.message.length).toBeLessThan(400);
   });
 
@@ -88,12 +149,20 @@ describe('a caption far longer than the others', () => {
     const { card, notes } = await train(samples, { settings });
     expect(card.config).toMatchObject({ text: { length: 3 } });
     expect(notes).toContainEqual(expect.stringMatching(/^warning: 40 captions cut to 3 text tokens/));
-    await expect(train(samples, { settings, tooLong: 'refuse' })).rejects.toMatchObject({ code: 'E_TEXT_TOO_LONG', message: expect.stringContaining('sample "sample-7": expected at most 3 text tokens') });
-    await expect(train(samples, { settings: { ...SETTINGS, text: { vocabSize: 300, length: 4000 } } })).rejects.toMatchObject({ code: 'E_CONFIG', message: expect.stringContaining('text.length') });
+    await expect(train(samples, { settings, tooLong: 'refuse' })).rejects.toMatchObject({
+      code: 'E_TEXT_TOO_LONG',
+      message: expect.stringContaining('sample "sample-7": expected at most 3 text tokens'),
+    });
+    await expect(
+      train(samples, { settings: { ...SETTINGS, text: { vocabSize: 300, length: 4000 } } }),
+    ).rejects.toMatchObject({ code: 'E_CONFIG', message: expect.stringContaining('text.length') });
   });
 
   it('is no reason to cut when all fit', async () => {
-    const { notes } = await train(samplesOf(40, (i) => ({ captions: [`a mug of color ${i % 3}`] })), { tooLong: 'refuse' });
+    const { notes } = await train(
+      samplesOf(40, (i) => ({ captions: [`a mug of color ${i % 3}`] })),
+      { tooLong: 'refuse' },
+    );
     expect(notes.filter((text) => text.includes('cut'))).toEqual([]);
   });
 });
@@ -118,7 +187,11 @@ describe('few captions', () => {
   it('are warned of, in the card too', async () => {
     const { notes, prior } = await train(samplesOf(40, (i) => (i < 10 ? { captions: ['a mug'] } : {})));
     expect(notes[1]).toBe('conditioning: text, because 10 of 40 samples have captions (1 distinct)');
-    expect(notes).toContainEqual('warning: 10 of 40 samples have captions; the others are trained unconditionally. Remedy: captions for more of them.');
-    expect(readModelCard(prior).training!['warnings']).toContainEqual(expect.stringContaining('10 of 40 samples have captions'));
+    expect(notes).toContainEqual(
+      'warning: 10 of 40 samples have captions; the others are trained unconditionally. Remedy: captions for more of them.',
+    );
+    expect(readModelCard(prior).training!['warnings']).toContainEqual(
+      expect.stringContaining('10 of 40 samples have captions'),
+    );
   });
 });

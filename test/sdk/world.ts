@@ -14,17 +14,31 @@ export interface World {
 }
 
 const CODEC = {
-  config: { height: 16, width: 16, downsample: 4, hidden: 8, residualLayers: 1, residualHidden: 4, quantizer: { codebookSize: 16, codeDim: 4 } },
+  config: {
+    height: 16,
+    width: 16,
+    downsample: 4,
+    hidden: 8,
+    residualLayers: 1,
+    residualHidden: 4,
+    quantizer: { codebookSize: 16, codeDim: 4 },
+  },
   training: { steps: 6, batchSize: 8, warmupSteps: 1, evalEvery: 100, checkpointEvery: 4 },
 };
-const PRIOR = { config: { nLayer: 1, nHead: 2, nEmbd: 16 }, text: { vocabSize: 300 }, training: { steps: 4, batchSize: 8, warmupSteps: 1, evalEvery: 100, checkpointEvery: 4 } };
+const PRIOR = {
+  config: { nLayer: 1, nHead: 2, nEmbd: 16 },
+  text: { vocabSize: 300 },
+  training: { steps: 4, batchSize: 8, warmupSteps: 1, evalEvery: 100, checkpointEvery: 4 },
+};
 
 /** @param keyOf names sample i; folders are allowed. */
 export async function makeWorld({ count = 40, keyOf = (i: number): string => `shape-${i}` } = {}): Promise<World> {
   const path = mkdtempSync(join(tmpdir(), 'tesserae-sdk-'));
   const at = (...names: string[]): string => join(path, ...names);
   const samples = shapeSet({ count, seed: 1 }).train;
-  const dataset = memoryDataset(samples.map(({ image, caption }, i) => ({ key: keyOf(i), image, captions: [caption] })));
+  const dataset = memoryDataset(
+    samples.map(({ image, caption }, i) => ({ key: keyOf(i), image, captions: [caption] })),
+  );
   writeFileSync(at('codec.json'), JSON.stringify(CODEC));
   writeFileSync(at('prior.json'), JSON.stringify(PRIOR));
   await trainCodec({ data: dataset, out: at('codec'), config: at('codec.json') });

@@ -22,7 +22,8 @@ async function finish(files: FaultyFiles, options: { resume?: boolean; parts?: n
   const writer = await ShardWriter.open('/d', CARD, { shardSamples: 4, files, resume: options.resume });
   for (const split of SPLITS) {
     for (let index = writer.seen(split); index < INPUTS[split].length; index++) {
-      if (INPUTS[split][index]) await writer.reject({ split, index, key: `${split}/${index}`, error: 'E_IMAGE_CORRUPT of the test' });
+      if (INPUTS[split][index])
+        await writer.reject({ split, index, key: `${split}/${index}`, error: 'E_IMAGE_CORRUPT of the test' });
       else await writer.append(split, makeSample(split, index));
       const committed = files.list('/d').filter((name) => name.endsWith('.msgpack')).length;
       if (committed === options.parts) return; // killed
@@ -60,7 +61,11 @@ const names = Object.keys(originals);
 
 describe('a finished dataset', () => {
   test('binds its list of rejects', async () => {
-    expect(names.sort()).toEqual(['/d/manifest.json', ...[0, 1, 2, 3].map((part) => `/d/part-0000${part}.msgpack`), '/d/rejects.jsonl']);
+    expect(names.sort()).toEqual([
+      '/d/manifest.json',
+      ...[0, 1, 2, 3].map((part) => `/d/part-0000${part}.msgpack`),
+      '/d/rejects.jsonl',
+    ]);
     expect(await contentOf(whole)).toHaveLength(13);
   });
 
@@ -100,14 +105,24 @@ describe('a run that is resumed', () => {
   });
 
   test('is refused without its list of rejects, or with a damaged one, and writes no sample again', async () => {
-    for (const damage of [(): Buffer => Buffer.alloc(0), (bytes: Uint8Array): Uint8Array => bytes.subarray(0, 20), (bytes: Uint8Array): Uint8Array => Buffer.from(Buffer.from(bytes).toString().replace('"index":2', '"index":3'))]) {
+    for (const damage of [
+      (): Buffer => Buffer.alloc(0),
+      (bytes: Uint8Array): Uint8Array => bytes.subarray(0, 20),
+      (bytes: Uint8Array): Uint8Array => Buffer.from(Buffer.from(bytes).toString().replace('"index":2', '"index":3')),
+    ]) {
       const files = await killed(3);
       files.tamper('/d/rejects.jsonl', damage);
-      await expect(finish(files, { resume: true })).rejects.toMatchObject({ code: 'E_REJECTS', exitCode: 4, message: expect.stringContaining('--force') });
+      await expect(finish(files, { resume: true })).rejects.toMatchObject({
+        code: 'E_REJECTS',
+        exitCode: 4,
+        message: expect.stringContaining('--force'),
+      });
     }
     const files = await killed(3);
     files.remove('/d/rejects.jsonl');
-    await expect(finish(files, { resume: true })).rejects.toThrow(/E_REJECTS .*expected the \d left out samples .*found none/);
+    await expect(finish(files, { resume: true })).rejects.toThrow(
+      /E_REJECTS .*expected the \d left out samples .*found none/,
+    );
   });
 
   test('over 400 damaged directories ends with the undisturbed bytes, or is refused', async () => {
@@ -116,7 +131,8 @@ describe('a run that is resumed', () => {
     const before = (await killed(3)).snapshot();
     for (let i = 0; i < 400; i++) {
       const files = new FaultyFiles(['/d']);
-      for (const [path, bytes] of Object.entries(before)) if (!path.includes('.tmp-')) writeFileAtomic(path, bytes, files);
+      for (const [path, bytes] of Object.entries(before))
+        if (!path.includes('.tmp-')) writeFileAtomic(path, bytes, files);
       const name = mutator.pick(Object.keys(files.snapshot()));
       files.tamper(name, (bytes) => mutator.mutate(bytes));
       if ((await outcome(() => finish(files, { resume: true }))) === 'refused') continue;
@@ -131,9 +147,16 @@ describe('a key that is there twice', () => {
   test('is refused when it is written', async () => {
     const writer = await ShardWriter.open('/d', CARD, { files: new FaultyFiles(['/d']) });
     await writer.append('train', makeSample('train', 1));
-    await expect(writer.append('train', makeSample('train', 1))).rejects.toMatchObject({ code: 'E_DUPLICATE_KEY', exitCode: 2 });
+    await expect(writer.append('train', makeSample('train', 1))).rejects.toMatchObject({
+      code: 'E_DUPLICATE_KEY',
+      exitCode: 2,
+    });
     await expect(writer.append('test', makeSample('train', 1))).rejects.toMatchObject({ code: 'E_DUPLICATE_KEY' });
-    await expect(writer.reject({ split: 'train', index: 5, key: 'a', error: '' }).then(() => writer.reject({ split: 'train', index: 5, key: 'b', error: '' }))).rejects.toMatchObject({ code: 'E_REJECT_ORDER' });
+    await expect(
+      writer
+        .reject({ split: 'train', index: 5, key: 'a', error: '' })
+        .then(() => writer.reject({ split: 'train', index: 5, key: 'b', error: '' })),
+    ).rejects.toMatchObject({ code: 'E_REJECT_ORDER' });
   });
 
   test('is found in a dataset that has it, and left out by repair', async () => {
@@ -151,7 +174,9 @@ describe('a key that is there twice', () => {
     files.remove('/d/manifest.json');
     const report = await repair('/d', '/out', files);
     expect(report.recovered).toEqual({ train: 6, test: 0 });
-    expect(report.parts.flatMap(({ damage }) => damage)).toEqual(['repeats sample "train/2"', 'repeats sample "train/3"'].map((what) => expect.stringContaining(what)));
+    expect(report.parts.flatMap(({ damage }) => damage)).toEqual(
+      ['repeats sample "train/2"', 'repeats sample "train/3"'].map((what) => expect.stringContaining(what)),
+    );
   });
 });
 
@@ -163,14 +188,19 @@ describe('a dataset of format 1.0', () => {
     const reader = await ShardReader.open(OLD, { verify: 'full' });
     expect(reader.manifest.version).toBe('1.0');
     const samples = reader.readBatch('train', [0, 1, 2]);
-    expect(samples.map(({ key, captions, tokens }) => [key, captions[0], ...tokens.maps[0]!.ids])).toEqual([0, 1, 2].map((i) => [`k${i}`, `caption ${i}`, i, i + 1]));
+    expect(samples.map(({ key, captions, tokens }) => [key, captions[0], ...tokens.maps[0]!.ids])).toEqual(
+      [0, 1, 2].map((i) => [`k${i}`, `caption ${i}`, i, i + 1]),
+    );
     await reader.close();
   });
 
   test('is not resumed: it does not say what it left out', async () => {
     const files = new FaultyFiles(['/d']);
-    for (const name of ['part-00000.msgpack', 'part-00001.msgpack']) writeFileAtomic(`/d/${name}`, readFileSync(join(OLD, name)), files);
+    for (const name of ['part-00000.msgpack', 'part-00001.msgpack'])
+      writeFileAtomic(`/d/${name}`, readFileSync(join(OLD, name)), files);
     const { codec, maps, source, dataset } = (await ShardReader.open(OLD)).manifest;
-    await expect(ShardWriter.open('/d', { codec, maps, source, dataset }, { shardSamples: 2, files, resume: true })).rejects.toMatchObject({ code: 'E_RESUME_MISMATCH', exitCode: 2, message: expect.stringContaining('--force') });
+    await expect(
+      ShardWriter.open('/d', { codec, maps, source, dataset }, { shardSamples: 2, files, resume: true }),
+    ).rejects.toMatchObject({ code: 'E_RESUME_MISMATCH', exitCode: 2, message: expect.stringContaining('--force') });
   });
 });

@@ -22,7 +22,11 @@ const ids = (...values: number[]): Uint8Array => Buffer.from(Uint16Array.from(va
 
 describe('a payload is refused, its place named, when it holds', () => {
   test.each<[string, RegExp, Uint8Array]>([
-    ['an id beyond the vocabulary', /ids below the vocabulary of 16, found 16/, payloadWith((p) => void (p.maps[0].ids = ids(1, 16)))],
+    [
+      'an id beyond the vocabulary',
+      /ids below the vocabulary of 16, found 16/,
+      payloadWith((p) => void (p.maps[0].ids = ids(1, 16))),
+    ],
     ['another shape', /expected shape \[2\], found \[1\]/, payloadWith((p) => void (p.maps[0].shape = [1]))],
     ['a shape of text', /expected shape/, payloadWith((p) => void (p.maps[0].shape = ['2']))],
     ['fewer ids than its shape', /expected 4 bytes of ids/, payloadWith((p) => void (p.maps[0].ids = ids(1)))],
@@ -34,10 +38,18 @@ describe('a payload is refused, its place named, when it holds', () => {
     ['a label beyond the classes', /label in \[0, 3\), found 3/, payloadWith((p) => void (p.label = 3))],
     ['a label that is no integer', /label/, payloadWith((p) => void (p.label = 0.5))],
     ['captions that are not text', /text to be a string/, payloadWith((p) => void (p.text = ['a', 1]))],
-    ['media of no size', /media/, payloadWith((p) => void (p.media = { kind: 'image', width: -1, height: 1, channels: 3 }))],
+    [
+      'media of no size',
+      /media/,
+      payloadWith((p) => void (p.media = { kind: 'image', width: -1, height: 1, channels: 3 })),
+    ],
     ['media of another kind', /image or audio/, payloadWith((p) => void (p.media = { kind: 'smell' }))],
     ['no map at all', /expected a sample as a map/, pack([1])],
-    ['a date (an extension type)', /plain msgpack, found type 0xd6/, packAnything({ key: new Date(1_000_000_000_000) })],
+    [
+      'a date (an extension type)',
+      /plain msgpack, found type 0xd6/,
+      packAnything({ key: new Date(1_000_000_000_000) }),
+    ],
     ['an extension type of any size', /plain msgpack, found type 0xc7/, Uint8Array.of(0xc7, 1, 0x72, 0)],
     ['the unused byte', /plain msgpack, found type 0xc1/, Uint8Array.of(0x81, 0xa1, 0x61, 0xc1)],
     ['a __proto__ key', /no field "__proto_"/, Uint8Array.of(0x81, 0xa9, ...Buffer.from('__proto__'), 0x80)],
@@ -69,11 +81,13 @@ test('any payload whatever is decoded or refused with a typed error', () => {
       throw error;
     }
   };
-  const mutant = fc.array(fc.tuple(fc.nat(base.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }).map((changes) => {
-    const bytes = base.slice();
-    for (const [position, value] of changes) bytes[position] = value;
-    return bytes;
-  });
+  const mutant = fc
+    .array(fc.tuple(fc.nat(base.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 })
+    .map((changes) => {
+      const bytes = base.slice();
+      for (const [position, value] of changes) bytes[position] = value;
+      return bytes;
+    });
   fc.assert(
     fc.property(fc.oneof(mutant, fc.uint8Array({ maxLength: 64 })), (payload) => {
       expect(['decoded', 'refused']).toContain(outcome(payload));
@@ -84,7 +98,17 @@ test('any payload whatever is decoded or refused with a typed error', () => {
 
 test('the walker agrees with the decoder on where an object ends', () => {
   const value = fc.letrec((tie) => ({
-    any: fc.oneof({ depthSize: 'small' }, fc.string(), fc.integer(), fc.double(), fc.boolean(), fc.constant(null), fc.uint8Array({ maxLength: 300 }), fc.array(tie('any'), { maxLength: 20 }), fc.dictionary(fc.string(), tie('any'), { maxKeys: 20 })),
+    any: fc.oneof(
+      { depthSize: 'small' },
+      fc.string(),
+      fc.integer(),
+      fc.double(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.uint8Array({ maxLength: 300 }),
+      fc.array(tie('any'), { maxLength: 20 }),
+      fc.dictionary(fc.string(), tie('any'), { maxKeys: 20 }),
+    ),
   })).any;
   fc.assert(
     fc.property(value, (any) => {

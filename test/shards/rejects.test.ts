@@ -7,7 +7,12 @@ import { FaultyFiles } from '../support/faulty-files.js';
 import { temporaryDirectory } from '../support/tiny.js';
 import { CARD, makeSample } from './samples.js';
 
-const reject = (index: number) => ({ split: 'train' as const, index, key: `train/${index}`, error: 'E_IMAGE_CORRUPT of the test' });
+const reject = (index: number) => ({
+  split: 'train' as const,
+  index,
+  key: `train/${index}`,
+  error: 'E_IMAGE_CORRUPT of the test',
+});
 
 test('twenty thousand rejects are listed in little time', async () => {
   const directory = join(temporaryDirectory(), 't');
@@ -22,7 +27,8 @@ test('twenty thousand rejects are listed in little time', async () => {
 
 test('the rejects that a part binds are in the file before the part is, and those after it once the writer gives up', async () => {
   const files = new FaultyFiles(['/d']);
-  const listed = (): number => (files.snapshot()['/d/rejects.jsonl'] ?? Buffer.from('')).toString().split('\n').length - 1;
+  const listed = (): number =>
+    (files.snapshot()['/d/rejects.jsonl'] ?? Buffer.from('')).toString().split('\n').length - 1;
   const writer = await ShardWriter.open('/d', CARD, { shardSamples: 1, files });
   for (let index = 0; index < 1000; index++) await writer.reject(reject(index));
   await writer.append('train', makeSample('train', 1000));

@@ -25,10 +25,18 @@ export function makeSample(split: Split, index: number): TokenSample {
     key: `${split}/${index}`,
     tokens: {
       codec: CODEC,
-      media: index % 2 === 0 ? { kind: 'image', width: 8 + index, height: 8, channels: 3 } : { kind: 'audio', sampleRate: 16_000, channels: 1, frames: 100 + index },
+      media:
+        index % 2 === 0
+          ? { kind: 'image', width: 8 + index, height: 8, channels: 3 }
+          : { kind: 'audio', sampleRate: 16_000, channels: 1, frames: 100 + index },
       maps: [
         { name: 'top', shape: [2], vocabSize: 16, ids: Uint16Array.of(base % 16, (base * 7) % 16) },
-        { name: 'bottom', shape: [2, 3], vocabSize: 70_000, ids: Uint32Array.from({ length: 6 }, (_, i) => (base * 7919 + i * 104_729) % 70_000) },
+        {
+          name: 'bottom',
+          shape: [2, 3],
+          vocabSize: 70_000,
+          ids: Uint32Array.from({ length: 6 }, (_, i) => (base * 7919 + i * 104_729) % 70_000),
+        },
       ],
     },
     captions: [[], ['a schöner Schuh'], ['one', 'two 👟']][index % 3]!,
@@ -45,7 +53,11 @@ export async function appendRest(writer: ShardWriter, counts: Record<Split, numb
 }
 
 /** Writes a whole dataset. */
-export async function writeDataset(directory: string, counts: Record<Split, number>, options: ShardWriterOptions = {}): Promise<ShardManifest> {
+export async function writeDataset(
+  directory: string,
+  counts: Record<Split, number>,
+  options: ShardWriterOptions = {},
+): Promise<ShardManifest> {
   const writer = await ShardWriter.open(directory, CARD, { shardSamples: 4, ...options });
   try {
     await appendRest(writer, counts);

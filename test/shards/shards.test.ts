@@ -1,5 +1,17 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -57,18 +69,28 @@ const expectedSamples = (counts = COUNTS): TokenSample[] => [
 ];
 
 function datasetBytes(path: string): Record<string, string> {
-  return Object.fromEntries(readdirSync(path).sort().map((name) => [name, sha256(readFileSync(join(path, name)))]));
+  return Object.fromEntries(
+    readdirSync(path)
+      .sort()
+      .map((name) => [name, sha256(readFileSync(join(path, name)))]),
+  );
 }
 
-const flip = (bit: number) => (bytes: Uint8Array): Uint8Array => {
-  bytes[bit >> 3]! ^= 1 << (bit & 7);
-  return bytes;
-};
+const flip =
+  (bit: number) =>
+  (bytes: Uint8Array): Uint8Array => {
+    bytes[bit >> 3]! ^= 1 << (bit & 7);
+    return bytes;
+  };
 
 /** A sample of one map of any shape, all zeros. */
 function sampleOf(shape: [number, number]): TokenSample {
   const map = { name: 'codes', shape: [...shape], vocabSize: 16, ids: new Uint16Array(shape[0] * shape[1]) };
-  return { key: shape.join("x"), captions: [], tokens: { codec: CODEC, media: { kind: 'audio', sampleRate: 1, channels: 1, frames: 1 }, maps: [map] } };
+  return {
+    key: shape.join('x'),
+    captions: [],
+    tokens: { codec: CODEC, media: { kind: 'audio', sampleRate: 1, channels: 1, frames: 1 }, maps: [map] },
+  };
 }
 
 describe('writing and reading', () => {
@@ -103,7 +125,9 @@ describe('writing and reading', () => {
     expect(reader.shuffledOrder('train', 1, 0)).toEqual(order);
     expect(reader.shuffledOrder('train', 1, 1)).not.toEqual(order);
     expect(reader.shuffledOrder('train', 2, 0)).not.toEqual(order);
-    expect((await collect(reader.stream('train', order))).map((sample) => sample.key)).toEqual([...order].map((i) => `train/${i}`));
+    expect((await collect(reader.stream('train', order))).map((sample) => sample.key)).toEqual(
+      [...order].map((i) => `train/${i}`),
+    );
     await reader.close();
   });
 
@@ -129,7 +153,10 @@ describe('writing and reading', () => {
     await writer.append('train', sampleOf([2, 70]));
     await expect(writer.append('train', sampleOf([3, 5]))).rejects.toThrow(/expected shape \[2, -1\], found \[3, 5\]/);
     await writer.close();
-    expect((await readAll(at('t'))).map((sample) => sample.tokens.maps[0]!.shape)).toEqual([[2, 5], [2, 70]]);
+    expect((await readAll(at('t'))).map((sample) => sample.tokens.maps[0]!.shape)).toEqual([
+      [2, 5],
+      [2, 70],
+    ]);
   });
 
   test('counts how often each code is used', async () => {
@@ -147,15 +174,27 @@ describe('writing and reading', () => {
 
 describe('the writer refuses', () => {
   const wrong: [string, RegExp, (sample: TokenSample) => void][] = [
-    ['an id beyond the vocabulary', /sample "train\/1": map "top": expected ids below the vocabulary of 16, found 16 at position 1/, (s) => void (s.tokens.maps[0]!.ids[1] = 16)],
+    [
+      'an id beyond the vocabulary',
+      /sample "train\/1": map "top": expected ids below the vocabulary of 16, found 16 at position 1/,
+      (s) => void (s.tokens.maps[0]!.ids[1] = 16),
+    ],
     ['another shape', /expected shape \[2\], found \[3\]/, (s) => void (s.tokens.maps[0]!.shape = [3])],
-    ['fewer ids than the shape says', /expected 2 ids, received 1/, (s) => void (s.tokens.maps[0]!.ids = Uint16Array.of(1))],
+    [
+      'fewer ids than the shape says',
+      /expected 2 ids, received 1/,
+      (s) => void (s.tokens.maps[0]!.ids = Uint16Array.of(1)),
+    ],
     ['tokens of another codec', /expected tokens of codec c0dec/, (s) => void (s.tokens.codec = 'x')],
     ['a missing map', /expected 2 maps, received 1/, (s) => void s.tokens.maps.pop()],
     ['maps in another order', /expected map "top", received "bottom"/, (s) => void s.tokens.maps.reverse()],
     ['a label beyond the classes', /expected a label in \[0, 3\), found 3/, (s) => void (s.label = 3)],
     ['an empty key', /expected a key of 1 to 4096 characters/, (s) => void (s.key = '')],
-    ['media without a size', /expected width, height and channels/, (s) => void (s.tokens.media = { kind: 'image', width: 0, height: 1, channels: 1 })],
+    [
+      'media without a size',
+      /expected width, height and channels/,
+      (s) => void (s.tokens.media = { kind: 'image', width: 0, height: 1, channels: 1 }),
+    ],
   ];
 
   test.each(wrong)('%s', async (_, message, change) => {
@@ -170,7 +209,9 @@ describe('the writer refuses', () => {
     const writer = await ShardWriter.open(at('t'), CARD);
     await writer.append('train', makeSample('train', 0));
     await writer.append('test', makeSample('test', 0));
-    await expect(writer.append('train', makeSample('train', 1))).rejects.toThrow(expect.objectContaining({ code: 'E_SPLIT_ORDER' }));
+    await expect(writer.append('train', makeSample('train', 1))).rejects.toThrow(
+      expect.objectContaining({ code: 'E_SPLIT_ORDER' }),
+    );
     await writer.abort();
   });
 
@@ -180,25 +221,34 @@ describe('the writer refuses', () => {
     const writer = await ShardWriter.open(at('u'), CARD);
     await expect(ShardWriter.open(at('u'), CARD)).rejects.toThrow(expect.objectContaining({ code: 'E_LOCKED' }));
     await writer.abort();
-    await expect(ShardWriter.open(at('v'), { ...CARD, maps: [{ name: 'a', shape: [0], vocabSize: 0 }] })).rejects.toThrow(expect.objectContaining({ code: 'E_SHARD_CARD' }));
-    expect(await writeDataset(at('t'), { train: 1, test: 0 }, { force: true })).toMatchObject({ counts: { train: 1, test: 0 } });
+    await expect(
+      ShardWriter.open(at('v'), { ...CARD, maps: [{ name: 'a', shape: [0], vocabSize: 0 }] }),
+    ).rejects.toThrow(expect.objectContaining({ code: 'E_SHARD_CARD' }));
+    expect(await writeDataset(at('t'), { train: 1, test: 0 }, { force: true })).toMatchObject({
+      counts: { train: 1, test: 0 },
+    });
     expect(readdirSync(at('t')).sort()).toEqual(['manifest.json', 'part-00000.msgpack']);
   });
 });
 
 describe('damage', () => {
-  test('every flipped bit of every part is detected, by reading and by full verification', { timeout: 30_000 }, async () => {
-    const files = new FaultyFiles(['/d']);
-    await writeDataset('/d', { train: 2, test: 0 }, { files });
-    const path = '/d/part-00000.msgpack';
-    for (let bit = 0; bit < files.status(path)!.size * 8; bit++) {
-      files.tamper(path, flip(bit));
-      const error = await failure('/d', bit % 8 === 0 ? 'full' : 'structure', files);
-      if (!(error instanceof CorruptError) || !/part-00000\.msgpack#(header|footer|\d+)@\d+/.test(error.message)) throw new Error(`bit ${bit}: ${error.message}`);
-      files.tamper(path, flip(bit));
-    }
-    expect(await readAll('/d', 'full', files)).toHaveLength(2);
-  });
+  test(
+    'every flipped bit of every part is detected, by reading and by full verification',
+    { timeout: 30_000 },
+    async () => {
+      const files = new FaultyFiles(['/d']);
+      await writeDataset('/d', { train: 2, test: 0 }, { files });
+      const path = '/d/part-00000.msgpack';
+      for (let bit = 0; bit < files.status(path)!.size * 8; bit++) {
+        files.tamper(path, flip(bit));
+        const error = await failure('/d', bit % 8 === 0 ? 'full' : 'structure', files);
+        if (!(error instanceof CorruptError) || !/part-00000\.msgpack#(header|footer|\d+)@\d+/.test(error.message))
+          throw new Error(`bit ${bit}: ${error.message}`);
+        files.tamper(path, flip(bit));
+      }
+      expect(await readAll('/d', 'full', files)).toHaveLength(2);
+    },
+  );
 
   test('every flipped bit of the manifest is detected', async () => {
     const files = new FaultyFiles(['/d']);
@@ -213,24 +263,28 @@ describe('damage', () => {
     expect(await readAll('/d', 'full', files)).toHaveLength(1);
   });
 
-  test('every truncation is detected, and repair then recovers exactly the complete records', { timeout: 30_000 }, async () => {
-    const files = new FaultyFiles(['/d']);
-    await writeDataset('/d/t', { train: 3, test: 0 }, { files });
-    const path = '/d/t/part-00000.msgpack';
-    const intact = files.snapshot()[path]!;
-    const ends = [...PartReader.open(path, files).offsets].slice(1);
-    for (let length = 0; length < intact.length; length++) {
-      files.tamper(path, () => intact.slice(0, length));
-      const error = await failure('/d/t', 'structure', files);
-      expect(error).toBeInstanceOf(CorruptError);
-      expect(error.message).toContain('part-00000.msgpack');
-      const complete = ends.filter((end) => end <= length).length;
-      const report = await repair('/d/t', '/d/r', files);
-      expect(report.recovered).toEqual({ train: complete, test: 0 });
-      expect(await readAll('/d/r', 'full', files)).toEqual(expectedSamples({ train: complete, test: 0 }));
-      files.remove('/d/r');
-    }
-  });
+  test(
+    'every truncation is detected, and repair then recovers exactly the complete records',
+    { timeout: 30_000 },
+    async () => {
+      const files = new FaultyFiles(['/d']);
+      await writeDataset('/d/t', { train: 3, test: 0 }, { files });
+      const path = '/d/t/part-00000.msgpack';
+      const intact = files.snapshot()[path]!;
+      const ends = [...PartReader.open(path, files).offsets].slice(1);
+      for (let length = 0; length < intact.length; length++) {
+        files.tamper(path, () => intact.slice(0, length));
+        const error = await failure('/d/t', 'structure', files);
+        expect(error).toBeInstanceOf(CorruptError);
+        expect(error.message).toContain('part-00000.msgpack');
+        const complete = ends.filter((end) => end <= length).length;
+        const report = await repair('/d/t', '/d/r', files);
+        expect(report.recovered).toEqual({ train: complete, test: 0 });
+        expect(await readAll('/d/r', 'full', files)).toEqual(expectedSamples({ train: complete, test: 0 }));
+        files.remove('/d/r');
+      }
+    },
+  );
 
   test('names the record and the offset of a damaged payload', async () => {
     await writeDataset(at('t'), COUNTS);
@@ -247,10 +301,11 @@ describe('damage', () => {
   test('a missing, swapped, duplicated, linked or foreign part is refused on opening', async () => {
     await writeDataset(at('ok'), COUNTS);
     const fresh = (): void => cpSync(at('ok'), at('t'), { recursive: true, force: true });
-    const codeOf = async (): Promise<string> => ShardReader.open(at('t')).then(
-      () => 'opened',
-      (error: TesseraeError) => error.code,
-    );
+    const codeOf = async (): Promise<string> =>
+      ShardReader.open(at('t')).then(
+        () => 'opened',
+        (error: TesseraeError) => error.code,
+      );
     fresh();
     expect(await codeOf()).toBe('opened');
     unlinkSync(at('t/part-00001.msgpack'));
@@ -278,7 +333,9 @@ describe('damage', () => {
     renameSync(at('t/part-00000.msgpack'), at('t/x'));
     renameSync(at('t/part-00006.msgpack'), at('t/part-00000.msgpack'));
     renameSync(at('t/x'), at('t/part-00006.msgpack'));
-    await expect(ShardReader.open(at('t'))).rejects.toThrow(/E_SHARD_MISMATCH .*part-00000\.msgpack#header@0: expected part 0/);
+    await expect(ShardReader.open(at('t'))).rejects.toThrow(
+      /E_SHARD_MISMATCH .*part-00000\.msgpack#header@0: expected part 0/,
+    );
   });
 
   test('a manifest of the same values in another form is refused', async () => {
@@ -296,13 +353,19 @@ describe('damage', () => {
     await other.close();
     copyFileSync(at('u/part-00000.msgpack'), at('t/part-00000.msgpack'));
     expect((await failure(at('t'), 'full')).code).toBe('E_SHARD_SHA256');
-    const foreign = await ShardWriter.open(at('v'), { ...CARD, codec: { ...CARD.codec, fingerprint: 'f'.repeat(64) } }, { shardSamples: 4 });
+    const foreign = await ShardWriter.open(
+      at('v'),
+      { ...CARD, codec: { ...CARD.codec, fingerprint: 'f'.repeat(64) } },
+      { shardSamples: 4 },
+    );
     sample.tokens.codec = 'f'.repeat(64);
     await foreign.append('train', sample);
     await foreign.close();
     copyFileSync(at('v/part-00000.msgpack'), at('t/part-00000.msgpack'));
     expect(await failure(at('t'))).toMatchObject({ code: 'E_SHARD_MISMATCH' });
-    await expect(ShardReader.open(at('v'), { codec: CODEC })).rejects.toThrow(expect.objectContaining({ code: 'E_CODEC_MISMATCH' }));
+    await expect(ShardReader.open(at('v'), { codec: CODEC })).rejects.toThrow(
+      expect.objectContaining({ code: 'E_CODEC_MISMATCH' }),
+    );
   });
 });
 
@@ -351,20 +414,26 @@ describe('resuming', () => {
     }
   });
 
-  test('completes after the disk was full at any point, keeping the parts that were committed', { timeout: 30_000 }, async () => {
-    const reference = new FaultyFiles(['/d']);
-    await writeDataset('/d/t', COUNTS, { files: reference });
-    const expected = reference.snapshot();
-    const total = Object.values(expected).reduce((sum, bytes) => sum + bytes.length, 0);
-    for (let capacity = 0; capacity < total; capacity += 97) {
-      const files = new FaultyFiles(['/d'], { capacity, shortWrites: 1000 });
-      await expect(writeDataset('/d/t', COUNTS, { files })).rejects.toThrow(expect.objectContaining({ code: 'E_DISK_FULL' }));
-      expect(Object.keys(files.snapshot()).filter((path) => path.includes('.tmp-'))).toEqual([]);
-      files.faults = {};
-      await writeDataset('/d/t', COUNTS, { files, resume: true });
-      expect(files.snapshot()).toEqual(expected);
-    }
-  });
+  test(
+    'completes after the disk was full at any point, keeping the parts that were committed',
+    { timeout: 30_000 },
+    async () => {
+      const reference = new FaultyFiles(['/d']);
+      await writeDataset('/d/t', COUNTS, { files: reference });
+      const expected = reference.snapshot();
+      const total = Object.values(expected).reduce((sum, bytes) => sum + bytes.length, 0);
+      for (let capacity = 0; capacity < total; capacity += 97) {
+        const files = new FaultyFiles(['/d'], { capacity, shortWrites: 1000 });
+        await expect(writeDataset('/d/t', COUNTS, { files })).rejects.toThrow(
+          expect.objectContaining({ code: 'E_DISK_FULL' }),
+        );
+        expect(Object.keys(files.snapshot()).filter((path) => path.includes('.tmp-'))).toEqual([]);
+        files.faults = {};
+        await writeDataset('/d/t', COUNTS, { files, resume: true });
+        expect(files.snapshot()).toEqual(expected);
+      }
+    },
+  );
 
   test('says how many samples are done and makes damaged parts again', async () => {
     await writeDataset(at('whole'), COUNTS);
@@ -402,8 +471,12 @@ describe('resuming', () => {
 
   test('with another setting is refused with the difference', async () => {
     await writeDataset(at('t'), COUNTS);
-    await expect(ShardWriter.open(at('t'), CARD, { shardSamples: 5, resume: true })).rejects.toThrow(/E_RESUME_MISMATCH .*expected shardSamples 5, the interrupted run had 4/);
-    await expect(ShardWriter.open(at('t'), { ...CARD, dataset: 'other' }, { shardSamples: 4, resume: true })).rejects.toThrow(/expected dataset "other"/);
+    await expect(ShardWriter.open(at('t'), CARD, { shardSamples: 5, resume: true })).rejects.toThrow(
+      /E_RESUME_MISMATCH .*expected shardSamples 5, the interrupted run had 4/,
+    );
+    await expect(
+      ShardWriter.open(at('t'), { ...CARD, dataset: 'other' }, { shardSamples: 4, resume: true }),
+    ).rejects.toThrow(/expected dataset "other"/);
   });
 });
 
@@ -427,7 +500,11 @@ describe('repair', () => {
     writeFileSync(path, bytes);
     const keys = ['train/0', 'train/2', 'train/3'];
     const byFooter = await repair(at('t'), at('r'));
-    expect(byFooter.parts[0]).toMatchObject({ recovered: 3, expected: 4, damage: [expect.stringContaining(`#1@${offset}`)] });
+    expect(byFooter.parts[0]).toMatchObject({
+      recovered: 3,
+      expected: 4,
+      damage: [expect.stringContaining(`#1@${offset}`)],
+    });
     expect((await readAll(at('r'))).map((sample) => sample.key)).toEqual(keys);
     writeFileSync(path, bytes.subarray(0, bytes.length - 1));
     const byScan = await repair(at('t'), at('s'));
@@ -452,21 +529,27 @@ describe('repair', () => {
     renameSync(at('t/part-00001.msgpack'), at('elsewhere'));
     const report = await repair(at('t'), at('r'));
     expect(report.recovered).toEqual({ train: 6, test: 3 });
-    expect(report.parts.find((part) => part.file === 'part-00001.msgpack')).toMatchObject({ recovered: 0, expected: 4 });
+    expect(report.parts.find((part) => part.file === 'part-00001.msgpack')).toMatchObject({
+      recovered: 0,
+      expected: 4,
+    });
     writeFileSync(at('part-00000.msgpack'), 'not a part');
     await expect(repair(directory, at('s'))).rejects.toThrow(expect.objectContaining({ code: 'E_REPAIR' }));
     await expect(repair(at('nothing'), at('s'))).rejects.toThrow(expect.objectContaining({ code: 'E_NOT_FOUND' }));
   });
 });
 
-test.each([1, 255, 256, 65_535, 65_536, 100_000])('a record of %i bytes is framed as any msgpack library does', (length) => {
-  const payload = new Uint8Array(length).fill(0x81);
-  const record = encodeRecord(payload);
-  expect(record[0]).toBe(0x92);
-  expect(recordLength(record)).toBe(record.length);
-  expect(openRecord(record)).toEqual(payload);
-  expect(openRecord(record.subarray(0, -1))).toEqual(expect.any(String));
-});
+test.each([1, 255, 256, 65_535, 65_536, 100_000])(
+  'a record of %i bytes is framed as any msgpack library does',
+  (length) => {
+    const payload = new Uint8Array(length).fill(0x81);
+    const record = encodeRecord(payload);
+    expect(record[0]).toBe(0x92);
+    expect(recordLength(record)).toBe(record.length);
+    expect(openRecord(record)).toEqual(payload);
+    expect(openRecord(record.subarray(0, -1))).toEqual(expect.any(String));
+  },
+);
 
 const python = process.env.TESSERAE_PYTHON ?? 'python3';
 const hasPythonMsgpack = spawnSync(python, ['-c', 'import msgpack, numpy']).status === 0;
@@ -478,5 +561,10 @@ test.runIf(hasPythonMsgpack)('the five lines of Python in FORMAT.md read a part'
   const script = `${lines}\nimport json\nprint(json.dumps([ids.tolist(), [s["key"] for s in samples], footer["samples"], samples[2]["text"]]))`;
   const { stdout, stderr } = spawnSync(python, ['-c', script], { cwd: at('t'), encoding: 'utf8' });
   expect(stderr).toBe('');
-  expect(JSON.parse(stdout)).toEqual([[...makeSample('train', 0).tokens.maps[0]!.ids], ['train/0', 'train/1', 'train/2'], 3, ['one', 'two 👟']]);
+  expect(JSON.parse(stdout)).toEqual([
+    [...makeSample('train', 0).tokens.maps[0]!.ids],
+    ['train/0', 'train/1', 'train/2'],
+    3,
+    ['one', 'two 👟'],
+  ]);
 });

@@ -45,10 +45,7 @@ export class FaultyFiles implements FileSystem {
   private nextDescriptor = 3;
   private stopped = false;
 
-  constructor(
-    directories: readonly string[] = [],
-    faults: Faults = {},
-  ) {
+  constructor(directories: readonly string[] = [], faults: Faults = {}) {
     for (const path of directories) this.makeDirectory(path);
     this.sync(this.root);
     this.calls = 0;
@@ -242,7 +239,10 @@ function parts(path: string): string[] {
 function survive(node: Node, survival: Survival): Node {
   if (node.kind === 'file') {
     const kept = Math.floor((node.durable.length + node.bytes.length) / 2);
-    const bytes = survival === 'half of each content' && node.bytes.length > node.durable.length ? node.bytes.subarray(0, kept) : node.durable;
+    const bytes =
+      survival === 'half of each content' && node.bytes.length > node.durable.length
+        ? node.bytes.subarray(0, kept)
+        : node.durable;
     return { kind: 'file', bytes, durable: bytes };
   }
   const names = survival === 'names but not contents' ? node.entries : node.durable;

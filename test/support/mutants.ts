@@ -2,7 +2,24 @@
 import { Rng } from '../../src/rng.js';
 
 /** Pieces that readers of JSON and msgpack have stumbled over. */
-const PIECES = ['null', '-1', '1e400', '9007199254740993', '"__proto__":{},', '"../../x"', '[]', '{}', '\ufeff', '\0', '\u202e', '""', '[[[[[[[[', '\x93', '\xdb\xff\xff\xff\xff', '\xc7'].map((piece) => Buffer.from(piece, 'utf8'));
+const PIECES = [
+  'null',
+  '-1',
+  '1e400',
+  '9007199254740993',
+  '"__proto__":{},',
+  '"../../x"',
+  '[]',
+  '{}',
+  '\ufeff',
+  '\0',
+  '\u202e',
+  '""',
+  '[[[[[[[[',
+  '\x93',
+  '\xdb\xff\xff\xff\xff',
+  '\xc7',
+].map((piece) => Buffer.from(piece, 'utf8'));
 
 export class Mutator {
   private readonly rng: Rng;

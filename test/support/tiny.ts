@@ -31,7 +31,9 @@ export function picture(index: number, size = 8, channels: 1 | 3 = 1): Image {
   const pixels = new Uint8Array(size * size * channels).fill(rng.int(60));
   const [top, left] = [rng.int(size / 2), rng.int(size / 2)];
   const value = 120 + rng.int(130);
-  for (let y = top; y < top + size / 2; y++) for (let x = left; x < left + size / 2; x++) pixels.fill(value, (y * size + x) * channels, (y * size + x + 1) * channels);
+  for (let y = top; y < top + size / 2; y++)
+    for (let x = left; x < left + size / 2; x++)
+      pixels.fill(value, (y * size + x) * channels, (y * size + x + 1) * channels);
   return { kind: 'image', width: size, height: size, channels, pixels };
 }
 
@@ -64,7 +66,10 @@ export function temporaryDirectory(): string {
 
 /** Largest absolute difference of two tensors or arrays. */
 export function maxDifference(a: tf.Tensor | ArrayLike<number>, b: tf.Tensor | ArrayLike<number>): number {
-  const [left, right] = [a, b].map((x) => (x instanceof tf.Tensor ? x.dataSync() : x)) as [ArrayLike<number>, ArrayLike<number>];
+  const [left, right] = [a, b].map((x) => (x instanceof tf.Tensor ? x.dataSync() : x)) as [
+    ArrayLike<number>,
+    ArrayLike<number>,
+  ];
   let largest = left.length === right.length ? 0 : Infinity;
   for (let i = 0; i < left.length; i++) largest = Math.max(largest, Math.abs(left[i]! - right[i]!));
   return largest;

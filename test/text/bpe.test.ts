@@ -90,7 +90,8 @@ describe('trainBpe', () => {
   it('survives a save and a load', () => {
     const loaded = loadTokenizer(tokenizer.json);
     expect(loaded.json).toBe(tokenizer.json);
-    for (const text of [...ODD_TEXTS, ...plainCaptions(20, 9)]) expect(loaded.encode(text)).toEqual(tokenizer.encode(text));
+    for (const text of [...ODD_TEXTS, ...plainCaptions(20, 9)])
+      expect(loaded.encode(text)).toEqual(tokenizer.encode(text));
   });
 
   it('refuses a vocabulary that cannot hold the bytes, and other sizes that make no sense', () => {
@@ -102,8 +103,12 @@ describe('trainBpe', () => {
 
   it('learns 8,000 merges from 100,000 captions in seconds', () => {
     const rng = new Rng(1, 'words');
-    const words = Array.from({ length: 30_000 }, () => String.fromCharCode(...Array.from({ length: 3 + rng.int(7) }, () => 97 + rng.int(26))));
-    const many = Array.from({ length: 100_000 }, () => Array.from({ length: 8 }, () => words[rng.int(words.length)]).join(' '));
+    const words = Array.from({ length: 30_000 }, () =>
+      String.fromCharCode(...Array.from({ length: 3 + rng.int(7) }, () => 97 + rng.int(26))),
+    );
+    const many = Array.from({ length: 100_000 }, () =>
+      Array.from({ length: 8 }, () => words[rng.int(words.length)]).join(' '),
+    );
     const start = performance.now();
     expect(trainBpe(many, { vocabSize: 8256, minFrequency: 1 }).vocabSize).toBe(8256);
     expect(performance.now() - start).toBeLessThan(15_000); // 1.5 s on an idle core; room for a crowded machine

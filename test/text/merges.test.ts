@@ -69,11 +69,15 @@ describe('learnMerges', () => {
   it('agrees with counting everything anew before each merge', () => {
     const words = fc.uniqueArray(fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 14 }), { maxLength: 12 });
     fc.assert(
-      fc.property(words, fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 12, maxLength: 12 }), (words, counts) => {
-        const options = { alphabetSize: 26, mergeCount: 40, minFrequency: 1 };
-        const merges = learnMerges(words.map(letters), counts, options);
-        expect(merges).toEqual(learnSlowly(words.map(letters), counts, options));
-      }),
+      fc.property(
+        words,
+        fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 12, maxLength: 12 }),
+        (words, counts) => {
+          const options = { alphabetSize: 26, mergeCount: 40, minFrequency: 1 };
+          const merges = learnMerges(words.map(letters), counts, options);
+          expect(merges).toEqual(learnSlowly(words.map(letters), counts, options));
+        },
+      ),
       { seed: 1, numRuns: 1500 },
     );
   });

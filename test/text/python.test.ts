@@ -21,7 +21,12 @@ const texts = [...ODD_TEXTS, ...plainCaptions(50, 2), ...fuzz, ...fuzz.map((text
 const captions = [...plainCaptions(500), ...ODD_TEXTS, ...ODD_TEXTS, ...fuzz.slice(0, 200)];
 
 function run(script: string, input: object): unknown {
-  const result = spawnSync(python, ['-c', script], { cwd: directory, input: JSON.stringify(input), encoding: 'utf8', maxBuffer: 2 ** 28 });
+  const result = spawnSync(python, ['-c', script], {
+    cwd: directory,
+    input: JSON.stringify(input),
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
   if (result.status !== 0) throw new Error(result.stderr);
   return JSON.parse(result.stdout);
 }

@@ -17,10 +17,22 @@ describe('loadTokenizer', () => {
 
   it('reads a WordPiece tokenizer with special tokens and adds none of them', () => {
     const wordPiece = loadTokenizer({
-      added_tokens: [{ id: 0, content: '[UNK]', special: true }, { id: 1, content: '[CLS]', special: true }],
-      normalizer: { type: 'BertNormalizer', lowercase: true, clean_text: true, handle_chinese_chars: true, strip_accents: null },
+      added_tokens: [
+        { id: 0, content: '[UNK]', special: true },
+        { id: 1, content: '[CLS]', special: true },
+      ],
+      normalizer: {
+        type: 'BertNormalizer',
+        lowercase: true,
+        clean_text: true,
+        handle_chinese_chars: true,
+        strip_accents: null,
+      },
       pre_tokenizer: { type: 'BertPreTokenizer' },
-      post_processor: { type: 'TemplateProcessing', single: [{ SpecialToken: { id: '[CLS]', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }] },
+      post_processor: {
+        type: 'TemplateProcessing',
+        single: [{ SpecialToken: { id: '[CLS]', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
+      },
       decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
       model: {
         type: 'WordPiece',
@@ -36,7 +48,10 @@ describe('loadTokenizer', () => {
   });
 
   it('counts added tokens above the model vocabulary', () => {
-    const added = loadTokenizer({ ...base, added_tokens: [{ id: trained.vocabSize, content: '<start>', special: true }] });
+    const added = loadTokenizer({
+      ...base,
+      added_tokens: [{ id: trained.vocabSize, content: '<start>', special: true }],
+    });
     expect(added.vocabSize).toBe(trained.vocabSize + 1);
     expect(added.encode('<start>a')).toEqual([trained.vocabSize, ...trained.encode('a')]);
   });
@@ -69,14 +84,25 @@ describe('encode and decode', () => {
   });
 
   it('says which piece of text has no id', () => {
-    const narrow = loadTokenizer({ model: { type: 'WordPiece', vocab: { red: 0 }, unk_token: '[UNK]', continuing_subword_prefix: '##', max_input_chars_per_word: 100 }, pre_tokenizer: { type: 'Whitespace' } });
+    const narrow = loadTokenizer({
+      model: {
+        type: 'WordPiece',
+        vocab: { red: 0 },
+        unk_token: '[UNK]',
+        continuing_subword_prefix: '##',
+        max_input_chars_per_word: 100,
+      },
+      pre_tokenizer: { type: 'Whitespace' },
+    });
     expect(narrow.encode('red red')).toEqual([0, 0]);
     expect(() => narrow.encode('red blue')).toThrow(/E_TEXT_UNKNOWN/);
   });
 
   it('refuses ids outside the vocabulary', () => {
     for (const id of [-1, trained.vocabSize, 0.5, Number.NaN]) {
-      expect(() => trained.decode([0, id])).toThrow(/E_TEXT_ID decode: expected ids in \[0, \d+\), received \S+ at position 1/);
+      expect(() => trained.decode([0, id])).toThrow(
+        /E_TEXT_ID decode: expected ids in \[0, \d+\), received \S+ at position 1/,
+      );
     }
   });
 
@@ -90,7 +116,10 @@ describe('encodePadded', () => {
   const ids = trained.encode('a red star');
 
   it('fills the positions after the text with the padding id', () => {
-    expect(trained.encodePadded('a red star', ids.length + 2, { padId: 7 })).toEqual({ ids: Int32Array.from([...ids, 7, 7]), length: ids.length });
+    expect(trained.encodePadded('a red star', ids.length + 2, { padId: 7 })).toEqual({
+      ids: Int32Array.from([...ids, 7, 7]),
+      length: ids.length,
+    });
     expect(trained.encodePadded('', 2)).toEqual({ ids: Int32Array.from([0, 0]), length: 0 });
     expect(trained.encodePadded('a red star', ids.length)).toEqual({ ids: Int32Array.from(ids), length: ids.length });
   });
@@ -101,7 +130,10 @@ describe('encodePadded', () => {
   });
 
   it('truncates when asked to', () => {
-    expect(trained.encodePadded('a red star', 2, { overflow: 'truncate' })).toEqual({ ids: Int32Array.from(ids.slice(0, 2)), length: 2 });
+    expect(trained.encodePadded('a red star', 2, { overflow: 'truncate' })).toEqual({
+      ids: Int32Array.from(ids.slice(0, 2)),
+      length: 2,
+    });
   });
 
   it('refuses a length of no positions', () => {
@@ -115,7 +147,10 @@ const gpt2File = join(data, 'text/gpt2-tokenizer.json');
 describe.skipIf(!existsSync(gpt2File))('the GPT-2 tokenizer', () => {
   it('gives the reference ids and gives the text back', () => {
     const gpt2 = loadTokenizer(readFileSync(gpt2File, 'utf8'));
-    const reference = JSON.parse(readFileSync(join(data, 'text/gpt2_encoded_tokens.json'), 'utf8')) as { text: string; token_ids: number[] };
+    const reference = JSON.parse(readFileSync(join(data, 'text/gpt2_encoded_tokens.json'), 'utf8')) as {
+      text: string;
+      token_ids: number[];
+    };
     expect(gpt2.vocabSize).toBe(50257);
     expect(gpt2.encode(reference.text)).toEqual(reference.token_ids);
     expect(gpt2.decode(reference.token_ids)).toBe(reference.text);

@@ -4,12 +4,20 @@ import { loadTokenizer } from '../../src/text/tokenizer.js';
 import { parseWords, someKnownWords, unknownWords, wordsIn } from '../../src/text/words.js';
 
 const CAPTIONS = ['a small red circle', 'a large blue square', 'a small blue circle above a red square'];
-const trained = trainBpe(CAPTIONS.flatMap((caption) => [caption, caption, caption]), { vocabSize: 400, lowercase: true });
+const trained = trainBpe(
+  CAPTIONS.flatMap((caption) => [caption, caption, caption]),
+  { vocabSize: 400, lowercase: true },
+);
 const words = wordsIn(CAPTIONS.map((caption) => [caption, 3] as const))!;
 
 describe('words of the training captions', () => {
   it('are counted in lower case, most frequent first', () => {
-    expect(wordsIn([['Red, red! café', 1], ["isn't RED-HOT", 2]])).toEqual(["isn't", 'red', 'red-hot', 'café']);
+    expect(
+      wordsIn([
+        ['Red, red! café', 1],
+        ["isn't RED-HOT", 2],
+      ]),
+    ).toEqual(["isn't", 'red', 'red-hot', 'café']);
     expect(words.slice(0, 2)).toEqual(['a', 'blue']);
   });
 
@@ -27,7 +35,10 @@ describe('words of the training captions', () => {
 
 describe('unknown words', () => {
   it('are those that no caption had, whatever their case', () => {
-    expect(unknownWords('A Crimson circle; a RHOMBUS, a crimson square', trained, words)).toEqual(['crimson', 'rhombus']);
+    expect(unknownWords('A Crimson circle; a RHOMBUS, a crimson square', trained, words)).toEqual([
+      'crimson',
+      'rhombus',
+    ]);
     expect(unknownWords('', trained, words)).toEqual([]);
   });
 
@@ -37,8 +48,12 @@ describe('unknown words', () => {
   });
 
   it('are those without an id, or with that of the unknown token', () => {
-    const file = (more: object): object => ({ model: { type: 'WordLevel', vocab: { '[UNK]': 0, red: 1, circle: 2 }, ...more }, pre_tokenizer: { type: 'Whitespace' } });
-    for (const more of [{ unk_token: '[UNK]' }, {}]) expect(unknownWords('red zebra circle', loadTokenizer(file(more)))).toEqual(['zebra']);
+    const file = (more: object): object => ({
+      model: { type: 'WordLevel', vocab: { '[UNK]': 0, red: 1, circle: 2 }, ...more },
+      pre_tokenizer: { type: 'Whitespace' },
+    });
+    for (const more of [{ unk_token: '[UNK]' }, {}])
+      expect(unknownWords('red zebra circle', loadTokenizer(file(more)))).toEqual(['zebra']);
   });
 
   it('come with some that are known', () => {

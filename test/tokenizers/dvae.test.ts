@@ -11,17 +11,26 @@ tokenizerConformance('dvae', { ...TINY, quantizer: QUANTIZER });
 tokenizerConformance('dvae', { ...TINY, quantizer: { name: 'ema-vq', ...QUANTIZER }, reconstruction: { kind: 'mse' } });
 
 const family = codecFamily('dvae');
-const parse = (json: Record<string, unknown> = {}): Record<string, unknown> => family.parseConfig({ ...TINY, quantizer: QUANTIZER, ...json }) as Record<string, unknown>;
+const parse = (json: Record<string, unknown> = {}): Record<string, unknown> =>
+  family.parseConfig({ ...TINY, quantizer: QUANTIZER, ...json }) as Record<string, unknown>;
 
 describe('the dVAE config', () => {
   it('takes relaxed choices, without a price on sure ones, where no quantizer is named', () => {
-    expect(parse().quantizer).toMatchObject({ name: 'gumbel', codebookSize: 16, klWeight: 0, temperature: { start: 1, end: 1 / 16 } });
+    expect(parse().quantizer).toMatchObject({
+      name: 'gumbel',
+      codebookSize: 16,
+      klWeight: 0,
+      temperature: { start: 1, end: 1 / 16 },
+    });
     expect(parse({ quantizer: { name: 'ema-vq' } }).quantizer).toMatchObject({ name: 'ema-vq' });
   });
 
   it('measures pictures by the logit-Laplace likelihood where no loss is named', () => {
     expect(parse().reconstruction).toEqual({ kind: 'logit-laplace', epsilon: 0.1, minScale: 0.1 });
-    expect(parse({ reconstruction: { epsilon: 0.2 } }).reconstruction).toMatchObject({ kind: 'logit-laplace', epsilon: 0.2 });
+    expect(parse({ reconstruction: { epsilon: 0.2 } }).reconstruction).toMatchObject({
+      kind: 'logit-laplace',
+      epsilon: 0.2,
+    });
     expect(parse({ reconstruction: { kind: 'mse' } }).reconstruction).toEqual({ kind: 'mse' });
   });
 
@@ -29,12 +38,20 @@ describe('the dVAE config', () => {
     expect(() => parse({ height: 9 })).toThrow(/E_CONFIG dvae: .*multiples of downsample/);
   });
 
-  it.each([['quantizer', 7], ['quantizer', null], ['reconstruction', 'mse'], ['hiden', 8]])('names the field that is wrong: %s %j', (field, value) => {
+  it.each([
+    ['quantizer', 7],
+    ['quantizer', null],
+    ['reconstruction', 'mse'],
+    ['hiden', 8],
+  ])('names the field that is wrong: %s %j', (field, value) => {
     expect(() => parse({ [field]: value })).toThrow(new RegExp(`E_CONFIG dvae: .*${field}`));
   });
 
   it.each([2, 4, 8, 16])('codes a picture at one %ith of its side', (downsample) => {
-    expect(family.maps(parse({ height: 32, width: 16, downsample }))[0]!.shape).toEqual([32 / downsample, 16 / downsample]);
+    expect(family.maps(parse({ height: 32, width: 16, downsample }))[0]!.shape).toEqual([
+      32 / downsample,
+      16 / downsample,
+    ]);
   });
 });
 
@@ -57,9 +74,16 @@ describe('the networks of the dVAE', () => {
     const config = parse({ quantizer: { codebookSize: 16, codeDim: 8, diversity: 0 } });
     const params = createParams({ ...family.trainable(config), ...family.state(config) }, 0);
     const images = tf.randomUniform([3, 8, 8, 1], -1, 1, 'float32', 1) as tf.Tensor4D;
-    const { loss, nmse, reconstruction, terms } = family.loss(params, { images, key: tf.tensor1d([0, 1], 'int32'), progress: tf.scalar(0), dataVariance: 0.5 }, config);
+    const { loss, nmse, reconstruction, terms } = family.loss(
+      params,
+      { images, key: tf.tensor1d([0, 1], 'int32'), progress: tf.scalar(0), dataVariance: 0.5 },
+      config,
+    );
     expect(reconstruction.shape).toEqual(images.shape);
-    expect(nmse.dataSync()[0]).toBeCloseTo(tf.mean(tf.squaredDifference(reconstruction, images)).dataSync()[0]! / 0.5, 5);
+    expect(nmse.dataSync()[0]).toBeCloseTo(
+      tf.mean(tf.squaredDifference(reconstruction, images)).dataSync()[0]! / 0.5,
+      5,
+    );
     // Without prices on sure choices and uneven use, nothing else is in the loss.
     expect(loss.dataSync()[0]).toBeCloseTo(terms!.reconstructionLoss!.dataSync()[0]!, 5);
     disposeParams(params);

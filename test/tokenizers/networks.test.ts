@@ -11,13 +11,25 @@ import { tokenizerConformance } from '../conformance/tokenizer.js';
 import { maxDifference, TINY_CODEC } from '../support/tiny.js';
 
 /** Everything a network can have beyond VQ-VAE's. */
-const RICH = { ...TINY_CODEC, downsample: 4, multipliers: [0.5], blocksPerStage: 1, stem: 4, norm: 'group', activation: 'silu', attentionHeads: 2, upsample: 'nearest' };
+const RICH = {
+  ...TINY_CODEC,
+  downsample: 4,
+  multipliers: [0.5],
+  blocksPerStage: 1,
+  stem: 4,
+  norm: 'group',
+  activation: 'silu',
+  attentionHeads: 2,
+  upsample: 'nearest',
+};
 
 tokenizerConformance('vqvae', RICH);
 
-const scopedBy = (p: Params, scope: string): Params => Object.fromEntries(Object.entries(p).map(([name, value]) => [`${scope}.${name}`, value]));
+const scopedBy = (p: Params, scope: string): Params =>
+  Object.fromEntries(Object.entries(p).map(([name, value]) => [`${scope}.${name}`, value]));
 
-const parse = (json: Record<string, unknown>): Network => codecFamily('vqvae').parseConfig({ ...TINY_CODEC, height: 32, width: 32, ...json }) as Network;
+const parse = (json: Record<string, unknown>): Network =>
+  codecFamily('vqvae').parseConfig({ ...TINY_CODEC, height: 32, width: 32, ...json }) as Network;
 const images = (): tf.Tensor4D => tf.randomUniform([2, 32, 32, 1], -1, 1, 'float32', 5);
 
 describe('encoder and decoder', () => {
@@ -25,11 +37,17 @@ describe('encoder and decoder', () => {
     ['one step of 4', { downsample: 4, strides: [4] }],
     ['a step of 4, then one of 2', { downsample: 8, strides: [4, 2], multipliers: [0.5] }],
     ['five halvings', { downsample: 32 }],
-    ['blocks, attention and a stem', { downsample: 8, blocksPerStage: 1, stem: 4, norm: 'group', activation: 'silu', attentionHeads: 2 }],
+    [
+      'blocks, attention and a stem',
+      { downsample: 8, blocksPerStage: 1, stem: 4, norm: 'group', activation: 'silu', attentionHeads: 2 },
+    ],
     ['nearest neighbors', { downsample: 4, upsample: 'nearest' }],
   ])('go to the grid of codes and back by %s', (_, json) => {
     const n = parse(json);
-    const p = { ...scopedBy(createParams(encoderSpecs(n, 1, 5, 1), 0), 'encoder'), ...scopedBy(createParams(decoderSpecs(n, 5, 2, 1), 0), 'decoder') };
+    const p = {
+      ...scopedBy(createParams(encoderSpecs(n, 1, 5, 1), 0), 'encoder'),
+      ...scopedBy(createParams(decoderSpecs(n, 5, 2, 1), 0), 'decoder'),
+    };
     const encoded = encoder(p, 'encoder', images(), n);
     expect(encoded.shape).toEqual([2, 32 / n.downsample, 32 / n.downsample, 5]);
     expect(decoder(p, 'decoder', encoded, n).shape).toEqual([2, 32, 32, 2]);
@@ -37,8 +55,17 @@ describe('encoder and decoder', () => {
 
   it('have the weights of the plain VQ-VAE by default', () => {
     const names = Object.keys(encoderSpecs(parse({ downsample: 4 }), 1, 5, 1));
-    expect(names.filter((name) => name.endsWith('.weight'))).toEqual(['down.0.weight', 'down.1.weight', 'conv.weight', 'residual.0.conv3.weight', 'residual.0.conv1.weight', 'project.weight']);
-    expect(Object.keys(decoderSpecs(parse({ downsample: 4 }), 5, 1, 1)).filter((name) => name.startsWith('up.'))).toEqual(['up.0.weight', 'up.0.bias', 'up.1.weight', 'up.1.bias']);
+    expect(names.filter((name) => name.endsWith('.weight'))).toEqual([
+      'down.0.weight',
+      'down.1.weight',
+      'conv.weight',
+      'residual.0.conv3.weight',
+      'residual.0.conv1.weight',
+      'project.weight',
+    ]);
+    expect(
+      Object.keys(decoderSpecs(parse({ downsample: 4 }), 5, 1, 1)).filter((name) => name.startsWith('up.')),
+    ).toEqual(['up.0.weight', 'up.0.bias', 'up.1.weight', 'up.1.bias']);
   });
 
   it.each<[Record<string, unknown>, RegExp]>([
@@ -53,19 +80,37 @@ describe('an encoder and a decoder with everything', () => {
   it('have the gradients that finite differences show', async () => {
     // Without codes in between, whose choice is no smooth function.
     const n = parse(RICH);
-    const params = { ...scopedBy(createParams(encoderSpecs(n, 1, 3, 1), 2), 'encoder'), ...scopedBy(createParams(decoderSpecs(n, 3, 1, 1), 2), 'decoder') };
+    const params = {
+      ...scopedBy(createParams(encoderSpecs(n, 1, 3, 1), 2), 'encoder'),
+      ...scopedBy(createParams(decoderSpecs(n, 3, 1, 1), 2), 'decoder'),
+    };
     const x = tf.randomUniform([1, 8, 8, 1], -1, 1, 'float32', 5) as tf.Tensor4D;
-    const lossOf = (y: tf.Tensor4D): tf.Scalar => tf.mean(tf.squaredDifference(decoder(params, 'decoder', encoder(params, 'encoder', y, n), n), y));
+    const lossOf = (y: tf.Tensor4D): tf.Scalar =>
+      tf.mean(tf.squaredDifference(decoder(params, 'decoder', encoder(params, 'encoder', y, n), n), y));
     const forward = compile(lossOf, { name: 'loss' });
-    const { grads } = await compile((y: tf.Tensor4D) => gradients(params, () => ({ loss: lossOf(y) })), { name: 'gradients' })(x);
-    for (const name of ['encoder.stem.weight', 'encoder.attention.qkv.weight', 'encoder.down.1.weight', 'decoder.residual.norm.weight', 'decoder.up.0.weight', 'decoder.up.1.stack.0.conv3.weight']) {
+    const { grads } = await compile((y: tf.Tensor4D) => gradients(params, () => ({ loss: lossOf(y) })), {
+      name: 'gradients',
+    })(x);
+    for (const name of [
+      'encoder.stem.weight',
+      'encoder.attention.qkv.weight',
+      'encoder.down.1.weight',
+      'decoder.residual.norm.weight',
+      'decoder.up.0.weight',
+      'decoder.up.1.stack.0.conv3.weight',
+    ]) {
       const variable = params[name]!;
       const start = (hostValues(variable) as Float32Array).slice();
       const gradient = hostValues(grads[name]!) as Float32Array;
       const at = gradient.reduce((best, value, i) => (Math.abs(value) > Math.abs(gradient[best]!) ? i : best), 0);
       const around: number[] = [];
       for (const step of [1e-2, -1e-2]) {
-        variable.assign(tf.tensor(start.map((value, i) => (i === at ? value + step : value)), variable.shape));
+        variable.assign(
+          tf.tensor(
+            start.map((value, i) => (i === at ? value + step : value)),
+            variable.shape,
+          ),
+        );
         around.push((await forward(x)).dataSync()[0]!);
       }
       variable.assign(tf.tensor(start, variable.shape));
@@ -99,7 +144,11 @@ describe('reconstruction losses of a codec', () => {
     const config = family.parseConfig({ ...TINY_CODEC, reconstruction: { kind } });
     const p = createParams({ ...family.trainable(config), ...family.state(config) }, 0);
     const x = tf.randomUniform([2, 8, 8, 1], -1, 1, 'float32', 5) as tf.Tensor4D;
-    const { loss, nmse, reconstruction, terms } = family.loss(p, { images: x, dataVariance: 0.3, key: randomKey(0, 0), progress: tf.scalar(0) }, config);
+    const { loss, nmse, reconstruction, terms } = family.loss(
+      p,
+      { images: x, dataVariance: 0.3, key: randomKey(0, 0), progress: tf.scalar(0) },
+      config,
+    );
     expect(reconstruction.shape).toEqual([2, 8, 8, 1]);
     expect(family.reconstruct(p, x, config).images.shape).toEqual([2, 8, 8, 1]);
     expect(Number.isFinite(loss.dataSync()[0])).toBe(true);

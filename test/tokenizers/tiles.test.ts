@@ -8,7 +8,16 @@ import type { Params } from '../../src/nn/params.js';
 import { codecFamily } from '../../src/registry.js';
 import { windowOf } from '../../src/media/window.js';
 import { ImageCodec } from '../../tokenizers/image-codec.js';
-import { copyBlock, decoderReach, encoderReach, innerBlock, spansOf, tilesOf, tilingOf, windowBlock } from '../../tokenizers/tiles.js';
+import {
+  copyBlock,
+  decoderReach,
+  encoderReach,
+  innerBlock,
+  spansOf,
+  tilesOf,
+  tilingOf,
+  windowBlock,
+} from '../../tokenizers/tiles.js';
 import { noise } from '../media/fixtures.js';
 import { freshTensors, TINY_CODEC } from '../support/tiny.js';
 import { decoder, decoderSpecs, encoder, encoderSpecs } from '../../tokenizers/networks.js';
@@ -19,16 +28,23 @@ const FINGERPRINT = 'a'.repeat(64);
 
 const parse = (json: Record<string, unknown> = {}) => family.parseConfig({ ...TINY_CODEC, resize: 'none', ...json });
 const specsOf = (config: unknown) => ({ ...family.trainable(config), ...family.state(config) });
-const open = (config: unknown, tile?: number) => family.open(config, freshTensors(specsOf(config), 5), FINGERPRINT, { tile });
+const open = (config: unknown, tile?: number) =>
+  family.open(config, freshTensors(specsOf(config), 5), FINGERPRINT, { tile });
 
 /** Networks of every kind of layer that can be cut. */
 const NETWORKS: Record<string, Record<string, unknown>> = {
-  'f2': { downsample: 2 },
-  'f4': { downsample: 4, residualLayers: 2 },
-  'f8': { downsample: 8 },
+  f2: { downsample: 2 },
+  f4: { downsample: 4, residualLayers: 2 },
+  f8: { downsample: 8 },
   'one stride of 4': { downsample: 4, strides: [4] },
   'strides 4 and 2': { downsample: 8, strides: [4, 2] },
-  'blocks at every resolution, a stem, nearest upsampling': { downsample: 4, blocksPerStage: 1, stem: 8, upsample: 'nearest', activation: 'silu' },
+  'blocks at every resolution, a stem, nearest upsampling': {
+    downsample: 4,
+    blocksPerStage: 1,
+    stem: 8,
+    upsample: 'nearest',
+    activation: 'silu',
+  },
   'blocks without a stem': { downsample: 4, blocksPerStage: 2 },
 };
 
@@ -36,21 +52,27 @@ describe('spans', () => {
   it('cover an axis once, each inner part a reach away from where its span is cut', () => {
     const positive = fc.integer({ min: 1, max: 40 });
     fc.assert(
-      fc.property(positive, positive, fc.integer({ min: 0, max: 8 }), fc.constantFrom(1, 2, 4), (extent, more, reach, multiple) => {
-        const [length, tile, overlap] = [extent * multiple, (2 * reach + more) * multiple, reach * multiple];
-        const spans = spansOf(length, tile, overlap);
-        let at = 0;
-        for (const { start, length: own, from, to } of spans) {
-          expect(from).toBe(at);
-          expect(to).toBeGreaterThan(from);
-          expect(own).toBe(Math.min(tile, length));
-          expect([start % multiple, to % multiple]).toEqual([0, 0]);
-          expect(start === 0 ? overlap : from - start).toBeGreaterThanOrEqual(overlap);
-          expect(start + own === length ? overlap : start + own - to).toBeGreaterThanOrEqual(overlap);
-          at = to;
-        }
-        expect(at).toBe(length);
-      }),
+      fc.property(
+        positive,
+        positive,
+        fc.integer({ min: 0, max: 8 }),
+        fc.constantFrom(1, 2, 4),
+        (extent, more, reach, multiple) => {
+          const [length, tile, overlap] = [extent * multiple, (2 * reach + more) * multiple, reach * multiple];
+          const spans = spansOf(length, tile, overlap);
+          let at = 0;
+          for (const { start, length: own, from, to } of spans) {
+            expect(from).toBe(at);
+            expect(to).toBeGreaterThan(from);
+            expect(own).toBe(Math.min(tile, length));
+            expect([start % multiple, to % multiple]).toEqual([0, 0]);
+            expect(start === 0 ? overlap : from - start).toBeGreaterThanOrEqual(overlap);
+            expect(start + own === length ? overlap : start + own - to).toBeGreaterThanOrEqual(overlap);
+            at = to;
+          }
+          expect(at).toBe(length);
+        },
+      ),
     );
   });
 
@@ -67,12 +89,24 @@ describe('the reach of a network', () => {
     const f = config.downsample;
     const cells = 2 * Math.ceil(Math.max(encoderReach(config)!, decoderReach(config)!) / f) + 5;
     const center = Math.floor(cells / 2);
-    const encoded = await impulse(encoderSpecs(config, 1, 1, 1), (p, x) => encoder(p, 'net', x, config), [cells * f, cells * f], [center * f, center * f + f - 1]);
+    const encoded = await impulse(
+      encoderSpecs(config, 1, 1, 1),
+      (p, x) => encoder(p, 'net', x, config),
+      [cells * f, cells * f],
+      [center * f, center * f + f - 1],
+    );
     // Cells whose own border is at most `reach` pixels from the impulse at the near or the far side of the central cell.
     const reached = Math.ceil(encoderReach(config)! / f);
     expect(Math.max(center - encoded.first, encoded.last - center)).toBeLessThanOrEqual(reached);
-    expect(Math.max(center - encoded.first, encoded.last - center)).toBeGreaterThanOrEqual(Math.floor(encoderReach(config)! / f));
-    const decoded = await impulse(decoderSpecs(config, 1, 1, 1), (p, x) => decoder(p, 'net', x, config), [cells, cells], [center, center]);
+    expect(Math.max(center - encoded.first, encoded.last - center)).toBeGreaterThanOrEqual(
+      Math.floor(encoderReach(config)! / f),
+    );
+    const decoded = await impulse(
+      decoderSpecs(config, 1, 1, 1),
+      (p, x) => decoder(p, 'net', x, config),
+      [cells, cells],
+      [center, center],
+    );
     const spread = Math.max(center * f - decoded.first, decoded.last - (center * f + f - 1));
     expect(spread).toBeLessThanOrEqual(decoderReach(config)!);
     expect(spread).toBeGreaterThan(decoderReach(config)! - 2 * f);
@@ -85,46 +119,70 @@ describe('the reach of a network', () => {
 });
 
 describe('tiles', () => {
-  it.each(Object.entries(NETWORKS))('give the ids of one pass, borders included, and its pixels: %s', async (_, json) => {
-    const config = parse(json);
-    const multiple = family.anySize!.multiple(config);
-    const tiling = tilingOf(1, family.anySize!.reach(config)!, multiple);
-    const [height, width] = [tiling.tile + 3 * multiple, 2 * tiling.tile - multiple];
-    const image = noise(width, height, 1);
-    const params = importParams('test', specsOf(config), freshTensors(specsOf(config), 5));
-    const reconstruct = compile((images: tf.Tensor4D) => family.reconstruct(params, images, config), { name: 'reconstruct' });
-    const whole = await run(reconstruct, image);
-    const tiled = { ids: new Int32Array(whole.ids.length), pixels: new Float32Array(whole.pixels.length) };
-    const tiles = tilesOf(height, width, tiling);
-    expect(tiles.length).toBeGreaterThan(3);
-    for (const tile of tiles) {
-      const { rows, columns } = tile;
-      const part = await run(reconstruct, windowOf(image, { left: columns.start, top: rows.start, width: columns.length, height: rows.length }));
-      copyBlock({ values: part.ids, width: columns.length / multiple, depth: 1 }, { values: tiled.ids, width: width / multiple, depth: 1 }, innerBlock(tile, multiple));
-    }
-    expect(tiled.ids).toEqual(whole.ids);
-    // Decoding starts from the ids of one pass, as its tiles overlap where the encoder's inner parts end.
-    const decode = compile((ids: tf.Tensor) => family.exports(params, config).decoder!.fn(ids) as tf.Tensor, { name: 'decode' });
-    for (const tile of tiles) {
-      const [h, w] = [tile.rows.length / multiple, tile.columns.length / multiple];
-      const ids = new Int32Array(h * w);
-      copyBlock({ values: whole.ids, width: width / multiple, depth: 1 }, { values: ids, width: w, depth: 1 }, windowBlock(tile, multiple));
-      const input = tf.tensor3d(ids, [1, h, w], 'int32');
-      const output = await decode(input);
-      copyBlock({ values: hostValues(output) as Float32Array, width: tile.columns.length, depth: 1 }, { values: tiled.pixels, width, depth: 1 }, innerBlock(tile, 1));
-      tf.dispose([input, output]);
-    }
-    // Sums of a few hundred products in another order.
-    expect(largestDifference(tiled.pixels, whole.pixels)).toBeLessThan(1e-4);
-    await reconstruct.dispose();
-    await decode.dispose();
-    disposeParams(params);
-  });
+  it.each(Object.entries(NETWORKS))(
+    'give the ids of one pass, borders included, and its pixels: %s',
+    async (_, json) => {
+      const config = parse(json);
+      const multiple = family.anySize!.multiple(config);
+      const tiling = tilingOf(1, family.anySize!.reach(config)!, multiple);
+      const [height, width] = [tiling.tile + 3 * multiple, 2 * tiling.tile - multiple];
+      const image = noise(width, height, 1);
+      const params = importParams('test', specsOf(config), freshTensors(specsOf(config), 5));
+      const reconstruct = compile((images: tf.Tensor4D) => family.reconstruct(params, images, config), {
+        name: 'reconstruct',
+      });
+      const whole = await run(reconstruct, image);
+      const tiled = { ids: new Int32Array(whole.ids.length), pixels: new Float32Array(whole.pixels.length) };
+      const tiles = tilesOf(height, width, tiling);
+      expect(tiles.length).toBeGreaterThan(3);
+      for (const tile of tiles) {
+        const { rows, columns } = tile;
+        const part = await run(
+          reconstruct,
+          windowOf(image, { left: columns.start, top: rows.start, width: columns.length, height: rows.length }),
+        );
+        copyBlock(
+          { values: part.ids, width: columns.length / multiple, depth: 1 },
+          { values: tiled.ids, width: width / multiple, depth: 1 },
+          innerBlock(tile, multiple),
+        );
+      }
+      expect(tiled.ids).toEqual(whole.ids);
+      // Decoding starts from the ids of one pass, as its tiles overlap where the encoder's inner parts end.
+      const decode = compile((ids: tf.Tensor) => family.exports(params, config).decoder!.fn(ids) as tf.Tensor, {
+        name: 'decode',
+      });
+      for (const tile of tiles) {
+        const [h, w] = [tile.rows.length / multiple, tile.columns.length / multiple];
+        const ids = new Int32Array(h * w);
+        copyBlock(
+          { values: whole.ids, width: width / multiple, depth: 1 },
+          { values: ids, width: w, depth: 1 },
+          windowBlock(tile, multiple),
+        );
+        const input = tf.tensor3d(ids, [1, h, w], 'int32');
+        const output = await decode(input);
+        copyBlock(
+          { values: hostValues(output) as Float32Array, width: tile.columns.length, depth: 1 },
+          { values: tiled.pixels, width, depth: 1 },
+          innerBlock(tile, 1),
+        );
+        tf.dispose([input, output]);
+      }
+      // Sums of a few hundred products in another order.
+      expect(largestDifference(tiled.pixels, whole.pixels)).toBeLessThan(1e-4);
+      await reconstruct.dispose();
+      await decode.dispose();
+      disposeParams(params);
+    },
+  );
 
   it('that overlap less than the reach would show', async () => {
     const config = parse({ downsample: 4, residualLayers: 2 });
     const params = importParams('test', specsOf(config), freshTensors(specsOf(config), 5));
-    const reconstruct = compile((images: tf.Tensor4D) => family.reconstruct(params, images, config), { name: 'reconstruct' });
+    const reconstruct = compile((images: tf.Tensor4D) => family.reconstruct(params, images, config), {
+      name: 'reconstruct',
+    });
     const image = noise(64, 32, 1);
     const whole = await run(reconstruct, image);
     const part = await run(reconstruct, windowOf(image, { left: 0, top: 0, width: 32, height: 32 }));
@@ -136,7 +194,13 @@ describe('tiles', () => {
 });
 
 describe('a codec for pictures of any size', () => {
-  it.each([[1, 1], [2, 2], [7, 13], [50, 9], [33, 70]])('codes %i x %i pixels and gives back as many', async (width, height) => {
+  it.each([
+    [1, 1],
+    [2, 2],
+    [7, 13],
+    [50, 9],
+    [33, 70],
+  ])('codes %i x %i pixels and gives back as many', async (width, height) => {
     const codec = open(parse(), 16);
     const image = noise(width, height, 1);
     const tokens = await codec.encode(image);
@@ -177,11 +241,16 @@ describe('a codec for pictures of any size', () => {
     const [tiled, whole] = [levels(16), levels(4096)];
     const image = noise(41, 23, 1);
     const tokens = await whole.encode(image);
-    expect(tokens.maps.map(({ shape }) => shape)).toEqual([[6, 11], [12, 22, 2]]);
+    expect(tokens.maps.map(({ shape }) => shape)).toEqual([
+      [6, 11],
+      [12, 22, 2],
+    ]);
     expect(new Set(tokens.maps[0]!.ids).size).toBeGreaterThan(10);
     expect(await tiled.encode(image)).toEqual(tokens);
     expect(await tiled.decode(tokens)).toEqual(await whole.decode(tokens));
-    await expect(tiled.decode({ ...tokens, maps: [tokens.maps[0]!, { ...tokens.maps[1]!, shape: [11, 24, 2] }] })).rejects.toThrow(/E_TOKENS_SHAPE/);
+    await expect(
+      tiled.decode({ ...tokens, maps: [tokens.maps[0]!, { ...tokens.maps[1]!, shape: [11, 24, 2] }] }),
+    ).rejects.toThrow(/E_TOKENS_SHAPE/);
     tiled.dispose();
     whole.dispose();
   });
@@ -190,7 +259,9 @@ describe('a codec for pictures of any size', () => {
     const twoLevels = codecFamily('vqvae2');
     const config = twoLevels.parseConfig({ ...TINY_CODEC, resize: 'none' });
     const specs = { ...twoLevels.trainable(config), ...twoLevels.state(config) };
-    const [tiled, whole] = [16, 4096].map((tile) => twoLevels.open(config, freshTensors(specs, 5), FINGERPRINT, { tile }));
+    const [tiled, whole] = [16, 4096].map((tile) =>
+      twoLevels.open(config, freshTensors(specs, 5), FINGERPRINT, { tile }),
+    );
     const side = tilingOf(16, twoLevels.anySize!.reach(config)!, 4).tile;
     const image = noise(2 * side + 3, side + 9, 1);
     const tokens = await whole!.encode(image);
@@ -205,7 +276,10 @@ describe('a codec for pictures of any size', () => {
   it('decodes the whole grid of codes that no picture stands behind, such as a prior’s', async () => {
     const codec = open(parse());
     const tokens = await codec.encode(noise(8, 8, 1));
-    const decoded = (await codec.decode({ ...tokens, media: { kind: 'image', width: 4, height: 4, channels: 3 } })) as Image;
+    const decoded = (await codec.decode({
+      ...tokens,
+      media: { kind: 'image', width: 4, height: 4, channels: 3 },
+    })) as Image;
     expect([decoded.width, decoded.height]).toEqual([8, 8]);
     codec.dispose();
   });
@@ -214,7 +288,9 @@ describe('a codec for pictures of any size', () => {
     const codec = open(parse());
     const tokens = await codec.encode(noise(6, 4, 1));
     const map = tokens.maps[0] as TokenMap;
-    await expect(codec.decode({ ...tokens, maps: [{ ...map, ids: map.ids.map(() => 99) }] })).rejects.toThrow(/E_TOKENS_RANGE/);
+    await expect(codec.decode({ ...tokens, maps: [{ ...map, ids: map.ids.map(() => 99) }] })).rejects.toThrow(
+      /E_TOKENS_RANGE/,
+    );
     await expect(codec.decode({ ...tokens, maps: [{ ...map, shape: [6] }] })).rejects.toThrow(/E_TOKENS_SHAPE/);
     codec.dispose();
   });
@@ -223,7 +299,9 @@ describe('a codec for pictures of any size', () => {
     const codec = open(parse({ norm: 'group' }), 8);
     expect((await codec.encode(noise(30, 20, 1))).maps[0]!.shape).toEqual([10, 15]);
     const huge: Image = { kind: 'image', width: 2048, height: 1024, channels: 1, pixels: new Uint8Array(2 ** 21) };
-    await expect(codec.encode(huge)).rejects.toThrow(/E_IMAGE_TOO_LARGE vqvae: expected at most 1048576 pixels, received 2048 x 1024/);
+    await expect(codec.encode(huge)).rejects.toThrow(
+      /E_IMAGE_TOO_LARGE vqvae: expected at most 1048576 pixels, received 2048 x 1024/,
+    );
     codec.dispose();
   });
 });
@@ -231,18 +309,28 @@ describe('a codec for pictures of any size', () => {
 /** A codec of two maps without weights: means of 4 x 4 pixels, and of 2 x 2 pixels twice. */
 function levels(tile: number): ImageCodec {
   const spec = (name: string, shape: number[]) => ({ name, shape, vocabSize: 256 });
-  const maps = (height: number, width: number) => [spec('top', [height / 4, width / 4]), spec('bottom', [height / 2, width / 2, 2])];
-  const mean = (x: tf.Tensor4D, size: number): tf.Tensor4D => tf.cast(tf.mul(tf.add(tf.avgPool(x, size, size, 'valid'), 1), 127), 'int32');
+  const maps = (height: number, width: number) => [
+    spec('top', [height / 4, width / 4]),
+    spec('bottom', [height / 2, width / 2, 2]),
+  ];
+  const mean = (x: tf.Tensor4D, size: number): tf.Tensor4D =>
+    tf.cast(tf.mul(tf.add(tf.avgPool(x, size, size, 'valid'), 1), 127), 'int32');
   return new ImageCodec({
     name: 'levels',
     fingerprint: FINGERPRINT,
     input: { height: 8, width: 8, channels: 1, background: [255, 255, 255], resize: 'none' },
     maps: maps(8, 8),
     params: {},
-    encode: (_, x) => [tf.squeeze(mean(x, 4), [3]), tf.concat([mean(x, 2), tf.add(mean(x, 2), tf.scalar(1, 'int32'))], 3)],
+    encode: (_, x) => [
+      tf.squeeze(mean(x, 4), [3]),
+      tf.concat([mean(x, 2), tf.add(mean(x, 2), tf.scalar(1, 'int32'))], 3),
+    ],
     decode: (_, [, bottom]) => {
       const [, height, width] = bottom!.shape as [number, number, number];
-      const values = tf.sub(tf.div(tf.cast(tf.slice(bottom as tf.Tensor4D, [0, 0, 0, 1], [-1, -1, -1, 1]), 'float32'), 127), 1);
+      const values = tf.sub(
+        tf.div(tf.cast(tf.slice(bottom as tf.Tensor4D, [0, 0, 0, 1], [-1, -1, -1, 1]), 'float32'), 127),
+        1,
+      );
       return tf.image.resizeNearestNeighbor(values as tf.Tensor4D, [2 * height, 2 * width]);
     },
     anySize: { multiple: 4, maps, reach: 0 },
@@ -261,15 +349,23 @@ async function run(reconstruct: Reconstruct, image: Image): Promise<{ ids: Int32
 }
 
 /** First and last row of the output that an input of ones in some rows and a column touches. */
-async function impulse(specs: Parameters<typeof createParams>[0], forward: (p: Params, x: tf.Tensor4D) => tf.Tensor4D, [height, width]: [number, number], rows: [number, number]): Promise<{ first: number; last: number }> {
+async function impulse(
+  specs: Parameters<typeof createParams>[0],
+  forward: (p: Params, x: tf.Tensor4D) => tf.Tensor4D,
+  [height, width]: [number, number],
+  rows: [number, number],
+): Promise<{ first: number; last: number }> {
   const named = Object.fromEntries(Object.entries(specs).map(([name, spec]) => [`net.${name}`, spec]));
   const params = createParams(named, 0);
-  for (const [name, variable] of Object.entries(params)) variable.assign(tf.fill(variable.shape, name.endsWith('weight') ? 0.1 : 0));
+  for (const [name, variable] of Object.entries(params))
+    variable.assign(tf.fill(variable.shape, name.endsWith('weight') ? 0.1 : 0));
   const input = tf.buffer([1, height, width, 1], 'float32');
   for (let y = rows[0]; y <= rows[1]; y++) input.set(1, 0, y, Math.floor(width / 2), 0);
   const traced = compile((x: tf.Tensor4D) => forward(params, x), { name: 'impulse' });
   const output = await traced(input.toTensor() as tf.Tensor4D);
-  const touched = [...hostValues(tf.max(output, [0, 2, 3]))].map((value, y) => (value > 0 ? y : -1)).filter((y) => y >= 0);
+  const touched = [...hostValues(tf.max(output, [0, 2, 3]))]
+    .map((value, y) => (value > 0 ? y : -1))
+    .filter((y) => y >= 0);
   await traced.dispose();
   disposeParams(params);
   return { first: Math.min(...touched), last: Math.max(...touched) };

@@ -28,7 +28,9 @@ describe('a codec with several ids a position', () => {
 
   it('names a wrong field of an inner quantizer', () => {
     const json = { ...TINY_CODEC, quantizer: { name: 'residual', quantizer: { ...SMALL, codeDims: 3 } } };
-    expect(() => family.parseConfig(json)).toThrow(/E_CONFIG vqvae: quantizer: quantizer residual: quantizer\.0: .*codeDims/);
+    expect(() => family.parseConfig(json)).toThrow(
+      /E_CONFIG vqvae: quantizer: quantizer residual: quantizer\.0: .*codeDims/,
+    );
   });
 });
 
@@ -38,7 +40,11 @@ describe('an exported encoder', () => {
     const config = family.parseConfig({ ...TINY_CODEC, quantizer: { codebookSize: 2000, codeDim: 4 } });
     const p = createParams({ ...family.trainable(config), ...family.state(config) }, 0);
     const { fn, inputs, outputs } = family.exports(p, config).encoder!;
-    const bytes = await exportOnnx((images: tf.Tensor4D) => fn(images), [{ dtype: 'float32', shape: inputs[0]!.shape }], { inputNames: ['images'], outputNames: outputs, dynamicAxes: { images: { 0: 'batch' } } });
+    const bytes = await exportOnnx(
+      (images: tf.Tensor4D) => fn(images),
+      [{ dtype: 'float32', shape: inputs[0]!.shape }],
+      { inputNames: ['images'], outputNames: outputs, dynamicAxes: { images: { 0: 'batch' } } },
+    );
     expect(bytes.length).toBeGreaterThan(2000 * 4 * 4);
     disposeParams(p);
   });

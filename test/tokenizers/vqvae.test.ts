@@ -8,7 +8,8 @@ import { TINY_CODEC } from '../support/tiny.js';
 tokenizerConformance('vqvae', TINY_CODEC);
 
 describe('the VQ-VAE config', () => {
-  const parse = (json: Record<string, unknown>): unknown => codecFamily('vqvae').parseConfig({ ...TINY_CODEC, ...json });
+  const parse = (json: Record<string, unknown>): unknown =>
+    codecFamily('vqvae').parseConfig({ ...TINY_CODEC, ...json });
 
   it('refuses sizes that are no multiple of the downsampling', () => {
     expect(() => parse({ height: 9 })).toThrow(/E_CONFIG vqvae: .*multiples of downsample/);

@@ -22,12 +22,19 @@ describe('the VQ-VAE-2 config', () => {
   const parse = (json: Record<string, unknown>): unknown => family.parseConfig({ ...TINY_CODEC, ...json });
 
   it('gives a coarse map and one twice as fine', () => {
-    expect(family.maps(parse({ height: 128, width: 64, downsample: 4 }))).toMatchObject([{ name: 'top', shape: [16, 8] }, { name: 'bottom', shape: [32, 16] }]);
+    expect(family.maps(parse({ height: 128, width: 64, downsample: 4 }))).toMatchObject([
+      { name: 'top', shape: [16, 8] },
+      { name: 'bottom', shape: [32, 16] },
+    ]);
   });
 
   it('uses one quantizer for both levels, or one for each', () => {
     expect(family.maps(parse({ quantizer: { codebookSize: 32 } })).map((map) => map.vocabSize)).toEqual([32, 32]);
-    expect(family.maps(parse({ topQuantizer: { codebookSize: 64 }, bottomQuantizer: { codebookSize: 8 } })).map((map) => map.vocabSize)).toEqual([64, 8]);
+    expect(
+      family
+        .maps(parse({ topQuantizer: { codebookSize: 64 }, bottomQuantizer: { codebookSize: 8 } }))
+        .map((map) => map.vocabSize),
+    ).toEqual([64, 8]);
   });
 
   it('refuses sizes whose top map has no whole cells', () => {
@@ -46,11 +53,17 @@ describe('the two maps', () => {
   it('both change the picture; the bottom one is chosen in the light of the top one', () => {
     const p = createParams({ ...family.trainable(config), ...family.state(config) }, 0);
     const latents = family.latents!.encode(p, images, config);
-    expect(latents.map(({ shape }) => shape)).toEqual([[3, 2, 2, 4], [3, 4, 4, 4]]);
+    expect(latents.map(({ shape }) => shape)).toEqual([
+      [3, 2, 2, 4],
+      [3, 4, 4, 4],
+    ]);
     const pictures = family.reconstruct(p, images, config).images;
     expect(maxDifference(family.latents!.decode(p, latents, config), pictures)).toBeLessThan(1e-6);
     const [top, bottom] = latents as [tf.Tensor, tf.Tensor];
-    for (const changed of [[tf.mul(top, -3), bottom], [top, tf.mul(bottom, -3)]]) {
+    for (const changed of [
+      [tf.mul(top, -3), bottom],
+      [top, tf.mul(bottom, -3)],
+    ]) {
       expect(maxDifference(family.latents!.decode(p, changed, config), pictures)).toBeGreaterThan(1e-3);
     }
     // Another codebook of the top map moves the latents of the bottom one.
@@ -64,12 +77,24 @@ describe('pictures of any size', () => {
   it('have both maps at their own size, in tiles as in one pass', async () => {
     const config = family.parseConfig({ ...TINY_CODEC, resize: 'none' });
     const tensors = freshTensors({ ...family.trainable(config), ...family.state(config) }, 5);
-    const [tiled, whole] = [16, 4096].map((tile) => family.open(config, tensors, 'f'.repeat(64), { tile })) as [Tokenizer<Image>, Tokenizer<Image>];
+    const [tiled, whole] = [16, 4096].map((tile) => family.open(config, tensors, 'f'.repeat(64), { tile })) as [
+      Tokenizer<Image>,
+      Tokenizer<Image>,
+    ];
     // Tiles are three times as large as what a code depends on to one side, 28 pixels here.
     const rng = new Rng(1, 'test.noise');
-    const image: Image = { kind: 'image', width: 150, height: 30, channels: 1, pixels: Uint8Array.from({ length: 150 * 30 }, () => rng.int(256)) };
+    const image: Image = {
+      kind: 'image',
+      width: 150,
+      height: 30,
+      channels: 1,
+      pixels: Uint8Array.from({ length: 150 * 30 }, () => rng.int(256)),
+    };
     const tokens = await whole.encode(image);
-    expect(tokens.maps.map((map) => map.shape)).toEqual([[8, 38], [16, 76]]);
+    expect(tokens.maps.map((map) => map.shape)).toEqual([
+      [8, 38],
+      [16, 76],
+    ]);
     expect(await tiled.encode(image)).toEqual(tokens);
     const [inTiles, inOne] = [await tiled.decode(tokens), await whole.decode(tokens)] as [Image, Image];
     expect([inTiles.width, inTiles.height]).toEqual([150, 30]);
@@ -80,7 +105,8 @@ describe('pictures of any size', () => {
   });
 
   it('are seen whole by codecs in which everything depends on everything', () => {
-    const reach = (json: Record<string, unknown>): number | undefined => family.anySize!.reach(family.parseConfig({ ...TINY_CODEC, ...json }));
+    const reach = (json: Record<string, unknown>): number | undefined =>
+      family.anySize!.reach(family.parseConfig({ ...TINY_CODEC, ...json }));
     expect(reach({ attentionHeads: 2 })).toBeUndefined();
     // Encoders and decoder of the levels: 5 + 10 + 12; the picture's decoder: 4 + 4 + 2.
     expect(reach({})).toBe(27);
@@ -92,16 +118,40 @@ describe('a trained VQ-VAE-2', () => {
     const directory = temporaryDirectory();
     const at = (...names: string[]): string => join(directory, ...names);
     mkdirSync(at('codec'), { recursive: true });
-    const dataset = memoryDataset(shapeSet({ count: 24, seed: 1 }).train.map(({ image, caption }, i) => ({ key: `shape-${i}`, image, captions: [caption] })));
-    const config = { height: 16, width: 16, hidden: 8, residualLayers: 1, residualHidden: 4, quantizer: { codebookSize: 16, codeDim: 4 }, bottomQuantizer: { codebookSize: 300, codeDim: 4 } };
-    writeFileSync(at('preset.json'), JSON.stringify({ codec: 'vqvae2', config, training: { steps: 4, batchSize: 8, evalEvery: 100, checkpointEvery: 100 } }));
+    const dataset = memoryDataset(
+      shapeSet({ count: 24, seed: 1 }).train.map(({ image, caption }, i) => ({
+        key: `shape-${i}`,
+        image,
+        captions: [caption],
+      })),
+    );
+    const config = {
+      height: 16,
+      width: 16,
+      hidden: 8,
+      residualLayers: 1,
+      residualHidden: 4,
+      quantizer: { codebookSize: 16, codeDim: 4 },
+      bottomQuantizer: { codebookSize: 300, codeDim: 4 },
+    };
+    writeFileSync(
+      at('preset.json'),
+      JSON.stringify({
+        codec: 'vqvae2',
+        config,
+        training: { steps: 4, batchSize: 8, evalEvery: 100, checkpointEvery: 100 },
+      }),
+    );
     await trainCodec({ data: dataset, out: at('codec'), config: at('preset.json') });
     await tokenize({ data: dataset, codec: at('codec'), out: at('tokens'), workers: 0 });
 
     const shards = await ShardReader.open(at('tokens'));
     const { tokens, key } = shards.readBatch('train', [0])[0]!;
     await shards.close();
-    expect(tokens.maps.map(({ name, shape, vocabSize }) => ({ name, shape, vocabSize }))).toEqual([{ name: 'top', shape: [2, 2], vocabSize: 16 }, { name: 'bottom', shape: [4, 4], vocabSize: 300 }]);
+    expect(tokens.maps.map(({ name, shape, vocabSize }) => ({ name, shape, vocabSize }))).toEqual([
+      { name: 'top', shape: [2, 2], vocabSize: 16 },
+      { name: 'bottom', shape: [4, 4], vocabSize: 300 },
+    ]);
     const codec = await loadCodec(at('codec'));
     const original = shapeSet({ count: 24, seed: 1 }).train[Number(key.split('-')[1])]!.image as Image;
     expect((await codec.encode(original)).maps).toEqual(tokens.maps);

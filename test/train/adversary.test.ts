@@ -17,11 +17,17 @@ import type { LoopOptions } from '../../src/train/loop.js';
 import { maxDifference, temporaryDirectory, tinyDataset, TINY_CODEC } from '../support/tiny.js';
 import { resultOf, trainWithStops } from './support.js';
 
-const SETTINGS = CodecTrainingSchema.parse({ adversarial: { weight: 0.5, startFraction: 0, channels: 8, layers: 1 } }).adversarial!;
+const SETTINGS = CodecTrainingSchema.parse({
+  adversarial: { weight: 0.5, startFraction: 0, channels: 8, layers: 1 },
+}).adversarial!;
 
 /** A decoder of two layers, so that the last has something before it. */
 const decoder: Params = createParams({ ...convSpecs('first', 3, 2, 4), ...convSpecs('last', 3, 4, 1) }, 3);
-const waves = (shape: [number, number, number, number], seed: number): tf.Tensor4D => tf.tensor4d(Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => Math.sin(seed + 1.7 * i)), shape);
+const waves = (shape: [number, number, number, number], seed: number): tf.Tensor4D =>
+  tf.tensor4d(
+    Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => Math.sin(seed + 1.7 * i)),
+    shape,
+  );
 const [codes, pictures] = [waves([2, 8, 8, 2], 1), waves([2, 8, 8, 1], 2)];
 
 function decode(): { reconstruction: tf.Tensor4D; loss: tf.Scalar } {
@@ -33,7 +39,8 @@ const norm = (x: tf.Tensor): number => tf.norm(x).dataSync()[0]!;
 
 describe('what the adversary adds', () => {
   const adversary = new Adversary(1, SETTINGS, 5);
-  const verdictLoss = (images: tf.Tensor): tf.Scalar => generatorLoss(patchGan(scoped('discriminator', adversary.saved), images as tf.Tensor4D, SETTINGS));
+  const verdictLoss = (images: tf.Tensor): tf.Scalar =>
+    generatorLoss(patchGan(scoped('discriminator', adversary.saved), images as tf.Tensor4D, SETTINGS));
   const contested = () =>
     gradients(decoder, () => {
       const { loss, reconstruction } = decode();
@@ -110,7 +117,16 @@ describe('training against an adversary', () => {
       ...options,
       family,
       config,
-      training: CodecTrainingSchema.parse({ steps: 20, batchSize: 4, learningRate: 1e-3, warmupSteps: 2, evalEvery: 50, evalSamples: 4, checkpointEvery: 6, adversarial }),
+      training: CodecTrainingSchema.parse({
+        steps: 20,
+        batchSize: 4,
+        learningRate: 1e-3,
+        warmupSteps: 2,
+        evalEvery: 50,
+        evalSamples: 4,
+        checkpointEvery: 6,
+        adversarial,
+      }),
       dataset,
       seed: 1,
     });
@@ -128,7 +144,15 @@ describe('training against an adversary', () => {
     await trainer()({ out: temporaryDirectory(), onStep: (_, __, measured) => alone.push(measured) });
     await train({ out: temporaryDirectory(), onStep: (_, __, measured) => against.push(measured) });
     expect(against.slice(0, 10)).toEqual(alone.slice(0, 10));
-    expect(Object.keys(against[10]!)).toEqual(['loss', 'nmse', 'adversarial', 'lambda', 'discriminatorReal', 'discriminatorMade', 'gradientNorm']);
+    expect(Object.keys(against[10]!)).toEqual([
+      'loss',
+      'nmse',
+      'adversarial',
+      'lambda',
+      'discriminatorReal',
+      'discriminatorMade',
+      'gradientNorm',
+    ]);
     expect(against[10]!['nmse']).toBe(alone[10]!['nmse']);
     expect(against[11]!['nmse']).not.toBe(alone[11]!['nmse']);
     expect(against[10]!['lambda']).toBeGreaterThan(0);

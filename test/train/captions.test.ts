@@ -5,7 +5,17 @@ import { captionLengths, cutText, refuseTooLong } from '../../src/train/captions
 
 describe('the length of captions', () => {
   const lengthsOf = (...lengths: number[]) =>
-    captionLengths({ captions: new Map(lengths.map((length, i) => [`${i}${'x'.repeat(length - String(i).length)}`, { training: 1, all: 1, key: `sample-${i}` }])) }, { encode: (caption: string) => Array.from(caption) });
+    captionLengths(
+      {
+        captions: new Map(
+          lengths.map((length, i) => [
+            `${i}${'x'.repeat(length - String(i).length)}`,
+            { training: 1, all: 1, key: `sample-${i}` },
+          ]),
+        ),
+      },
+      { encode: (caption: string) => Array.from(caption) },
+    );
   const twenty = Array.from({ length: 19 }, (_, i) => 5 + (i % 3));
 
   it('is that of the longest', () => {
@@ -23,7 +33,7 @@ describe('the length of captions', () => {
     expect(lengthsOf(5, 5, 5, 300).fitted(1024)).toBe(300);
   });
 
-  it('is said with what is cut, or refused by the sample\'s name with an excerpt', () => {
+  it("is said with what is cut, or refused by the sample's name with an excerpt", () => {
     const lengths = lengthsOf(...twenty, 6120);
     expect(cutText(lengths, 7)).toBe('1 caption cut to 7 text tokens (longest 6,120, sample sample-19)');
     expect(() => refuseTooLong(lengths, 6120)).not.toThrow();
@@ -36,19 +46,28 @@ describe('the length of captions', () => {
       throw new Error('expected a refusal');
     })();
     expect(refusal).toMatchObject({ code: 'E_TEXT_TOO_LONG', exitCode: 2 });
-    expect(refusal.message).toMatch(/sample "sample-19": expected at most 1,024 text tokens in a caption, received 6,120 \("19x+\.\.\."\)/);
+    expect(refusal.message).toMatch(
+      /sample "sample-19": expected at most 1,024 text tokens in a caption, received 6,120 \("19x+\.\.\."\)/,
+    );
     expect(refusal.message.length).toBeLessThan(400);
   });
 
   it('is at least that of the beginning, for a caption longer than the tokenizer takes', () => {
     const text = trainBpe(['a red circle', 'a blue square'], { vocabSize: 300 });
-    const captions = new Map([['a red circle', { training: 1, all: 1, key: 'short' }], ['a red circle '.repeat(4_000_000), { training: 1, all: 1, key: 'endless' }]]);
+    const captions = new Map([
+      ['a red circle', { training: 1, all: 1, key: 'short' }],
+      ['a red circle '.repeat(4_000_000), { training: 1, all: 1, key: 'endless' }],
+    ]);
     const lengths = captionLengths({ captions }, text);
     expect(lengths.fitted(1024)).toBe(1024);
-    expect(cutText(lengths, 1024)).toMatch(/^1 caption cut to 1,024 text tokens \(longest more than \d{3},\d{3}, sample endless\)$/);
+    expect(cutText(lengths, 1024)).toMatch(
+      /^1 caption cut to 1,024 text tokens \(longest more than \d{3},\d{3}, sample endless\)$/,
+    );
     expect(() => refuseTooLong(lengths, 1024)).toThrow(/^E_TEXT_TOO_LONG sample "endless": .* received more than /);
     const source = { encode: (): never => text.encode('x'.repeat(3_000_000)) as never };
-    expect(() => captionLengths({ captions }, source)).toThrow(/^E_TEXT_TOO_LONG sample "short": encode: expected at most/);
+    expect(() => captionLengths({ captions }, source)).toThrow(
+      /^E_TEXT_TOO_LONG sample "short": encode: expected at most/,
+    );
   });
 
   it('is measured without cutting a character in two', () => {

@@ -14,7 +14,16 @@ import { newestCheckpoint, resultOf, stoppingAt, trainWithStops } from './suppor
 const family = codecFamily('vqvae');
 const config = family.parseConfig(TINY_CODEC);
 const dataset = tinyDataset();
-const TRAINING = { steps: 25, batchSize: 4, learningRate: 1e-3, warmupSteps: 2, evalEvery: 7, evalSamples: 4, checkpointEvery: 6, augment: { flip: true, crop: 1 } };
+const TRAINING = {
+  steps: 25,
+  batchSize: 4,
+  learningRate: 1e-3,
+  warmupSteps: 2,
+  evalEvery: 7,
+  evalSamples: 4,
+  checkpointEvery: 6,
+  augment: { flip: true, crop: 1 },
+};
 
 interface Changes {
   training?: Record<string, unknown>;
@@ -25,7 +34,14 @@ interface Changes {
 const trainer =
   ({ training, seed = 1, count }: Changes = {}) =>
   (options: LoopOptions) =>
-    trainCodec({ ...options, family, config, training: CodecTrainingSchema.parse({ ...TRAINING, ...training }), dataset: count === undefined ? dataset : tinyDataset(count), seed });
+    trainCodec({
+      ...options,
+      family,
+      config,
+      training: CodecTrainingSchema.parse({ ...TRAINING, ...training }),
+      dataset: count === undefined ? dataset : tinyDataset(count),
+      seed,
+    });
 
 const train = trainer();
 
@@ -46,7 +62,11 @@ describe('training a codec', () => {
       [25, 'test', 1],
     ]);
     const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-    expect(records.filter(({ split }) => split === undefined).map(({ loss }) => loss)).toEqual([mean(losses.slice(0, 10)), mean(losses.slice(10, 20)), mean(losses.slice(20))]);
+    expect(records.filter(({ split }) => split === undefined).map(({ loss }) => loss)).toEqual([
+      mean(losses.slice(0, 10)),
+      mean(losses.slice(10, 20)),
+      mean(losses.slice(20)),
+    ]);
     expect(records.at(-1)!.nmse).toBe(metrics!['nmse']);
   });
 
@@ -54,7 +74,14 @@ describe('training a codec', () => {
     const [whole, stopped] = [temporaryDirectory(), temporaryDirectory()];
     await train({ out: whole });
     const reports = await trainWithStops(train, stopped, [1, 7, 13, 20, 24]);
-    expect(reports).toEqual([1, 7, 13, 20, 24].map((step) => expect.objectContaining({ code: 'E_ABORTED', message: expect.stringContaining(`after step ${step} of 25, which is saved`) })));
+    expect(reports).toEqual(
+      [1, 7, 13, 20, 24].map((step) =>
+        expect.objectContaining({
+          code: 'E_ABORTED',
+          message: expect.stringContaining(`after step ${step} of 25, which is saved`),
+        }),
+      ),
+    );
     expect(resultOf(stopped)).toEqual(resultOf(whole));
   });
 
@@ -75,15 +102,24 @@ describe('training a codec', () => {
     const notes: string[] = [];
     const resumed: number[] = [];
     await train({ out, resume: true, onNote: (text) => notes.push(text), onResume: (step) => resumed.push(step) });
-    expect(notes.filter((text) => text.includes('damaged'))).toEqual([expect.stringContaining('checkpoint of step 15 is damaged')]);
+    expect(notes.filter((text) => text.includes('damaged'))).toEqual([
+      expect.stringContaining('checkpoint of step 15 is damaged'),
+    ]);
     expect(resumed).toEqual([12]);
     expect(resultOf(out)).toEqual(resultOf(whole));
   });
 
   it('stops on a loss that is not finite, names the batch and keeps the last checkpoint', async () => {
     const out = temporaryDirectory();
-    const error = await trainer({ training: { learningRate: 1e30, warmupSteps: 0, checkpointEvery: 1 } })({ out }).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ name: 'DivergedError', code: 'E_DIVERGED', exitCode: 8, message: expect.stringMatching(/training step 2: .* for the batch picture-\d+, .*checkpoint of step 1 is intact/) });
+    const error = await trainer({ training: { learningRate: 1e30, warmupSteps: 0, checkpointEvery: 1 } })({
+      out,
+    }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      name: 'DivergedError',
+      code: 'E_DIVERGED',
+      exitCode: 8,
+      message: expect.stringMatching(/training step 2: .* for the batch picture-\d+, .*checkpoint of step 1 is intact/),
+    });
     expect(newestCheckpoint(out)).toBe(1);
     expect(existsSync(join(out, 'model.json'))).toBe(false);
     expect(existsSync(join(out, '.tesserae.lock'))).toBe(false);
@@ -93,11 +129,19 @@ describe('training a codec', () => {
     ['seed', { seed: 2 }, /seed 1, not 2\. Resume/],
     ['number of steps', { training: { steps: 30 } }, /training\.steps 25, not 30\. Resume/],
     ['dataset', { count: 41 }, /dataset "[0-9a-f]{64}", not "[0-9a-f]{64}"\. Resume/],
-    ['learning rate and batch', { training: { learningRate: 2e-3, batchSize: 8 } }, /training\.batchSize 4, not 8; training\.learningRate 0\.001, not 0\.002\. Resume/],
+    [
+      'learning rate and batch',
+      { training: { learningRate: 2e-3, batchSize: 8 } },
+      /training\.batchSize 4, not 8; training\.learningRate 0\.001, not 0\.002\. Resume/,
+    ],
   ])('refuses to resume with another %s and leaves the run as it was', async (_, changes, difference) => {
     const out = temporaryDirectory();
     await train(stoppingAt(3, { out })).catch(() => undefined);
-    await expect(trainer(changes)({ out, resume: true })).rejects.toMatchObject({ code: 'E_RESUME_MISMATCH', exitCode: 2, message: expect.stringMatching(difference) });
+    await expect(trainer(changes)({ out, resume: true })).rejects.toMatchObject({
+      code: 'E_RESUME_MISMATCH',
+      exitCode: 2,
+      message: expect.stringMatching(difference),
+    });
     expect(newestCheckpoint(out)).toBe(3);
   });
 
@@ -111,20 +155,48 @@ describe('training a codec', () => {
 });
 
 describe('what a codec keeps and warns of', () => {
-  const trainOn = async (samples: Sample[], changes: Record<string, unknown> = {}, quantizer: Record<string, unknown> = TINY_CODEC.quantizer) => {
+  const trainOn = async (
+    samples: Sample[],
+    changes: Record<string, unknown> = {},
+    quantizer: Record<string, unknown> = TINY_CODEC.quantizer,
+  ) => {
     const [out, notes]: [string, string[]] = [temporaryDirectory(), []];
     const training = CodecTrainingSchema.parse({ ...TRAINING, ...changes });
-    const card = await trainCodec({ out, family, config: family.parseConfig({ ...TINY_CODEC, quantizer }), training, dataset: memoryDataset(samples), seed: 1, onNote: (text) => notes.push(text) });
+    const card = await trainCodec({
+      out,
+      family,
+      config: family.parseConfig({ ...TINY_CODEC, quantizer }),
+      training,
+      dataset: memoryDataset(samples),
+      seed: 1,
+      onNote: (text) => notes.push(text),
+    });
     return { out, notes, card };
   };
-  const samples = (count: number, image: (i: number) => Image, split?: (i: number) => Split): Sample[] => Array.from({ length: count }, (_, i) => ({ key: `picture-${i}`, image: image(i), captions: [], split: split?.(i) }));
+  const samples = (count: number, image: (i: number) => Image, split?: (i: number) => Split): Sample[] =>
+    Array.from({ length: count }, (_, i) => ({
+      key: `picture-${i}`,
+      image: image(i),
+      captions: [],
+      split: split?.(i),
+    }));
 
   it('keeps the weights with the lowest held-out NMSE, and the last ones with an adversary', async () => {
-    const { out, card } = await trainOn(samples(40, (i) => picture(i)), { learningRate: 3e-2, warmupSteps: 0, finalFraction: 1 });
-    const evaluations = readMetrics(join(out, 'metrics.jsonl')).flatMap(({ split, final, step, nmse }) => (split === 'test' && final === undefined ? [{ step, nmse: nmse as number }] : []));
+    const { out, card } = await trainOn(
+      samples(40, (i) => picture(i)),
+      { learningRate: 3e-2, warmupSteps: 0, finalFraction: 1 },
+    );
+    const evaluations = readMetrics(join(out, 'metrics.jsonl')).flatMap(({ split, final, step, nmse }) =>
+      split === 'test' && final === undefined ? [{ step, nmse: nmse as number }] : [],
+    );
     const best = evaluations.reduce((a, b) => (b.nmse < a.nmse ? b : a));
-    expect(card.training).toMatchObject({ kept: { rule: 'best', step: best.step, measure: 'nmse', figure: best.nmse } });
-    const contested = await trainOn(samples(40, (i) => picture(i)), { steps: 8, adversarial: { channels: 8, layers: 1 } });
+    expect(card.training).toMatchObject({
+      kept: { rule: 'best', step: best.step, measure: 'nmse', figure: best.nmse },
+    });
+    const contested = await trainOn(
+      samples(40, (i) => picture(i)),
+      { steps: 8, adversarial: { channels: 8, layers: 1 } },
+    );
     expect(contested.card.training).toMatchObject({ training: { keep: 'last' }, kept: { rule: 'last', step: 8 } });
   });
 
@@ -133,8 +205,17 @@ describe('what a codec keeps and warns of', () => {
     const out = temporaryDirectory();
     const { quantizer: _, ...networks } = TINY_CODEC;
     const tiny = vae.parseConfig({ ...networks, latent: { kind: 'vector', size: 4 } });
-    const card = await trainCodec({ out, family: vae, config: tiny, training: CodecTrainingSchema.parse({ ...TRAINING, steps: 8 }), dataset, seed: 1 });
-    const bounds = readMetrics(join(out, 'metrics.jsonl')).flatMap(({ split, final, bitsPerDim }) => (split === 'test' && final === undefined ? [bitsPerDim as number] : []));
+    const card = await trainCodec({
+      out,
+      family: vae,
+      config: tiny,
+      training: CodecTrainingSchema.parse({ ...TRAINING, steps: 8 }),
+      dataset,
+      seed: 1,
+    });
+    const bounds = readMetrics(join(out, 'metrics.jsonl')).flatMap(({ split, final, bitsPerDim }) =>
+      split === 'test' && final === undefined ? [bitsPerDim as number] : [],
+    );
     expect(bounds).toHaveLength(2);
     expect(card.training!['kept']).toMatchObject({ measure: 'bitsPerDim', figure: Math.min(...bounds) });
   });
@@ -142,9 +223,15 @@ describe('what a codec keeps and warns of', () => {
   it('warns of a collapsed codebook with the map, its codes and the remedy, and not of one in use', async () => {
     const flat = { ...picture(0), pixels: new Uint8Array(64).fill(90) };
     const split = (i: number): Split => (i % 3 === 0 ? 'test' : 'train');
-    const { notes, card } = await trainOn(samples(60, () => flat, split), { evalSamples: 20 }, { codebookSize: 256, codeDim: 4 });
+    const { notes, card } = await trainOn(
+      samples(60, () => flat, split),
+      { evalSamples: 20 },
+      { codebookSize: 256, codeDim: 4 },
+    );
     // The grid of 4x4 latents of a flat picture differs at its borders alone.
-    const warning = expect.stringMatching(/^collapsed codebook "codes": only \d of 256 codes occur in the held-out codes\. Remedy: a smaller codebookSize/);
+    const warning = expect.stringMatching(
+      /^collapsed codebook "codes": only \d of 256 codes occur in the held-out codes\. Remedy: a smaller codebookSize/,
+    );
     expect(notes.filter((text) => text.includes('collapsed'))).toHaveLength(1);
     expect(card.training!['warnings']).toContainEqual(warning);
     const lively = await trainOn(samples(60, (i) => picture(i), split));
@@ -152,7 +239,14 @@ describe('what a codec keeps and warns of', () => {
   });
 
   it('trains without held-out pictures, measures nothing and says so', async () => {
-    const { out, notes, card } = await trainOn(samples(30, (i) => picture(i), () => 'train'), { steps: 8 });
+    const { out, notes, card } = await trainOn(
+      samples(
+        30,
+        (i) => picture(i),
+        () => 'train',
+      ),
+      { steps: 8 },
+    );
     expect(notes).toContainEqual(expect.stringMatching(/^warning: no held-out samples/));
     expect(card.metrics).toBeUndefined();
     expect(card.training).toMatchObject({ kept: { rule: 'last', step: 8, figure: null } });

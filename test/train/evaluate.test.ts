@@ -10,10 +10,16 @@ import { colors, writeNetwork } from './networks.js';
 
 /** More than a batch, so that the last one is padded. */
 const COUNT = 70;
-const held = memoryDataset(Array.from({ length: COUNT }, (_, i) => ({ key: `p${i}`, image: picture(i), captions: [], split: 'test' as const })));
+const held = memoryDataset(
+  Array.from({ length: COUNT }, (_, i) => ({ key: `p${i}`, image: picture(i), captions: [], split: 'test' as const })),
+);
 
 /** Half as bright, 8x8 gray; ids and measures as a test says. */
-function family(maps: TokenMapSpec[], ids: (images: tf.Tensor4D) => tf.Tensor[], measures?: CodecFamily['measures']): CodecFamily {
+function family(
+  maps: TokenMapSpec[],
+  ids: (images: tf.Tensor4D) => tf.Tensor[],
+  measures?: CodecFamily['measures'],
+): CodecFamily {
   return {
     name: 'faded',
     kind: 'image',
@@ -32,51 +38,100 @@ function family(maps: TokenMapSpec[], ids: (images: tf.Tensor4D) => tf.Tensor[],
 }
 
 const brightness = (images: tf.Tensor4D): tf.Tensor1D => tf.mean(images, [1, 2, 3]);
-const evaluate = (codec: CodecFamily, dataset: Dataset = held, options = {}) => evaluateCodec(codec, {}, {}, dataset, 'test', options);
+const evaluate = (codec: CodecFamily, dataset: Dataset = held, options = {}) =>
+  evaluateCodec(codec, {}, {}, dataset, 'test', options);
 
 /** The id 0 everywhere, over [B, ..shape]. */
-const zeros = (images: tf.Tensor4D, shape: number[]): tf.Tensor => tf.cast(tf.mul(tf.zeros([images.shape[0], ...shape]), tf.reshape(brightness(images), [-1, ...shape.map(() => 1)])), 'int32');
+const zeros = (images: tf.Tensor4D, shape: number[]): tf.Tensor =>
+  tf.cast(
+    tf.mul(tf.zeros([images.shape[0], ...shape]), tf.reshape(brightness(images), [-1, ...shape.map(() => 1)])),
+    'int32',
+  );
 
 describe('evaluateCodec', () => {
   it('measures a codec without codes, and averages what its family measures', async () => {
-    const evaluation = await evaluate(family([], () => [], (_, images) => ({ brightness: brightness(images) })));
+    const evaluation = await evaluate(
+      family(
+        [],
+        () => [],
+        (_, images) => ({ brightness: brightness(images) }),
+      ),
+    );
     expect(evaluation).toMatchObject({ samples: COUNT, maps: [], counts: [], ssim: expect.any(Number) as number });
     expect(evaluation).not.toHaveProperty('bitsPerPixel');
     expect(evaluation).not.toHaveProperty('empiricalBitsPerPixel');
     const pixels = Array.from({ length: COUNT }, (_, i) => [...picture(i).pixels]).flat();
     // The rows that fill up the last batch are not counted.
-    expect(evaluation.measures).toEqual({ brightness: expect.closeTo(pixels.reduce((sum, value) => sum + value / 127.5 - 1, 0) / pixels.length, 5) as number });
-    expect(loggedFigures(evaluation)).toEqual({ nmse: evaluation.nmse, psnr: evaluation.psnr, ssim: evaluation.ssim, sharpness: evaluation.sharpness, ...evaluation.measures });
+    expect(evaluation.measures).toEqual({
+      brightness: expect.closeTo(
+        pixels.reduce((sum, value) => sum + value / 127.5 - 1, 0) / pixels.length,
+        5,
+      ) as number,
+    });
+    expect(loggedFigures(evaluation)).toEqual({
+      nmse: evaluation.nmse,
+      psnr: evaluation.psnr,
+      ssim: evaluation.ssim,
+      sharpness: evaluation.sharpness,
+      ...evaluation.measures,
+    });
   });
 
   it('measures each map and each depth, and sums their bits', async () => {
-    const maps = [{ name: 'top', shape: [1, 1], vocabSize: 4 }, { name: 'bottom', shape: [2, 2, 2], vocabSize: 16 }];
+    const maps = [
+      { name: 'top', shape: [1, 1], vocabSize: 4 },
+      { name: 'bottom', shape: [2, 2, 2], vocabSize: 16 },
+    ];
     // top: two codes by brightness; bottom: always 0
-    const ids = (images: tf.Tensor4D): tf.Tensor[] => [tf.reshape(tf.cast(tf.greater(brightness(images), -0.3), 'int32'), [-1, 1, 1]), zeros(images, [2, 2, 2])];
+    const ids = (images: tf.Tensor4D): tf.Tensor[] => [
+      tf.reshape(tf.cast(tf.greater(brightness(images), -0.3), 'int32'), [-1, 1, 1]),
+      zeros(images, [2, 2, 2]),
+    ];
     const evaluation = await evaluate(family(maps, ids));
     const [top, bottom] = evaluation.maps;
     expect(top).toMatchObject({ name: 'top', codes: COUNT, used: 2, usage: 0.5 });
     const none = { used: 1, usage: 1 / 16, entropy: 0, entropyRatio: 0, perplexity: 1 };
-    expect(bottom).toMatchObject({ name: 'bottom', codes: 8 * COUNT, used: 2, usage: 2 / 32, entropy: 0, depths: [none, none] });
+    expect(bottom).toMatchObject({
+      name: 'bottom',
+      codes: 8 * COUNT,
+      used: 2,
+      usage: 2 / 32,
+      entropy: 0,
+      depths: [none, none],
+    });
     expect(evaluation.bitsPerPixel).toBe((1 * 2 + 8 * 4) / 64);
     expect(evaluation.empiricalBitsPerPixel).toBeCloseTo(top!.entropy / Math.LN2 / 64, 12);
     expect(evaluation.counts.map(({ length }) => length)).toEqual([4, 32]);
-    expect(loggedFigures(evaluation)).toMatchObject({ 'top.usage': 0.5, 'bottom.usage': 2 / 32, 'top.perplexity': top!.perplexity, 'bottom.perplexity': 1 });
+    expect(loggedFigures(evaluation)).toMatchObject({
+      'top.usage': 0.5,
+      'bottom.usage': 2 / 32,
+      'top.perplexity': top!.perplexity,
+      'bottom.perplexity': 1,
+    });
   });
 
   it('keeps the first pictures and what the codec makes of them', async () => {
     const { examples } = await evaluate(family([], () => []));
     expect(examples.shape).toEqual([16, 8, 8, 1]);
-    expect([...examples.originals.subarray(64, 128)]).toEqual([...picture(1).pixels].map((value) => expect.closeTo(value / 127.5 - 1, 6) as number));
+    expect([...examples.originals.subarray(64, 128)]).toEqual(
+      [...picture(1).pixels].map((value) => expect.closeTo(value / 127.5 - 1, 6) as number),
+    );
     expect(examples.reconstructions).toEqual(examples.originals.map((value) => value / 2));
   });
 
   it('adds the distance of features with a network', async () => {
     const features = await FeatureExtractor.open(await writeNetwork(colors), { scaling: 'signed' });
     onTestFinished(() => features.dispose());
-    const { rfid, features: source } = await evaluate(family([], () => []), held, { features });
+    const { rfid, features: source } = await evaluate(
+      family([], () => []),
+      held,
+      { features },
+    );
     // Gray: three equal features, of means m and m / 2 and deviations s and s / 2.
-    const means = Array.from({ length: COUNT }, (_, i) => [...picture(i).pixels].reduce((sum, value) => sum + value / 127.5 - 1, 0) / 64);
+    const means = Array.from(
+      { length: COUNT },
+      (_, i) => [...picture(i).pixels].reduce((sum, value) => sum + value / 127.5 - 1, 0) / 64,
+    );
     const mean = means.reduce((sum, value) => sum + value, 0) / COUNT;
     const variance = means.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (COUNT - 1);
     // 2 digits: reconstructions are seen in 256 levels
@@ -88,13 +143,26 @@ describe('evaluateCodec', () => {
   it('tells how far it is, to the end, also past pictures that are left out', async () => {
     const told: number[][] = [];
     const bad: string[] = [];
-    const { samples } = await evaluate(family([], () => []), damaged((index) => index === 3), { onProgress: (...at: number[]) => told.push(at), onBad: (_: Error, { key }: { key: string }) => bad.push(key) });
+    const { samples } = await evaluate(
+      family([], () => []),
+      damaged((index) => index === 3),
+      { onProgress: (...at: number[]) => told.push(at), onBad: (_: Error, { key }: { key: string }) => bad.push(key) },
+    );
     expect({ samples, bad }).toEqual({ samples: COUNT - 1, bad: ['p3'] });
-    expect(told).toEqual([[64, COUNT], [COUNT, COUNT]]);
+    expect(told).toEqual([
+      [64, COUNT],
+      [COUNT, COUNT],
+    ]);
   });
 
   it('refuses a split none of whose pictures is usable', async () => {
-    await expect(evaluate(family([], () => []), damaged(() => true), { onBad: () => undefined })).rejects.toMatchObject({ code: 'E_DATA_ALL_BAD', exitCode: 3 });
+    await expect(
+      evaluate(
+        family([], () => []),
+        damaged(() => true),
+        { onBad: () => undefined },
+      ),
+    ).rejects.toMatchObject({ code: 'E_DATA_ALL_BAD', exitCode: 3 });
   });
 });
 

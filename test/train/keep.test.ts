@@ -69,7 +69,10 @@ class Scripted implements Trainee {
   }
 
   content() {
-    return { model: this.weights(), optimizer: { m: { dtype: 'float32' as const, shape: [1], data: Float32Array.of(-this.step_) } } };
+    return {
+      model: this.weights(),
+      optimizer: { m: { dtype: 'float32' as const, shape: [1], data: Float32Array.of(-this.step_) } },
+    };
   }
 
   restore(model: NamedTensors): void {
@@ -82,13 +85,26 @@ interface Result extends Outcome {
   held: number;
 }
 
-async function run(script: Script, options: Partial<LoopOptions> = {}): Promise<{ result: Result; out: string; notes: string[]; steps: number[] }> {
+async function run(
+  script: Script,
+  options: Partial<LoopOptions> = {},
+): Promise<{ result: Result; out: string; notes: string[]; steps: number[] }> {
   const trainee = new Scripted(script);
   const out = options.out ?? temporaryDirectory();
   const [notes, steps]: [string[], number[]] = [[], []];
   const settings = { ...SETTINGS, ...script.settings };
   const onStep = options.onStep;
-  const result = await runLoop(trainee, settings, { ...options, out, onNote: (text) => notes.push(text), onStep: (step, ...rest) => (steps.push(step), onStep?.(step, ...rest)) }, async (outcome) => ({ ...outcome, held: Number(trainee.weights()['w']!.data[0]) }));
+  const result = await runLoop(
+    trainee,
+    settings,
+    {
+      ...options,
+      out,
+      onNote: (text) => notes.push(text),
+      onStep: (step, ...rest) => (steps.push(step), onStep?.(step, ...rest)),
+    },
+    async (outcome) => ({ ...outcome, held: Number(trainee.weights()['w']!.data[0]) }),
+  );
   return { result, out, notes, steps };
 }
 
@@ -97,7 +113,11 @@ const FALLS_AND_RISES = [5, 4, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5];
 describe('the weights that are kept', () => {
   it('are those of the best evaluation, are measured at the end, and the outcome says so', async () => {
     const { result, out, notes } = await run({ heldOut: FALLS_AND_RISES });
-    expect(result).toMatchObject({ held: 6, kept: { rule: 'best', step: 6, measure: 'error', figure: 3 }, metrics: { error: 3 } });
+    expect(result).toMatchObject({
+      held: 6,
+      kept: { rule: 'best', step: 6, measure: 'error', figure: 3 },
+      metrics: { error: 3 },
+    });
     expect(readMetrics(join(out, 'metrics.jsonl')).at(-1)).toEqual({ step: 6, split: 'test', final: 1, error: 3 });
     expect(notes).toContain('kept the weights of step 6 (held out 3 units); the last ones, of step 20, are at 6.5');
   });
@@ -124,14 +144,24 @@ describe('the weights that are kept', () => {
 
   it('are the last ones without held-out samples, where nothing is measured and patience does not end training', async () => {
     const { result, steps } = await run({ heldOut: [], samples: 0, settings: { patience: 1 } });
-    expect(result).toEqual({ held: 20, kept: { rule: 'last', step: 20, measure: 'error', figure: null }, warnings: [] });
+    expect(result).toEqual({
+      held: 20,
+      kept: { rule: 'last', step: 20, measure: 'error', figure: null },
+      warnings: [],
+    });
     expect(steps).toHaveLength(20);
   });
 });
 
 describe('a run that is killed', () => {
   const script: Script = { heldOut: FALLS_AND_RISES };
-  const bytes = (out: string): string[] => ['metrics.jsonl', 'checkpoints/step-20/state.json', 'checkpoints/step-20/best.safetensors', 'checkpoints/step-20/model.safetensors'].map((name) => readFileSync(join(out, name), 'latin1'));
+  const bytes = (out: string): string[] =>
+    [
+      'metrics.jsonl',
+      'checkpoints/step-20/state.json',
+      'checkpoints/step-20/best.safetensors',
+      'checkpoints/step-20/model.safetensors',
+    ].map((name) => readFileSync(join(out, name), 'latin1'));
 
   it('keeps the same weights and leaves the same bytes after a resume, wherever it was killed', async () => {
     const whole = await run(script);
@@ -147,7 +177,10 @@ describe('a run that is killed', () => {
   it('does so when it was stopped on request between evaluations', async () => {
     const whole = await run(script);
     const out = temporaryDirectory();
-    for (const step of [5, 7, 13]) await expect(run(script, stoppingAt(step, { out, resume: step > 5 }))).rejects.toMatchObject({ code: 'E_ABORTED' });
+    for (const step of [5, 7, 13])
+      await expect(run(script, stoppingAt(step, { out, resume: step > 5 }))).rejects.toMatchObject({
+        code: 'E_ABORTED',
+      });
     const resumed = await run(script, { out, resume: true });
     expect(resumed.result).toEqual(whole.result);
     expect(bytes(out)).toEqual(bytes(whole.out));
@@ -179,9 +212,15 @@ describe('patience', () => {
     const { result, out, notes, steps } = await run(script);
     expect(steps.at(-1)).toBe(12);
     expect(result).toMatchObject({ stoppedAt: 12, held: 6, kept: { step: 6, figure: 3 } });
-    expect(notes).toContain('stopped after step 12 of 20: the held-out figure has not improved for 3 evaluations (--patience)');
+    expect(notes).toContain(
+      'stopped after step 12 of 20: the held-out figure has not improved for 3 evaluations (--patience)',
+    );
     expect(new CheckpointStore(join(out, 'checkpoints')).latest()!.step).toBe(12);
-    expect(readMetrics(join(out, 'metrics.jsonl')).filter(({ split }) => split === undefined).map(({ step }) => step)).toEqual([10, 12]);
+    expect(
+      readMetrics(join(out, 'metrics.jsonl'))
+        .filter(({ split }) => split === undefined)
+        .map(({ step }) => step),
+    ).toEqual([10, 12]);
   });
 
   it('starts anew with each better figure, and 0 never ends a run', async () => {
@@ -211,7 +250,9 @@ describe('warnings', () => {
     const { notes, result } = await run({ heldOut: FALLS_AND_RISES });
     const [first, last, ...others] = warningsOf(notes);
     expect(others).toEqual([]);
-    expect(first).toBe('warning: overfits since step 6: held out 3 -> 4 units, training 0.1056. The best weights are kept. Remedy: more of it.');
+    expect(first).toBe(
+      'warning: overfits since step 6: held out 3 -> 4 units, training 0.1056. The best weights are kept. Remedy: more of it.',
+    );
     expect(last).toBe('warning: overfits since step 6: held out 3 -> 6.5 units, training 0.05132. Remedy: more of it.');
     expect(result.warnings).toEqual([last!.slice('warning: '.length)]);
   });
@@ -219,7 +260,10 @@ describe('warnings', () => {
   it.each<[string, Script]>([
     ['the held-out figure falls', { heldOut: [5, 4, 3, 2, 1] }],
     ['it is worse than its best by less than two percent', { heldOut: [5, 4, 3, 3.05] }],
-    ['the training figure rises as well, as when a run diverges', { heldOut: FALLS_AND_RISES, training: (step) => step }],
+    [
+      'the training figure rises as well, as when a run diverges',
+      { heldOut: FALLS_AND_RISES, training: (step) => step },
+    ],
   ])('do not tell of overfitting when %s', async (_, script) => {
     const { notes, result } = await run(script);
     expect(warningsOf(notes)).toEqual([]);
@@ -228,7 +272,10 @@ describe('warnings', () => {
 
   it('tell of an alert at two evaluations in a row, once; the outcome has those of the end', async () => {
     const alert = { kind: 'collapse', text: 'it collapses' };
-    const at = (...evaluations: number[]): Script => ({ heldOut: [5, 4, 3, 2, 1, 0.9, 0.8, 0.7, 0.6, 0.5], alerts: (now) => (evaluations.includes(now) ? [alert] : []) });
+    const at = (...evaluations: number[]): Script => ({
+      heldOut: [5, 4, 3, 2, 1, 0.9, 0.8, 0.7, 0.6, 0.5],
+      alerts: (now) => (evaluations.includes(now) ? [alert] : []),
+    });
     expect(warningsOf((await run(at(1, 3, 5))).notes)).toEqual([]);
     const recovered = await run(at(1, 2, 3, 6, 7));
     expect(warningsOf(recovered.notes)).toEqual(['warning: it collapses']);

@@ -13,8 +13,16 @@ export interface NetworkShape {
 type Network = (images: tf.Tensor4D) => tf.Tensor | tf.Tensor[];
 
 /** A network as the bytes of its file. */
-export function networkBytes(fn: Network, { shape = [2, 3, 8, 8], open = { 0: 'batch' } }: NetworkShape = {}, outputNames?: string[]): Promise<Uint8Array> {
-  return exportOnnx(fn as never, [{ dtype: 'float32', shape }], { inputNames: ['images'], outputNames, dynamicAxes: { images: open } });
+export function networkBytes(
+  fn: Network,
+  { shape = [2, 3, 8, 8], open = { 0: 'batch' } }: NetworkShape = {},
+  outputNames?: string[],
+): Promise<Uint8Array> {
+  return exportOnnx(fn as never, [{ dtype: 'float32', shape }], {
+    inputNames: ['images'],
+    outputNames,
+    dynamicAxes: { images: open },
+  });
 }
 
 /** Writes a network and gives the path. It goes with the test. */

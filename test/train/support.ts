@@ -10,7 +10,14 @@ export type Train = (options: LoopOptions) => Promise<unknown>;
 /** sha256 of all that a resumed run must have in common with an undisturbed one. */
 export function resultOf(out: string): Record<string, string> {
   const names = ['metrics.jsonl', 'model.json', 'model.safetensors'];
-  return Object.fromEntries(names.map((name) => [name, createHash('sha256').update(readFileSync(join(out, name))).digest('hex')]));
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      createHash('sha256')
+        .update(readFileSync(join(out, name)))
+        .digest('hex'),
+    ]),
+  );
 }
 
 /** Options with a signal that fires in the middle of `step`. */
@@ -22,12 +29,15 @@ export function stoppingAt(step: number, options: LoopOptions): LoopOptions {
 /** Trains with a stop at each of `steps`. @returns what each stop was reported as. */
 export async function trainWithStops(train: Train, out: string, steps: readonly number[]): Promise<unknown[]> {
   const reports: unknown[] = [];
-  for (const step of steps) reports.push(await train(stoppingAt(step, { out, resume: reports.length > 0 })).catch((error: unknown) => error));
+  for (const step of steps)
+    reports.push(await train(stoppingAt(step, { out, resume: reports.length > 0 })).catch((error: unknown) => error));
   await train({ out, resume: true });
   return reports;
 }
 
 /** The step of the newest checkpoint that verifies. */
 export function newestCheckpoint(out: string): number | undefined {
-  return existsSync(join(out, 'checkpoints')) ? new CheckpointStore(join(out, 'checkpoints')).latest()?.step : undefined;
+  return existsSync(join(out, 'checkpoints'))
+    ? new CheckpointStore(join(out, 'checkpoints')).latest()?.step
+    : undefined;
 }

@@ -32,7 +32,10 @@ export const CODEBOOK_FIELDS = {
 export type CodebookConfig = z.output<z.ZodObject<typeof CODEBOOK_FIELDS>>;
 
 /** A codebook [K, D] before it has seen data. */
-export const codebookSpec = ({ codebookSize: K, codeDim: D }: CodebookConfig): ParamSpec => ({ shape: [K, D], init: { kind: 'normal', std: 1 / Math.sqrt(D) } });
+export const codebookSpec = ({ codebookSize: K, codeDim: D }: CodebookConfig): ParamSpec => ({
+  shape: [K, D],
+  init: { kind: 'normal', std: 1 / Math.sqrt(D) },
+});
 
 /** The projections around the lookup, if there are any. */
 export const spaceSpecs = ({ width, codeDim }: CodebookConfig): ParamSpecs => projectionSpecs(width, codeDim);
@@ -46,10 +49,12 @@ export function settle<T extends tf.Tensor>(rows: T, { normalize }: CodebookConf
 }
 
 /** Codec latents float32 [N, width] where codes are looked up, [N, D]. */
-export const inSpace = (p: Params, latents: tf.Tensor2D, config: CodebookConfig): tf.Tensor2D => settle(projectInward(p, config.width, latents), config);
+export const inSpace = (p: Params, latents: tf.Tensor2D, config: CodebookConfig): tf.Tensor2D =>
+  settle(projectInward(p, config.width, latents), config);
 
 /** The codes themselves, float32 [K, D]. */
-export const codesOf = (p: Params, config: CodebookConfig): tf.Tensor2D => settle(p.codebook as unknown as tf.Tensor2D, config);
+export const codesOf = (p: Params, config: CodebookConfig): tf.Tensor2D =>
+  settle(p.codebook as unknown as tf.Tensor2D, config);
 
 /**
  * Starts projection and codebook from the latents of a first batch, [N, width].
@@ -58,7 +63,9 @@ export const codesOf = (p: Params, config: CodebookConfig): tf.Tensor2D => settl
  */
 export function startCodebook(p: Params, latents: tf.Tensor2D, key: RandomKey, config: CodebookConfig): tf.Tensor2D {
   startProjection(p, config.width, latents);
-  const codes = startCodes(inSpace(p, latents, config), config.codebookSize, key, config.start, (rows) => settle(rows, config));
+  const codes = startCodes(inSpace(p, latents, config), config.codebookSize, key, config.start, (rows) =>
+    settle(rows, config),
+  );
   p.codebook!.assign(codes);
   return codes;
 }
@@ -79,11 +86,17 @@ export function lookUp(p: Params, rows: tf.Tensor2D, config: CodebookConfig, pri
 }
 
 /** What the decoder gets for chosen codes [N, D], which take no gradient: float32 [N, width]. */
-export const outOfSpace = (p: Params, latents: tf.Tensor2D, codes: tf.Tensor2D, config: CodebookConfig): tf.Tensor2D => projectOutward(p, config.width, passGradient(latents, codes, config.gradient));
+export const outOfSpace = (p: Params, latents: tf.Tensor2D, codes: tf.Tensor2D, config: CodebookConfig): tf.Tensor2D =>
+  projectOutward(p, config.width, passGradient(latents, codes, config.gradient));
 
 /** float32 [N, width] -> int32 [N, 1]. */
-export const encodeLatents = (p: Params, latents: tf.Tensor2D, config: CodebookConfig, price?: tf.Tensor1D): tf.Tensor2D =>
-  asColumn(nearestCode(inSpace(p, latents, config), codesOf(p, config), price));
+export const encodeLatents = (
+  p: Params,
+  latents: tf.Tensor2D,
+  config: CodebookConfig,
+  price?: tf.Tensor1D,
+): tf.Tensor2D => asColumn(nearestCode(inSpace(p, latents, config), codesOf(p, config), price));
 
 /** int32 [N, 1] -> float32 [N, width]. */
-export const decodeIds = (p: Params, ids: tf.Tensor2D, config: CodebookConfig): tf.Tensor2D => projectOutward(p, config.width, tf.gather(codesOf(p, config), fromColumn(ids)));
+export const decodeIds = (p: Params, ids: tf.Tensor2D, config: CodebookConfig): tf.Tensor2D =>
+  projectOutward(p, config.width, tf.gather(codesOf(p, config), fromColumn(ids)));

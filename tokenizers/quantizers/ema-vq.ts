@@ -8,7 +8,19 @@ import { parseConfig } from '../../src/nn/config.js';
 import { ONES, ZEROS } from '../../src/nn/params.js';
 import type { Params, ParamSpecs } from '../../src/nn/params.js';
 import type { QuantizerFamily } from '../../src/nn/quantizer.js';
-import { CODEBOOK_FIELDS, codebookSpec, codesOf, decodeIds, encodeLatents, lookUp, outOfSpace, settle, spaceSpecs, startCodebook, widthOf } from './codebook.js';
+import {
+  CODEBOOK_FIELDS,
+  codebookSpec,
+  codesOf,
+  decodeIds,
+  encodeLatents,
+  lookUp,
+  outOfSpace,
+  settle,
+  spaceSpecs,
+  startCodebook,
+  widthOf,
+} from './codebook.js';
 import { asColumn } from './nearest.js';
 import { randomRows } from './start.js';
 
@@ -45,10 +57,16 @@ export function codePrice(p: Params, { entropyPrice }: EmaVqConfig): tf.Tensor1D
  *
  * @param latents float32 [N, D] and `codes` [N, D], both detached; ids int32 [N].
  */
-function updateCodebook(p: Params, { latents, codes, ids }: { latents: tf.Tensor2D; codes: tf.Tensor2D; ids: tf.Tensor1D }, key: RandomKey, config: EmaVqConfig): void {
+function updateCodebook(
+  p: Params,
+  { latents, codes, ids }: { latents: tf.Tensor2D; codes: tf.Tensor2D; ids: tf.Tensor1D },
+  key: RandomKey,
+  config: EmaVqConfig,
+): void {
   const { codebookSize: K, emaDecay, restartBelow } = config;
   const rows = latents.shape[0];
-  const average = (old: tf.Tensor, now: tf.Tensor): tf.Tensor => tf.add(tf.mul(old, emaDecay), tf.mul(now, 1 - emaDecay));
+  const average = (old: tf.Tensor, now: tf.Tensor): tf.Tensor =>
+    tf.add(tf.mul(old, emaDecay), tf.mul(now, 1 - emaDecay));
   const uses = tf.unsortedSegmentSum(tf.ones([rows]) as tf.Tensor1D, ids, K); // [K]
   const sums = tf.unsortedSegmentSum(latents, ids, K); // [K, D]
   let count = average(p.emaCount!, uses);

@@ -15,7 +15,10 @@ const product = (numbers: readonly number[]): number => numbers.reduce((total, o
 
 /** All points of a grid, [K, D], the first dimension fastest. `levels` are the values of each dimension. */
 function gridPoints(levels: readonly (readonly number[])[]): number[][] {
-  return levels.reduceRight<number[][]>((rest, values) => rest.flatMap((point) => values.map((value) => [value, ...point])), [[]]);
+  return levels.reduceRight<number[][]>(
+    (rest, values) => rest.flatMap((point) => values.map((value) => [value, ...point])),
+    [[]],
+  );
 }
 
 /** Log probabilities of the points of a grid: log softmax of minus the squared distance over the temperature. float32 [N, D] -> [N, K]. */
@@ -40,14 +43,21 @@ const entropyOf = (logs: tf.Tensor): tf.Tensor => tf.neg(tf.sum(tf.mul(tf.exp(lo
 const LEAST_USE = 1e-9;
 
 /** Of one group: the mean entropy of a position's choice, and the entropy of the use of all points. Scalars, nats. */
-function groupEntropies(latents: tf.Tensor2D, levels: readonly (readonly number[])[], temperature: number): { choice: tf.Tensor; use: tf.Tensor } {
+function groupEntropies(
+  latents: tf.Tensor2D,
+  levels: readonly (readonly number[])[],
+  temperature: number,
+): { choice: tf.Tensor; use: tf.Tensor } {
   const rows = latents.shape[0];
   const cut = middle(levels);
   const low = logChoices(tf.slice(latents, [0, 0], [rows, cut]), levels.slice(0, cut), temperature);
   const high = logChoices(tf.slice(latents, [0, cut], [rows, levels.length - cut]), levels.slice(cut), temperature);
   // Dimensions are independent given the latents: entropies add up, and the mean over positions of all points is one product.
   const use = tf.div(tf.matMul(tf.exp(high), tf.exp(low), true, false), rows);
-  return { choice: tf.mean(tf.add(entropyOf(low), entropyOf(high))), use: tf.neg(tf.sum(tf.mul(use, tf.log(tf.maximum(use, LEAST_USE))))) };
+  return {
+    choice: tf.mean(tf.add(entropyOf(low), entropyOf(high))),
+    use: tf.neg(tf.sum(tf.mul(use, tf.log(tf.maximum(use, LEAST_USE))))),
+  };
 }
 
 /**
@@ -61,7 +71,11 @@ function groupEntropies(latents: tf.Tensor2D, levels: readonly (readonly number[
  * N * sqrt(K) + K floats; [N, K] is never made. A batch tells the use of K codes only if it holds many more positions.
  * Source: Yu et al., arXiv:2310.05737, equation 5; groups: Zhao et al., arXiv:2406.07548, section 3.2.
  */
-export function entropyLoss(latents: tf.Tensor2D, levels: readonly (readonly number[])[], { temperature, diversity, groups }: EntropyOptions): tf.Scalar {
+export function entropyLoss(
+  latents: tf.Tensor2D,
+  levels: readonly (readonly number[])[],
+  { temperature, diversity, groups }: EntropyOptions,
+): tf.Scalar {
   let start = 0;
   const losses = groups.map((size) => {
     const columns = tf.slice(latents, [0, start], [latents.shape[0], size]);

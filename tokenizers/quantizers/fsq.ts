@@ -21,7 +21,11 @@ export const FsqConfigSchema = z
      * 1,000, [7, 5, 5, 5, 5] for 4,375, [8, 8, 8, 6, 5] for 15,360, [8, 8, 8, 5, 5, 5] for 64,000. Five levels or more use the
      * latents best.
      */
-    levels: z.array(z.int().min(3, 'expected 3 levels or more; quantizer lfq has 2').max(1024)).min(1).max(16).default([8, 5, 5, 5]),
+    levels: z
+      .array(z.int().min(3, 'expected 3 levels or more; quantizer lfq has 2').max(1024))
+      .min(1)
+      .max(16)
+      .default([8, 5, 5, 5]),
     /** Channels of the codec, projected to as many as there are levels and back; one channel a dimension when left out. */
     width: z.int().min(1).max(1024).optional(),
     /** Weight of the entropy loss, in nats a bit: above 0 it brings rare codes of large grids into use, and keeps them there while it lasts. */
@@ -31,7 +35,10 @@ export const FsqConfigSchema = z
     /** In that loss, the squared distance in steps between levels that changes the odds of a code by e. */
     temperature: z.number().min(0.01).max(100).default(0.25),
   })
-  .refine(({ levels }) => product(levels) <= MOST_CODES, { path: ['levels'], message: `expected a product of at most ${MOST_CODES}` });
+  .refine(({ levels }) => product(levels) <= MOST_CODES, {
+    path: ['levels'],
+    message: `expected a product of at most ${MOST_CODES}`,
+  });
 
 export type FsqConfig = z.infer<typeof FsqConfigSchema>;
 
@@ -68,7 +75,9 @@ function idsOf(points: tf.Tensor2D, levels: readonly number[]): tf.Tensor2D {
 
 /** int32 [N, 1] -> float32 grid points [N, D]. */
 function pointsOf(ids: tf.Tensor2D, levels: readonly number[]): tf.Tensor2D {
-  const digits = levels.map((count, i) => tf.mod(tf.floorDiv(fromColumn(ids), tf.scalar(radices(levels)[i]!, 'int32')), tf.scalar(count, 'int32')));
+  const digits = levels.map((count, i) =>
+    tf.mod(tf.floorDiv(fromColumn(ids), tf.scalar(radices(levels)[i]!, 'int32')), tf.scalar(count, 'int32')),
+  );
   return tf.sub(tf.cast(tf.stack(digits, 1), 'float32'), zeroDigits(levels)) as tf.Tensor2D;
 }
 
@@ -107,7 +116,8 @@ export const fsq: QuantizerFamily<FsqConfig> = {
     const bounded = bound(projectInward(p, width, latents), levels);
     const points = tf.round(bounded);
     const codes = normalize(straightThrough(bounded, points), levels);
-    const loss = entropyWeight === 0 ? tf.scalar(0) : (tf.mul(gridEntropyLoss(bounded, config), entropyWeight) as tf.Scalar);
+    const loss =
+      entropyWeight === 0 ? tf.scalar(0) : (tf.mul(gridEntropyLoss(bounded, config), entropyWeight) as tf.Scalar);
     return { codes: projectOutward(p, width, codes), ids: idsOf(points, levels), loss };
   },
   encode: (p, latents, { width, levels }) => idsOf(tf.round(bound(projectInward(p, width, latents), levels)), levels),

@@ -47,16 +47,35 @@ export const grouped: QuantizerFamily<GroupedConfig> = {
     const batches = inner.map((group, i) => group.train(p, parts[i]!, moment));
     // Means over the channels of each group make, by their shares, a mean over all channels.
     const losses = batches.map(({ loss }, i) => tf.mul(loss, widths[i]! / sum(widths)));
-    return { codes: tf.concat2d(batches.map(({ codes }) => codes), 1), ids: tf.concat2d(batches.map(({ ids }) => ids), 1), loss: tf.addN(losses) as tf.Scalar };
+    return {
+      codes: tf.concat2d(
+        batches.map(({ codes }) => codes),
+        1,
+      ),
+      ids: tf.concat2d(
+        batches.map(({ ids }) => ids),
+        1,
+      ),
+      loss: tf.addN(losses) as tf.Scalar,
+    };
   },
   encode: (p, latents, config) => {
     const inner = innerOf(config);
     const parts = columns(latents, widthsOf(inner));
-    return tf.concat2d(inner.map((group, i) => group.encode(p, parts[i]!)), 1);
+    return tf.concat2d(
+      inner.map((group, i) => group.encode(p, parts[i]!)),
+      1,
+    );
   },
   decode: (p, ids, config) => {
     const inner = innerOf(config);
-    const parts = columns(ids, inner.map(({ depth }) => depth));
-    return tf.concat2d(inner.map((group, i) => group.decode(p, parts[i]!)), 1);
+    const parts = columns(
+      ids,
+      inner.map(({ depth }) => depth),
+    );
+    return tf.concat2d(
+      inner.map((group, i) => group.decode(p, parts[i]!)),
+      1,
+    );
   },
 };

@@ -15,7 +15,11 @@ const TemperatureSchema = z.strictObject({
   /** Softmax temperature at the first step. */
   start: z.number().min(0.01).max(100).default(1),
   /** And from `until` on: near 0 the relaxed codes are nearly those of the codebook, and gradients large and noisy. */
-  end: z.number().min(0.01).max(100).default(1 / 16),
+  end: z
+    .number()
+    .min(0.01)
+    .max(100)
+    .default(1 / 16),
   /** Half a cosine from start to end, or the same factor every step. */
   schedule: z.enum(['cosine', 'exponential']).default('cosine'),
   /** Part of the training after which the temperature stays. */
@@ -81,10 +85,14 @@ const logitsOf = (p: Params, latents: tf.Tensor2D): tf.Tensor2D => linear(p, 'lo
 const codebookOf = (p: Params): tf.Tensor2D => p.codebook as unknown as tf.Tensor2D;
 
 /** From 0 to 1 along half a cosine while `progress` goes from 0 to `until`, 1 from there on. */
-const ramp = (progress: tf.Scalar, until: number): tf.Scalar => tf.mul(tf.sub(1, tf.cos(tf.mul(tf.minimum(tf.div(progress, until), 1), Math.PI))), 0.5);
+const ramp = (progress: tf.Scalar, until: number): tf.Scalar =>
+  tf.mul(tf.sub(1, tf.cos(tf.mul(tf.minimum(tf.div(progress, until), 1), Math.PI))), 0.5);
 
 /** The softmax temperature at a moment of training. float32 []. */
-export function temperatureAt(progress: tf.Scalar, { start, end, schedule, until }: GumbelConfig['temperature']): tf.Scalar {
+export function temperatureAt(
+  progress: tf.Scalar,
+  { start, end, schedule, until }: GumbelConfig['temperature'],
+): tf.Scalar {
   if (schedule === 'cosine') return tf.add(start, tf.mul(ramp(progress, until), end - start));
   const done = tf.minimum(tf.div(progress, until), 1);
   return tf.mul(tf.exp(tf.mul(done, Math.log(end / start))), start);
@@ -96,7 +104,8 @@ export function klWeightAt(progress: tf.Scalar, { klWeight, klWarmup }: GumbelCo
 }
 
 /** Draws such that argmax(logits + noise) is a draw from softmax(logits). float32 of `shape`. */
-const gumbelNoise = (key: RandomKey, shape: number[]): tf.Tensor => tf.neg(tf.log(tf.neg(tf.log(randomUniform(key, shape, 'quantizer.gumbel')))));
+const gumbelNoise = (key: RandomKey, shape: number[]): tf.Tensor =>
+  tf.neg(tf.log(tf.neg(tf.log(randomUniform(key, shape, 'quantizer.gumbel')))));
 
 /**
  * Divergence of the codes' distribution from even odds, averaged over positions.
@@ -144,14 +153,18 @@ export const gumbel: QuantizerFamily<GumbelConfig> = {
   vocabSize: ({ codebookSize }) => codebookSize,
   trainable: trainableSpecs,
   state: () => ({}),
-  initialize: (p, latents, key, { codebookSize: K }) => startOnLatents(p, latents, randomUniform(key, [K], 'quantizer.start')),
+  initialize: (p, latents, key, { codebookSize: K }) =>
+    startOnLatents(p, latents, randomUniform(key, [K], 'quantizer.start')),
   train: (p, latents, { key, progress }, config) => {
     const logits = logitsOf(p, latents);
     const noisy = tf.add(logits, gumbelNoise(key, logits.shape)) as tf.Tensor2D;
     const ids = tf.argMax(noisy, 1) as tf.Tensor1D;
     const weights = tf.softmax(tf.div(noisy, temperatureAt(progress, config.temperature))) as tf.Tensor2D;
-    const divergence = config.klWeight === 0 ? tf.scalar(0) : tf.mul(divergenceFromUniform(logits), klWeightAt(progress, config));
-    const loss = (config.diversity === 0 ? divergence : tf.add(divergence, tf.mul(lackOfDiversity(logits), config.diversity))) as tf.Scalar;
+    const divergence =
+      config.klWeight === 0 ? tf.scalar(0) : tf.mul(divergenceFromUniform(logits), klWeightAt(progress, config));
+    const loss = (
+      config.diversity === 0 ? divergence : tf.add(divergence, tf.mul(lackOfDiversity(logits), config.diversity))
+    ) as tf.Scalar;
     return { codes: codesOfDraw(p, weights, ids, config), ids: asColumn(ids), loss };
   },
   encode: (p, latents) => asColumn(tf.argMax(logitsOf(p, latents), 1)),

@@ -60,7 +60,11 @@ export class Quantizer {
   }
 
   /** float32 [B, h, w, D] -> codes of the same shape that carry the gradient, ids int32 [B, h, w(, depth)], and the quantizer's loss. Assigns the state. */
-  train(p: Params, latents: TF.Tensor4D, moment: TrainingMoment): { codes: TF.Tensor4D; ids: TF.Tensor; loss: TF.Scalar } {
+  train(
+    p: Params,
+    latents: TF.Tensor4D,
+    moment: TrainingMoment,
+  ): { codes: TF.Tensor4D; ids: TF.Tensor; loss: TF.Scalar } {
     const { codes, ids, loss } = this.ofRows.train(p, this.rows(latents), moment);
     return { codes: tf.reshape(codes, latents.shape), ids: this.grid(ids, latents), loss };
   }

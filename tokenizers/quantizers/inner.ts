@@ -7,17 +7,23 @@ import type { QuantizerConfig } from './registry.js';
 import { ScopedQuantizer } from './scoped.js';
 
 /** Configs of the inner quantizers: one that all share, or one each. Parsed, always a list. */
-export const InnerConfigsSchema = z.preprocess((json) => (Array.isArray(json) ? json : [json]), z.array(QuantizerConfigSchema).min(1).max(64)).prefault({});
+export const InnerConfigsSchema = z
+  .preprocess((json) => (Array.isArray(json) ? json : [json]), z.array(QuantizerConfigSchema).min(1).max(64))
+  .prefault({});
 
 /** `count` inner quantizers from one config or as many, named '0', '1', ..., each with random streams of its own. */
 export const innerQuantizers = (configs: readonly QuantizerConfig[], count: number): ScopedQuantizer[] =>
-  Array.from({ length: count }, (_, i) => new ScopedQuantizer(configs[i] ?? configs[0]!, String(i), (key) => subKey(key, String(i))));
+  Array.from(
+    { length: count },
+    (_, i) => new ScopedQuantizer(configs[i] ?? configs[0]!, String(i), (key) => subKey(key, String(i))),
+  );
 
 /** Specs of all, in one record. */
 export const allSpecs = (specs: readonly ParamSpecs[]): ParamSpecs => Object.assign({}, ...specs) as ParamSpecs;
 
 /** Ids of one position, those of all inner quantizers side by side. */
-export const totalDepth = (inner: readonly ScopedQuantizer[]): number => inner.reduce((sum, { depth }) => sum + depth, 0);
+export const totalDepth = (inner: readonly ScopedQuantizer[]): number =>
+  inner.reduce((sum, { depth }) => sum + depth, 0);
 
 /**
  * What is wrong with a choice of inner quantizers, if anything.
@@ -25,9 +31,12 @@ export const totalDepth = (inner: readonly ScopedQuantizer[]): number => inner.r
  * @param count how many there should be, each a `what`.
  */
 export function problemWithInner(configs: readonly QuantizerConfig[], count: number, what: string): string | undefined {
-  if (configs.length !== 1 && configs.length !== count) return `expected one config for all or one for each of the ${count} ${what}s, received ${configs.length}`;
+  if (configs.length !== 1 && configs.length !== count)
+    return `expected one config for all or one for each of the ${count} ${what}s, received ${configs.length}`;
   const sizes = new Set(innerQuantizers(configs, count).map(({ vocabSize }) => vocabSize));
-  return sizes.size > 1 ? `expected one number of codes for all ${what}s, received ${[...sizes].join(', ')}` : undefined;
+  return sizes.size > 1
+    ? `expected one number of codes for all ${what}s, received ${[...sizes].join(', ')}`
+    : undefined;
 }
 
 /** Splits a matrix [N, sum of widths] by columns. */

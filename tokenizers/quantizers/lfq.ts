@@ -44,7 +44,9 @@ function idsOf(latents: tf.Tensor2D, bits: number): tf.Tensor2D {
 
 /** int32 [N, 1] -> float32 [N, bits] of -1 and 1. */
 function codesOf(ids: tf.Tensor2D, bits: number): tf.Tensor2D {
-  const set = powersOfTwo(bits).map((power) => tf.mod(tf.floorDiv(fromColumn(ids), tf.scalar(power, 'int32')), tf.scalar(2, 'int32')));
+  const set = powersOfTwo(bits).map((power) =>
+    tf.mod(tf.floorDiv(fromColumn(ids), tf.scalar(power, 'int32')), tf.scalar(2, 'int32')),
+  );
   return tf.sub(tf.mul(tf.cast(tf.stack(set, 1), 'float32'), 2), 1) as tf.Tensor2D;
 }
 
@@ -57,7 +59,11 @@ function groupsOf({ bits, jointBits }: LfqConfig): number[] {
 
 /** float32 [N, bits] -> scalar, nats a bit. */
 export const signEntropyLoss = (latents: tf.Tensor2D, config: LfqConfig): tf.Scalar =>
-  entropyLoss(latents, Array.from({ length: config.bits }, () => [-1, 1]), { ...config, groups: groupsOf(config) });
+  entropyLoss(
+    latents,
+    Array.from({ length: config.bits }, () => [-1, 1]),
+    { ...config, groups: groupsOf(config) },
+  );
 
 /** The lookup-free quantizer as codecs know it. */
 export const lfq: QuantizerFamily<LfqConfig> = {
@@ -74,7 +80,11 @@ export const lfq: QuantizerFamily<LfqConfig> = {
     const codes = signs(stopGradient(inward));
     const committed = tf.mul(tf.mean(tf.squaredDifference(inward, codes)), config.commitment);
     const loss = tf.add(committed, tf.mul(signEntropyLoss(inward, config), config.entropyWeight)) as tf.Scalar;
-    return { codes: projectOutward(p, config.width, straightThrough(inward, codes)), ids: idsOf(inward, config.bits), loss };
+    return {
+      codes: projectOutward(p, config.width, straightThrough(inward, codes)),
+      ids: idsOf(inward, config.bits),
+      loss,
+    };
   },
   encode: (p, latents, { width, bits }) => idsOf(projectInward(p, width, latents), bits),
   decode: (p, ids, { width, bits }) => projectOutward(p, width, codesOf(ids, bits)),

@@ -19,14 +19,18 @@ const CODES_AT_ONCE = 512;
  */
 export function nearestCode(latents: tf.Tensor2D, codebook: tf.Tensor2D, price?: tf.Tensor1D): tf.Tensor1D {
   if (latents.shape[1] !== codebook.shape[1]) {
-    throw new ShapeError('E_VQ_DIM', `nearestCode(latents): expected last axis ${codebook.shape[1]}, received [${latents.shape.join(', ')}]. Encoder and codebook must use the same codeDim.`);
+    throw new ShapeError(
+      'E_VQ_DIM',
+      `nearestCode(latents): expected last axis ${codebook.shape[1]}, received [${latents.shape.join(', ')}]. Encoder and codebook must use the same codeDim.`,
+    );
   }
   const [K, D] = codebook.shape;
   // |z|^2 is the same for every code and is left out: |e|^2 - 2 z.e decides.
   const norms = tf.sum(tf.square(codebook), 1);
   const offsets = (price ? tf.add(norms, price) : norms) as tf.Tensor1D; // [K]
   const doubled = tf.mul(latents, 2);
-  const distances = (codes: tf.Tensor2D, offset: tf.Tensor1D): tf.Tensor2D => tf.sub(offset, tf.matMul(doubled, codes, false, true)); // [N, codes]
+  const distances = (codes: tf.Tensor2D, offset: tf.Tensor1D): tf.Tensor2D =>
+    tf.sub(offset, tf.matMul(doubled, codes, false, true)); // [N, codes]
   if (K <= CODES_AT_ONCE) return tf.argMin(distances(codebook, offsets), 1);
 
   let ids: tf.Tensor1D | undefined;
@@ -68,7 +72,10 @@ export function rotated(latents: tf.Tensor2D, codes: tf.Tensor2D): tf.Tensor2D {
   const between = tf.div(sum, lengthOf(sum));
   const along = (direction: tf.Tensor): tf.Tensor => tf.sum(tf.mul(latents, direction), -1, true); // [N, 1]
   // Two reflections: through the plane between the directions, then through that of the code.
-  const turned = tf.add(tf.sub(latents, tf.mul(along(between), tf.mul(between, 2))), tf.mul(along(from), tf.mul(to, 2)));
+  const turned = tf.add(
+    tf.sub(latents, tf.mul(along(between), tf.mul(between, 2))),
+    tf.mul(along(from), tf.mul(to, 2)),
+  );
   return straightThrough(tf.mul(turned, tf.div(lengthOf(q), lengthOf(z))) as tf.Tensor2D, q);
 }
 
@@ -76,7 +83,8 @@ export function rotated(latents: tf.Tensor2D, codes: tf.Tensor2D): tf.Tensor2D {
 export type CodeGradient = 'straight-through' | 'rotation';
 
 /** Values of `codes`, float32 [N, D], with a gradient to `latents` [N, D] alone. */
-export const passGradient = (latents: tf.Tensor2D, codes: tf.Tensor2D, gradient: CodeGradient): tf.Tensor2D => (gradient === 'rotation' ? rotated(latents, codes) : straightThrough(latents, codes));
+export const passGradient = (latents: tf.Tensor2D, codes: tf.Tensor2D, gradient: CodeGradient): tf.Tensor2D =>
+  gradient === 'rotation' ? rotated(latents, codes) : straightThrough(latents, codes);
 
 /** Ids of quantizers that give one a position: int32 [N] -> [N, 1], and back. */
 export const asColumn = (ids: tf.Tensor1D): tf.Tensor2D => tf.reshape(ids, [-1, 1]);

@@ -28,7 +28,9 @@ export function startProjection(p: Params, width: number | undefined, latents: t
 }
 
 /** float32 [N, width] -> [N, codeWidth]; the latents themselves without a width. */
-export const projectInward = (p: Params, width: number | undefined, latents: tf.Tensor2D): tf.Tensor2D => (width === undefined ? latents : (linear(p, 'inward', latents) as tf.Tensor2D));
+export const projectInward = (p: Params, width: number | undefined, latents: tf.Tensor2D): tf.Tensor2D =>
+  width === undefined ? latents : (linear(p, 'inward', latents) as tf.Tensor2D);
 
 /** float32 [N, codeWidth] -> [N, width]; the codes themselves without a width. */
-export const projectOutward = (p: Params, width: number | undefined, codes: tf.Tensor2D): tf.Tensor2D => (width === undefined ? codes : (linear(p, 'outward', codes) as tf.Tensor2D));
+export const projectOutward = (p: Params, width: number | undefined, codes: tf.Tensor2D): tf.Tensor2D =>
+  width === undefined ? codes : (linear(p, 'outward', codes) as tf.Tensor2D);

@@ -8,14 +8,22 @@ const families = new Map<string, QuantizerFamily>();
 
 /** @throws {UsageError} E_REGISTERED when the name is taken. */
 export function registerQuantizer<C>(family: QuantizerFamily<C>): void {
-  if (families.has(family.name)) throw new UsageError('E_REGISTERED', `register quantizer: expected a new name, received "${family.name}", which is taken.`);
+  if (families.has(family.name))
+    throw new UsageError(
+      'E_REGISTERED',
+      `register quantizer: expected a new name, received "${family.name}", which is taken.`,
+    );
   families.set(family.name, family as QuantizerFamily);
 }
 
 /** @throws {UsageError} E_UNKNOWN_MODEL listing the names there are. */
 export function quantizerFamily(name: string): QuantizerFamily {
   const family = families.get(name);
-  if (!family) throw new UsageError('E_UNKNOWN_MODEL', `quantizer "${name}": expected one of ${[...families.keys()].join(', ')}. Register others before use.`);
+  if (!family)
+    throw new UsageError(
+      'E_UNKNOWN_MODEL',
+      `quantizer "${name}": expected one of ${[...families.keys()].join(', ')}. Register others before use.`,
+    );
   return family;
 }
 

@@ -21,7 +21,9 @@ export const ResidualConfigSchema = z
   })
   .superRefine(({ quantizer, levels }, context) => {
     const widths = new Set(innerQuantizers(quantizer, quantizer.length).map(({ width }) => width));
-    const message = problemWithInner(quantizer, levels, 'level') ?? (widths.size > 1 ? `expected one width for all levels, received ${[...widths].join(', ')}` : undefined);
+    const message =
+      problemWithInner(quantizer, levels, 'level') ??
+      (widths.size > 1 ? `expected one width for all levels, received ${[...widths].join(', ')}` : undefined);
     if (message) context.addIssue({ code: 'custom', path: ['quantizer'], message });
   });
 
@@ -30,7 +32,11 @@ export type ResidualConfig = z.infer<typeof ResidualConfigSchema>;
 const innerOf = ({ quantizer, levels }: ResidualConfig): ScopedQuantizer[] => innerQuantizers(quantizer, levels);
 
 /** How many levels each row keeps: float32 [N, 1], or [1, 1] for all rows alike; nothing where all are kept. */
-function keptLevels({ key }: TrainingMoment, rows: number, { levels, dropout, dropoutOf }: ResidualConfig): tf.Tensor2D | undefined {
+function keptLevels(
+  { key }: TrainingMoment,
+  rows: number,
+  { levels, dropout, dropoutOf }: ResidualConfig,
+): tf.Tensor2D | undefined {
   if (dropout === 0) return undefined;
   const shape = [dropoutOf === 'batch' ? 1 : rows, 1];
   const some = tf.add(tf.floor(tf.mul(randomUniform(key, shape, 'residual.levels'), levels)), 1);
@@ -64,7 +70,14 @@ export const residual: QuantizerFamily<ResidualConfig> = {
       const passed = kept && i > 0 ? tf.mul(codes, tf.cast(tf.greater(kept, i), 'float32')) : codes;
       return { passed, ids, loss };
     });
-    return { codes: tf.addN(batches.map(({ passed }) => passed)) as tf.Tensor2D, ids: tf.concat2d(batches.map(({ ids }) => ids), 1), loss: tf.addN(batches.map(({ loss }) => loss)) as tf.Scalar };
+    return {
+      codes: tf.addN(batches.map(({ passed }) => passed)) as tf.Tensor2D,
+      ids: tf.concat2d(
+        batches.map(({ ids }) => ids),
+        1,
+      ),
+      loss: tf.addN(batches.map(({ loss }) => loss)) as tf.Scalar,
+    };
   },
   encode: (p, latents, config) => {
     let rest = latents;
@@ -77,7 +90,10 @@ export const residual: QuantizerFamily<ResidualConfig> = {
   },
   decode: (p, ids, config) => {
     const inner = innerOf(config);
-    const parts = columns(ids, inner.map(({ depth }) => depth));
+    const parts = columns(
+      ids,
+      inner.map(({ depth }) => depth),
+    );
     return tf.addN(inner.map((level, i) => level.decode(p, parts[i]!))) as tf.Tensor2D;
   },
 };

@@ -32,7 +32,9 @@ function trainableSpecs({ codeDim: D }: SimVqConfig): ParamSpecs {
 }
 
 /** `codebook` [K, D], drawn once and never changed. */
-const stateSpecs = ({ codebookSize: K, codeDim: D }: SimVqConfig): ParamSpecs => ({ codebook: { shape: [K, D], init: { kind: 'normal', std: 1 / Math.sqrt(D) } } });
+const stateSpecs = ({ codebookSize: K, codeDim: D }: SimVqConfig): ParamSpecs => ({
+  codebook: { shape: [K, D], init: { kind: 'normal', std: 1 / Math.sqrt(D) } },
+});
 
 /** The codes of rows of the frozen codebook. float32 [N, D] -> [N, D]. */
 const seen = (p: Params, rows: tf.Tensor): tf.Tensor2D => linear(p, 'layer', rows) as tf.Tensor2D;

@@ -19,9 +19,16 @@ const ROUNDS = 10;
  *
  * The same key and latents give the same codes.
  */
-export function startCodes(latents: tf.Tensor2D, codebookSize: number, key: RandomKey, start: Start, settle: (codes: tf.Tensor2D) => tf.Tensor2D): tf.Tensor2D {
+export function startCodes(
+  latents: tf.Tensor2D,
+  codebookSize: number,
+  key: RandomKey,
+  start: Start,
+  settle: (codes: tf.Tensor2D) => tf.Tensor2D,
+): tf.Tensor2D {
   const rows = latents.shape[0];
-  if (start === 'batch' || rows <= codebookSize) return settle(tf.gather(latents, randomRows(key, codebookSize, rows, 'quantizer.start')));
+  if (start === 'batch' || rows <= codebookSize)
+    return settle(tf.gather(latents, randomRows(key, codebookSize, rows, 'quantizer.start')));
   const distinct = tf.topk(randomUniform(key, [rows], 'quantizer.start'), codebookSize).indices; // [K]
   let codes = settle(tf.gather(latents, tf.cast(distinct, 'int32')));
   for (let round = 0; round < ROUNDS; round++) codes = settle(lloydRound(latents, codes));
@@ -29,7 +36,8 @@ export function startCodes(latents: tf.Tensor2D, codebookSize: number, key: Rand
 }
 
 /** Row numbers with repetition, int32 [count], each in [0, rows). */
-export const randomRows = (key: RandomKey, count: number, rows: number, stream: string): tf.Tensor1D => tf.cast(tf.floor(tf.mul(randomUniform(key, [count], stream), rows)), 'int32');
+export const randomRows = (key: RandomKey, count: number, rows: number, stream: string): tf.Tensor1D =>
+  tf.cast(tf.floor(tf.mul(randomUniform(key, [count], stream), rows)), 'int32');
 
 /** Moves codes [K, D] to the means of their latents [N, D]; those without any, to the latents that are farthest from their codes. */
 function lloydRound(latents: tf.Tensor2D, codes: tf.Tensor2D): tf.Tensor2D {

@@ -6,7 +6,18 @@ import { parseConfig } from '../../src/nn/config.js';
 import { ONES } from '../../src/nn/params.js';
 import type { Params } from '../../src/nn/params.js';
 import type { QuantizerFamily, TrainingMoment } from '../../src/nn/quantizer.js';
-import { CODEBOOK_FIELDS, codebookSpec, codesOf, decodeIds, encodeLatents, lookUp, outOfSpace, spaceSpecs, startCodebook, widthOf } from './codebook.js';
+import {
+  CODEBOOK_FIELDS,
+  codebookSpec,
+  codesOf,
+  decodeIds,
+  encodeLatents,
+  lookUp,
+  outOfSpace,
+  spaceSpecs,
+  startCodebook,
+  widthOf,
+} from './codebook.js';
 import type { Lookup } from './codebook.js';
 import { asColumn } from './nearest.js';
 import { randomRows } from './start.js';
@@ -19,7 +30,12 @@ export const VqConfigSchema = z.strictObject({
 export type VqConfig = z.infer<typeof VqConfigSchema>;
 
 /** Counts the uses of codes; puts those that died on random latents of this batch. */
-function restartDeadCodes(p: Params, { detached, ids }: Lookup, { key }: TrainingMoment, { codebookSize: K, emaDecay, restartBelow }: VqConfig): void {
+function restartDeadCodes(
+  p: Params,
+  { detached, ids }: Lookup,
+  { key }: TrainingMoment,
+  { codebookSize: K, emaDecay, restartBelow }: VqConfig,
+): void {
   const rows = detached.shape[0];
   const uses = tf.unsortedSegmentSum(tf.ones([rows]) as tf.Tensor1D, ids, K); // [K]
   const count = tf.add(tf.mul(p.emaCount!, emaDecay), tf.mul(uses, 1 - emaDecay)) as tf.Tensor1D;
@@ -52,7 +68,11 @@ export const vq: QuantizerFamily<VqConfig> = {
     const codebookLoss = tf.mean(tf.squaredDifference(detached, codes));
     const commitmentLoss = tf.mean(tf.squaredDifference(latents, fixed));
     restartDeadCodes(p, found, moment, config);
-    return { codes: outOfSpace(p, latents, fixed, config), ids: asColumn(ids), loss: tf.add(codebookLoss, tf.mul(commitmentLoss, config.commitment)) };
+    return {
+      codes: outOfSpace(p, latents, fixed, config),
+      ids: asColumn(ids),
+      loss: tf.add(codebookLoss, tf.mul(commitmentLoss, config.commitment)),
+    };
   },
   encode: encodeLatents,
   decode: decodeIds,

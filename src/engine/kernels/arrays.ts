@@ -4,7 +4,8 @@ import type { Value } from '../graph.js';
 import type { Lower, Lowering } from '../lowering.js';
 import { tf } from '../tf.js';
 
-const axisOf = (x: Value, axis: unknown): number => ((axis as number) < 0 ? (axis as number) + x.shape.length : (axis as number));
+const axisOf = (x: Value, axis: unknown): number =>
+  (axis as number) < 0 ? (axis as number) + x.shape.length : (axis as number);
 
 /** Concatenates where TF.js allows empty operands. */
 function concat(g: Lower, inputs: Record<string, Value>, axis: unknown): Value {
@@ -41,17 +42,28 @@ function split(g: Lower, x: Value, parts: number | number[], axis: number): Valu
 }
 
 function stridedSlice(g: Lower, x: Value, attributes: Record<string, unknown>): Value {
-  const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attributes as unknown as {
-    begin: number[];
-    end: number[];
-    strides: number[];
-    beginMask: number;
-    endMask: number;
-    ellipsisMask: number;
-    newAxisMask: number;
-    shrinkAxisMask: number;
-  };
-  const info = tf.slice_util.sliceInfo([...x.shape], begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask);
+  const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } =
+    attributes as unknown as {
+      begin: number[];
+      end: number[];
+      strides: number[];
+      beginMask: number;
+      endMask: number;
+      ellipsisMask: number;
+      newAxisMask: number;
+      shrinkAxisMask: number;
+    };
+  const info = tf.slice_util.sliceInfo(
+    [...x.shape],
+    begin,
+    end,
+    strides,
+    beginMask,
+    endMask,
+    ellipsisMask,
+    newAxisMask,
+    shrinkAxisMask,
+  );
   const size = tf.slice_util.computeOutShape(info.begin, info.end, info.strides);
   return g.reshape(g.slice(x, info.begin, size, info.strides), info.finalShape);
 }
@@ -69,7 +81,11 @@ function gather(g: Lower, x: Value, indices: Value, axis: number, batchDims: num
   const perBatch = sizeOf(indices.shape) / batchSize;
   const moved = g.transpose(g.reshape(x, [batchSize, outerSize, dimSize, sliceSize]), [0, 2, 1, 3]);
   const table = g.reshape(moved, [batchSize * dimSize, outerSize * sliceSize]);
-  const offsets = g.constant('int32', [batchSize, 1], Int32Array.from({ length: batchSize }, (_, i) => i * dimSize));
+  const offsets = g.constant(
+    'int32',
+    [batchSize, 1],
+    Int32Array.from({ length: batchSize }, (_, i) => i * dimSize),
+  );
   const flat = g.add(g.reshape(indices, [batchSize, perBatch]), offsets);
   const rows = g.reshape(g.gather(table, flat, 0), [batchSize, perBatch, outerSize, sliceSize]);
   return g.reshape(g.transpose(rows, [0, 2, 1, 3]), info.outputShape);
@@ -94,7 +110,11 @@ function unsortedSegmentSum(g: Lower, x: Value, ids: Value, numSegments: number)
   const flat = g.reshape(x, [rows, width]);
   const shape = [numSegments, ...x.shape.slice(ids.shape.length)];
   if (numSegments <= MAX_ONE_HOT_SEGMENTS && numSegments * rows <= MAX_ONE_HOT_ELEMENTS && x.dtype === 'float32') {
-    const range = g.constant('int32', [numSegments, 1], Int32Array.from({ length: numSegments }, (_, i) => i));
+    const range = g.constant(
+      'int32',
+      [numSegments, 1],
+      Int32Array.from({ length: numSegments }, (_, i) => i),
+    );
     const oneHot = g.cast(g.binary('Equal', range, g.reshape(ids, [1, rows]), 'bool'), 'float32');
     return g.reshape(g.matMul(oneHot, flat), shape);
   }
@@ -130,7 +150,9 @@ function mirrorPad(g: Lower, x: Value, paddings: [number, number][], mode: strin
       ...Array.from({ length: dim }, (_, i) => i),
       ...Array.from({ length: after }, (_, i) => dim - 1 - i),
     ];
-    return before + after === 0 ? value : g.gather(value, g.constant('int32', [order.length], Int32Array.from(order)), axis);
+    return before + after === 0
+      ? value
+      : g.gather(value, g.constant('int32', [order.length], Int32Array.from(order)), axis);
   }, x);
 }
 
@@ -153,7 +175,11 @@ export const arrays: Record<string, Lowering> = {
   Unpack: (g, { value }, { axis }) => unpack(g, value!, axisOf(value!, axis)),
   SplitV: (g, { x }, { numOrSizeSplits, axis }) => split(g, x!, numOrSizeSplits as number[], axisOf(x!, axis)),
   Slice: (g, { x }, { begin, size }) => {
-    const [starts, sizes] = tf.slice_util.parseSliceParams({ shape: [...x!.shape] } as tf.Tensor, begin as number[], size as number[]);
+    const [starts, sizes] = tf.slice_util.parseSliceParams(
+      { shape: [...x!.shape] } as tf.Tensor,
+      begin as number[],
+      size as number[],
+    );
     return g.slice(x!, starts as number[], sizes as number[]);
   },
   StridedSlice: (g, { x }, attributes) => stridedSlice(g, x!, attributes),
@@ -164,35 +190,49 @@ export const arrays: Record<string, Lowering> = {
     return g.op('Tile', [x!, g.ints(repeats)], { dtype: x!.dtype, shape: x!.shape.map((dim, i) => dim * repeats[i]!) });
   },
   Reverse: (g, { x }, { dims }) => reverse(g, x!, dims as number[]),
-  GatherV2: (g, { x, indices }, { axis, batchDims }) => gather(g, x!, indices!, axisOf(x!, axis), (batchDims as number | undefined) ?? 0),
+  GatherV2: (g, { x, indices }, { axis, batchDims }) =>
+    gather(g, x!, indices!, axisOf(x!, axis), (batchDims as number | undefined) ?? 0),
   GatherNd: (g, { params, indices }) => {
     const depth = indices!.shape[indices!.shape.length - 1]!;
     const shape = [...indices!.shape.slice(0, -1), ...params!.shape.slice(depth)];
     return g.op('GatherND', [params!, g.cast(indices!, 'int64')], { dtype: params!.dtype, shape });
   },
   ScatterNd: (g, { indices, updates }, { shape }) => scatterAdd(g, indices!, updates!, shape as number[]),
-  TensorScatterUpdate: (g, { tensor, indices, updates }) => g.op('ScatterND', [tensor!, g.cast(indices!, 'int64'), updates!], tensor!),
+  TensorScatterUpdate: (g, { tensor, indices, updates }) =>
+    g.op('ScatterND', [tensor!, g.cast(indices!, 'int64'), updates!], tensor!),
   // TF.js returns float32 whatever the rows are.
-  UnsortedSegmentSum: (g, { x, segmentIds }, { numSegments }) => unsortedSegmentSum(g, g.cast(x!, 'float32'), segmentIds!, numSegments as number),
+  UnsortedSegmentSum: (g, { x, segmentIds }, { numSegments }) =>
+    unsortedSegmentSum(g, g.cast(x!, 'float32'), segmentIds!, numSegments as number),
   OneHot: (g, { indices }, { depth, onValue, offValue, dtype }) => {
     const type = (dtype as 'float32' | 'int32' | 'bool' | undefined) ?? 'float32';
     // ONNX Runtime's OneHot knows few type combinations; a comparison with 0..depth-1 serves all.
-    const range = g.constant('int32', [depth as number], Int32Array.from({ length: depth as number }, (_, i) => i));
+    const range = g.constant(
+      'int32',
+      [depth as number],
+      Int32Array.from({ length: depth as number }, (_, i) => i),
+    );
     const hit = g.binary('Equal', g.reshape(indices!, [...indices!.shape, 1]), range, 'bool');
     return g.where(hit, g.scalar(onValue as number, type), g.scalar(offValue as number, type));
   },
-  Fill: (g, _, { shape, value, dtype }) => g.fill(shape as number[], value as number, (dtype as 'float32' | undefined) ?? 'float32'),
+  Fill: (g, _, { shape, value, dtype }) =>
+    g.fill(shape as number[], value as number, (dtype as 'float32' | undefined) ?? 'float32'),
   Range: (g, _, { start, stop, step, dtype }) => {
     const from = start as number;
     const by = step as number;
     const length = Math.max(0, Math.ceil(((stop as number) - from) / by));
     const values = Array.from({ length }, (_, i) => from + i * by);
-    return dtype === 'int32' ? g.constant('int32', [length], Int32Array.from(values)) : g.constant('float32', [length], Float32Array.from(values));
+    return dtype === 'int32'
+      ? g.constant('int32', [length], Int32Array.from(values))
+      : g.constant('float32', [length], Float32Array.from(values));
   },
   LinSpace: (g, _, { start, stop, num }) => {
     const count = num as number;
     const by = ((stop as number) - (start as number)) / Math.max(1, count - 1);
-    return g.constant('float32', [count], Float32Array.from({ length: count }, (_, i) => (start as number) + i * by));
+    return g.constant(
+      'float32',
+      [count],
+      Float32Array.from({ length: count }, (_, i) => (start as number) + i * by),
+    );
   },
   DepthToSpace: (g, { x }, { blockSize }) => depthToSpace(g, x!, blockSize as number),
 };

@@ -10,7 +10,14 @@ import { reduce } from './reduce.js';
 type Attributes = Record<string, unknown>;
 
 /** TF.js's names of the activations a fused kernel may end with. */
-const ACTIVATIONS: Record<string, string> = { relu: 'Relu', relu6: 'Relu6', elu: 'Elu', sigmoid: 'Sigmoid', prelu: 'Prelu', leakyrelu: 'LeakyRelu' };
+const ACTIVATIONS: Record<string, string> = {
+  relu: 'Relu',
+  relu6: 'Relu6',
+  elu: 'Elu',
+  sigmoid: 'Sigmoid',
+  prelu: 'Prelu',
+  leakyrelu: 'LeakyRelu',
+};
 
 /** A product or convolution followed by bias and activation. */
 const fused =
@@ -21,7 +28,9 @@ const fused =
     const { activation, leakyreluAlpha } = attributes as { activation?: string; leakyreluAlpha?: number };
     if (!activation || activation === 'linear') return biased;
     const alpha = inputs.preluActivationWeights;
-    return elementwise[ACTIVATIONS[activation]!]!(g, alpha ? { x: biased, alpha } : { x: biased }, { alpha: leakyreluAlpha ?? 0.2 });
+    return elementwise[ACTIVATIONS[activation]!]!(g, alpha ? { x: biased, alpha } : { x: biased }, {
+      alpha: leakyreluAlpha ?? 0.2,
+    });
   };
 
 /** scale * (x - mean) / sqrt(variance + epsilon) + offset. */
@@ -33,7 +42,11 @@ function batchNorm(g: Lower, { x, mean, variance, scale, offset }: Record<string
 
 /** How often each of 0..size-1 occurs along the last axis of x, int32 [.., N]; larger ids count for nothing. */
 function bincount(g: Lower, x: Value, weights: Value, size: number, binary: boolean): Value {
-  const range = g.constant('int32', [size], Int32Array.from({ length: size }, (_, i) => i));
+  const range = g.constant(
+    'int32',
+    [size],
+    Int32Array.from({ length: size }, (_, i) => i),
+  );
   const hits = g.cast(g.binary('Equal', g.reshape(x, [...x.shape, 1]), range, 'bool'), weights.dtype);
   if (binary) return g.reduce('ReduceMax', hits, [x.shape.length - 1], false);
   const counted = sizeOf(weights.shape) > 0 ? g.mul(hits, g.reshape(weights, [...weights.shape, 1])) : hits;
@@ -60,7 +73,10 @@ function spaceToBatch(g: Lower, x: Value, block: number[], paddings: [number, nu
   const padded = g.pad(x, all);
   const split = tf.backend_util.getReshaped([...padded.shape], block, product, false);
   const perm = tf.backend_util.getPermuted(split.length, block.length, false);
-  return g.reshape(g.transpose(g.reshape(padded, split), perm), tf.backend_util.getReshapedPermuted([...padded.shape], block, product, false));
+  return g.reshape(
+    g.transpose(g.reshape(padded, split), perm),
+    tf.backend_util.getReshapedPermuted([...padded.shape], block, product, false),
+  );
 }
 
 function batchToSpace(g: Lower, x: Value, block: number[], crops: [number, number][]): Value {
@@ -83,7 +99,12 @@ function broadcastArgs(g: Lower, s0: Value, s1: Value): Value {
 /** Positions at which `values` [B, M] would enter the sorted rows [B, N]: how many elements are less (or not greater). */
 function searchSorted(g: Lower, sorted: Value, values: Value, side: string): Value {
   const rows = g.reshape(sorted, [sorted.shape[0]!, 1, sorted.shape[1]!]);
-  const before = g.binary(side === 'left' ? 'Less' : 'LessOrEqual', rows, g.reshape(values, [...values.shape, 1]), 'bool');
+  const before = g.binary(
+    side === 'left' ? 'Less' : 'LessOrEqual',
+    rows,
+    g.reshape(values, [...values.shape, 1]),
+    'bool',
+  );
   return g.reduce('ReduceSum', g.cast(before, 'int32'), [2], false);
 }
 
@@ -91,15 +112,26 @@ export const composites: Record<string, Lowering> = {
   FusedConv2D: fused((g, inputs, attributes) => conv.Conv2D!(g, inputs, attributes)),
   FusedDepthwiseConv2D: fused((g, inputs, attributes) => conv.DepthwiseConv2dNative!(g, inputs, attributes)),
   _FusedMatMul: fused((g, inputs, attributes) => reduce.BatchMatMul!(g, inputs, attributes)),
-  FusedBatchNorm: (g, inputs, { varianceEpsilon }) => batchNorm(g, inputs, (varianceEpsilon as number | undefined) ?? 0.001),
+  FusedBatchNorm: (g, inputs, { varianceEpsilon }) =>
+    batchNorm(g, inputs, (varianceEpsilon as number | undefined) ?? 0.001),
   Bincount: (g, { x, weights }, { size }) => bincount(g, x!, weights!, size as number, false),
-  DenseBincount: (g, { x, weights }, { size, binaryOutput }) => bincount(g, x!, weights!, size as number, (binaryOutput as boolean | undefined) ?? false),
+  DenseBincount: (g, { x, weights }, { size, binaryOutput }) =>
+    bincount(g, x!, weights!, size as number, (binaryOutput as boolean | undefined) ?? false),
   Cumprod: (g, { x }, { axis, exclusive, reverse }) =>
-    cumulativeProduct(g, x!, tf.util.parseAxisParam(axis as number, [...x!.shape])[0]!, exclusive as boolean, reverse as boolean),
-  SpaceToBatchND: (g, { x }, { blockShape, paddings }) => spaceToBatch(g, x!, blockShape as number[], paddings as [number, number][]),
-  BatchToSpaceND: (g, { x }, { blockShape, crops }) => batchToSpace(g, x!, blockShape as number[], crops as [number, number][]),
+    cumulativeProduct(
+      g,
+      x!,
+      tf.util.parseAxisParam(axis as number, [...x!.shape])[0]!,
+      exclusive as boolean,
+      reverse as boolean,
+    ),
+  SpaceToBatchND: (g, { x }, { blockShape, paddings }) =>
+    spaceToBatch(g, x!, blockShape as number[], paddings as [number, number][]),
+  BatchToSpaceND: (g, { x }, { blockShape, crops }) =>
+    batchToSpace(g, x!, blockShape as number[], crops as [number, number][]),
   BroadcastArgs: (g, { s0, s1 }) => broadcastArgs(g, s0!, s1!),
-  SearchSorted: (g, { sortedSequence, values }, { side }: Attributes) => searchSorted(g, sortedSequence!, values!, side as string),
+  SearchSorted: (g, { sortedSequence, values }, { side }: Attributes) =>
+    searchSorted(g, sortedSequence!, values!, side as string),
   FlipLeftRight: (g, { image }) => {
     const { shape } = image!;
     return g.slice(image!, [0, 0, shape[2]! - 1, 0], shape, [1, 1, -1, 1]);

@@ -13,9 +13,15 @@ export const toNhwc = (g: Lower, x: Value): Value => g.transpose(x, [0, 2, 3, 1]
 /** x [B, H, W, Ci] * filter [kh, kw, Ci, Co] -> [B, H', W', Co]. */
 function conv2d(g: Lower, x: Value, filter: Value, c: ConvGeometry): Value {
   if (isPointwise(c)) return pointwise(g, x, g.reshape(filter, [c.inChannels, c.outChannels]), c.outChannels);
-  if (g.target.nchwcBlock > 0) return prefersBlocks(g, c) ? convByBlocks(g, x, filter, c) : convByPatches(g, x, filter, c);
+  if (g.target.nchwcBlock > 0)
+    return prefersBlocks(g, c) ? convByBlocks(g, x, filter, c) : convByPatches(g, x, filter, c);
   const shape = [c.batch, c.outChannels, c.outHeight, c.outWidth];
-  const y = g.op('Conv', [toNchw(g, x), g.transpose(filter, [3, 2, 0, 1])], { dtype: 'float32', shape }, convAttributes(c));
+  const y = g.op(
+    'Conv',
+    [toNchw(g, x), g.transpose(filter, [3, 2, 0, 1])],
+    { dtype: 'float32', shape },
+    convAttributes(c),
+  );
   return toNhwc(g, y);
 }
 
@@ -53,8 +59,16 @@ function transposedConv(g: Lower, dy: Value, filter: Value, c: ConvGeometry): Va
     const span = (out - 1) * c.strides[axis] + (c.kernel[axis] - 1) * c.dilations[axis] + 1;
     return extent + c.pads[axis]! + c.pads[axis + 2]! - span;
   };
-  const attributes = { ...convAttributes(c), output_padding: [rest(c.inHeight, c.outHeight, 0), rest(c.inWidth, c.outWidth, 1)] };
-  const dx = g.op('ConvTranspose', [toNchw(g, dy), g.transpose(filter, [3, 2, 0, 1])], { dtype: 'float32', shape }, attributes);
+  const attributes = {
+    ...convAttributes(c),
+    output_padding: [rest(c.inHeight, c.outHeight, 0), rest(c.inWidth, c.outWidth, 1)],
+  };
+  const dx = g.op(
+    'ConvTranspose',
+    [toNchw(g, dy), g.transpose(filter, [3, 2, 0, 1])],
+    { dtype: 'float32', shape },
+    attributes,
+  );
   return toNhwc(g, dx);
 }
 
@@ -63,14 +77,23 @@ function depthwise(g: Lower, x: Value, filter: Value, c: ConvGeometry): Value {
   const [kh, kw, channels, multiplier] = filter.shape as [number, number, number, number];
   const weights = g.reshape(g.transpose(filter, [2, 3, 0, 1]), [channels * multiplier, 1, kh, kw]);
   const shape = [c.batch, c.outChannels, c.outHeight, c.outWidth];
-  const y = g.op('Conv', [toNchw(g, x), weights], { dtype: 'float32', shape }, { ...convAttributes(c), group: channels });
+  const y = g.op(
+    'Conv',
+    [toNchw(g, x), weights],
+    { dtype: 'float32', shape },
+    { ...convAttributes(c), group: channels },
+  );
   return toNhwc(g, y);
 }
 
 function pool(g: Lower, op: 'MaxPool' | 'AveragePool', x: Value, attributes: Record<string, unknown>): Value {
   const c = poolGeometry(x.shape, attributes);
   const shape = [c.batch, c.inChannels, c.outHeight, c.outWidth];
-  const { kernel_shape, strides, pads } = convAttributes(c) as { kernel_shape: number[]; strides: number[]; pads: number[] };
+  const { kernel_shape, strides, pads } = convAttributes(c) as {
+    kernel_shape: number[];
+    strides: number[];
+    pads: number[];
+  };
   return toNhwc(g, g.op(op, [toNchw(g, x)], { dtype: x.dtype, shape }, { kernel_shape, strides, pads }));
 }
 
@@ -80,7 +103,8 @@ export const conv: Record<string, Lowering> = {
     conv2dInputGradient(g, dy!, filter!, convGeometry(attributes.inputShape as number[], filter!.shape, attributes)),
   Conv2DBackpropFilter: (g, { x, dy }, attributes) =>
     filterGradient(g, x!, dy!, convGeometry(x!.shape, attributes.filterShape as number[], attributes)),
-  DepthwiseConv2dNative: (g, { x, filter }, attributes) => depthwise(g, x!, filter!, convGeometry(x!.shape, filter!.shape, attributes, true)),
+  DepthwiseConv2dNative: (g, { x, filter }, attributes) =>
+    depthwise(g, x!, filter!, convGeometry(x!.shape, filter!.shape, attributes, true)),
   MaxPool: (g, { x }, attributes) => pool(g, 'MaxPool', x!, attributes),
   AvgPool: (g, { x }, attributes) => pool(g, 'AveragePool', x!, attributes),
 };

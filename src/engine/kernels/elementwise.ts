@@ -72,7 +72,10 @@ const SELU_SCALE_ALPHA = 1.7580993408473768;
 const SELU_SCALE = 1.0507009873554805;
 
 function selu(g: Lower, x: Value): Value {
-  const negative = g.mul(g.scalar(SELU_SCALE_ALPHA), g.sub(g.unary('Exp', g.binary('Min', x, g.scalar(0))), g.scalar(1)));
+  const negative = g.mul(
+    g.scalar(SELU_SCALE_ALPHA),
+    g.sub(g.unary('Exp', g.binary('Min', x, g.scalar(0))), g.scalar(1)),
+  );
   return g.where(g.binary('Greater', x, g.scalar(0), 'bool'), g.mul(g.scalar(SELU_SCALE), x), negative);
 }
 
@@ -114,14 +117,19 @@ export const elementwise: Record<string, Lowering> = {
   Square: (g, { x }) => g.mul(x!, x!),
   Step: (g, { x }, { alpha }) => step(g, x!, (alpha as number | undefined) ?? 0),
   Relu6: (g, { x }) => g.op('Clip', [x!, g.like(x!, 0), g.like(x!, 6)], x!),
-  ClipByValue: (g, { x }, { clipValueMin, clipValueMax }) => g.op('Clip', [x!, g.like(x!, clipValueMin as number), g.like(x!, clipValueMax as number)], x!),
+  ClipByValue: (g, { x }, { clipValueMin, clipValueMax }) =>
+    g.op('Clip', [x!, g.like(x!, clipValueMin as number), g.like(x!, clipValueMax as number)], x!),
   LeakyRelu: (g, { x }, { alpha }) => g.unary('LeakyRelu', x!, { alpha: { float: alpha as number } }),
   Prelu: (g, { x, alpha }) => g.where(g.binary('Less', x!, g.scalar(0), 'bool'), g.mul(x!, alpha!), x!),
   Selu: (g, { x }) => selu(g, x!),
   IsNan: (g, { x }) => g.op('IsNaN', [x!], { dtype: 'bool', shape: x!.shape }),
   IsInf: (g, { x }) => g.op('IsInf', [x!], { dtype: 'bool', shape: x!.shape }),
   // x - x is 0 for finite x and NaN otherwise.
-  IsFinite: (g, { x }) => g.op('Not', [g.op('IsNaN', [g.sub(x!, x!)], { dtype: 'bool', shape: x!.shape })], { dtype: 'bool', shape: x!.shape }),
+  IsFinite: (g, { x }) =>
+    g.op('Not', [g.op('IsNaN', [g.sub(x!, x!)], { dtype: 'bool', shape: x!.shape })], {
+      dtype: 'bool',
+      shape: x!.shape,
+    }),
   Add: binary('Add'),
   Sub: binary('Sub'),
   Multiply: binary('Mul'),
@@ -139,7 +147,9 @@ export const elementwise: Record<string, Lowering> = {
   AddN: (g, inputs) => {
     const all = Object.values(inputs);
     // ONNX's Sum takes floats only.
-    return all[0]!.dtype === 'float32' && all.length > 1 ? g.op('Sum', all, all[0]!) : all.reduce((total, x) => g.add(total, x));
+    return all[0]!.dtype === 'float32' && all.length > 1
+      ? g.op('Sum', all, all[0]!)
+      : all.reduce((total, x) => g.add(total, x));
   },
   Equal: compare('Equal'),
   Greater: compare('Greater'),

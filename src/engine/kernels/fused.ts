@@ -44,10 +44,13 @@ function run(name: string, inputs: Inputs, attributes: Attributes): tf.Tensor[] 
     tf.registerKernel({
       kernelName: name,
       backendName,
-      kernelFunc: (call) => compose(mapInputs(call.inputs as Record<string, tf.TensorInfo>), (call.attrs ?? {}) as Attributes),
+      kernelFunc: (call) =>
+        compose(mapInputs(call.inputs as Record<string, tf.TensorInfo>), (call.attrs ?? {}) as Attributes),
     });
   }
-  return [tf.engine().runKernel(name, inputs as unknown as tf.NamedTensorMap, attributes as tf.NamedAttrMap)].flat() as tf.Tensor[];
+  return [
+    tf.engine().runKernel(name, inputs as unknown as tf.NamedTensorMap, attributes as tf.NamedAttrMap),
+  ].flat() as tf.Tensor[];
 }
 
 const mapInputs = (inputs: Record<string, tf.TensorInfo>): Inputs => inputs as unknown as Inputs;
@@ -86,7 +89,10 @@ define({
   saveOutputs: [false, true, true],
   lowering: (g, { x, weight, bias }, { epsilon }) => {
     const perRow = { dtype: 'float32' as const, shape: [...x!.shape.slice(0, -1), 1] };
-    return g.multi('LayerNormalization', [x!, weight!, bias!], [x!, perRow, perRow], { axis: -1, epsilon: { float: epsilon as number } });
+    return g.multi('LayerNormalization', [x!, weight!, bias!], [x!, perRow, perRow], {
+      axis: -1,
+      epsilon: { float: epsilon as number },
+    });
   },
   compose: ({ x, weight, bias }, { epsilon }) => {
     const mean = tf.mean(x!, -1, true);
@@ -105,7 +111,8 @@ function layerNormGradient(dy: tf.Tensor, [x, weight, mean, inverse]: tf.Tensor[
   const weighted = tf.mul(dy, normal);
   // Means against the weights are products with one column: cheaper than a pass and a reduction.
   const column = tf.reshape(tf.mul(weight!, 1 / width), [width, 1]) as tf.Tensor2D;
-  const meanOver = (value: tf.Tensor): tf.Tensor => tf.reshape(tf.matMul(tf.reshape(value, [-1, width]) as tf.Tensor2D, column), [...leading, 1]);
+  const meanOver = (value: tf.Tensor): tf.Tensor =>
+    tf.reshape(tf.matMul(tf.reshape(value, [-1, width]) as tf.Tensor2D, column), [...leading, 1]);
   const rows = leading.map((_, axis) => axis);
   return {
     x: () => tf.mul(tf.sub(tf.sub(tf.mul(dy, weight!), meanOver(dy)), tf.mul(normal, meanOver(weighted))), inverse!),
@@ -136,7 +143,10 @@ define({
   lowering: (g, { logits, targets }) => {
     const rows = logits!.shape[0]!;
     const logProbabilities = g.unary('LogSoftmax', logits!, { axis: 1 });
-    return [g.unary('Neg', g.reshape(pick(g, logProbabilities, g.reshape(targets!, [rows, 1])), [rows])), logProbabilities];
+    return [
+      g.unary('Neg', g.reshape(pick(g, logProbabilities, g.reshape(targets!, [rows, 1])), [rows])),
+      logProbabilities,
+    ];
   },
   compose: ({ logits, targets }) => {
     const shifted = tf.sub(logits!, tf.max(logits!, 1, true));
@@ -145,7 +155,8 @@ define({
     return [tf.neg(tf.sum(tf.mul(logProbabilities, oneHot), 1)), logProbabilities];
   },
   gradient: (dy, [targets, logProbabilities]) => ({
-    logits: () => run('TesseraeCrossEntropyGradient', { dy, targets: targets!, logProbabilities: logProbabilities! }, {})[0]!,
+    logits: () =>
+      run('TesseraeCrossEntropyGradient', { dy, targets: targets!, logProbabilities: logProbabilities! }, {})[0]!,
     targets: () => tf.zeros(targets!.shape),
   }),
 });
@@ -168,7 +179,10 @@ define({
     return [tf.mul(tf.sub(tf.exp(logProbabilities!), oneHot), tf.reshape(dy!, [-1, 1]))];
   },
   gradient: () => {
-    throw new EngineError('E_ENGINE_GRADIENT', 'crossEntropy: expected first derivatives only, received a request for the second. Compose it of other ops for that.');
+    throw new EngineError(
+      'E_ENGINE_GRADIENT',
+      'crossEntropy: expected first derivatives only, received a request for the second. Compose it of other ops for that.',
+    );
   },
 });
 

@@ -8,4 +8,12 @@ import { reduce } from './reduce.js';
 import { resize } from './resize.js';
 
 /** Every TF.js kernel the engine can lower, by kernel name. */
-export const LOWERINGS: Readonly<Record<string, Lowering>> = { ...elementwise, ...arrays, ...reduce, ...conv, ...pooling, ...resize, ...composites };
+export const LOWERINGS: Readonly<Record<string, Lowering>> = {
+  ...elementwise,
+  ...arrays,
+  ...reduce,
+  ...conv,
+  ...pooling,
+  ...resize,
+  ...composites,
+};

@@ -22,7 +22,8 @@ interface Windows {
 }
 
 /** How far windows reach beyond the end of an axis. */
-const after = (out: number, stride: number, kernel: number, extent: number, before: number): number => Math.max(0, (out - 1) * stride + kernel - extent - before);
+const after = (out: number, stride: number, kernel: number, extent: number, before: number): number =>
+  Math.max(0, (out - 1) * stride + kernel - extent - before);
 
 function windowsOf(input: readonly number[], info: tf.backend_util.Conv2DInfo): Windows {
   const { top, left } = info.padInfo;
@@ -42,21 +43,54 @@ function windowsOf(input: readonly number[], info: tf.backend_util.Conv2DInfo): 
 }
 
 function poolWindows(input: readonly number[], attributes: Attributes): Windows {
-  const { filterSize, strides, pad, dimRoundingMode } = attributes as { filterSize: number; strides: number; pad: 'same'; dimRoundingMode?: 'floor' };
-  return windowsOf(input, tf.backend_util.computePool2DInfo(input as [number, number, number, number], filterSize, strides, 1, pad, dimRoundingMode));
+  const { filterSize, strides, pad, dimRoundingMode } = attributes as {
+    filterSize: number;
+    strides: number;
+    pad: 'same';
+    dimRoundingMode?: 'floor';
+  };
+  return windowsOf(
+    input,
+    tf.backend_util.computePool2DInfo(
+      input as [number, number, number, number],
+      filterSize,
+      strides,
+      1,
+      pad,
+      dimRoundingMode,
+    ),
+  );
 }
 
 function depthwiseWindows(input: readonly number[], filter: readonly number[], attributes: Attributes): Windows {
-  const { strides, pad, dilations, dimRoundingMode } = attributes as { strides: number; pad: 'same'; dilations?: number; dimRoundingMode?: 'floor' };
+  const { strides, pad, dilations, dimRoundingMode } = attributes as {
+    strides: number;
+    pad: 'same';
+    dilations?: number;
+    dimRoundingMode?: 'floor';
+  };
   const shapes = [input, filter] as [[number, number, number, number], [number, number, number, number]];
-  return windowsOf(input, tf.backend_util.computeConv2DInfo(...shapes, strides, dilations ?? 1, pad, dimRoundingMode, true));
+  return windowsOf(
+    input,
+    tf.backend_util.computeConv2DInfo(...shapes, strides, dilations ?? 1, pad, dimRoundingMode, true),
+  );
 }
 
 /** Row-major positions within the window. */
-const tapsOf = ({ kernel }: Windows): Pair[] => Array.from({ length: kernel[0] * kernel[1] }, (_, i) => [Math.floor(i / kernel[1]), i % kernel[1]]);
+const tapsOf = ({ kernel }: Windows): Pair[] =>
+  Array.from({ length: kernel[0] * kernel[1] }, (_, i) => [Math.floor(i / kernel[1]), i % kernel[1]]);
 
 function padded(g: Lower, x: Value, { pads }: Windows, value: number): Value {
-  return g.pad(x, [[0, 0], [pads[0], pads[2]], [pads[1], pads[3]], [0, 0]], value);
+  return g.pad(
+    x,
+    [
+      [0, 0],
+      [pads[0], pads[2]],
+      [pads[1], pads[3]],
+      [0, 0],
+    ],
+    value,
+  );
 }
 
 /** What every window sees at one tap: [B, H', W', C] of a padded input. */
@@ -80,9 +114,17 @@ function untap(g: Lower, y: Value, [i, j]: Pair, w: Windows): Value {
 function stretch(g: Lower, x: Value, axis: number, stride: number): Value {
   if (stride === 1) return x;
   const [before, extent, after] = [sizeOf(x.shape.slice(0, axis)), x.shape[axis]!, sizeOf(x.shape.slice(axis + 1))];
-  const wide = g.pad(g.reshape(x, [before, extent, 1, after]), [[0, 0], [0, 0], [0, stride - 1], [0, 0]]);
+  const wide = g.pad(g.reshape(x, [before, extent, 1, after]), [
+    [0, 0],
+    [0, 0],
+    [0, stride - 1],
+    [0, 0],
+  ]);
   const flat = g.reshape(wide, [before, extent * stride, after]);
-  return g.reshape(g.slice(flat, [0, 0, 0], [before, (extent - 1) * stride + 1, after]), x.shape.with(axis, (extent - 1) * stride + 1));
+  return g.reshape(
+    g.slice(flat, [0, 0, 0], [before, (extent - 1) * stride + 1, after]),
+    x.shape.with(axis, (extent - 1) * stride + 1),
+  );
 }
 
 const sum = (g: Lower, values: Value[]): Value => values.reduce((total, value) => g.add(total, value));
@@ -90,7 +132,12 @@ const sum = (g: Lower, values: Value[]): Value => values.reduce((total, value) =
 function pool(g: Lower, op: 'MaxPool' | 'AveragePool', x: Value, attributes: Attributes): Value {
   const w = poolWindows(x.shape, attributes);
   const shape = [x.shape[0]!, x.shape[3]!, ...w.out];
-  const y = g.op(op, [g.transpose(x, [0, 3, 1, 2])], { dtype: x.dtype, shape }, { kernel_shape: w.kernel, strides: w.strides, pads: w.pads });
+  const y = g.op(
+    op,
+    [g.transpose(x, [0, 3, 1, 2])],
+    { dtype: x.dtype, shape },
+    { kernel_shape: w.kernel, strides: w.strides, pads: w.pads },
+  );
   return g.transpose(y, [0, 2, 3, 1]);
 }
 
@@ -127,7 +174,12 @@ function depthwiseInputGradient(g: Lower, dy: Value, filter: Value, attributes: 
   const parts = tapsOf(w).map((tap) => {
     const weights = g.reshape(g.slice(filter, [...tap, 0, 0], [1, 1, channels, multiplier]), [channels, multiplier]);
     const split = g.mul(g.reshape(dy, [input[0]!, ...w.out, channels, multiplier]), weights);
-    return untap(g, multiplier === 1 ? g.reshape(split, [input[0]!, ...w.out, channels]) : g.reduce('ReduceSum', split, [4], false), tap, w);
+    return untap(
+      g,
+      multiplier === 1 ? g.reshape(split, [input[0]!, ...w.out, channels]) : g.reduce('ReduceSum', split, [4], false),
+      tap,
+      w,
+    );
   });
   return sum(g, parts);
 }
@@ -151,6 +203,7 @@ export const pooling: Record<string, Lowering> = {
   AvgPool: (g, { x }, attributes) => pool(g, 'AveragePool', x!, attributes),
   MaxPoolGrad: (g, { dy, input, output }, attributes) => maxPoolGradient(g, dy!, input!, output!, attributes),
   AvgPoolGrad: (g, { dy, input }, attributes) => avgPoolGradient(g, dy!, input!, attributes),
-  DepthwiseConv2dNativeBackpropInput: (g, { dy, filter }, attributes) => depthwiseInputGradient(g, dy!, filter!, attributes),
+  DepthwiseConv2dNativeBackpropInput: (g, { dy, filter }, attributes) =>
+    depthwiseInputGradient(g, dy!, filter!, attributes),
   DepthwiseConv2dNativeBackpropFilter: (g, { x, dy }, attributes) => depthwiseFilterGradient(g, x!, dy!, attributes),
 };

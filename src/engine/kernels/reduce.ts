@@ -8,7 +8,12 @@ const reduction =
   (op: string, key: 'axis' | 'reductionIndices', dtype?: 'int32'): Lowering =>
   (g, { x }, attributes) => {
     const axes = tf.util.parseAxisParam((attributes[key] ?? x!.shape.map((_, i) => i)) as number[], [...x!.shape]);
-    return g.reduce(op, dtype && x!.dtype === 'bool' ? g.cast(x!, dtype) : x!, axes, (attributes.keepDims as boolean | undefined) ?? false);
+    return g.reduce(
+      op,
+      dtype && x!.dtype === 'bool' ? g.cast(x!, dtype) : x!,
+      axes,
+      (attributes.keepDims as boolean | undefined) ?? false,
+    );
   };
 
 /** All and Any: minimum and maximum of 0 and 1. */
@@ -24,7 +29,15 @@ function cumulative(g: Lower, x: Value, axis: number, exclusive: boolean, revers
 
 function topK(g: Lower, x: Value, k: number, sorted: boolean): Value[] {
   const shape = [...x.shape.slice(0, -1), k];
-  const [values, indices] = g.multi('TopK', [x, g.ints([k])], [{ dtype: x.dtype, shape }, { dtype: 'int64', shape }], { axis: -1, largest: 1, sorted: sorted ? 1 : 0 });
+  const [values, indices] = g.multi(
+    'TopK',
+    [x, g.ints([k])],
+    [
+      { dtype: x.dtype, shape },
+      { dtype: 'int64', shape },
+    ],
+    { axis: -1, largest: 1, sorted: sorted ? 1 : 0 },
+  );
   return [values!, g.cast(indices!, 'int32')];
 }
 
@@ -38,16 +51,21 @@ export const reduce: Record<string, Lowering> = {
   Any: logical('ReduceMax'),
   ArgMax: (g, { x }, { axis }) => g.argument('ArgMax', x!, axis as number),
   ArgMin: (g, { x }, { axis }) => g.argument('ArgMin', x!, axis as number),
-  Cumsum: (g, { x }, { axis, exclusive, reverse }) => cumulative(g, x!, axis as number, exclusive as boolean, reverse as boolean),
+  Cumsum: (g, { x }, { axis, exclusive, reverse }) =>
+    cumulative(g, x!, axis as number, exclusive as boolean, reverse as boolean),
   Softmax: (g, { logits }, { dim }) => g.unary('Softmax', logits!, { axis: dim as number }),
   TopK: (g, { x }, { k, sorted }) => topK(g, x!, k as number, sorted as boolean),
-  BatchMatMul: (g, { a, b }, { transposeA, transposeB }) => g.matMul(a!, b!, transposeA as boolean, transposeB as boolean),
+  BatchMatMul: (g, { a, b }, { transposeA, transposeB }) =>
+    g.matMul(a!, b!, transposeA as boolean, transposeB as boolean),
   Einsum: (g, inputs, { equation }) => {
     const all = Object.values(inputs);
     const { allDims, summedDims, idDims } = tf.backend_util.decodeEinsumEquation(equation as string, all.length);
     const extents = new Map<number, number>();
     idDims.forEach((dims, i) => dims.forEach((dim, axis) => extents.set(dim, all[i]!.shape[axis]!)));
-    const shape = allDims.map((_, dim) => dim).filter((dim) => !summedDims.includes(dim)).map((dim) => extents.get(dim)!);
+    const shape = allDims
+      .map((_, dim) => dim)
+      .filter((dim) => !summedDims.includes(dim))
+      .map((dim) => extents.get(dim)!);
     return g.op('Einsum', all, { dtype: all[0]!.dtype, shape }, { equation: equation as string });
   },
 };

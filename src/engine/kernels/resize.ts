@@ -16,11 +16,16 @@ function resizeNearest(g: Lower, images: Value, size: [number, number], how: Res
 function resizeLinear(g: Lower, images: Value, [height, width]: [number, number], how: Resampling): Value {
   const [batch, fromHeight, fromWidth, channels] = images.shape as [number, number, number, number];
   const weights = (from: number, to: number): Value => g.constant('float32', [to, from], linearWeights(from, to, how));
-  const rows = g.matMul(weights(fromHeight, height), g.reshape(g.cast(images, 'float32'), [batch, fromHeight, fromWidth * channels]));
+  const rows = g.matMul(
+    weights(fromHeight, height),
+    g.reshape(g.cast(images, 'float32'), [batch, fromHeight, fromWidth * channels]),
+  );
   return g.matMul(weights(fromWidth, width), g.reshape(rows, [batch, height, fromWidth, channels]));
 }
 
 export const resize: Record<string, Lowering> = {
-  ResizeNearestNeighbor: (g, { images }, attributes) => resizeNearest(g, images!, attributes.size as [number, number], attributes as unknown as Resampling),
-  ResizeBilinear: (g, { images }, attributes) => resizeLinear(g, images!, attributes.size as [number, number], attributes as unknown as Resampling),
+  ResizeNearestNeighbor: (g, { images }, attributes) =>
+    resizeNearest(g, images!, attributes.size as [number, number], attributes as unknown as Resampling),
+  ResizeBilinear: (g, { images }, attributes) =>
+    resizeLinear(g, images!, attributes.size as [number, number], attributes as unknown as Resampling),
 };

@@ -15,5 +15,12 @@ export async function contestant({ threads, preset }) {
     tf.dispose(maps);
   };
   for (let i = 0; i < 3; i++) await once();
-  return { name: 'Tesserae', work: BATCH, unit: 'images', details: { threads }, run: timed(once), close: () => encoder.dispose() };
+  return {
+    name: 'Tesserae',
+    work: BATCH,
+    unit: 'images',
+    details: { threads },
+    run: timed(once),
+    close: () => encoder.dispose(),
+  };
 }

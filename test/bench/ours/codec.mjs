@@ -26,8 +26,14 @@ export function codecOf(preset, seed = 0) {
 
 /** float32 [B, H, W, C] of k / 127.5 - 1. */
 export function randomPictures({ height, width, channels }, batch, seed = 0) {
-  const values = fillUniform({ seed, stream: streamId('pictures'), step: 0 }, new Float32Array(batch * height * width * channels));
-  return tf.tensor4d(values.map((u) => Math.floor(256 * u) / 127.5 - 1), [batch, height, width, channels]);
+  const values = fillUniform(
+    { seed, stream: streamId('pictures'), step: 0 },
+    new Float32Array(batch * height * width * channels),
+  );
+  return tf.tensor4d(
+    values.map((u) => Math.floor(256 * u) / 127.5 - 1),
+    [batch, height, width, channels],
+  );
 }
 
 /**
@@ -35,7 +41,10 @@ export function randomPictures({ height, width, channels }, batch, seed = 0) {
  *
  * @returns the step, uncompiled, and its arguments; the step gives the loss, and the gradients where they are asked for.
  */
-export function codecStep({ family, config, training, seed, trainable, params, adversary, slots }, { withGradients = false } = {}) {
+export function codecStep(
+  { family, config, training, seed, trainable, params, adversary, slots },
+  { withGradients = false } = {},
+) {
   const adam = adamWConfig(training);
   const objective = (batch) => {
     const losses = family.loss(params, batch, config);
@@ -44,15 +53,24 @@ export function codecStep({ family, config, training, seed, trainable, params, a
     return { ...losses, loss: tf.add(losses.loss, term) };
   };
   const step = (images, hyper, key, progress, rival) => {
-    const { result, grads } = gradients(trainable, () => objective({ images, key, progress, dataVariance: DATA_VARIANCE }));
+    const { result, grads } = gradients(trainable, () =>
+      objective({ images, key, progress, dataVariance: DATA_VARIANCE }),
+    );
     adamW(trainable, slots, grads, hyper, adam);
     if (rival) adversary.update(images, result.reconstruction, rival);
     return { loss: result.loss, ...(withGradients && { grads }) };
   };
   const rival = adversary?.hyper(training.steps, training.steps, 1) ?? null;
-  const args = [randomPictures(config, training.batchSize, seed), adamWHyper(100, training.learningRate, adam), randomKey(seed, 1), tf.scalar(PROGRESS), rival];
+  const args = [
+    randomPictures(config, training.batchSize, seed),
+    adamWHyper(100, training.learningRate, adam),
+    randomKey(seed, 1),
+    tf.scalar(PROGRESS),
+    rival,
+  ];
   return { name: 'codec_step', step, args };
 }
 
 /** float32 [B, H, W, C] -> ids of each map, as the product compiles it; of the VAE, means and log variances. */
-export const compiledEncoder = ({ family, config, params }, threads) => compile(family.exports(params, config).encoder.fn, { name: 'codec_encode', freeze: true, threads });
+export const compiledEncoder = ({ family, config, params }, threads) =>
+  compile(family.exports(params, config).encoder.fn, { name: 'codec_encode', freeze: true, threads });

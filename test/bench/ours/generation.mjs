@@ -23,7 +23,13 @@ export async function generationContestant(batch, threads) {
   const params = createParams(specs(config), 0);
   const model = gpt.open(config, exportParams(params));
   const condition = Int32Array.from({ length: PROMPT }, (_, i) => 1025 + ((i * 37) % 256));
-  const task = { model, conditions: Array.from({ length: batch }, () => condition), unconditional: condition, codeCount: NEW, vocabSize: 1024 };
+  const task = {
+    model,
+    conditions: Array.from({ length: batch }, () => condition),
+    unconditional: condition,
+    codeCount: NEW,
+    vocabSize: 1024,
+  };
   let seed = 0;
   const once = () => generateCodes(task, { topK: 100, seed: seed++, batchSize: batch });
   await once();

@@ -15,13 +15,21 @@ export function gptStep(batch = 8, length = 256, vocabSize = 1024) {
   const config = GptConfigSchema.parse({ codes: { shape: [length], vocabSize }, nLayer: 4, nHead: 8, nEmbd: 256 });
   const params = createParams(specs(config), 0);
   const slots = adamWSlots(params);
-  const codes = tf.tensor2d(Int32Array.from(uniform(batch * length, 'codes'), (u) => Math.floor(u * vocabSize)), [batch, length], 'int32');
+  const codes = tf.tensor2d(
+    Int32Array.from(uniform(batch * length, 'codes'), (u) => Math.floor(u * vocabSize)),
+    [batch, length],
+    'int32',
+  );
   const step = (codes, condition, hyper, key) => {
     const { result, grads } = gradients(params, () => gptLoss(params, { codes, condition }, key, config));
     adamW(params, slots, grads, hyper, GPT_ADAMW);
     return { loss: result.loss };
   };
-  return { name: 'gpt_step', step, args: [codes, tf.fill([batch, 1], vocabSize, 'int32'), adamWHyper(100, 3e-4, GPT_ADAMW), randomKey(0, 1)] };
+  return {
+    name: 'gpt_step',
+    step,
+    args: [codes, tf.fill([batch, 1], vocabSize, 'int32'), adamWHyper(100, 3e-4, GPT_ADAMW), randomKey(0, 1)],
+  };
 }
 
 /** A compiled step as `peer.mjs` describes contestants. */

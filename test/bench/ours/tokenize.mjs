@@ -18,12 +18,20 @@ export async function contestant({ threads }) {
   const folder = mkdtempSync(join(tmpdir(), 'tesserae-bench-'));
   const codec = join(folder, 'codec');
   const family = codecFamily('vqvae');
-  const config = family.parseConfig({ height: 64, width: 64, channels: 3, downsample: 4, hidden: 128, quantizer: { codebookSize: 512, codeDim: 64 } });
+  const config = family.parseConfig({
+    height: 64,
+    width: 64,
+    channels: 3,
+    downsample: 4,
+    hidden: 128,
+    quantizer: { codebookSize: 512, codeDim: 64 },
+  });
   const params = createParams({ ...family.trainable(config), ...family.state(config) }, 0);
   saveModel(codec, { kind: 'codec', name: 'vqvae', config, maps: family.maps(config) }, exportParams(params));
   disposeParams(params);
   const workers = Number(process.env.TESSERAE_BENCH_WORKERS ?? threads);
-  const once = () => tokenize({ data: join(DATA, 'emoji/noto-emoji-72.tar'), codec, out: join(folder, 'tokens'), workers, force: true });
+  const once = () =>
+    tokenize({ data: join(DATA, 'emoji/noto-emoji-72.tar'), codec, out: join(folder, 'tokens'), workers, force: true });
   await once();
   return {
     name: `Tesserae, ${workers} workers`,

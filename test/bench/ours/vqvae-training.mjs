@@ -55,13 +55,20 @@ function batchOf(step) {
   return tf.tensor4d(rows, [batchSize, height, width, channels]);
 }
 
-const initialize = compile((images, key) => family.initialize(params, images, key, config) ?? null, { name: 'initialize' });
+const initialize = compile((images, key) => family.initialize(params, images, key, config) ?? null, {
+  name: 'initialize',
+});
 await initialize(batchOf(1), randomKey(seed, 0));
-const trainStep = compile((images, hyper, key, progress) => {
-  const { result, grads } = gradients(trainable, () => family.loss(params, { images, key, progress, dataVariance }, config));
-  adamW(trainable, slots, grads, hyper, adam);
-  return { nmse: result.nmse };
-}, { name: 'train' });
+const trainStep = compile(
+  (images, hyper, key, progress) => {
+    const { result, grads } = gradients(trainable, () =>
+      family.loss(params, { images, key, progress, dataVariance }, config),
+    );
+    adamW(trainable, slots, grads, hyper, adam);
+    return { nmse: result.nmse };
+  },
+  { name: 'train' },
+);
 const codes = compile((images) => family.reconstruct(params, images, config).maps, { name: 'codes' });
 
 /** Mean over the next hundred batches of the first map's perplexity. */
@@ -85,11 +92,24 @@ const recent = [];
 let seconds = 0;
 for (let step = 1; step <= reports.at(-1); step++) {
   const began = performance.now();
-  const inputs = [batchOf(step), adamWHyper(step, cosineSchedule(step, training.steps, training), adam), randomKey(seed, step), tf.scalar((step - 1) / training.steps)];
+  const inputs = [
+    batchOf(step),
+    adamWHyper(step, cosineSchedule(step, training.steps, training), adam),
+    randomKey(seed, step),
+    tf.scalar((step - 1) / training.steps),
+  ];
   const { nmse } = await trainStep(...inputs);
   recent.push(hostValues(nmse)[0]);
   tf.dispose([...inputs, nmse]);
   seconds += (performance.now() - began) / 1000;
   if (recent.length > 100) recent.shift();
-  if (reports.includes(step)) console.log(JSON.stringify({ step, nmse: recent.reduce((a, b) => a + b) / recent.length, perplexity: await perplexity(step), seconds }));
+  if (reports.includes(step))
+    console.log(
+      JSON.stringify({
+        step,
+        nmse: recent.reduce((a, b) => a + b) / recent.length,
+        perplexity: await perplexity(step),
+        seconds,
+      }),
+    );
 }

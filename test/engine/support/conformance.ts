@@ -63,7 +63,10 @@ function makeInputs({ inputs }: Case, rng: Rng): Inputs {
 }
 
 const run = (kernel: string, inputs: Inputs, { attributes }: Case): tf.Tensor[] =>
-  [tf.engine().runKernel(kernel, inputs as tf.NamedTensorMap, (attributes ?? {}) as tf.NamedAttrMap) as tf.Tensor | tf.Tensor[]].flat();
+  [
+    tf.engine().runKernel(kernel, inputs as tf.NamedTensorMap, (attributes ?? {}) as tf.NamedAttrMap) as
+      tf.Tensor | tf.Tensor[],
+  ].flat();
 
 const describeCase = (kernel: string, oneCase: Case): string => {
   const specs = specsOf(oneCase).map(({ dtype, shape }) => `${dtype ?? 'float32'}[${shape.join()}]`);
@@ -74,10 +77,12 @@ const describeCase = (kernel: string, oneCase: Case): string => {
 export async function checkForward(kernel: string, cases: readonly Case[], tolerance: number): Promise<void> {
   const rng = new Rng(7, kernel);
   const inputs = cases.map((oneCase) => makeInputs(oneCase, rng));
-  const body = (all: Structure): Structure => cases.map((oneCase, i) => run(kernel, (all as unknown as Inputs[])[i]!, oneCase));
+  const body = (all: Structure): Structure =>
+    cases.map((oneCase, i) => run(kernel, (all as unknown as Inputs[])[i]!, oneCase));
   const [compiled, eager] = await onBoth<tf.Tensor[][]>(body, [inputs as unknown as Structure]);
   cases.forEach((oneCase, i) => {
-    if (compiled[i]!.length !== eager[i]!.length) expect.fail(`${describeCase(kernel, oneCase)}: ${compiled[i]!.length} results, expected ${eager[i]!.length}`);
+    if (compiled[i]!.length !== eager[i]!.length)
+      expect.fail(`${describeCase(kernel, oneCase)}: ${compiled[i]!.length} results, expected ${eager[i]!.length}`);
     compiled[i]!.forEach((tensor, k) => expectClose(describeCase(kernel, oneCase), tensor, eager[i]![k]!, tolerance));
   });
 }
@@ -85,7 +90,12 @@ export async function checkForward(kernel: string, cases: readonly Case[], toler
 /** Compiled gradients equal eager ones, and eager ones equal central differences, for all cases of one kernel. */
 export async function checkGradient(kernel: string, cases: readonly Case[], tolerance: number): Promise<number> {
   const rng = new Rng(11, kernel);
-  const wanted = cases.filter((oneCase) => oneCase.gradient !== false && floatKeys(oneCase).length > 0 && specsOf(oneCase).every(({ shape }) => sizeOf(shape) > 0));
+  const wanted = cases.filter(
+    (oneCase) =>
+      oneCase.gradient !== false &&
+      floatKeys(oneCase).length > 0 &&
+      specsOf(oneCase).every(({ shape }) => sizeOf(shape) > 0),
+  );
   const prepared = wanted.flatMap((oneCase) => {
     const inputs = makeInputs(oneCase, rng);
     const outputs = run(kernel, inputs, oneCase);
@@ -94,7 +104,14 @@ export async function checkGradient(kernel: string, cases: readonly Case[], tole
   });
   if (prepared.length === 0) return 0;
   const body = (allInputs: Structure, allWeights: Structure): Structure =>
-    prepared.map(({ oneCase }, i) => gradientsOf(kernel, oneCase, (allInputs as unknown as Inputs[])[i]!, (allWeights as unknown as tf.Tensor[][])[i]!));
+    prepared.map(({ oneCase }, i) =>
+      gradientsOf(
+        kernel,
+        oneCase,
+        (allInputs as unknown as Inputs[])[i]!,
+        (allWeights as unknown as tf.Tensor[][])[i]!,
+      ),
+    );
   const args = [prepared.map(({ inputs }) => inputs), prepared.map(({ weights }) => weights)] as unknown as Structure[];
   const [compiled, eager] = await onBoth<tf.Tensor[][]>(body, args);
   prepared.forEach(({ oneCase, inputs, weights }, i) => {
@@ -107,7 +124,8 @@ export async function checkGradient(kernel: string, cases: readonly Case[], tole
   return prepared.length;
 }
 
-const floatKeys = ({ inputs }: Case): string[] => Object.keys(inputs).filter((key) => ((inputs as Record<string, Spec>)[key]!.dtype ?? 'float32') === 'float32');
+const floatKeys = ({ inputs }: Case): string[] =>
+  Object.keys(inputs).filter((key) => ((inputs as Record<string, Spec>)[key]!.dtype ?? 'float32') === 'float32');
 
 /** Gradients of sum(weights * kernel(inputs)) with respect to every float input. */
 function gradientsOf(kernel: string, oneCase: Case, inputs: Inputs, weights: tf.Tensor[]): tf.Tensor[] {
@@ -126,7 +144,15 @@ const NUDGED = 6;
 /** Half width of the central difference: its error falls with the square, the rounding of float32 rises with the inverse. */
 const STEP = 1 / 128;
 
-function expectDifferences(what: string, kernel: string, oneCase: Case, inputs: Inputs, weights: tf.Tensor[], key: string, gradient: tf.Tensor): void {
+function expectDifferences(
+  what: string,
+  kernel: string,
+  oneCase: Case,
+  inputs: Inputs,
+  weights: tf.Tensor[],
+  key: string,
+  gradient: tf.Tensor,
+): void {
   const x = (inputs as Record<string, tf.Tensor>)[key]!;
   const values = Float32Array.from(x.dataSync());
   const analytic = gradient.dataSync();
@@ -135,7 +161,10 @@ function expectDifferences(what: string, kernel: string, oneCase: Case, inputs: 
       const nudged = values.slice();
       nudged[at] = value;
       const replaced = { ...(inputs as Record<string, tf.Tensor>), [key]: tf.tensor(nudged, x.shape) };
-      return run(kernel, Array.isArray(inputs) ? Object.values(replaced) : replaced, oneCase).reduce((sum, y, i) => sum + dot(y.dataSync(), weights[i]!.dataSync()), 0);
+      return run(kernel, Array.isArray(inputs) ? Object.values(replaced) : replaced, oneCase).reduce(
+        (sum, y, i) => sum + dot(y.dataSync(), weights[i]!.dataSync()),
+        0,
+      );
     });
   const stride = Math.max(1, Math.floor(values.length / NUDGED));
   for (let at = 0; at < values.length; at += stride) {
@@ -144,7 +173,8 @@ function expectDifferences(what: string, kernel: string, oneCase: Case, inputs: 
     const numeric = (lossAt(at, above) - lossAt(at, below)) / (above - below);
     // Rounding leaves about 1e-7 * |loss| / STEP, truncation about STEP^2 times the third derivative.
     const allowed = 3e-3 * (1 + Math.abs(numeric));
-    if (!(Math.abs(numeric - analytic[at]!) <= allowed)) expect.fail(`${what}: element ${at} has gradient ${analytic[at]}, central difference ${numeric}`);
+    if (!(Math.abs(numeric - analytic[at]!) <= allowed))
+      expect.fail(`${what}: element ${at} has gradient ${analytic[at]}, central difference ${numeric}`);
   }
 }
 
@@ -167,12 +197,17 @@ export async function onBoth<R>(fn: (...args: Structure[]) => Structure, args: S
 
 /** Same dtype, shape and values; NaN equals NaN and infinities equal themselves. */
 export function expectClose(what: string, actual: tf.Tensor, expected: tf.Tensor, tolerance: number): void {
-  expect({ what, dtype: actual.dtype, shape: actual.shape }).toEqual({ what, dtype: expected.dtype, shape: expected.shape });
+  expect({ what, dtype: actual.dtype, shape: actual.shape }).toEqual({
+    what,
+    dtype: expected.dtype,
+    shape: expected.shape,
+  });
   const a = actual.dataSync();
   const b = expected.dataSync();
   expect({ what, size: a.length }).toEqual({ what, size: b.length });
   for (let i = 0; i < b.length; i++) {
     if (Object.is(a[i], b[i]) || a[i] === b[i]) continue;
-    if (!(Math.abs(a[i]! - b[i]!) <= tolerance * (1 + Math.abs(b[i]!)))) expect.fail(`${what}: element ${i} is ${a[i]}, expected ${b[i]}`);
+    if (!(Math.abs(a[i]! - b[i]!) <= tolerance * (1 + Math.abs(b[i]!))))
+      expect.fail(`${what}: element ${i} is ${a[i]}, expected ${b[i]}`);
   }
 }

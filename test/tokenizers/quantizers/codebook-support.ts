@@ -17,7 +17,10 @@ export function nearestIds(p: Params, latents: number[][], normalize = false): n
 }
 
 /** The commitment loss to the codes of `at`, the only part of the loss that the latents' gradient sees. */
-export const commitmentLoss = (config: CodebookConfig, encode: (p: Params, latents: tf.Tensor2D) => tf.Tensor2D) => (p: Params, at: tf.Tensor2D) => {
-  const codes = tf.gather(codesOf(p, config), fromColumn(encode(p, at)));
-  return (x: tf.Tensor2D): tf.Scalar => tf.mul(config.commitment, tf.mean(tf.squaredDifference(inSpace(p, x, config), codes)));
-};
+export const commitmentLoss =
+  (config: CodebookConfig, encode: (p: Params, latents: tf.Tensor2D) => tf.Tensor2D) =>
+  (p: Params, at: tf.Tensor2D) => {
+    const codes = tf.gather(codesOf(p, config), fromColumn(encode(p, at)));
+    return (x: tf.Tensor2D): tf.Scalar =>
+      tf.mul(config.commitment, tf.mean(tf.squaredDifference(inSpace(p, x, config), codes)));
+  };

@@ -5,7 +5,12 @@ import { emaVq, EmaVqConfigSchema } from '../../../tokenizers/quantizers/ema-vq.
 import { quantizerConformance } from '../../conformance/quantizer.js';
 import { nearestIds } from './codebook-support.js';
 
-for (const options of [{}, { start: 'kmeans', normalize: true }, { width: 5, gradient: 'rotation' }, { width: 6, normalize: true, start: 'kmeans', gradient: 'rotation' }]) {
+for (const options of [
+  {},
+  { start: 'kmeans', normalize: true },
+  { width: 5, gradient: 'rotation' },
+  { width: 6, normalize: true, start: 'kmeans', gradient: 'rotation' },
+]) {
   const json = { name: 'ema-vq', codebookSize: 24, codeDim: 3, ...options };
   const config = EmaVqConfigSchema.parse(json);
   quantizerConformance(json, { bruteForce: (p, latents) => nearestIds(p, latents, config.normalize) });
@@ -21,7 +26,9 @@ describe('the EMA quantizer', () => {
   it('passes the gradient straight through to the latents', () => {
     const p = fresh();
     const weights = tf.randomNormal(latents.shape, 0, 1, 'float32', 6);
-    const gradient = tf.grad((x) => tf.sum(tf.mul(emaVq.train(p, x as tf.Tensor2D, moment(), CONFIG).codes, weights)))(latents);
+    const gradient = tf.grad((x) => tf.sum(tf.mul(emaVq.train(p, x as tf.Tensor2D, moment(), CONFIG).codes, weights)))(
+      latents,
+    );
     expect(gradient.dataSync()).toEqual(weights.dataSync());
   });
 
@@ -82,8 +89,17 @@ describe('the EMA quantizer', () => {
   });
 
   it('means by its config what it meant before it had these options', () => {
-    expect(EmaVqConfigSchema.parse({})).toMatchObject({ normalize: false, start: 'batch', gradient: 'straight-through' });
-    expect(Object.keys({ ...emaVq.trainable(CONFIG), ...emaVq.state(CONFIG) })).toEqual(['codebook', 'emaCount', 'emaSum', 'emaDistance']);
+    expect(EmaVqConfigSchema.parse({})).toMatchObject({
+      normalize: false,
+      start: 'batch',
+      gradient: 'straight-through',
+    });
+    expect(Object.keys({ ...emaVq.trainable(CONFIG), ...emaVq.state(CONFIG) })).toEqual([
+      'codebook',
+      'emaCount',
+      'emaSum',
+      'emaDistance',
+    ]);
   });
 
   it('starts from latents of the data', () => {

@@ -9,20 +9,34 @@ import { project } from './support.js';
 
 /** All grid points, in the order of their ids: the first dimension is fastest. */
 function gridPoints(levels: number[]): number[][] {
-  return levels.reduceRight<number[][]>((rest, count) => rest.flatMap((point) => Array.from({ length: count }, (_, digit) => [digit - Math.floor(count / 2), ...point])), [[]]);
+  return levels.reduceRight<number[][]>(
+    (rest, count) =>
+      rest.flatMap((point) => Array.from({ length: count }, (_, digit) => [digit - Math.floor(count / 2), ...point])),
+    [[]],
+  );
 }
 
 /** The nearest grid point of the bounded latents. */
-const nearestPoint = (levels: number[]) => (p: Params, latents: number[][]): number[][] => {
-  const points = gridPoints(levels);
-  const inside = bound(tf.tensor2d(project(p, latents)), levels).arraySync();
-  return inside.map((row) => [nearestRow(points, row)]);
-};
+const nearestPoint =
+  (levels: number[]) =>
+  (p: Params, latents: number[][]): number[][] => {
+    const points = gridPoints(levels);
+    const inside = bound(tf.tensor2d(project(p, latents)), levels).arraySync();
+    return inside.map((row) => [nearestRow(points, row)]);
+  };
 
-for (const levels of [[8, 5, 5, 5], [8, 6, 5], [3, 4]]) quantizerConformance({ name: 'fsq', levels }, { bruteForce: nearestPoint(levels) });
+for (const levels of [
+  [8, 5, 5, 5],
+  [8, 6, 5],
+  [3, 4],
+])
+  quantizerConformance({ name: 'fsq', levels }, { bruteForce: nearestPoint(levels) });
 quantizerConformance({ name: 'fsq', levels: [7, 5, 4], width: 12 }, { bruteForce: nearestPoint([7, 5, 4]) });
 quantizerConformance({ name: 'fsq', levels: [8, 8, 8, 5, 5, 5], width: 16 });
-quantizerConformance({ name: 'fsq', levels: [5, 4, 3], entropyWeight: 0.2, diversity: 0.5 }, { bruteForce: nearestPoint([5, 4, 3]) });
+quantizerConformance(
+  { name: 'fsq', levels: [5, 4, 3], entropyWeight: 0.2, diversity: 0.5 },
+  { bruteForce: nearestPoint([5, 4, 3]) },
+);
 
 const moment = () => ({ key: randomKey(0, 1), progress: tf.scalar(0) });
 
@@ -31,14 +45,17 @@ describe('the finite scalar quantizer', () => {
     expect(fsq.vocabSize(fsq.parseConfig({}))).toBe(1000);
   });
 
-  it.each([[[8, 5, 5, 5]], [[7, 5, 5, 5, 5]], [[8, 8, 8, 5, 5, 5]], [[3]]])('decodes every id of %j to a grid point of its own', (levels) => {
-    const config = FsqConfigSchema.parse({ levels });
-    const vocabSize = fsq.vocabSize(config);
-    const codes = fsq.decode({}, tf.reshape(tf.range(0, vocabSize, 1, 'int32'), [-1, 1]), config);
-    const expected = gridPoints(levels).map((point) => point.map((value, i) => value / Math.floor(levels[i]! / 2)));
-    expect(maxDifference(codes, expected.flat())).toBeLessThan(1e-6);
-    expect(new Set(codes.arraySync().map((code) => code.join())).size).toBe(vocabSize);
-  });
+  it.each([[[8, 5, 5, 5]], [[7, 5, 5, 5, 5]], [[8, 8, 8, 5, 5, 5]], [[3]]])(
+    'decodes every id of %j to a grid point of its own',
+    (levels) => {
+      const config = FsqConfigSchema.parse({ levels });
+      const vocabSize = fsq.vocabSize(config);
+      const codes = fsq.decode({}, tf.reshape(tf.range(0, vocabSize, 1, 'int32'), [-1, 1]), config);
+      const expected = gridPoints(levels).map((point) => point.map((value, i) => value / Math.floor(levels[i]! / 2)));
+      expect(maxDifference(codes, expected.flat())).toBeLessThan(1e-6);
+      expect(new Set(codes.arraySync().map((code) => code.join())).size).toBe(vocabSize);
+    },
+  );
 
   it('reaches every level of every dimension, and none beyond, with latents however large', () => {
     const levels = [8, 5, 4, 3];
@@ -87,7 +104,8 @@ describe('the finite scalar quantizer', () => {
     const used = (): number => new Set(fsq.encode({}, rows(), config).dataSync()).size;
     const before = used();
     const optimizer = tf.train.adam(0.05);
-    for (let step = 0; step < 150; step++) optimizer.minimize(() => fsq.train({}, rows(), moment(), config).loss, false, [latents]);
+    for (let step = 0; step < 150; step++)
+      optimizer.minimize(() => fsq.train({}, rows(), moment(), config).loss, false, [latents]);
     expect({ before: before <= 4, after: used() }).toEqual({ before: true, after: 20 });
   });
 
@@ -96,6 +114,8 @@ describe('the finite scalar quantizer', () => {
     const twins = tf.tile(tf.randomNormal([64, 1], 0, 8, 'float32', 5) as tf.Tensor2D, [1, 3]);
     const apart = tf.randomNormal([64, 3], 0, 8, 'float32', 6) as tf.Tensor2D;
     // Each pair of dimensions counts together, the third alone.
-    expect(gridEntropyLoss(twins, config).dataSync()[0]).toBeGreaterThan(gridEntropyLoss(apart, config).dataSync()[0]! + 0.02);
+    expect(gridEntropyLoss(twins, config).dataSync()[0]).toBeGreaterThan(
+      gridEntropyLoss(apart, config).dataSync()[0]! + 0.02,
+    );
   });
 });

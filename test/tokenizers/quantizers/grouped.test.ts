@@ -10,10 +10,23 @@ const EMA = { name: 'ema-vq', codebookSize: 12, codeDim: 2 };
 
 quantizerConformance(
   { name: 'grouped', groups: 3, quantizer: EMA },
-  { bruteForce: (p, latents) => latents.map((row) => [0, 1, 2].map((g) => nearestIds(scoped(String(g), p), [row.slice(2 * g, 2 * g + 2)])[0]![0]!)) },
+  {
+    bruteForce: (p, latents) =>
+      latents.map((row) =>
+        [0, 1, 2].map((g) => nearestIds(scoped(String(g), p), [row.slice(2 * g, 2 * g + 2)])[0]![0]!),
+      ),
+  },
 );
-quantizerConformance({ name: 'grouped', groups: 2, quantizer: [EMA, { name: 'ema-vq', codebookSize: 12, codeDim: 3, width: 4, normalize: true }] });
-quantizerConformance({ name: 'grouped', groups: 2, quantizer: { name: 'grouped', groups: 2, quantizer: { ...EMA, start: 'kmeans' } } });
+quantizerConformance({
+  name: 'grouped',
+  groups: 2,
+  quantizer: [EMA, { name: 'ema-vq', codebookSize: 12, codeDim: 3, width: 4, normalize: true }],
+});
+quantizerConformance({
+  name: 'grouped',
+  groups: 2,
+  quantizer: { name: 'grouped', groups: 2, quantizer: { ...EMA, start: 'kmeans' } },
+});
 
 const CONFIG = GroupedConfigSchema.parse({ groups: 2, quantizer: EMA });
 const latents = tf.randomNormal([32, 4], 0, 1, 'float32', 5) as tf.Tensor2D;
@@ -25,15 +38,42 @@ describe('the grouped quantizer', () => {
     const twin = createParams(grouped.state(CONFIG), 0);
     const whole = grouped.train(p, latents, moment(), CONFIG);
     const inner = emaVq.parseConfig(EMA);
-    const parts = [0, 1].map((g) => emaVq.train(scoped(String(g), twin), tf.slice2d(latents, [0, 2 * g], [-1, 2]), { ...moment(), key: subKey(moment().key, String(g)) }, inner));
-    expect(whole.codes.arraySync()).toEqual(tf.concat2d(parts.map(({ codes }) => codes), 1).arraySync());
-    expect(whole.ids.arraySync()).toEqual(tf.concat2d(parts.map(({ ids }) => ids), 1).arraySync());
-    expect(whole.loss.dataSync()[0]).toBeCloseTo((parts[0]!.loss.dataSync()[0]! + parts[1]!.loss.dataSync()[0]!) / 2, 6);
+    const parts = [0, 1].map((g) =>
+      emaVq.train(
+        scoped(String(g), twin),
+        tf.slice2d(latents, [0, 2 * g], [-1, 2]),
+        { ...moment(), key: subKey(moment().key, String(g)) },
+        inner,
+      ),
+    );
+    expect(whole.codes.arraySync()).toEqual(
+      tf
+        .concat2d(
+          parts.map(({ codes }) => codes),
+          1,
+        )
+        .arraySync(),
+    );
+    expect(whole.ids.arraySync()).toEqual(
+      tf
+        .concat2d(
+          parts.map(({ ids }) => ids),
+          1,
+        )
+        .arraySync(),
+    );
+    expect(whole.loss.dataSync()[0]).toBeCloseTo(
+      (parts[0]!.loss.dataSync()[0]! + parts[1]!.loss.dataSync()[0]!) / 2,
+      6,
+    );
     for (const name of Object.keys(p)) expect(p[name]!.arraySync()).toEqual(twin[name]!.arraySync());
   });
 
   it('adds up widths and depths', () => {
-    const config = GroupedConfigSchema.parse({ groups: 2, quantizer: [EMA, { name: 'grouped', groups: 2, quantizer: EMA }] });
+    const config = GroupedConfigSchema.parse({
+      groups: 2,
+      quantizer: [EMA, { name: 'grouped', groups: 2, quantizer: EMA }],
+    });
     expect([grouped.width(config), grouped.depth(config), grouped.vocabSize(config)]).toEqual([6, 3, 12]);
   });
 
@@ -42,8 +82,16 @@ describe('the grouped quantizer', () => {
   });
 
   it.each<[string, Record<string, unknown>, RegExp]>([
-    ['codebooks of different sizes', { groups: 2, quantizer: [EMA, { ...EMA, codebookSize: 16 }] }, /E_CONFIG quantizer grouped: quantizer: expected one number of codes for all groups, received 12, 16/],
-    ['a wrong number of quantizers', { groups: 3, quantizer: [EMA, EMA] }, /quantizer: expected one config for all or one for each of the 3 groups, received 2/],
+    [
+      'codebooks of different sizes',
+      { groups: 2, quantizer: [EMA, { ...EMA, codebookSize: 16 }] },
+      /E_CONFIG quantizer grouped: quantizer: expected one number of codes for all groups, received 12, 16/,
+    ],
+    [
+      'a wrong number of quantizers',
+      { groups: 3, quantizer: [EMA, EMA] },
+      /quantizer: expected one config for all or one for each of the 3 groups, received 2/,
+    ],
     ['a field the inner quantizer does not know', { quantizer: { ...EMA, codeDims: 3 } }, /quantizer\.0: .*codeDims/],
     ['an inner quantizer that does not exist', { quantizer: { name: 'none' } }, /quantizer "none": expected one of/],
   ])('refuses %s', (_, json, message) => expect(() => grouped.parseConfig(json)).toThrow(message));

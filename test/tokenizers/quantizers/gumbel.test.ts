@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { randomKey, tf } from '../../../src/engine/index.js';
 import { createParams } from '../../../src/nn/params.js';
 import type { Params } from '../../../src/nn/params.js';
-import { divergenceFromUniform, gumbel, GumbelConfigSchema, klWeightAt, lackOfDiversity, temperatureAt } from '../../../tokenizers/quantizers/gumbel.js';
+import {
+  divergenceFromUniform,
+  gumbel,
+  GumbelConfigSchema,
+  klWeightAt,
+  lackOfDiversity,
+  temperatureAt,
+} from '../../../tokenizers/quantizers/gumbel.js';
 import type { GumbelConfig } from '../../../tokenizers/quantizers/gumbel.js';
 import { nearestRow, quantizerConformance } from '../../conformance/quantizer.js';
 import { maxDifference } from '../../support/tiny.js';
@@ -10,15 +17,33 @@ import { affine } from './support.js';
 
 /** The likeliest code. */
 function likeliest(p: Params, latents: number[][]): number[][] {
-  const logits = affine(latents, p['logits.weight']!.arraySync() as number[][], p['logits.bias']!.arraySync() as number[]);
+  const logits = affine(
+    latents,
+    p['logits.weight']!.arraySync() as number[][],
+    p['logits.bias']!.arraySync() as number[],
+  );
   return logits.map((row) => [row.indexOf(Math.max(...row))]);
 }
 
 quantizerConformance({ name: 'gumbel', codebookSize: 24, codeDim: 4 }, { bruteForce: likeliest, random: true });
-quantizerConformance({ name: 'gumbel', codebookSize: 24, codeDim: 4, hard: true, klWeight: 0.5 }, { bruteForce: likeliest, random: true });
-quantizerConformance({ name: 'gumbel', codebookSize: 7, codeDim: 3, klWeight: 2, klWarmup: 0, temperature: { start: 2, end: 0.5, schedule: 'exponential' } }, { random: true });
+quantizerConformance(
+  { name: 'gumbel', codebookSize: 24, codeDim: 4, hard: true, klWeight: 0.5 },
+  { bruteForce: likeliest, random: true },
+);
+quantizerConformance(
+  {
+    name: 'gumbel',
+    codebookSize: 7,
+    codeDim: 3,
+    klWeight: 2,
+    klWarmup: 0,
+    temperature: { start: 2, end: 0.5, schedule: 'exponential' },
+  },
+  { random: true },
+);
 
-const parse = (json: Record<string, unknown>): GumbelConfig => GumbelConfigSchema.parse({ codebookSize: 6, codeDim: 3, ...json });
+const parse = (json: Record<string, unknown>): GumbelConfig =>
+  GumbelConfigSchema.parse({ codebookSize: 6, codeDim: 3, ...json });
 const fresh = (config: GumbelConfig): Params => createParams(gumbel.trainable(config), 1);
 const latents = tf.randomNormal([32, 3], 0, 1, 'float32', 5) as tf.Tensor2D;
 const moment = (progress: number, step = 1) => ({ key: randomKey(0, step), progress: tf.scalar(progress) });
@@ -30,17 +55,24 @@ describe('the Gumbel-softmax quantizer', () => {
     ['exponential', [1, 0.5, 0.25, 0.25]],
   ])('lowers the temperature along a %s until its part of the training is done', (schedule, expected) => {
     const { temperature } = parse({ temperature: { start: 1, end: 0.25, schedule, until: 0.5 } });
-    [0, 0.25, 0.5, 0.9].forEach((progress, i) => expect(at(progress, (x) => temperatureAt(x, temperature))).toBeCloseTo(expected[i]!, 6));
+    [0, 0.25, 0.5, 0.9].forEach((progress, i) =>
+      expect(at(progress, (x) => temperatureAt(x, temperature))).toBeCloseTo(expected[i]!, 6),
+    );
   });
 
   it('raises the weight of the divergence from nothing', () => {
-    const weights = [0, 0.1, 0.2, 0.7].map((progress) => at(progress, (x) => klWeightAt(x, parse({ klWeight: 3, klWarmup: 0.2 }))));
+    const weights = [0, 0.1, 0.2, 0.7].map((progress) =>
+      at(progress, (x) => klWeightAt(x, parse({ klWeight: 3, klWarmup: 0.2 }))),
+    );
     expect(maxDifference(weights, [0, 1.5, 3, 3])).toBeLessThan(1e-6);
     expect(at(0, (x) => klWeightAt(x, parse({ klWeight: 3, klWarmup: 0 })))).toBe(3);
   });
 
   it('measures the divergence from even odds in nats a position', () => {
-    const odds = [[0.7, 0.2, 0.1], [1 / 3, 1 / 3, 1 / 3]];
+    const odds = [
+      [0.7, 0.2, 0.1],
+      [1 / 3, 1 / 3, 1 / 3],
+    ];
     const expected = odds.reduce((sum, row) => sum + row.reduce((kl, p) => kl + p * Math.log(p * 3), 0), 0) / 2;
     const logits = tf.add(tf.log(tf.tensor2d(odds)), 5) as tf.Tensor2D;
     expect(divergenceFromUniform(logits).dataSync()[0]).toBeCloseTo(expected, 5);
@@ -48,21 +80,41 @@ describe('the Gumbel-softmax quantizer', () => {
   });
 
   it('adds what the use of the codes lacks of evenness, and asks no position to be unsure', () => {
-    const even = tf.tensor2d([[50, 0, 0], [0, 50, 0], [0, 0, 50]]);
-    const uneven = tf.tensor2d([[50, 0, 0], [50, 0, 0], [50, 0, 0]]);
+    const even = tf.tensor2d([
+      [50, 0, 0],
+      [0, 50, 0],
+      [0, 0, 50],
+    ]);
+    const uneven = tf.tensor2d([
+      [50, 0, 0],
+      [50, 0, 0],
+      [50, 0, 0],
+    ]);
     expect(lackOfDiversity(even).dataSync()[0]).toBeCloseTo(0, 5);
     expect(lackOfDiversity(uneven).dataSync()[0]).toBeCloseTo(Math.log(3), 5);
     const config = parse({ diversity: 0.2 });
     const p = fresh(config);
-    const logits = tf.add(tf.matMul(latents, p['logits.weight'] as unknown as tf.Tensor2D), p['logits.bias']!) as tf.Tensor2D;
-    expect(gumbel.train(p, latents, moment(0.5), config).loss.dataSync()[0]).toBeCloseTo(0.2 * lackOfDiversity(logits).dataSync()[0]!, 5);
+    const logits = tf.add(
+      tf.matMul(latents, p['logits.weight'] as unknown as tf.Tensor2D),
+      p['logits.bias']!,
+    ) as tf.Tensor2D;
+    expect(gumbel.train(p, latents, moment(0.5), config).loss.dataSync()[0]).toBeCloseTo(
+      0.2 * lackOfDiversity(logits).dataSync()[0]!,
+      5,
+    );
   });
 
   it('adds that divergence to the loss at its weight', () => {
     const config = parse({ klWeight: 0.3, klWarmup: 0.2, diversity: 0 });
     const p = fresh(config);
-    const logits = tf.add(tf.matMul(latents, p['logits.weight'] as unknown as tf.Tensor2D), p['logits.bias']!) as tf.Tensor2D;
-    expect(gumbel.train(p, latents, moment(0.5), config).loss.dataSync()[0]).toBeCloseTo(0.3 * divergenceFromUniform(logits).dataSync()[0]!, 6);
+    const logits = tf.add(
+      tf.matMul(latents, p['logits.weight'] as unknown as tf.Tensor2D),
+      p['logits.bias']!,
+    ) as tf.Tensor2D;
+    expect(gumbel.train(p, latents, moment(0.5), config).loss.dataSync()[0]).toBeCloseTo(
+      0.3 * divergenceFromUniform(logits).dataSync()[0]!,
+      6,
+    );
     expect(gumbel.train(p, latents, moment(0), config).loss.dataSync()[0]).toBe(0);
   });
 
@@ -106,7 +158,9 @@ describe('the Gumbel-softmax quantizer', () => {
       const rows = new Set(data.arraySync().map((row) => row.join()));
       const codes = p.codebook!.arraySync() as number[][];
       expect(codes.every((code) => rows.has(code.join()))).toBe(true);
-      expect(gumbel.encode(p, data, config).arraySync()).toEqual(data.arraySync().map((row) => [nearestRow(codes, row)]));
+      expect(gumbel.encode(p, data, config).arraySync()).toEqual(
+        data.arraySync().map((row) => [nearestRow(codes, row)]),
+      );
     }
   });
 
@@ -116,7 +170,11 @@ describe('the Gumbel-softmax quantizer', () => {
     const weights = tf.randomNormal([32, 3], 0, 1, 'float32', 6);
     const { codes, ids } = gumbel.train(p, latents, moment(0.3), hard);
     expect(maxDifference(codes, gumbel.decode(p, ids, hard))).toBeLessThan(1e-6);
-    const gradients = (config: GumbelConfig) => tf.variableGrads(() => tf.sum(tf.mul(gumbel.train(p, latents, moment(0.3), config).codes, weights)), [p['logits.weight']!, p.codebook!]).grads;
+    const gradients = (config: GumbelConfig) =>
+      tf.variableGrads(
+        () => tf.sum(tf.mul(gumbel.train(p, latents, moment(0.3), config).codes, weights)),
+        [p['logits.weight']!, p.codebook!],
+      ).grads;
     const [ofHard, ofSoft] = [gradients(hard), gradients(soft)];
     expect(maxDifference(ofHard[p['logits.weight']!.name]!, ofSoft[p['logits.weight']!.name]!)).toBeLessThan(1e-5);
     const rows = tf.unsortedSegmentSum(weights, tf.reshape(ids, [-1]) as tf.Tensor1D, 6);

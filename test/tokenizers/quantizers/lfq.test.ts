@@ -7,23 +7,32 @@ import { nearestRow, quantizerConformance } from '../../conformance/quantizer.js
 import { project } from './support.js';
 
 /** Corners of the cube, in the order of their ids: the first dimension is the lowest bit. */
-const corners = (bits: number): number[][] => Array.from({ length: 2 ** bits }, (_, id) => Array.from({ length: bits }, (_, i) => ((id >> i) & 1 ? 1 : -1)));
+const corners = (bits: number): number[][] =>
+  Array.from({ length: 2 ** bits }, (_, id) => Array.from({ length: bits }, (_, i) => ((id >> i) & 1 ? 1 : -1)));
 
-const nearestCorner = (bits: number) => (p: Params, latents: number[][]): number[][] => project(p, latents).map((row) => [nearestRow(corners(bits), row)]);
+const nearestCorner =
+  (bits: number) =>
+  (p: Params, latents: number[][]): number[][] =>
+    project(p, latents).map((row) => [nearestRow(corners(bits), row)]);
 
 quantizerConformance({ name: 'lfq', bits: 6 }, { bruteForce: nearestCorner(6) });
-quantizerConformance({ name: 'lfq', bits: 5, width: 12, jointBits: 2, diversity: 0.5, temperature: 2 }, { bruteForce: nearestCorner(5) });
+quantizerConformance(
+  { name: 'lfq', bits: 5, width: 12, jointBits: 2, diversity: 0.5, temperature: 2 },
+  { bruteForce: nearestCorner(5) },
+);
 quantizerConformance({ name: 'lfq', bits: 1 }, { bruteForce: nearestCorner(1) });
 quantizerConformance({ name: 'lfq', bits: 16, width: 8 });
 
-const normals = (rows: number, bits: number, seed = 4) => tf.randomNormal([rows, bits], 0.2, 0.7, 'float32', seed) as tf.Tensor2D;
+const normals = (rows: number, bits: number, seed = 4) =>
+  tf.randomNormal([rows, bits], 0.2, 0.7, 'float32', seed) as tf.Tensor2D;
 const moment = () => ({ key: randomKey(0, 1), progress: tf.scalar(0) });
 
 describe('the lookup-free quantizer', () => {
   it('evens out bits that go together only if they are joint', () => {
     const half = normals(64, 1);
     const twins = tf.concat([half, half], 1) as tf.Tensor2D;
-    const at = (jointBits: number): number => signEntropyLoss(twins, LfqConfigSchema.parse({ bits: 2, jointBits })).dataSync()[0]!;
+    const at = (jointBits: number): number =>
+      signEntropyLoss(twins, LfqConfigSchema.parse({ bits: 2, jointBits })).dataSync()[0]!;
     expect(at(2)).toBeGreaterThan(at(1) + 0.05);
   });
 
@@ -39,7 +48,9 @@ describe('the lookup-free quantizer', () => {
     const config = LfqConfigSchema.parse({ bits: 4 });
     const latents = normals(8, 4);
     const weights = normals(8, 4, 9);
-    const gradient = tf.grad((x) => tf.sum(tf.mul(lfq.train({}, x as tf.Tensor2D, moment(), config).codes, weights)))(latents);
+    const gradient = tf.grad((x) => tf.sum(tf.mul(lfq.train({}, x as tf.Tensor2D, moment(), config).codes, weights)))(
+      latents,
+    );
     expect(gradient.dataSync()).toEqual(weights.dataSync());
   });
 
@@ -49,7 +60,8 @@ describe('the lookup-free quantizer', () => {
     const used = (): number => new Set(lfq.encode({}, latents as unknown as tf.Tensor2D, config).dataSync()).size;
     const before = used();
     const optimizer = tf.train.adam(0.05);
-    for (let step = 0; step < 100; step++) optimizer.minimize(() => signEntropyLoss(latents as unknown as tf.Tensor2D, config), false, [latents]);
+    for (let step = 0; step < 100; step++)
+      optimizer.minimize(() => signEntropyLoss(latents as unknown as tf.Tensor2D, config), false, [latents]);
     expect({ before: before < 8, after: used() }).toEqual({ before: true, after: 16 });
     expect(tf.min(tf.abs(latents)).dataSync()[0]).toBeGreaterThan(0.2);
   });

@@ -36,13 +36,21 @@ tokenizerConformance('vqvae', { ...TINY_CODEC, quantizer: { name: 'sign' } });
 
 describe('a quantizer of a third party', () => {
   it('goes into any codec by its name', () => {
-    expect(quantizerNames()).toEqual(expect.arrayContaining(['ema-vq', 'vq', 'grouped', 'residual', 'fsq', 'lfq', 'simvq', 'gumbel', 'sign']));
+    expect(quantizerNames()).toEqual(
+      expect.arrayContaining(['ema-vq', 'vq', 'grouped', 'residual', 'fsq', 'lfq', 'simvq', 'gumbel', 'sign']),
+    );
     const family = codecFamily('vqvae');
-    expect(family.maps(family.parseConfig({ ...TINY_CODEC, quantizer: { name: 'sign' } }))).toEqual([{ name: 'codes', shape: [4, 4], vocabSize: 2 }]);
+    expect(family.maps(family.parseConfig({ ...TINY_CODEC, quantizer: { name: 'sign' } }))).toEqual([
+      { name: 'codes', shape: [4, 4], vocabSize: 2 },
+    ]);
   });
 
   it('keeps its name to itself, and a missing one is told', () => {
-    expect(() => registerQuantizer(sign)).toThrow(/E_REGISTERED register quantizer: expected a new name, received "sign"/);
-    expect(() => codecFamily('vqvae').parseConfig({ ...TINY_CODEC, quantizer: { name: 'nothing' } })).toThrow(/E_CONFIG vqvae: quantizer: quantizer "nothing": expected one of ema-vq/);
+    expect(() => registerQuantizer(sign)).toThrow(
+      /E_REGISTERED register quantizer: expected a new name, received "sign"/,
+    );
+    expect(() => codecFamily('vqvae').parseConfig({ ...TINY_CODEC, quantizer: { name: 'nothing' } })).toThrow(
+      /E_CONFIG vqvae: quantizer: quantizer "nothing": expected one of ema-vq/,
+    );
   });
 });

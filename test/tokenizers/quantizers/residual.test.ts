@@ -50,13 +50,25 @@ const surrogate = (levels: number, inner: EmaVqConfig) => (p: Params, at: tf.Ten
   };
 };
 
-quantizerConformance({ name: 'residual', levels: 3, quantizer: EMA }, { bruteForce: (p, latents) => greedy(p, latents, 3), surrogate: surrogate(3, INNER) });
+quantizerConformance(
+  { name: 'residual', levels: 3, quantizer: EMA },
+  { bruteForce: (p, latents) => greedy(p, latents, 3), surrogate: surrogate(3, INNER) },
+);
 quantizerConformance({ name: 'residual', levels: 1, quantizer: EMA });
-quantizerConformance({ name: 'residual', levels: 3, quantizer: EMA, dropout: 1, dropoutOf: 'position' }, { random: true, surrogate: surrogate(3, INNER) });
-quantizerConformance({ name: 'residual', levels: 2, quantizer: [EMA, { name: 'grouped', groups: 2, quantizer: { ...EMA, codeDim: 1 } }] }, { surrogate: surrogate(1, INNER) });
+quantizerConformance(
+  { name: 'residual', levels: 3, quantizer: EMA, dropout: 1, dropoutOf: 'position' },
+  { random: true, surrogate: surrogate(3, INNER) },
+);
+quantizerConformance(
+  { name: 'residual', levels: 2, quantizer: [EMA, { name: 'grouped', groups: 2, quantizer: { ...EMA, codeDim: 1 } }] },
+  { surrogate: surrogate(1, INNER) },
+);
 // The case of neural audio codecs: narrow codes on the sphere, projected at every level.
 const NARROW = { name: 'ema-vq', codebookSize: 12, codeDim: 2, width: 4, normalize: true };
-quantizerConformance({ name: 'residual', levels: 2, quantizer: NARROW }, { surrogate: surrogate(2, emaVq.parseConfig(NARROW)) });
+quantizerConformance(
+  { name: 'residual', levels: 2, quantizer: NARROW },
+  { surrogate: surrogate(2, emaVq.parseConfig(NARROW)) },
+);
 
 const CONFIG = ResidualConfigSchema.parse({ levels: 4, quantizer: EMA });
 const latents = tf.randomNormal([64, 2], 0, 1, 'float32', 5) as tf.Tensor2D;
@@ -71,7 +83,9 @@ function started(config = CONFIG): Params {
 /** Codes of the first levels alone, [N, D]. */
 function coarse(p: Params, levels: number): number[][] {
   const ids = residual.encode(p, latents, CONFIG);
-  const parts = Array.from({ length: levels }, (_, level) => emaVq.decode(scoped(String(level), p), tf.slice2d(ids, [0, level], [-1, 1]), INNER));
+  const parts = Array.from({ length: levels }, (_, level) =>
+    emaVq.decode(scoped(String(level), p), tf.slice2d(ids, [0, level], [-1, 1]), INNER),
+  );
   return (tf.addN(parts) as tf.Tensor2D).arraySync();
 }
 
@@ -80,13 +94,19 @@ const near = (a: number[], b: number[]): boolean => a.every((value, d) => Math.a
 describe('the residual quantizer', () => {
   it('comes nearer to the latents with every level', () => {
     const p = started();
-    const errors = [1, 2, 3, 4].map((levels) => tf.mean(tf.squaredDifference(latents, coarse(p, levels))).dataSync()[0]!);
+    const errors = [1, 2, 3, 4].map(
+      (levels) => tf.mean(tf.squaredDifference(latents, coarse(p, levels))).dataSync()[0]!,
+    );
     errors.slice(1).forEach((error, i) => expect(error).toBeLessThan(0.7 * errors[i]!));
   });
 
   it('passes the gradient straight through once, however many levels there are', () => {
     const weights = tf.randomNormal(latents.shape, 0, 1, 'float32', 6);
-    const gradient = tf.grad((x) => tf.sum(tf.mul(residual.train(started(), x as tf.Tensor2D, moment(), CONFIG).codes, weights)))(latents).dataSync();
+    const gradient = tf
+      .grad((x) => tf.sum(tf.mul(residual.train(started(), x as tf.Tensor2D, moment(), CONFIG).codes, weights)))(
+        latents,
+      )
+      .dataSync();
     weights.dataSync().forEach((value, i) => expect(gradient[i]).toBeCloseTo(value, 5));
   });
 
@@ -96,7 +116,9 @@ describe('the residual quantizer', () => {
     for (let step = 1; step <= 12; step++) {
       const p = started(config);
       const codes = residual.train(p, latents, moment(step), config).codes.arraySync();
-      const fits = [1, 2, 3, 4].filter((levels) => coarse(started(config), levels).every((row, i) => near(row, codes[i]!)));
+      const fits = [1, 2, 3, 4].filter((levels) =>
+        coarse(started(config), levels).every((row, i) => near(row, codes[i]!)),
+      );
       expect(fits).toHaveLength(1);
       seen.add(fits[0]!);
     }
@@ -126,8 +148,20 @@ describe('the residual quantizer', () => {
   });
 
   it.each<[string, Record<string, unknown>, RegExp]>([
-    ['levels of different widths', { levels: 2, quantizer: [EMA, { ...EMA, codeDim: 3 }] }, /E_CONFIG quantizer residual: quantizer: expected one width for all levels, received 2, 3/],
-    ['codebooks of different sizes', { levels: 2, quantizer: [EMA, { ...EMA, codebookSize: 16 }] }, /expected one number of codes for all levels, received 12, 16/],
-    ['a wrong number of quantizers', { levels: 3, quantizer: [EMA, EMA] }, /expected one config for all or one for each of the 3 levels, received 2/],
+    [
+      'levels of different widths',
+      { levels: 2, quantizer: [EMA, { ...EMA, codeDim: 3 }] },
+      /E_CONFIG quantizer residual: quantizer: expected one width for all levels, received 2, 3/,
+    ],
+    [
+      'codebooks of different sizes',
+      { levels: 2, quantizer: [EMA, { ...EMA, codebookSize: 16 }] },
+      /expected one number of codes for all levels, received 12, 16/,
+    ],
+    [
+      'a wrong number of quantizers',
+      { levels: 3, quantizer: [EMA, EMA] },
+      /expected one config for all or one for each of the 3 levels, received 2/,
+    ],
   ])('refuses %s', (_, json, message) => expect(() => residual.parseConfig(json)).toThrow(message));
 });

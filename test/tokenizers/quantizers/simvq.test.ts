@@ -10,7 +10,11 @@ import { affine } from './support.js';
 
 /** The nearest of all codes, the codebook seen through the layer. */
 function nearest(p: Params, latents: number[][]): number[][] {
-  const codes = affine(p.codebook!.arraySync() as number[][], p['layer.weight']!.arraySync() as number[][], p['layer.bias']!.arraySync() as number[]);
+  const codes = affine(
+    p.codebook!.arraySync() as number[][],
+    p['layer.weight']!.arraySync() as number[][],
+    p['layer.bias']!.arraySync() as number[],
+  );
   return latents.map((row) => [nearestRow(codes, row)]);
 }
 
@@ -24,9 +28,11 @@ const surrogate = (json: Record<string, unknown>) => (p: Params, at: tf.Tensor2D
 for (const json of [
   { name: 'simvq', codebookSize: 24, codeDim: 3 },
   { name: 'simvq', codebookSize: 1100, codeDim: 6, commitment: 1, codebookLoss: 0.5 },
-]) quantizerConformance(json, { bruteForce: nearest, surrogate: surrogate(json) });
+])
+  quantizerConformance(json, { bruteForce: nearest, surrogate: surrogate(json) });
 
-const parse = (json: Record<string, unknown> = {}): SimVqConfig => SimVqConfigSchema.parse({ codebookSize: 64, codeDim: 4, ...json });
+const parse = (json: Record<string, unknown> = {}): SimVqConfig =>
+  SimVqConfigSchema.parse({ codebookSize: 64, codeDim: 4, ...json });
 const fresh = (config: SimVqConfig): Params => createParams({ ...simVq.trainable(config), ...simVq.state(config) }, 1);
 const latents = tf.randomNormal([32, 4], 0, 1, 'float32', 5) as tf.Tensor2D;
 const moment = () => ({ key: randomKey(0, 1), progress: tf.scalar(0) });
@@ -51,7 +57,12 @@ describe('SimVQ', () => {
       const gradient = tf.variableGrads(loss, [variable]).grads[variable.name]!.dataSync();
       const values = variable.dataSync().slice();
       const lossAt = (i: number, delta: number): number => {
-        variable.assign(tf.tensor(values.map((value, j) => (j === i ? value + delta : value)), variable.shape));
+        variable.assign(
+          tf.tensor(
+            values.map((value, j) => (j === i ? value + delta : value)),
+            variable.shape,
+          ),
+        );
         return loss().dataSync()[0]!;
       };
       const h = 1e-3;
@@ -62,7 +73,7 @@ describe('SimVQ', () => {
     }
   });
 
-  it('passes the decoder\'s gradient to the latents alone', () => {
+  it("passes the decoder's gradient to the latents alone", () => {
     const config = parse({ commitment: 0, codebookLoss: 0 });
     const p = fresh(config);
     const weights = tf.randomNormal([32, 4], 0, 1, 'float32', 6);

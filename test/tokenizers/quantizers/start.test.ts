@@ -6,17 +6,29 @@ import { startCodes } from '../../../tokenizers/quantizers/start.js';
 import type { Start } from '../../../tokenizers/quantizers/start.js';
 
 const asTheyAre = (codes: tf.Tensor2D): tf.Tensor2D => codes;
-const CENTERS = [[4, 0], [0, 4], [-4, 0], [0, -4]];
+const CENTERS = [
+  [4, 0],
+  [0, 4],
+  [-4, 0],
+  [0, -4],
+];
 /** 40 points about each of four centers. */
-const blobs = tf.add(tf.tensor2d(CENTERS.flatMap((center) => Array.from({ length: 40 }, () => center))), tf.randomNormal([160, 2], 0, 0.3, 'float32', 3)) as tf.Tensor2D;
+const blobs = tf.add(
+  tf.tensor2d(CENTERS.flatMap((center) => Array.from({ length: 40 }, () => center))),
+  tf.randomNormal([160, 2], 0, 0.3, 'float32', 3),
+) as tf.Tensor2D;
 
 describe('the start of a codebook by k-means', () => {
   const started = (engine: 'onnxruntime' | 'reference', seed = 0) =>
-    compile((x: tf.Tensor2D, key: RandomKey) => startCodes(x, 4, key, 'kmeans', asTheyAre), { engine })(blobs, randomKey(seed, 0));
+    compile((x: tf.Tensor2D, key: RandomKey) => startCodes(x, 4, key, 'kmeans', asTheyAre), { engine })(
+      blobs,
+      randomKey(seed, 0),
+    );
 
   it('finds the clusters there are', async () => {
     const codes = (await started('onnxruntime')).arraySync();
-    for (const [x, y] of CENTERS as [number, number][]) expect(Math.min(...codes.map(([a, b]) => Math.hypot(a! - x, b! - y)))).toBeLessThan(0.3);
+    for (const [x, y] of CENTERS as [number, number][])
+      expect(Math.min(...codes.map(([a, b]) => Math.hypot(a! - x, b! - y)))).toBeLessThan(0.3);
   });
 
   it.each([0, 1, 2])('fits the latents better than random ones of them do, from seed %i', (seed) => {
@@ -29,7 +41,11 @@ describe('the start of a codebook by k-means', () => {
   });
 
   it('is the same again, and on both engines', async () => {
-    const [once, again, eager] = [await started('onnxruntime'), await started('onnxruntime'), await started('reference')];
+    const [once, again, eager] = [
+      await started('onnxruntime'),
+      await started('onnxruntime'),
+      await started('reference'),
+    ];
     expect(hostValues(again)).toEqual(hostValues(once));
     // Sums of 40 float32 numbers in another order.
     hostValues(eager).forEach((value, i) => expect(value).toBeCloseTo(hostValues(once)[i]!, 4));
@@ -45,11 +61,13 @@ describe('the start of a codebook by k-means', () => {
   it('takes random latents where there are no more than codes', () => {
     const few = tf.slice2d(blobs, [0, 0], [4, 2]);
     const rows = new Set(few.arraySync().map((row) => row.join()));
-    for (const code of startCodes(few, 8, randomKey(0, 0), 'kmeans', asTheyAre).arraySync()) expect(rows.has(code.join())).toBe(true);
+    for (const code of startCodes(few, 8, randomKey(0, 0), 'kmeans', asTheyAre).arraySync())
+      expect(rows.has(code.join())).toBe(true);
   });
 
   it('settles codes after each round', () => {
     const unit = (codes: tf.Tensor2D): tf.Tensor2D => tf.div(codes, tf.norm(codes, 'euclidean', 1, true));
-    for (const code of startCodes(blobs, 4, randomKey(0, 0), 'kmeans', unit).arraySync()) expect(Math.hypot(...code)).toBeCloseTo(1, 5);
+    for (const code of startCodes(blobs, 4, randomKey(0, 0), 'kmeans', unit).arraySync())
+      expect(Math.hypot(...code)).toBeCloseTo(1, 5);
   });
 });

@@ -7,7 +7,11 @@ import { vq, VqConfigSchema } from '../../../tokenizers/quantizers/vq.js';
 import { quantizerConformance } from '../../conformance/quantizer.js';
 import { commitmentLoss, nearestIds } from './codebook-support.js';
 
-for (const options of [{}, { start: 'kmeans', gradient: 'rotation' }, { width: 6, normalize: true, restartBelow: 0.5 }]) {
+for (const options of [
+  {},
+  { start: 'kmeans', gradient: 'rotation' },
+  { width: 6, normalize: true, restartBelow: 0.5 },
+]) {
   const json = { name: 'vq', codebookSize: 24, codeDim: 3, ...options };
   const config = VqConfigSchema.parse(json);
   quantizerConformance(json, {
@@ -26,12 +30,17 @@ describe('the quantizer with a trained codebook', () => {
     const p = fresh();
     const ids = vq.encode(p, latents, CONFIG).arraySync().flat();
     const codes = p.codebook!.arraySync() as number[][];
-    const gradient = tf.variableGrads(() => vq.train(p, latents, moment(), CONFIG).loss, [p.codebook!]).grads[p.codebook!.name]!.arraySync() as number[][];
+    const gradient = tf
+      .variableGrads(() => vq.train(p, latents, moment(), CONFIG).loss, [p.codebook!])
+      .grads[p.codebook!.name]!.arraySync() as number[][];
     const rows = latents.arraySync();
     codes.forEach((code, k) =>
       code.forEach((value, d) => {
         const pulls = rows.map((row, i) => (ids[i] === k ? (2 * (value - row[d]!)) / latents.size : 0));
-        expect(gradient[k]![d]).toBeCloseTo(pulls.reduce((a, b) => a + b, 0), 5);
+        expect(gradient[k]![d]).toBeCloseTo(
+          pulls.reduce((a, b) => a + b, 0),
+          5,
+        );
       }),
     );
   });
@@ -45,32 +54,38 @@ describe('the quantizer with a trained codebook', () => {
     expect(p.emaCount!.arraySync()).toEqual(uses.map((count) => 0.75 + 0.25 * count));
   });
 
-  it.each(['onnxruntime', 'reference'] as const)('restarts dead codes within an optimizer step, on %s', async (engine) => {
-    const config = { ...CONFIG, restartBelow: 0.5, emaDecay: 0 };
-    const p = fresh(config);
-    const { codebook } = p;
-    codebook!.assign(tf.fill([8, 3], 100) as tf.Tensor2D);
-    const trainable = { codebook: codebook! };
-    const slots = adamWSlots(trainable);
-    const step = compile(
-      (x: tf.Tensor2D, key: RandomKey, progress: tf.Scalar, hyper: tf.Tensor1D) => {
-        const { grads } = gradients(trainable, () => ({ loss: vq.train(p, x, { key, progress }, config).loss }));
-        return adamW(trainable, slots, grads, hyper, ADAMW_DEFAULTS);
-      },
-      { engine },
-    );
-    const { key, progress } = moment();
-    await step(latents, key, progress, adamWHyper(1, 1e-6, ADAMW_DEFAULTS));
-    const rows = latents.arraySync();
-    const restarted = (codebook!.arraySync() as number[][]).filter((code) => rows.some((row) => row.every((value, d) => Math.abs(value - code[d]!) < 1e-4)));
-    // All latents chose the first of the equal codes; the seven others died.
-    expect(restarted).toHaveLength(7);
-  });
+  it.each(['onnxruntime', 'reference'] as const)(
+    'restarts dead codes within an optimizer step, on %s',
+    async (engine) => {
+      const config = { ...CONFIG, restartBelow: 0.5, emaDecay: 0 };
+      const p = fresh(config);
+      const { codebook } = p;
+      codebook!.assign(tf.fill([8, 3], 100) as tf.Tensor2D);
+      const trainable = { codebook: codebook! };
+      const slots = adamWSlots(trainable);
+      const step = compile(
+        (x: tf.Tensor2D, key: RandomKey, progress: tf.Scalar, hyper: tf.Tensor1D) => {
+          const { grads } = gradients(trainable, () => ({ loss: vq.train(p, x, { key, progress }, config).loss }));
+          return adamW(trainable, slots, grads, hyper, ADAMW_DEFAULTS);
+        },
+        { engine },
+      );
+      const { key, progress } = moment();
+      await step(latents, key, progress, adamWHyper(1, 1e-6, ADAMW_DEFAULTS));
+      const rows = latents.arraySync();
+      const restarted = (codebook!.arraySync() as number[][]).filter((code) =>
+        rows.some((row) => row.every((value, d) => Math.abs(value - code[d]!) < 1e-4)),
+      );
+      // All latents chose the first of the equal codes; the seven others died.
+      expect(restarted).toHaveLength(7);
+    },
+  );
 
   it('learns a codebook: the error falls to little more than that of means of clusters', async () => {
     const config = { ...CONFIG, codebookSize: 16 };
     const many = tf.randomNormal([256, 3], 0, 1, 'float32', 8) as tf.Tensor2D;
-    const errorOf = (p: ReturnType<typeof fresh>): number => tf.mean(tf.squaredDifference(many, vq.decode(p, vq.encode(p, many, config), config))).dataSync()[0]!;
+    const errorOf = (p: ReturnType<typeof fresh>): number =>
+      tf.mean(tf.squaredDifference(many, vq.decode(p, vq.encode(p, many, config), config))).dataSync()[0]!;
     const [trained, clustered] = [fresh(config), fresh(config)];
     vq.initialize!(clustered, many, randomKey(0, 0), { ...config, start: 'kmeans' });
     const trainable = { codebook: trained.codebook! };

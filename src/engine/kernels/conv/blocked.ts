@@ -23,11 +23,23 @@ export function toBlocked(g: Lower, x: Value): Value {
 /** Blocks to NHWC. */
 export function fromBlocked(g: Lower, x: Value): Value {
   const [b, c, h, w] = x.shape as [number, number, number, number];
-  return g.op('ReorderOutput', [x], { dtype: 'float32', shape: [b, h, w, c] }, { channels_last: 1, channels: c }, NCHWC);
+  return g.op(
+    'ReorderOutput',
+    [x],
+    { dtype: 'float32', shape: [b, h, w, c] },
+    { channels_last: 1, channels: c },
+    NCHWC,
+  );
 }
 
 /** One convolution between blocked values; `weights` are blocked as [Co/b, Ci/b, kh, kw, b in, b out]. */
-function blockedConv(g: Lower, x: Value, weights: Value, shape: readonly number[], attributes: Record<string, Attribute>): Value {
+function blockedConv(
+  g: Lower,
+  x: Value,
+  weights: Value,
+  shape: readonly number[],
+  attributes: Record<string, Attribute>,
+): Value {
   return g.op('Conv', [x, weights], { dtype: 'float32', shape }, attributes, NCHWC);
 }
 
@@ -37,7 +49,10 @@ export function convByBlocks(g: Lower, x: Value, filter: Value, c: ConvGeometry)
   const b = g.target.nchwcBlock;
   const split = g.reshape(filter, [kh, kw, c.inChannels / b, b, c.outChannels / b, b]);
   const weights = g.reshape(g.transpose(split, [4, 2, 0, 1, 3, 5]), [c.outChannels, c.inChannels, kh, kw]);
-  return fromBlocked(g, blockedConv(g, toBlocked(g, x), weights, [c.batch, c.outChannels, c.outHeight, c.outWidth], convAttributes(c)));
+  return fromBlocked(
+    g,
+    blockedConv(g, toBlocked(g, x), weights, [c.batch, c.outChannels, c.outHeight, c.outWidth], convAttributes(c)),
+  );
 }
 
 /** One of the strides[0] * strides[1] dense convolutions that together make an input gradient. */
@@ -63,7 +78,14 @@ function phasesOf(c: ConvGeometry): Phase[] | undefined {
   );
 }
 
-function axisPhases(kernel: number, stride: number, dilation: number, pad: number, inExtent: number, outExtent: number): { taps: number[]; begin: number; end: number }[] | undefined {
+function axisPhases(
+  kernel: number,
+  stride: number,
+  dilation: number,
+  pad: number,
+  inExtent: number,
+  outExtent: number,
+): { taps: number[]; begin: number; end: number }[] | undefined {
   if (kernel % stride !== 0 || inExtent % stride !== 0 || (dilation > 1 && stride > 1)) return undefined;
   const taps = kernel / stride;
   const reach = (taps - 1) * dilation;
@@ -87,7 +109,10 @@ export function inputGradientByBlocks(g: Lower, dy: Value, filter: Value, c: Con
   const x = toBlocked(g, dy);
   const parts = phases.map(({ pads }, i) => {
     const attributes = { kernel_shape: kernel, strides: [1, 1], dilations: c.dilations, pads };
-    return fromBlocked(g, blockedConv(g, x, g.reshape(weights[i]!, [c.inChannels, c.outChannels, ...kernel]), shape, attributes));
+    return fromBlocked(
+      g,
+      blockedConv(g, x, g.reshape(weights[i]!, [c.inChannels, c.outChannels, ...kernel]), shape, attributes),
+    );
   });
   return phases.length === 1 ? parts[0]! : weave(g, parts, [c.batch, c.inHeight, c.inWidth, c.inChannels]);
 }
@@ -120,6 +145,10 @@ const behind = (x: Value | null | undefined, op: string): Value['node'] => (x?.n
 /** The parts of a value made by {@link weave}, as they were given. */
 export function woven(value: Value): Value[] | undefined {
   const rows = behind(behind(value, 'Reshape')?.inputs[0], 'Concat')?.inputs;
-  const parts = rows?.flatMap((row) => behind(behind(row!, 'Reshape')?.inputs[0], 'Concat')?.inputs ?? []).map((part) => behind(part!, 'Reshape')?.inputs[0]);
-  return parts && parts.length > 0 && parts.every((part) => part?.node?.op === 'ReorderOutput') ? (parts as Value[]) : undefined;
+  const parts = rows
+    ?.flatMap((row) => behind(behind(row!, 'Reshape')?.inputs[0], 'Concat')?.inputs ?? [])
+    .map((part) => behind(part!, 'Reshape')?.inputs[0]);
+  return parts && parts.length > 0 && parts.every((part) => part?.node?.op === 'ReorderOutput')
+    ? (parts as Value[])
+    : undefined;
 }

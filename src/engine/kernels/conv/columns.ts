@@ -17,12 +17,18 @@ export function patches(g: Lower, x: Value, c: ConvGeometry): Value {
   const width = c.inWidth + left + right;
   const runs = Math.ceil(width / run);
   const height = c.inHeight + top + bottom;
-  const padded = g.pad(x, [[0, 0], [top, bottom], [left, right + runs * run - width], [0, 0]]);
+  const padded = g.pad(x, [
+    [0, 0],
+    [top, bottom],
+    [left, right + runs * run - width],
+    [0, 0],
+  ]);
   const table = g.reshape(padded, [c.batch, height * runs, run * c.inChannels]);
   const down: Axis = { starts: c.outHeight, stride: c.strides[0], taps: kh, dilation: c.dilations[0] };
   const across: Axis = { starts: c.outWidth, stride: c.strides[1] / run, taps: kw / run, dilation: c.dilations[1] };
   const shape = [c.batch * c.outHeight * c.outWidth, kh * kw * c.inChannels];
-  if (run * c.inChannels >= NARROW || across.taps < 3 || kh === 1) return g.reshape(g.gather(table, tapIndex(g, down, across, runs), 1), shape);
+  if (run * c.inChannels >= NARROW || across.taps < 3 || kh === 1)
+    return g.reshape(g.gather(table, tapIndex(g, down, across, runs), 1), shape);
   // Joined to rows of taps first, each of which serves every patch it crosses.
   const windows = g.gather(table, tapIndex(g, everyOne(height), across, runs), 1);
   const rows = g.reshape(windows, [c.batch, height * c.outWidth, kw * c.inChannels]);
@@ -53,7 +59,8 @@ function tapIndex(g: Lower, down: Axis, across: Axis, width: number): Value {
     for (let y = 0; y < down.starts; y++) {
       for (let x = 0; x < across.starts; x++) {
         for (let i = 0; i < down.taps; i++) {
-          for (let j = 0; j < across.taps; j++) index.push((y * down.stride + i * down.dilation) * width + x * across.stride + j * across.dilation);
+          for (let j = 0; j < across.taps; j++)
+            index.push((y * down.stride + i * down.dilation) * width + x * across.stride + j * across.dilation);
         }
       }
     }
@@ -71,7 +78,12 @@ export function convByPatches(g: Lower, x: Value, filter: Value, c: ConvGeometry
 /** Gradient with respect to the filter, [kh, kw, Ci, Co]: patches of whichever side has fewer channels. */
 export function filterGradient(g: Lower, x: Value, dy: Value, c: ConvGeometry): Value {
   if (isMirrored(c)) return mirroredFilterGradient(g, x, dy, c);
-  const dw = g.matMul(patches(g, x, c), g.reshape(dy, [c.batch * c.outHeight * c.outWidth, c.outChannels]), true, false);
+  const dw = g.matMul(
+    patches(g, x, c),
+    g.reshape(dy, [c.batch * c.outHeight * c.outWidth, c.outChannels]),
+    true,
+    false,
+  );
   return g.reshape(dw, [c.kernel[0], c.kernel[1], c.inChannels, c.outChannels]);
 }
 
@@ -79,7 +91,8 @@ export function filterGradient(g: Lower, x: Value, dy: Value, c: ConvGeometry): 
  * True where the patches of dy are cheaper than those of x: a dense convolution to fewer channels. They then serve the
  * gradients of both the filter and the input.
  */
-export const isMirrored = (c: ConvGeometry): boolean => isDense(c) && c.outChannels < c.inChannels && mirror(c).pads.every((pad) => pad >= 0);
+export const isMirrored = (c: ConvGeometry): boolean =>
+  isDense(c) && c.outChannels < c.inChannels && mirror(c).pads.every((pad) => pad >= 0);
 
 /** The dense convolution that dy goes through to become dx: channels swapped, padding complemented. */
 export function mirror(c: ConvGeometry): ConvGeometry {
@@ -115,7 +128,17 @@ export function inputGradientByPatches(g: Lower, dy: Value, filter: Value, c: Co
 /** Turns a filter around by both axes: x [taps, ..] with its first axis reversed. */
 function reverseTaps(g: Lower, x: Value): Value {
   const taps = x.shape[0]!;
-  return taps === 1 ? x : g.gather(x, g.constant('int32', [taps], Int32Array.from({ length: taps }, (_, i) => taps - 1 - i)), 0);
+  return taps === 1
+    ? x
+    : g.gather(
+        x,
+        g.constant(
+          'int32',
+          [taps],
+          Int32Array.from({ length: taps }, (_, i) => taps - 1 - i),
+        ),
+        0,
+      );
 }
 
 const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b));

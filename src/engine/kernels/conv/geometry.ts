@@ -35,8 +35,18 @@ function geometryOf(info: tf.backend_util.Conv2DInfo): ConvGeometry {
 }
 
 /** Of x NHWC `xShape` with filter [kh, kw, Ci, Co]. */
-export function convGeometry(xShape: readonly number[], filterShape: readonly number[], attributes: Record<string, unknown>, depthwise = false): ConvGeometry {
-  const { strides, pad, dilations, dimRoundingMode } = attributes as { strides: number; pad: 'same'; dilations: number; dimRoundingMode?: 'floor' };
+export function convGeometry(
+  xShape: readonly number[],
+  filterShape: readonly number[],
+  attributes: Record<string, unknown>,
+  depthwise = false,
+): ConvGeometry {
+  const { strides, pad, dilations, dimRoundingMode } = attributes as {
+    strides: number;
+    pad: 'same';
+    dilations: number;
+    dimRoundingMode?: 'floor';
+  };
   return geometryOf(
     tf.backend_util.computeConv2DInfo(
       xShape as [number, number, number, number],
@@ -52,13 +62,31 @@ export function convGeometry(xShape: readonly number[], filterShape: readonly nu
 
 /** Of a pooling window over x NHWC. */
 export function poolGeometry(xShape: readonly number[], attributes: Record<string, unknown>): ConvGeometry {
-  const { filterSize, strides, pad, dimRoundingMode } = attributes as { filterSize: number; strides: number; pad: 'same'; dimRoundingMode?: 'floor' };
-  return geometryOf(tf.backend_util.computePool2DInfo(xShape as [number, number, number, number], filterSize, strides, 1, pad, dimRoundingMode));
+  const { filterSize, strides, pad, dimRoundingMode } = attributes as {
+    filterSize: number;
+    strides: number;
+    pad: 'same';
+    dimRoundingMode?: 'floor';
+  };
+  return geometryOf(
+    tf.backend_util.computePool2DInfo(
+      xShape as [number, number, number, number],
+      filterSize,
+      strides,
+      1,
+      pad,
+      dimRoundingMode,
+    ),
+  );
 }
 
 /** True for a 1x1 convolution that visits every pixel once: one matrix product over the flattened grid. */
 export const isPointwise = (c: ConvGeometry): boolean =>
-  c.kernel[0] === 1 && c.kernel[1] === 1 && c.strides[0] === 1 && c.strides[1] === 1 && c.pads.every((pad) => pad === 0);
+  c.kernel[0] === 1 &&
+  c.kernel[1] === 1 &&
+  c.strides[0] === 1 &&
+  c.strides[1] === 1 &&
+  c.pads.every((pad) => pad === 0);
 
 /** True when every output position follows the one before it by one pixel. */
 export const isDense = (c: ConvGeometry): boolean => c.strides[0] === 1 && c.strides[1] === 1;
