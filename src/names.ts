@@ -57,3 +57,13 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length]!;
 }
+
+/** True for a name that stays in its directory: letters, digits, `.`, `_`, `-`, not starting with a dot or a dash. */
+export function isPlainName(name: string): boolean {
+  return /^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$/.test(name);
+}
+
+/** True for a path that may stand for several. */
+export function isGlob(path: string): boolean {
+  return /[*?{]|\[[^\]]+\]/.test(path);
+}

@@ -3,17 +3,11 @@ import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { LockError, UsageError } from './errors.js';
-import {
-  KIND_NAMES,
-  createDirectory,
-  formatJson,
-  guarded,
-  isTemporary,
-  nodeFiles,
-  sweepTemporaries,
-  temporaryName,
-} from './files.js';
-import type { FileSystem } from './files.js';
+import { KIND_NAMES, guarded, nodeFiles } from './files/system.js';
+import { createDirectory, isTemporary, temporaryName } from './files/commit.js';
+import { formatJson } from './json.js';
+import { sweepTemporaries } from './files/journal.js';
+import type { FileSystem } from './files/system.js';
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Output directories

@@ -1,7 +1,8 @@
 // JSON files that carry a sha256 over themselves, so that no flipped bit of them passes: the last field, `sha256`, is the
 // hash of the file's text as it would be without that field, and the text has one valid spelling.
 import { CorruptError } from './errors.js';
-import { formatJson, sha256 } from './files.js';
+import { formatJson } from './json.js';
+import { sha256 } from './hash.js';
 
 /** The text of a JSON file with its own hash as the last field. */
 export function sealJson(fields: object): string {

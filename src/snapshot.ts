@@ -3,8 +3,11 @@
 // temporary name that the journal gives, and leaves the renames to the next writer.
 import { join } from 'node:path';
 import { CorruptError, IoError, TesseraeError } from './errors.js';
-import { KIND_NAMES, expectRegular, finalName, guarded, nodeFiles, readFile, readFully, readJournal } from './files.js';
-import type { FileStatus, FileSystem } from './files.js';
+import { KIND_NAMES, guarded, nodeFiles } from './files/system.js';
+import { expectRegular, readFile, readFully } from './files/read.js';
+import { finalName } from './files/commit.js';
+import { readJournal } from './files/journal.js';
+import type { FileStatus, FileSystem } from './files/system.js';
 
 interface Held {
   /** Where it lies, for errors. */

@@ -20,23 +20,12 @@ import * as fc from 'fast-check';
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CorruptError, IoError, LockError, UsageError } from '../src/errors.js';
-import {
-  canonicalJson,
-  completeCommit,
-  createDirectory,
-  fileError,
-  isPlainName,
-  parseJson,
-  readFile,
-  readHead,
-  readJson,
-  sha256File,
-  sweepTemporaries,
-  temporaryName,
-  writeDirectoryAtomic,
-  writeFileAtomic,
-  writeFilesAtomic,
-} from '../src/files.js';
+import { canonicalJson, parseJson } from '../src/json.js';
+import { completeCommit, sweepTemporaries, writeFilesAtomic } from '../src/files/journal.js';
+import { createDirectory, temporaryName, writeDirectoryAtomic, writeFileAtomic } from '../src/files/commit.js';
+import { fileError } from '../src/files/system.js';
+import { isPlainName } from '../src/names.js';
+import { readFile, readHead, readJson, sha256File } from '../src/files/read.js';
 import { acquireLock, openOutput, prepareOutput } from '../src/output.js';
 import { FaultyFiles, SURVIVALS, failsWithIoError } from './support/faulty-files.js';
 
@@ -384,12 +373,22 @@ function lockAs(holder: object): void {
   writeFileSync(lockFile(), JSON.stringify(holder));
 }
 
-/** Compiles src/files.ts beside a program that imports it, for a process of its own. */
+/** Compiles src/files and what it imports beside a program that uses it, for a process of its own. */
 function writeProgram(source: string): string {
   const root = join(directory, 'program');
-  mkdirSync(join(root, 'src'), { recursive: true });
+  mkdirSync(join(root, 'src/files'), { recursive: true });
   writeFileSync(join(root, 'package.json'), '{"type":"module"}');
-  for (const name of ['files', 'errors', 'output']) {
+  for (const name of [
+    'errors',
+    'hash',
+    'json',
+    'names',
+    'output',
+    'files/system',
+    'files/read',
+    'files/commit',
+    'files/journal',
+  ]) {
     const code = readFileSync(join(import.meta.dirname, `../src/${name}.ts`), 'utf8');
     const { outputText } = transpileModule(code, {
       compilerOptions: { module: ModuleKind.ESNext, target: ScriptTarget.ES2022 },

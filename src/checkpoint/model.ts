@@ -4,21 +4,14 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
-import {
-  KIND_NAMES,
-  createDirectory,
-  decodeUtf8,
-  guarded,
-  hasJournal,
-  isPlainName,
-  nodeFiles,
-  parseJson,
-  readFile,
-  sha256,
-  sweepTemporaries,
-  writeFilesAtomic,
-} from '../files.js';
-import type { FileSystem } from '../files.js';
+import { KIND_NAMES, guarded, nodeFiles } from '../files/system.js';
+import { createDirectory } from '../files/commit.js';
+import { decodeUtf8, parseJson } from '../json.js';
+import { hasJournal, sweepTemporaries, writeFilesAtomic } from '../files/journal.js';
+import { isPlainName } from '../names.js';
+import { readFile } from '../files/read.js';
+import { sha256 } from '../hash.js';
+import type { FileSystem } from '../files/system.js';
 import { withLock } from '../output.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
 import { withSnapshot } from '../snapshot.js';

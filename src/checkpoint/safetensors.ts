@@ -1,8 +1,10 @@
 // The safetensors format (https://huggingface.co/docs/safetensors, "Format"): eight bytes with the header's length, a
 // JSON header of name -> {dtype, shape, data_offsets}, then the bytes of the tensors without holes or overlaps.
 import { CorruptError, UsageError } from '../errors.js';
-import { canonicalJson, decodeUtf8, parseJson, readFile, readHead, writeFileAtomic } from '../files.js';
-import type { FileSystem } from '../files.js';
+import { canonicalJson, decodeUtf8, parseJson } from '../json.js';
+import { readFile, readHead } from '../files/read.js';
+import { writeFileAtomic } from '../files/commit.js';
+import type { FileSystem } from '../files/system.js';
 import { ARRAY_OF, bytesOf, checkTensor, sortedNames } from './tensors.js';
 import type { NamedTensor, NamedTensors, TensorDtype } from './tensors.js';
 

@@ -3,21 +3,13 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
-import {
-  createDirectory,
-  decodeUtf8,
-  formatJson,
-  guarded,
-  isPlainName,
-  isTemporary,
-  nodeFiles,
-  parseJson,
-  readFile,
-  sha256,
-  temporaryName,
-  writeFileAtomic,
-} from '../files.js';
-import type { FileSystem } from '../files.js';
+import { createDirectory, isTemporary, temporaryName, writeFileAtomic } from '../files/commit.js';
+import { decodeUtf8, formatJson, parseJson } from '../json.js';
+import { guarded, nodeFiles } from '../files/system.js';
+import { isPlainName } from '../names.js';
+import { readFile } from '../files/read.js';
+import { sha256 } from '../hash.js';
+import type { FileSystem } from '../files/system.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
 import { readListedFile } from './model.js';
 import type { Extras } from './model.js';

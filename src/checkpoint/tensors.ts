@@ -1,7 +1,7 @@
 // Named tensors: what checkpoints hold. Plain typed arrays, so that the engine's tensors never reach the disk code.
 import { createHash } from 'node:crypto';
 import { UsageError } from '../errors.js';
-import { canonicalJson } from '../files.js';
+import { canonicalJson } from '../json.js';
 import { sizeOf } from '../shape.js';
 
 /** The element types a tensor in memory can have, with the typed array of each. */

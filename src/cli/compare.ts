@@ -42,7 +42,7 @@ async function compare(session: Session, codecs: string[], flags: Flags): Promis
   const [{ compareCodecs }, { comparisonColumns, comparisonReport }, { writeFileAtomic }] = await Promise.all([
     import('../sdk/compare.js'),
     import('../sdk/compare-report.js'),
-    import('../files.js'),
+    import('../files/commit.js'),
   ]);
   const skips = new Skips(session);
   const { onProgress, finish } = countedProgress(session, 'compare', 'pictures');

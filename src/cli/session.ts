@@ -1,7 +1,7 @@
 // What surrounds every command: signals, streams, the one line of an error, the exit code.
 import { CommanderError } from 'commander';
 import { AbortedError, EXIT, MemoryError, TesseraeError, firstLineOf, messageOf, printable } from '../errors.js';
-import { fileError } from '../files.js';
+import { fileError } from '../files/system.js';
 import { SMALLER, isOutOfMemory } from '../memory.js';
 import { nativeMissing, tellOfFallback } from '../native.js';
 import { Progress } from '../report/progress.js';

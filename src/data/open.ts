@@ -4,7 +4,7 @@ import { opendir, readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
 import { InputError } from '../errors.js';
-import { isGlob } from '../files.js';
+import { isGlob } from '../names.js';
 import type { Dataset } from '../interfaces/dataset.js';
 import { describeBytes, PICTURE_EXTENSIONS } from '../media/sniff.js';
 import { isArchive } from './archive.js';

@@ -1,6 +1,7 @@
 // Several augmented variants of every training sample, so that what is computed from them once (tokens) still varies.
 import { UsageError } from '../errors.js';
-import { canonicalJson, sha256 } from '../files.js';
+import { canonicalJson } from '../json.js';
+import { sha256 } from '../hash.js';
 import type { Dataset, RawSample, Split, Variation } from '../interfaces/dataset.js';
 import { Rng } from '../rng.js';
 

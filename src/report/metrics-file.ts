@@ -2,7 +2,10 @@
 // readers pass over it and the next writer cuts it off.
 import * as fs from 'node:fs';
 import { CorruptError } from '../errors.js';
-import { decodeUtf8, expectRegular, guarded, nodeFiles, readFile, writeFileAtomic } from '../files.js';
+import { decodeUtf8 } from '../json.js';
+import { expectRegular, readFile } from '../files/read.js';
+import { guarded, nodeFiles } from '../files/system.js';
+import { writeFileAtomic } from '../files/commit.js';
 import type { Split } from '../interfaces/dataset.js';
 
 /** One measurement. Further names are the run's own: `loss`, `nmse`, `learningRate`, ... */

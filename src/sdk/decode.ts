@@ -1,7 +1,7 @@
 // Token shards back to pictures, in a folder that is a dataset again.
 import { dirname, join } from 'node:path';
 import { AbortedError, CorruptError, UsageError } from '../errors.js';
-import { createDirectory, writeFileAtomic } from '../files.js';
+import { createDirectory, writeFileAtomic } from '../files/commit.js';
 import type { Image, Split, TokenSample } from '../interfaces/index.js';
 import { encodePng } from '../media/image.js';
 import { openOutput } from '../output.js';

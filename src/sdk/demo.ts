@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { checkScene } from '../../fixtures/shape-checker.js';
 import { captionOf, shapeSet, writeShapeFolder } from '../../fixtures/shapes.js';
 import type { Scene } from '../../fixtures/shapes.js';
-import { createDirectory, writeFileAtomic } from '../files.js';
+import { createDirectory, writeFileAtomic } from '../files/commit.js';
 import type { Image } from '../interfaces/index.js';
 import { imageGrid } from '../media/grid.js';
 import { encodePng } from '../media/image.js';

@@ -1,7 +1,8 @@
 // Prompts to pictures.
 import { join } from 'node:path';
 import { UsageError } from '../errors.js';
-import { nodeFiles, createDirectory, writeFileAtomic } from '../files.js';
+import { nodeFiles } from '../files/system.js';
+import { createDirectory, writeFileAtomic } from '../files/commit.js';
 import type { Image, Prompt, SamplingOptions, Tokens } from '../interfaces/index.js';
 import { checkImages } from '../media/check.js';
 import { imageGrid } from '../media/grid.js';

@@ -5,7 +5,7 @@ import type { ModelCard, StoredModel } from '../checkpoint/model.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { CorruptError, ShapeError, TesseraeError, UsageError } from '../errors.js';
 import { excerpt, listNames } from '../names.js';
-import { nodeFiles } from '../files.js';
+import { nodeFiles } from '../files/system.js';
 import { checkTokens, flatCodes, toIds } from '../interfaces/index.js';
 import type {
   Conditioning,

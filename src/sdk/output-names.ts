@@ -2,7 +2,8 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
-import { createDirectory, guarded } from '../files.js';
+import { createDirectory } from '../files/commit.js';
+import { guarded } from '../files/system.js';
 
 /** Extensions that nobody gives a folder by intent. */
 const FILE_EXTENSIONS = new Set(

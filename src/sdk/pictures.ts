@@ -2,7 +2,10 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CorruptError } from '../errors.js';
-import { canonicalJson, decodeUtf8, formatJson, nodeFiles, parseJson, sha256, writeFileAtomic } from '../files.js';
+import { canonicalJson, decodeUtf8, formatJson, parseJson } from '../json.js';
+import { nodeFiles } from '../files/system.js';
+import { sha256 } from '../hash.js';
+import { writeFileAtomic } from '../files/commit.js';
 import { readOwnFile } from '../snapshot.js';
 
 export const PICTURES_CARD = 'pictures.json';

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { UsageError } from '../errors.js';
-import { decodeUtf8, parseJson, readFile, readJson } from '../files.js';
+import { decodeUtf8, parseJson } from '../json.js';
+import { readFile, readJson } from '../files/read.js';
 import { parseConfig } from '../nn/config.js';
 
 /** Text tokens that a prior reads at most. */

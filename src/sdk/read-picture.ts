@@ -1,5 +1,5 @@
 // One picture for a codec, from a file or from memory.
-import { readFile } from '../files.js';
+import { readFile } from '../files/read.js';
 import type { Image, ImageInput } from '../interfaces/index.js';
 import { decodeImage, imageTo } from '../media/image.js';
 import { decodingFor } from '../media/picture-tokens.js';

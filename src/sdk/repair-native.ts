@@ -9,7 +9,10 @@ import { buffer } from 'node:stream/consumers';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { CorruptError, IoError, UsageError, firstLineOf } from '../errors.js';
-import { createDirectory, guarded, readFile, sha256, writeFileAtomic } from '../files.js';
+import { createDirectory, writeFileAtomic } from '../files/commit.js';
+import { guarded } from '../files/system.js';
+import { readFile } from '../files/read.js';
+import { sha256 } from '../hash.js';
 import { NATIVE_PACKAGE, SYSTEM, hasNativeBuild, nativeFiles, nativeFolder } from '../native.js';
 import { vendoredPackages } from '../vendored.js';
 

@@ -3,7 +3,7 @@ import type { ModelCard } from '../checkpoint/model.js';
 import type { BadSample } from '../data/batches.js';
 import { UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
-import { readFile } from '../files.js';
+import { readFile } from '../files/read.js';
 import type { Conditioning, Image, Prompt } from '../interfaces/index.js';
 import { parseConfig } from '../nn/config.js';
 import type { FeatureScaling } from '../interfaces/feature-scaling.js';

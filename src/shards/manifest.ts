@@ -1,17 +1,11 @@
 // manifest.json: written last, so that a dataset without one is not a dataset; covered by its own fingerprint.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
-import {
-  canonicalJson,
-  decodeUtf8,
-  expectRegular,
-  formatJson,
-  parseJson,
-  readFile,
-  sha256,
-  writeFileAtomic,
-} from '../files.js';
-import type { FileSystem } from '../files.js';
+import { canonicalJson, decodeUtf8, formatJson, parseJson } from '../json.js';
+import { expectRegular, readFile } from '../files/read.js';
+import { sha256 } from '../hash.js';
+import { writeFileAtomic } from '../files/commit.js';
+import type { FileSystem } from '../files/system.js';
 import { MANIFEST, SHARD_FORMAT_VERSION, cardOf, checkManifest, partName } from './format.js';
 import type { FullCard, ManifestPart, RejectsMark, ShardManifest } from './format.js';
 

@@ -3,8 +3,10 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { CorruptError } from '../errors.js';
-import { PendingFile, guarded, nodeFiles, readFully } from '../files.js';
-import type { FileSystem } from '../files.js';
+import { PendingFile } from '../files/commit.js';
+import { guarded, nodeFiles } from '../files/system.js';
+import { readFully } from '../files/read.js';
+import type { FileSystem } from '../files/system.js';
 import type { Split } from '../interfaces/dataset.js';
 import { LIMITS, SHARD_FORMAT_VERSION, checkFooter, checkHeader } from './format.js';
 import type { FullCard, ManifestPart, RejectsMark, ShardFooter, ShardHeader } from './format.js';

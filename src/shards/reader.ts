@@ -2,8 +2,10 @@
 // a sample of the parts in use.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
-import { canonicalJson, guarded, nodeFiles, sha256File } from '../files.js';
-import type { FileSystem } from '../files.js';
+import { canonicalJson } from '../json.js';
+import { guarded, nodeFiles } from '../files/system.js';
+import { sha256File } from '../files/read.js';
+import type { FileSystem } from '../files/system.js';
 import type { Split } from '../interfaces/dataset.js';
 import type { TokenMapSpec, TokenSample } from '../interfaces/tokens.js';
 import { permutation } from '../rng.js';

@@ -1,8 +1,10 @@
 // Saves what can be saved of a damaged dataset: every complete record of every part, into a new directory.
 import { join } from 'node:path';
 import { CorruptError, TesseraeError, UsageError } from '../errors.js';
-import { canonicalJson, guarded, nodeFiles, readFully } from '../files.js';
-import type { FileSystem } from '../files.js';
+import { canonicalJson } from '../json.js';
+import { guarded, nodeFiles } from '../files/system.js';
+import { readFully } from '../files/read.js';
+import type { FileSystem } from '../files/system.js';
 import type { Split } from '../interfaces/dataset.js';
 import type { TokenSample } from '../interfaces/tokens.js';
 import { LIMITS, cardOf, partNumber } from './format.js';

@@ -2,8 +2,11 @@
 // not on whether the run was killed and resumed.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
-import { canonicalJson, guarded, nodeFiles, sha256File, sweepTemporaries } from '../files.js';
-import type { FileSystem } from '../files.js';
+import { canonicalJson } from '../json.js';
+import { guarded, nodeFiles } from '../files/system.js';
+import { sha256File } from '../files/read.js';
+import { sweepTemporaries } from '../files/journal.js';
+import type { FileSystem } from '../files/system.js';
 import { openOutput, prepareOutput } from '../output.js';
 import type { OutputLock } from '../output.js';
 import type { Split } from '../interfaces/dataset.js';

@@ -7,7 +7,7 @@ import type { NamedTensors } from '../checkpoint/tensors.js';
 import { hostValues } from '../engine/index.js';
 import type { tf } from '../engine/index.js';
 import { AbortedError, CorruptError, DivergedError, UsageError } from '../errors.js';
-import { canonicalJson } from '../files.js';
+import { canonicalJson } from '../json.js';
 import { excerpt } from '../names.js';
 import { openOutput } from '../output.js';
 import { formatCount } from '../report/format.js';

@@ -4,7 +4,8 @@ import { importOnnx, tf } from '../engine/index.js';
 import type { ImportedNetwork } from '../engine/index.js';
 import { InputError, TesseraeError, UsageError, firstLineOf } from '../errors.js';
 import { excerpt } from '../names.js';
-import { readFile, sha256 } from '../files.js';
+import { readFile } from '../files/read.js';
+import { sha256 } from '../hash.js';
 import { checkTakesPictures, featuresOf, perceptualLoss } from '../nn/perceptual.js';
 import type { PerceptualTraining } from './config.js';
 

@@ -1,7 +1,8 @@
 // The reports of finished runs.
 import { join } from 'node:path';
 import type { ModelCard } from '../checkpoint/model.js';
-import { formatJson, writeFileAtomic } from '../files.js';
+import { formatJson } from '../json.js';
+import { writeFileAtomic } from '../files/commit.js';
 import type { Image } from '../interfaces/index.js';
 import { encodePng, fromFloat32 } from '../media/image.js';
 import { imageGrid } from '../media/grid.js';

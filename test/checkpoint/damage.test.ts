@@ -5,7 +5,7 @@ import { loadModel, readModelCard, saveModel } from '../../src/checkpoint/model.
 import type { NewModelCard } from '../../src/checkpoint/model.js';
 import type { NamedTensors } from '../../src/checkpoint/tensors.js';
 import { TesseraeError } from '../../src/errors.js';
-import { writeFileAtomic } from '../../src/files.js';
+import { writeFileAtomic } from '../../src/files/commit.js';
 import { FaultyFiles } from '../support/faulty-files.js';
 import { Mutator } from '../support/mutants.js';
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CheckpointStore, readCheckpointState } from '../../src/checkpoint/store.js';
 import type { CheckpointContent } from '../../src/checkpoint/store.js';
 import { IoError, TesseraeError } from '../../src/errors.js';
-import { formatJson } from '../../src/files.js';
+import { formatJson } from '../../src/json.js';
 import { FaultyFiles, SURVIVALS, failsWithIoError } from '../support/faulty-files.js';
 
 function contentOf(value: number): CheckpointContent {

@@ -16,7 +16,7 @@ import {
   trainPrior,
 } from '../../src/index.js';
 import type { Dataset, Image } from '../../src/index.js';
-import { readFile } from '../../src/files.js';
+import { readFile } from '../../src/files/read.js';
 import { noise } from '../media/fixtures.js';
 
 const CODEC = {

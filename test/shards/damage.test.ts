@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { TesseraeError } from '../../src/errors.js';
-import { writeFileAtomic } from '../../src/files.js';
+import { writeFileAtomic } from '../../src/files/commit.js';
 import type { TokenSample } from '../../src/interfaces/tokens.js';
 import { ShardReader } from '../../src/shards/reader.js';
 import { repair } from '../../src/shards/repair.js';

@@ -1,7 +1,7 @@
 // A file system in memory that forgets what was not flushed, fills up, writes short and stops at any call.
 import { basename, dirname } from 'node:path';
 import { IoError } from '../../src/errors.js';
-import type { FileStatus, FileSystem } from '../../src/files.js';
+import type { FileStatus, FileSystem } from '../../src/files/system.js';
 
 interface FileNode {
   kind: 'file';

@@ -1,0 +1,82 @@
+// JSON as Tesserae reads and writes it: strict when reading, one spelling when writing.
+import { CorruptError, TesseraeError, UsageError, messageOf } from './errors.js';
+
+const JSON_DEPTH = 64;
+
+/** @throws {CorruptError} E_JSON when the bytes are not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array, where: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw new CorruptError('E_JSON', `${where}: expected UTF-8 text, found other bytes.`, { cause: error });
+  }
+}
+
+/**
+ * Parses JSON and refuses what `JSON.parse` lets pass silently: duplicate keys, `__proto__` keys, nesting over 64.
+ *
+ * @throws {CorruptError} E_JSON naming `where`.
+ */
+export function parseJson(text: string, where: string): unknown {
+  try {
+    checkStructure(text, where);
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof TesseraeError) throw error;
+    throw new CorruptError('E_JSON', `${where}: expected JSON, ${messageOf(error)}.`, { cause: error });
+  }
+}
+
+/** One pass over the text before it is parsed; by hand, because a regular expression overflows on long strings. */
+function checkStructure(text: string, where: string): void {
+  const open: (Set<string> | null)[] = []; // one entry a level: the keys of an object, null for an array
+  let string: [start: number, end: number] = [0, 0];
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (character === '"') {
+      string = [i, endOfString(text, i)];
+      i = string[1] - 1;
+    } else if (character === '{') open.push(new Set());
+    else if (character === '[') open.push(null);
+    else if (character === '}' || character === ']') open.pop();
+    else if (character === ':') addKey(open.at(-1), text.slice(...string), where);
+    if (open.length > JSON_DEPTH)
+      throw new CorruptError('E_JSON', `${where}: expected at most ${JSON_DEPTH} levels of nesting, found more.`);
+  }
+}
+
+/** The offset after the string that starts at `start`, or the end of the text. */
+function endOfString(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    const character = text[i];
+    if (character === '"') return i + 1;
+    if (character === '\\') i++;
+  }
+  return text.length;
+}
+
+function addKey(keys: Set<string> | null | undefined, literal: string, where: string): void {
+  const key = JSON.parse(literal) as string;
+  if (key === '__proto__') throw new CorruptError('E_JSON', `${where}: expected plain keys, found "__proto__".`);
+  if (keys?.has(key)) throw new CorruptError('E_JSON', `${where}: expected each key once, found "${key}" twice.`);
+  keys?.add(key);
+}
+
+/** JSON with keys sorted at every level and no spaces: equal values give equal text. Refuses what JSON cannot hold. */
+export function canonicalJson(value: unknown): string {
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new UsageError('E_JSON_NUMBER', `canonicalJson: expected finite numbers, received ${value}.`);
+  }
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(',')}]`;
+  if (value === null || typeof value !== 'object') return JSON.stringify(value ?? null);
+  const record = value as Record<string, unknown>;
+  const keys = Object.keys(record)
+    .filter((key) => record[key] !== undefined)
+    .sort();
+  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(record[key])}`).join(',')}}`;
+}
+
+/** JSON as Tesserae writes it to disk: two spaces, a final newline. */
+export function formatJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
