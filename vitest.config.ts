@@ -6,6 +6,8 @@ const CONTEXTS = 'test/engine/contexts.test.ts';
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    // Tests import single modules, past the public entries that register what the engine runs on.
+    setupFiles: ['src/engine/register-node.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [

@@ -1,4 +1,5 @@
 // The public API. Names exported here keep their meaning between minor versions.
+import './engine/register-node.js';
 
 // Jobs: what the commands do.
 export { trainCodec, trainPrior } from './sdk/train.js';

@@ -1,6 +1,5 @@
 // Which engine runs compiled functions: ONNX Runtime, an installed TensorFlow, or the pure JavaScript oracle.
-import { UsageError, messageOf } from '../errors.js';
-import { loadOptional } from '../optional.js';
+import { UsageError } from '../errors.js';
 import { tf, useHostBackend } from './tf.js';
 
 /**
@@ -31,34 +30,13 @@ export async function useEngine(name: EngineName): Promise<void> {
   inUse = name;
 }
 
-let tensorflow: Promise<void> | undefined;
+let loadTensorflow = async (): Promise<void> => {
+  throw new UsageError('E_OPTIONAL', 'engine tensorflow: expected Node.js, which this is not. Use onnxruntime.');
+};
 
-/** Loads TensorFlow once; a failure may be tried again. */
-function loadTensorflow(): Promise<void> {
-  tensorflow ??= importTensorflow();
-  tensorflow.catch(() => (tensorflow = undefined));
-  return tensorflow;
-}
-
-async function importTensorflow(): Promise<void> {
-  await restoreRemovedUtil();
-  try {
-    await loadOptional('@tensorflow/tfjs-node-gpu');
-  } catch (gpuError) {
-    try {
-      await loadOptional('@tensorflow/tfjs-node');
-    } catch (error) {
-      throw new UsageError('E_OPTIONAL', `engine tensorflow: ${messageOf(gpuError)} ${messageOf(error)}`, {
-        cause: error,
-      });
-    }
-  }
-}
-
-/** tfjs-node calls util.isNullOrUndefined, which Node 23 removed. */
-async function restoreRemovedUtil(): Promise<void> {
-  const util = (await import('node:util')).default as unknown as Record<string, unknown>;
-  util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
+/** Registers what brings up the TF.js backend `tensorflow`. */
+export function useTensorflowLoader(load: () => Promise<void>): void {
+  loadTensorflow = load;
 }
 
 /** Runs a function on an eager engine; only its result survives. */

@@ -3,6 +3,7 @@
 import { Worker } from 'node:worker_threads';
 import { firstLineOf } from '../errors.js';
 import type { Answer, Question } from './foreign.js';
+import './register-node.js';
 import { loadRuntime } from './runtime.js';
 import type { Runtime, Session } from './runtime.js';
 

@@ -1,6 +1,7 @@
 // The body of a worker thread of `tokenize`: receives a codec's encoder, then batches of encoded files, and answers with
 // tokens. Loads neither TF.js nor any codec: a thread must begin quickly to be worth its while.
 import { parentPort } from 'node:worker_threads';
+import '../engine/register-node.js';
 import { openModel } from '../engine/model.js';
 import type { RawSample } from '../interfaces/index.js';
 import { encodePictures } from '../media/picture-tokens.js';

@@ -2,7 +2,7 @@
 import { deserialize, serialize } from 'node:v8';
 import { describe, expect, it } from 'vitest';
 import { compile, loadRuntime, tf } from '../../src/engine/index.js';
-import { load } from '../../src/engine/runtime.js';
+import { load } from '../../src/engine/runtime-node.js';
 
 it('is where this file runs', () => {
   expect((deserialize(serialize(new Float32Array(1))) as Float32Array) instanceof Float32Array).toBe(false);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import * as engine from '../../src/engine/index.js';
+import * as engine from '../../src/engine/node.js';
 import { LOWERINGS } from '../../src/engine/kernels/index.js';
 
 const readme = readFileSync(new URL('../../src/engine/README.md', import.meta.url), 'utf8');

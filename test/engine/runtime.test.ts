@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { reachable } from '../../src/engine/graph.js';
 import { Lower, PORTABLE } from '../../src/engine/lowering.js';
 import { encodeModel } from '../../src/engine/onnx.js';
-import { load } from '../../src/engine/runtime.js';
+import { load } from '../../src/engine/runtime-node.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -58,7 +58,7 @@ describe('ONNX Runtime', () => {
 
 /** Runs a training step in a fresh process and prints what it computed and on what. */
 const SCRIPT = `
-import { compile, defaultThreads, loadRuntime, randomKey, randomNormal, tf } from './engine/index.js';
+import { compile, defaultThreads, loadRuntime, randomKey, randomNormal, tf } from './engine/node.js';
 const w = tf.variable(tf.tensor2d([0.5, -0.5, 0.25, 1], [2, 2]));
 const optimizer = tf.train.adam(0.1);
 const step = compile((x, key) => optimizer.minimize(() => tf.mean(tf.square(tf.tanh(tf.matMul(tf.add(x, randomNormal(key, [3, 2], 'noise')), w)))), true, [w]));

@@ -1,5 +1,5 @@
 // Encoding as a contestant: pictures in memory, float32, to ids on the host.
-import { hostValues, tf } from '../../../dist/src/engine/index.js';
+import { hostValues, tf } from '../../../dist/src/engine/node.js';
 import { codecOf, compiledEncoder, randomPictures } from './codec.mjs';
 import { timed } from './timed.mjs';
 

@@ -1,5 +1,5 @@
 // A codec preset as the trainer sets it up: weights, optimizer, adversary, its training step and its encoder.
-import { compile, randomKey, tf } from '../../../dist/src/engine/index.js';
+import { compile, randomKey, tf } from '../../../dist/src/engine/node.js';
 import { adamW, adamWHyper, adamWSlots, gradients } from '../../../dist/src/nn/optimizer.js';
 import { createParams } from '../../../dist/src/nn/params.js';
 import { codecFamily } from '../../../dist/src/registry.js';

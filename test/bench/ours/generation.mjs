@@ -1,5 +1,5 @@
 // Our token-by-token generation as a contestant: the prior's own decoder and the product's sampling loop.
-import { setDefaultThreads } from '../../../dist/src/engine/index.js';
+import { setDefaultThreads } from '../../../dist/src/engine/node.js';
 import { createParams, exportParams } from '../../../dist/src/nn/params.js';
 import { gpt } from '../../../dist/priors/gpt-model.js';
 import { GptConfigSchema, specs } from '../../../dist/priors/gpt.js';

@@ -1,5 +1,5 @@
 // Our training steps as contestants; the GPT with the sizes, the batch and the optimizer of its peer.
-import { compile, randomKey, tf } from '../../../dist/src/engine/index.js';
+import { compile, randomKey, tf } from '../../../dist/src/engine/node.js';
 import { ADAMW_DEFAULTS, adamW, adamWHyper, adamWSlots, gradients } from '../../../dist/src/nn/optimizer.js';
 import { createParams } from '../../../dist/src/nn/params.js';
 import { fillUniform, streamId } from '../../../dist/src/rng.js';

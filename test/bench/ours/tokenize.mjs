@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { saveModel } from '../../../dist/src/checkpoint/model.js';
-import { setDefaultThreads } from '../../../dist/src/engine/index.js';
+import { setDefaultThreads } from '../../../dist/src/engine/node.js';
 import { createParams, disposeParams, exportParams } from '../../../dist/src/nn/params.js';
 import { codecFamily } from '../../../dist/src/registry.js';
 import { tokenize } from '../../../dist/src/sdk/tokenize.js';

@@ -2,7 +2,7 @@
 // peers/vqvae_train.py: node vqvae-training.mjs DATA.safetensors CONFIG.json SEED 1000,2000,... THREADS
 import { readFileSync } from 'node:fs';
 import { readSafetensors } from '../../../dist/src/checkpoint/safetensors.js';
-import { compile, hostValues, randomKey, setDefaultThreads, tf } from '../../../dist/src/engine/index.js';
+import { compile, hostValues, randomKey, setDefaultThreads, tf } from '../../../dist/src/engine/node.js';
 import { pixelsToFloat32 } from '../../../dist/src/media/image.js';
 import { adamW, adamWHyper, adamWSlots, gradients } from '../../../dist/src/nn/optimizer.js';
 import { createParams } from '../../../dist/src/nn/params.js';

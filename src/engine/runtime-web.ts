@@ -1,0 +1,24 @@
+// ONNX Runtime for the browser: the module is handed in, so that the program decides where its WebAssembly is served from.
+import { UsageError } from '../errors.js';
+import { runtimeOf } from './ort.js';
+import type { Ort } from './ort.js';
+import { useRuntimeLoader } from './runtime.js';
+
+let current: Ort | undefined;
+
+/**
+ * Sets the ONNX Runtime that models run on.
+ *
+ * @param ort the module `onnxruntime-web`. Set its `ort.env.wasm.wasmPaths` and `numThreads` before the first model runs.
+ * @throws {UsageError} E_ENGINE_RUNTIME for a value of another kind, or when a model already runs on another runtime.
+ */
+export function setRuntime(ort: Ort): void {
+  if (ort === current) return;
+  if (typeof ort?.InferenceSession?.create !== 'function' || typeof ort.Tensor !== 'function')
+    throw new UsageError(
+      'E_ENGINE_RUNTIME',
+      `setRuntime(ort): expected the module onnxruntime-web, received ${ort === null ? 'null' : typeof ort}. Use import * as ort from 'onnxruntime-web'.`,
+    );
+  useRuntimeLoader(async () => runtimeOf('wasm', ort));
+  current = ort;
+}
