@@ -1,13 +1,17 @@
 // How much memory there is, and what its end looks like: the ways in which V8, Node and ONNX Runtime say that they could
 // not get any, so that they become one line that names what to lower.
-import { totalmem } from 'node:os';
 import { MemoryError, messageOf } from './errors.js';
+import { nodeBuiltin } from './node-builtin.js';
 
-/** Bytes that this process may use at most: the machine's, or less where a container has a limit. */
+/**
+ * Bytes that this process may use at most: the machine's, or less where a container has a limit. A browser does not tell:
+ * Infinity.
+ */
 export function memoryBytes(): number {
+  const total = nodeBuiltin?.('node:os').totalmem() ?? Infinity;
   // 0, or more than there is, where nothing is limited.
-  const limit = process.constrainedMemory?.() ?? 0;
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  const limit = globalThis.process?.constrainedMemory?.() ?? 0;
+  return limit > 0 ? Math.min(limit, total) : total;
 }
 
 /**

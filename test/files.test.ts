@@ -381,6 +381,7 @@ function writeProgram(source: string): string {
   for (const name of [
     'errors',
     'hash',
+    'node-builtin',
     'json',
     'names',
     'output',

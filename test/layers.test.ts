@@ -12,6 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'src/names.ts',
     'src/shape.ts',
     'src/rng.ts',
+    'src/node-builtin.ts',
     'src/json.ts',
     'src/hash.ts',
     'src/files',

@@ -1,6 +1,6 @@
 // Named tensors: what checkpoints hold. Plain typed arrays, so that the engine's tensors never reach the disk code.
-import { createHash } from 'node:crypto';
 import { UsageError } from '../errors.js';
+import { createSha256 } from '../hash.js';
 import { canonicalJson } from '../json.js';
 import { sizeOf } from '../shape.js';
 
@@ -44,7 +44,7 @@ export const ARRAY_OF = {
   bool: Uint8Array,
 } as const;
 
-/** The bytes of a tensor as they lie in memory (little-endian on every platform Node.js ships for), not copied. */
+/** The bytes of a tensor as they lie in memory (little-endian on every platform that runs JavaScript), not copied. */
 export function bytesOf(tensor: NamedTensor): Uint8Array {
   return new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
 }
@@ -82,11 +82,11 @@ export function fingerprint(
   tensors: NamedTensors,
   extras: Readonly<Record<string, string>> = {},
 ): string {
-  const hash = createHash('sha256').update(`${canonicalJson(config)}\n`);
+  const hash = createSha256().update(`${canonicalJson(config)}\n`);
   for (const name of sortedNames(tensors)) {
     const tensor = tensors[name]!;
     hash.update(`${canonicalJson([name, tensor.dtype, tensor.shape])}\n`).update(bytesOf(tensor));
   }
   for (const name of Object.keys(extras).sort()) hash.update(`${canonicalJson([name, extras[name]])}\n`);
-  return hash.digest('hex');
+  return hash.hex();
 }

@@ -1,5 +1,5 @@
 // What the tokenizers trained here have in common: everything but their vocabulary and merges.
-import { isDeepStrictEqual } from 'node:util';
+import { sameJson } from '../json.js';
 
 /**
  * GPT-2's way of cutting text into words that merges never cross. It stands here in full, rather than as the `use_regex`
@@ -66,6 +66,6 @@ export function isOwn({
   const own = ownParts(normalizer !== null);
   return (
     added.length === 0 &&
-    isDeepStrictEqual([rest, normalizer, cut, decoder], [OWN_MODEL, own.normalizer, own.pre_tokenizer, own.decoder])
+    sameJson([rest, normalizer, cut, decoder], [OWN_MODEL, own.normalizer, own.pre_tokenizer, own.decoder])
   );
 }
