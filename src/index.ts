@@ -44,7 +44,7 @@ export { quantizerNames, registerCodec, registerPrior, registerQuantizer } from 
 export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './nn/quantizer.js';
 export type { CodecFamily, ExportedFunction, PriorFamily, PriorModel } from './nn/family.js';
 export { readModelCard, saveModel } from './checkpoint/model.js';
-export type { ModelCard, NewModelCard } from './checkpoint/model.js';
+export type { ModelCard, NewModelCard } from './checkpoint/card.js';
 export { useEngine } from './engine/index.js';
 export type { EngineName } from './engine/index.js';
 

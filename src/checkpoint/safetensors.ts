@@ -1,16 +1,14 @@
 // The safetensors format (https://huggingface.co/docs/safetensors, "Format"): eight bytes with the header's length, a
 // JSON header of name -> {dtype, shape, data_offsets}, then the bytes of the tensors without holes or overlaps.
-import { CorruptError, UsageError } from '../errors.js';
+import { CorruptError } from '../errors.js';
 import { canonicalJson, decodeUtf8, parseJson } from '../json.js';
-import { readFile, readHead } from '../files/read.js';
-import { writeFileAtomic } from '../files/commit.js';
-import type { FileSystem } from '../files/system.js';
 import { ARRAY_OF, bytesOf, checkTensor, sortedNames } from './tensors.js';
 import type { NamedTensor, NamedTensors, TensorDtype } from './tensors.js';
 
 /** The format's own limit on the header. */
 const HEADER_LIMIT = 100_000_000;
 const LENGTH_BYTES = 8;
+const SPACE = 0x20;
 
 const NAME_ON_DISK: Record<TensorDtype, string> = {
   float32: 'F32',
@@ -48,12 +46,6 @@ export interface SafetensorsFile {
   tensors: NamedTensors;
   /** The header's `__metadata__`, empty when there is none. */
   metadata: Record<string, string>;
-}
-
-export interface ReadSafetensorsOptions {
-  /** Refuse tensors with NaN or infinite values. Default false. */
-  finite?: boolean;
-  files?: FileSystem;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -94,35 +86,14 @@ function encodeHeader(names: string[], tensors: NamedTensors, metadata: Record<s
     );
     offset = end;
   }
-  const text = Buffer.from(`{${entries.join(',')}}`, 'utf8');
-  const padded = Buffer.alloc(Math.ceil(text.length / 8) * 8, ' ');
-  text.copy(padded);
+  const text = new TextEncoder().encode(`{${entries.join(',')}}`);
+  const padded = new Uint8Array(Math.ceil(text.length / 8) * 8).fill(SPACE);
+  padded.set(text);
   return padded;
-}
-
-/** Writes a safetensors file by the commit protocol. @throws {UsageError} E_TENSOR. @throws {IoError} E_DISK_FULL, E_IO. */
-export function writeSafetensors(
-  path: string,
-  tensors: NamedTensors,
-  metadata?: Record<string, string>,
-  files?: FileSystem,
-): void {
-  writeFileAtomic(path, encodeSafetensors(tensors, metadata), files);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Reading
-
-/**
- * Reads a safetensors file.
- *
- * @throws {CorruptError} E_SAFETENSORS naming the file and the tensor, E_TENSOR_NOT_FINITE when `finite` is asked for.
- * @throws {UsageError} E_NOT_FOUND, E_MODEL_FORMAT for a pickle or HDF5 file.
- */
-export function readSafetensors(path: string, options: ReadSafetensorsOptions = {}): SafetensorsFile {
-  refuseForeignFormat(path, options.files);
-  return decodeSafetensors(readFile(path, { files: options.files }), path, options);
-}
 
 /**
  * Parses the bytes of a safetensors file. Tensors are views into `bytes` where the alignment allows it.
@@ -266,35 +237,4 @@ function checkFinite(name: string, tensor: NamedTensor, where: string): void {
         `${where} tensor "${name}": expected finite weights, found ${data[i]} at element ${i}.`,
       );
   }
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Formats that can run code, or that are not ours
-
-const FOREIGN_EXTENSIONS = /\.(pt|pth|pkl|pickle|ckpt|bin|h5|hdf5|keras|joblib|npz)$/i;
-
-/**
- * Refuses weights in formats that execute code or need their own library, with the way to convert them.
- *
- * @throws {UsageError} E_MODEL_FORMAT by extension or by the first bytes.
- */
-export function refuseForeignFormat(path: string, files?: FileSystem): void {
-  const format = foreignFormat(path, files);
-  if (format === undefined) return;
-  throw new UsageError(
-    'E_MODEL_FORMAT',
-    `${path}: expected a safetensors file, found ${format}, which is never loaded. ` +
-      `Convert it in Python: from safetensors.torch import save_file; save_file(torch.load("${path}", weights_only=True), "model.safetensors").`,
-  );
-}
-
-function foreignFormat(path: string, files?: FileSystem): string | undefined {
-  const extension = FOREIGN_EXTENSIONS.exec(path)?.[0];
-  if (extension !== undefined) return `a ${extension} file`;
-  const head = Buffer.from(readHead(path, 9, files));
-  if (head.subarray(0, 4).equals(Buffer.from('PK\x03\x04', 'latin1'))) return 'a zip archive (PyTorch or Keras)';
-  if (head.subarray(0, 8).equals(Buffer.from('\x89HDF\r\n\x1a\n', 'latin1'))) return 'an HDF5 file';
-  // A pickle starts with PROTO 2..5, which could also be a header's length; but then "{" follows at byte 8.
-  if (head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5 && head[8] !== 0x7b) return 'a Python pickle';
-  return undefined;
 }

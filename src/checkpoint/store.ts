@@ -12,7 +12,7 @@ import { sha256 } from '../hash.js';
 import type { FileSystem } from '../files/system.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
 import { readListedFile } from './model.js';
-import type { Extras } from './model.js';
+import type { Extras } from './card.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 import type { NamedTensors } from './tensors.js';
 

@@ -1,7 +1,7 @@
 // Paths, checked before anything is loaded and before anything is written.
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { refuseForeignFormat } from '../checkpoint/safetensors.js';
+import { refuseForeignFormat } from '../checkpoint/safetensors-file.js';
 import { UsageError } from '../errors.js';
 import { guarded } from '../files/system.js';
 import { isGlob } from '../names.js';

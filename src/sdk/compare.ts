@@ -1,6 +1,6 @@
 // Several codecs on the same pictures.
 import { sep } from 'node:path';
-import type { StoredModel } from '../checkpoint/model.js';
+import type { StoredModel } from '../checkpoint/card.js';
 import { compile, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
 import type { Dataset, Image, ImageInput } from '../interfaces/index.js';

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { StoredModel } from '../checkpoint/model.js';
+import type { StoredModel } from '../checkpoint/card.js';
 import { defaultThreads, engineInUse, exportOnnx } from '../engine/index.js';
 import { EngineError, MemoryError, messageOf } from '../errors.js';
 import type { InputError } from '../errors.js';

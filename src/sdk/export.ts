@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { loadModel, readListedFile } from '../checkpoint/model.js';
-import type { StoredModel } from '../checkpoint/model.js';
+import type { StoredModel } from '../checkpoint/card.js';
 import { compile, exportOnnx, tf } from '../engine/index.js';
 import { CorruptError } from '../errors.js';
 import { decodeUtf8, parseJson } from '../json.js';

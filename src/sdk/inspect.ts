@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
-import { isCardSealed, loadModel } from '../checkpoint/model.js';
+import { isCardSealed } from '../checkpoint/card.js';
+import { loadModel } from '../checkpoint/model.js';
 import { readCheckpointState } from '../checkpoint/store.js';
 import { decodeSample } from '../data/decode.js';
 import type { DatasetOptions } from '../data/indexed.js';

@@ -1,7 +1,7 @@
 // Model directories to live models, through the registry.
 import { join } from 'node:path';
 import { isModelDirectory, loadModel, saveModel } from '../checkpoint/model.js';
-import type { ModelCard, StoredModel } from '../checkpoint/model.js';
+import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { CorruptError, ShapeError, TesseraeError, UsageError } from '../errors.js';
 import { excerpt, listNames } from '../names.js';

@@ -1,5 +1,5 @@
 // Media on disk to token shards.
-import type { StoredModel } from '../checkpoint/model.js';
+import type { StoredModel } from '../checkpoint/card.js';
 import { withVariants } from '../data/variants.js';
 import { defaultThreads } from '../engine/index.js';
 import { AbortedError, CorruptError, InputError, UsageError } from '../errors.js';

@@ -1,5 +1,5 @@
 // The two training jobs: from data on disk to a model directory.
-import type { ModelCard } from '../checkpoint/model.js';
+import type { ModelCard } from '../checkpoint/card.js';
 import type { BadSample } from '../data/batches.js';
 import { UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';

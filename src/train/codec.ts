@@ -1,7 +1,7 @@
 // Trains a codec on pictures.
 import { join } from 'node:path';
 import { saveModel } from '../checkpoint/model.js';
-import type { ModelCard } from '../checkpoint/model.js';
+import type { ModelCard } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { PixelCache, evalBatches, trainBatches } from '../data/batches.js';
 import type { BadSample, Batch } from '../data/batches.js';

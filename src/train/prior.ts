@@ -1,6 +1,6 @@
 // Trains a prior on token shards.
 import { saveModel } from '../checkpoint/model.js';
-import type { Extras, ModelCard } from '../checkpoint/model.js';
+import type { Extras, ModelCard } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { compile, randomKey, tf } from '../engine/index.js';
 import { flatCodes } from '../interfaces/index.js';

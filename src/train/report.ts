@@ -1,6 +1,6 @@
 // The reports of finished runs.
 import { join } from 'node:path';
-import type { ModelCard } from '../checkpoint/model.js';
+import type { ModelCard } from '../checkpoint/card.js';
 import { formatJson } from '../json.js';
 import { writeFileAtomic } from '../files/commit.js';
 import type { Image } from '../interfaces/index.js';

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { writeSafetensors } from '../../dist/src/checkpoint/safetensors.js';
+import { writeSafetensors } from '../../dist/src/checkpoint/safetensors-file.js';
 import { decodeSample, openDataset } from '../../dist/src/data/open.js';
 import { permutation } from '../../dist/src/rng.js';
 import { peerPython } from './peer.mjs';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { saveModel } from '../../dist/src/checkpoint/model.js';
-import { readSafetensors, writeSafetensors } from '../../dist/src/checkpoint/safetensors.js';
+import { readSafetensors, writeSafetensors } from '../../dist/src/checkpoint/safetensors-file.js';
 import { compile, hostValues, randomKey, randomNormal, randomUniform, tf } from '../../dist/src/engine/node.js';
 import { exportParams } from '../../dist/src/nn/params.js';
 import { presetNames } from '../../dist/src/sdk/presets.js';

@@ -2,7 +2,7 @@
 // what was written, or there is a typed error.
 import { describe, expect, test } from 'vitest';
 import { loadModel, readModelCard, saveModel } from '../../src/checkpoint/model.js';
-import type { NewModelCard } from '../../src/checkpoint/model.js';
+import type { NewModelCard } from '../../src/checkpoint/card.js';
 import type { NamedTensors } from '../../src/checkpoint/tensors.js';
 import { TesseraeError } from '../../src/errors.js';
 import { writeFileAtomic } from '../../src/files/commit.js';

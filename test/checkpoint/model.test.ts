@@ -14,9 +14,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { isCardSealed, loadModel, readModelCard, saveModel } from '../../src/checkpoint/model.js';
-import type { NewModelCard } from '../../src/checkpoint/model.js';
-import { writeSafetensors } from '../../src/checkpoint/safetensors.js';
+import { isCardSealed } from '../../src/checkpoint/card.js';
+import { loadModel, readModelCard, saveModel } from '../../src/checkpoint/model.js';
+import type { NewModelCard } from '../../src/checkpoint/card.js';
+import { writeSafetensors } from '../../src/checkpoint/safetensors-file.js';
 import { fingerprint } from '../../src/checkpoint/tensors.js';
 import type { NamedTensors } from '../../src/checkpoint/tensors.js';
 import { IoError, LockError, TesseraeError } from '../../src/errors.js';

@@ -4,13 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  decodeSafetensors,
-  encodeSafetensors,
-  readSafetensors,
-  refuseForeignFormat,
-  writeSafetensors,
-} from '../../src/checkpoint/safetensors.js';
+import { decodeSafetensors, encodeSafetensors } from '../../src/checkpoint/safetensors.js';
+import { readSafetensors, refuseForeignFormat, writeSafetensors } from '../../src/checkpoint/safetensors-file.js';
 import { ARRAY_OF, fingerprint } from '../../src/checkpoint/tensors.js';
 import type { NamedTensor, NamedTensors, TensorDtype } from '../../src/checkpoint/tensors.js';
 import { CorruptError, TesseraeError, UsageError } from '../../src/errors.js';

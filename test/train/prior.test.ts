@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { loadModel } from '../../src/checkpoint/model.js';
-import type { ModelCard } from '../../src/checkpoint/model.js';
+import type { ModelCard } from '../../src/checkpoint/card.js';
 import { disposeParams, importParams } from '../../src/nn/params.js';
 import { priorFamily } from '../../src/registry.js';
 import { readMetrics } from '../../src/report/metrics-file.js';

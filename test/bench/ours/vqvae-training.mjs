@@ -1,7 +1,7 @@
 // Trains our VQ-VAE on given pictures in a given order, step by step as `train codec` does, and reports as
 // peers/vqvae_train.py: node vqvae-training.mjs DATA.safetensors CONFIG.json SEED 1000,2000,... THREADS
 import { readFileSync } from 'node:fs';
-import { readSafetensors } from '../../../dist/src/checkpoint/safetensors.js';
+import { readSafetensors } from '../../../dist/src/checkpoint/safetensors-file.js';
 import { compile, hostValues, randomKey, setDefaultThreads, tf } from '../../../dist/src/engine/node.js';
 import { pixelsToFloat32 } from '../../../dist/src/media/image.js';
 import { adamW, adamWHyper, adamWSlots, gradients } from '../../../dist/src/nn/optimizer.js';
