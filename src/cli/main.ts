@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import '../engine/register-node.js';
 import { buildProgram } from './program.js';
 import { Session } from './session.js';
 

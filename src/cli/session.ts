@@ -38,11 +38,12 @@ export class Session {
     return this.controller.signal;
   }
 
-  configure(options: GlobalOptions, command: string): void {
+  async configure(options: GlobalOptions, command: string): Promise<void> {
     this.options = options;
-    // The engine reads it when it loads, here and in worker threads.
+    // Read when the engine's runtime is registered, here and in worker threads.
     if (options.threads !== undefined) process.env.TESSERAE_THREADS = String(options.threads);
     if (command !== 'doctor') this.tellOfMissingLibrary();
+    await import('../engine/register-node.js');
   }
 
   /** Every command says it, the ones that compute nothing too: what is slow tomorrow is mended today. */

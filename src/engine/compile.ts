@@ -1,7 +1,8 @@
 // compile(fn): what tf.function is to TensorFlow and jit to JAX. The first call with new shapes traces the function
 // into a graph and builds a session; later calls only run it.
 import { EngineError } from '../errors.js';
-import { engineInUse, runEagerly } from './engines.js';
+import { runEagerly } from './eager.js';
+import { engineInUse } from './engines.js';
 import type { EngineName } from './engines.js';
 import { printGraph } from './graph.js';
 import { Specialization } from './specialization.js';

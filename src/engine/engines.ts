@@ -1,6 +1,5 @@
 // Which engine runs compiled functions: ONNX Runtime, an installed TensorFlow, or the pure JavaScript oracle.
 import { UsageError } from '../errors.js';
-import { tf, useHostBackend } from './tf.js';
 
 /**
  * - `onnxruntime`: trace, lower, run at native speed (WebAssembly where the native library is missing).
@@ -30,20 +29,16 @@ export async function useEngine(name: EngineName): Promise<void> {
   inUse = name;
 }
 
-let loadTensorflow = async (): Promise<void> => {
+let load = async (): Promise<void> => {
   throw new UsageError('E_OPTIONAL', 'engine tensorflow: expected Node.js, which this is not. Use onnxruntime.');
 };
 
-/** Registers what brings up the TF.js backend `tensorflow`. */
-export function useTensorflowLoader(load: () => Promise<void>): void {
-  loadTensorflow = load;
+/** Brings up the TF.js backend `tensorflow`. @throws {UsageError} E_OPTIONAL where it is not installed. */
+export function loadTensorflow(): Promise<void> {
+  return load();
 }
 
-/** Runs a function on an eager engine; only its result survives. */
-export async function runEagerly<R>(engine: Exclude<EngineName, 'onnxruntime'>, fn: () => R): Promise<R> {
-  if (engine === 'tensorflow') {
-    await loadTensorflow();
-    await tf.setBackend('tensorflow');
-  } else useHostBackend();
-  return tf.tidy(() => fn() as tf.TensorContainer) as R;
+/** Registers what brings up the TF.js backend `tensorflow`. */
+export function useTensorflowLoader(loader: () => Promise<void>): void {
+  load = loader;
 }

@@ -1,11 +1,12 @@
 // What the engine runs on under Node.js. Every entry of a Node program imports this file for its effect: the public API, the
-// command line, worker threads and child processes. Nothing is loaded before the first model runs.
+// command line once its options are known, worker threads and child processes. Nothing heavy is loaded before the first
+// model runs.
 import { availableParallelism } from 'node:os';
 import { useTensorflowLoader } from './engines.js';
 import { load } from './runtime-node.js';
 import { setDefaultThreads, useRuntimeLoader } from './runtime.js';
-import { loadTensorflow } from './tensorflow.js';
+import { loadInstalledTensorflow } from './tensorflow.js';
 
 setDefaultThreads(Number(process.env.TESSERAE_THREADS) || availableParallelism());
 useRuntimeLoader(() => load(process.env.TESSERAE_ORT));
-useTensorflowLoader(loadTensorflow);
+useTensorflowLoader(loadInstalledTensorflow);

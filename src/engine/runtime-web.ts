@@ -13,12 +13,12 @@ let current: Ort | undefined;
  * @throws {UsageError} E_ENGINE_RUNTIME for a value of another kind, or when a model already runs on another runtime.
  */
 export function setRuntime(ort: Ort): void {
-  if (ort === current) return;
   if (typeof ort?.InferenceSession?.create !== 'function' || typeof ort.Tensor !== 'function')
     throw new UsageError(
       'E_ENGINE_RUNTIME',
       `setRuntime(ort): expected the module onnxruntime-web, received ${ort === null ? 'null' : typeof ort}. Use import * as ort from 'onnxruntime-web'.`,
     );
+  if (ort === current) return;
   useRuntimeLoader(async () => runtimeOf('wasm', ort));
   current = ort;
 }

@@ -5,7 +5,7 @@ import { loadOptional } from '../optional.js';
 let tensorflow: Promise<void> | undefined;
 
 /** Loads TensorFlow once; a failure may be tried again. */
-export function loadTensorflow(): Promise<void> {
+export function loadInstalledTensorflow(): Promise<void> {
   tensorflow ??= importTensorflow();
   tensorflow.catch(() => (tensorflow = undefined));
   return tensorflow;
