@@ -39,7 +39,7 @@ export { presetNames } from './sdk/presets.js';
 
 // Models.
 export { loadCodec, loadPrior } from './sdk/models.js';
-export type { LoadedCodec, LoadedPrior } from './sdk/models.js';
+export type { LoadedCodec, LoadedPrior } from './sdk/open.js';
 export { quantizerNames, registerCodec, registerPrior, registerQuantizer } from './registry.js';
 export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './nn/quantizer.js';
 export type { CodecFamily, ExportedFunction, PriorFamily, PriorModel } from './nn/family.js';
@@ -52,8 +52,9 @@ export type { EngineName } from './engine/index.js';
 export { openDataset } from './data/open.js';
 export { memoryDataset } from './data/memory.js';
 export type { DatasetOptions } from './data/indexed.js';
-export { decodeImage, encodePng, resizeImage } from './media/image.js';
-export type { DecodeOptions, ResizeOptions } from './media/image.js';
+export { decodeImage, encodePng } from './media/image.js';
+export { resizeImage } from './media/fit.js';
+export type { DecodeOptions, ResizeOptions } from './media/fit.js';
 export { imageGrid } from './media/grid.js';
 export type { GridOptions } from './media/grid.js';
 export { ShardReader } from './shards/reader.js';

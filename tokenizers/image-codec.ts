@@ -4,7 +4,7 @@ import { compile, hostValues, tf } from '../src/engine/index.js';
 import type { Image, ImageInput, MediaInfo, TokenMapSpec, Tokenizer, Tokens } from '../src/interfaces/index.js';
 import { checkTokens, toIds } from '../src/interfaces/index.js';
 import { checkImage, checkImages } from '../src/media/check.js';
-import { fromFloat32, toFloat32, withChannels } from '../src/media/image.js';
+import { fromFloat32, toFloat32, withChannels } from '../src/media/pixels.js';
 import { batches, encodePictures, MAX_ROWS } from '../src/media/picture-tokens.js';
 import { windowOf } from '../src/media/window.js';
 import { disposeParams } from '../src/nn/params.js';

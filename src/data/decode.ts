@@ -1,7 +1,8 @@
 // From the bytes of a sample to its picture: all of a dataset that a worker needs.
 import { InputError } from '../errors.js';
 import type { RawSample, Sample } from '../interfaces/dataset.js';
-import { decodeWithOriginal, imageTo, type Decoded, type DecodeOptions } from '../media/image.js';
+import { decodeWithOriginal, type Decoded } from '../media/image.js';
+import { imageTo, type DecodeOptions } from '../media/fit.js';
 import { vary } from './augment.js';
 
 /** A sample, and what its picture was before it was brought to another size. */

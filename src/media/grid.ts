@@ -2,7 +2,7 @@
 import { UsageError } from '../errors.js';
 import type { Image } from '../interfaces/media.js';
 import { checkImages } from './check.js';
-import { withChannels } from './image.js';
+import { withChannels } from './pixels.js';
 import type { Color } from './resample.js';
 
 export interface GridOptions {

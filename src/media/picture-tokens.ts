@@ -2,8 +2,9 @@
 import { toIds } from '../interfaces/index.js';
 import type { Image, ImageInput, TokenMapSpec, Tokens } from '../interfaces/index.js';
 import { sizeOf } from '../shape.js';
-import { imageTo, toFloat32 } from './image.js';
-import type { DecodeOptions } from './image.js';
+import { imageTo } from './fit.js';
+import { toFloat32 } from './pixels.js';
+import type { DecodeOptions } from './fit.js';
 
 /** What tells how a codec turns pictures into tokens; plain data. */
 export interface PictureCodec {

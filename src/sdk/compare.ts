@@ -4,7 +4,8 @@ import type { StoredModel } from '../checkpoint/card.js';
 import { compile, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
 import type { Dataset, Image, ImageInput } from '../interfaces/index.js';
-import { fromFloat32, resizeImage } from '../media/image.js';
+import { fromFloat32 } from '../media/pixels.js';
+import { resizeImage } from '../media/fit.js';
 import type { CodecFamily } from '../nn/family.js';
 import { disposeParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
@@ -15,7 +16,8 @@ import { withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { evaluationOf, withFeatures } from './evaluate.js';
 import type { FeatureNetworkOptions } from './evaluate.js';
-import { codecOf, codecParams, loadCodecFiles } from './models.js';
+import { codecOf, codecParams } from './open.js';
+import { loadCodecFiles } from './models.js';
 
 export interface CompareCodecsOptions extends EvaluationOptions, Omit<DataOptions, 'limit'>, FeatureNetworkOptions {
   /** Model directories, at least two. */

@@ -6,8 +6,9 @@ import type { Image, Split, TokenSample } from '../interfaces/index.js';
 import { encodePng } from '../media/image.js';
 import { openOutput } from '../output.js';
 import { ShardReader } from '../shards/reader.js';
-import { carriedCodec, loadCodec, openCodec } from './models.js';
-import type { LoadedCodec } from './models.js';
+import { carriedCodec, loadCodec } from './models.js';
+import { openCodec } from './open.js';
+import type { LoadedCodec } from './open.js';
 import { PICTURES_CARD, writePicturesCard } from './pictures.js';
 
 export interface DecodeTokensOptions {

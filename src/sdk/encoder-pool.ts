@@ -14,8 +14,8 @@ import { disposeParams } from '../nn/params.js';
 import { BATCH, decodePieces, encodeBatch, encodeSingly } from './encoder.js';
 import type { Encoded } from './encoder.js';
 import type { Piece } from './in-flight.js';
-import { codecOf, codecParams, openCodec } from './models.js';
-import type { LoadedCodec } from './models.js';
+import { codecOf, codecParams, openCodec } from './open.js';
+import type { LoadedCodec } from './open.js';
 import { unpackError } from './thread-errors.js';
 import type { PackedError } from './thread-errors.js';
 

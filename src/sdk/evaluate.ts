@@ -13,7 +13,8 @@ import type { CodecEvaluation, EvaluationOptions, PriorEvaluation, Splits } from
 import { FeatureExtractor } from '../train/features.js';
 import { withDataset, withSplitOf } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
-import { codecOf, codecParams, loadCodecFiles, storedTokenizer } from './models.js';
+import { codecOf, codecParams, storedTokenizer } from './open.js';
+import { loadCodecFiles } from './models.js';
 
 export type { CodecEvaluation, PriorEvaluation };
 

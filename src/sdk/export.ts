@@ -19,7 +19,7 @@ import { priorFamily } from '../registry.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
 import { sizeOf } from '../shape.js';
 import { readOwnFile } from '../snapshot.js';
-import { codecOf, codecParams, storedTokenizer } from './models.js';
+import { codecOf, codecParams, storedTokenizer } from './open.js';
 
 const CARD = 'card.json';
 const CARD_LIMIT = 16 * 2 ** 20;

@@ -26,7 +26,8 @@ import { readOwnFile } from '../snapshot.js';
 import { partNumber } from '../shards/format.js';
 import { ShardReader } from '../shards/reader.js';
 import { isExport, readExport } from './export.js';
-import { CODEC_FOLDER, carriedCodec, storedTokenizer } from './models.js';
+import { CODEC_FOLDER, carriedCodec } from './models.js';
+import { storedTokenizer } from './open.js';
 import { hasPicturesCard, readPicturesCard } from './pictures.js';
 import type { PicturesCard } from './pictures.js';
 

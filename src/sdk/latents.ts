@@ -3,11 +3,12 @@ import { compile, hostValues, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
 import type { Image, ImageInput, TokenMap } from '../interfaces/index.js';
 import { imageGrid } from '../media/grid.js';
-import { fromFloat32, toFloat32, withChannels } from '../media/image.js';
+import { fromFloat32, toFloat32, withChannels } from '../media/pixels.js';
 import { batches } from '../media/picture-tokens.js';
 import { disposeParams } from '../nn/params.js';
 import { sizeOf } from '../shape.js';
-import { codecOf, codecParams, loadCodecFiles, openCodec } from './models.js';
+import { codecOf, codecParams, openCodec } from './open.js';
+import { loadCodecFiles } from './models.js';
 import { readPicture, sized } from './read-picture.js';
 import type { Picture } from './read-picture.js';
 

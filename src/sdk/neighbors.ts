@@ -4,7 +4,7 @@ import { compile, hostValues, tf } from '../engine/index.js';
 import { InputError, UsageError } from '../errors.js';
 import type { Dataset, Image, Split } from '../interfaces/index.js';
 import { checkImages } from '../media/check.js';
-import { fromFloat32, toFloat32 } from '../media/image.js';
+import { fromFloat32, toFloat32 } from '../media/pixels.js';
 import { withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 

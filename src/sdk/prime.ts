@@ -2,7 +2,8 @@
 import { readModelCard } from '../checkpoint/model.js';
 import { UsageError } from '../errors.js';
 import { priorFamily } from '../registry.js';
-import { assertCodecOf, loadCodec } from './models.js';
+import { assertCodecOf } from './open.js';
+import { loadCodec } from './models.js';
 import { readPicture, sized } from './read-picture.js';
 import type { Picture } from './read-picture.js';
 

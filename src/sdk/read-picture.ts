@@ -1,7 +1,8 @@
 // One picture for a codec, from a file or from memory.
 import { readFile } from '../files/read.js';
 import type { Image, ImageInput } from '../interfaces/index.js';
-import { decodeImage, imageTo } from '../media/image.js';
+import { decodeImage } from '../media/image.js';
+import { imageTo } from '../media/fit.js';
 import { decodingFor } from '../media/picture-tokens.js';
 
 /** A path of a picture file, or a decoded picture. */

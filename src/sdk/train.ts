@@ -26,7 +26,8 @@ import type { TokenSurvey } from '../train/survey.js';
 import type { KeepRule } from '../train/watch.js';
 import { splittingOf, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
-import { carriedCodec, carryCodec, LoadedPrior, openCodec } from './models.js';
+import { carriedCodec, carryCodec } from './models.js';
+import { LoadedPrior, openCodec } from './open.js';
 import { codecPreset, MAX_TEXT_LENGTH, priorPreset } from './presets.js';
 import type { CodecPreset, PriorPreset } from './presets.js';
 

@@ -6,15 +6,9 @@ import { describe, expect, it } from 'vitest';
 
 import { InputError, ShapeError, TesseraeError, UsageError } from '../../src/errors.js';
 import type { Image } from '../../src/interfaces/media.js';
-import {
-  decodeImage,
-  encodePng,
-  fromFloat32,
-  renderSvg,
-  resizeImage,
-  toFloat32,
-  withChannels,
-} from '../../src/media/image.js';
+import { decodeImage, encodePng, renderSvg } from '../../src/media/image.js';
+import { fromFloat32, toFloat32, withChannels } from '../../src/media/pixels.js';
+import { resizeImage } from '../../src/media/fit.js';
 import { Rng } from '../../src/rng.js';
 import { fromRaw, noise, of } from './fixtures.js';
 

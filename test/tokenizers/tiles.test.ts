@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compile, hostValues, tf } from '../../src/engine/index.js';
 import type { Image, TokenMap } from '../../src/interfaces/index.js';
-import { toFloat32 } from '../../src/media/image.js';
+import { toFloat32 } from '../../src/media/pixels.js';
 import { createParams, disposeParams, importParams } from '../../src/nn/params.js';
 import type { Params } from '../../src/nn/params.js';
 import { codecFamily } from '../../src/registry.js';

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { shapeSet } from '../../fixtures/shapes.js';
 import { exportModel, loadCodec, memoryDataset, tokenize, trainCodec, trainPrior } from '../../src/index.js';
 import type { Image, Tokenizer } from '../../src/interfaces/index.js';
-import { toFloat32 } from '../../src/media/image.js';
+import { toFloat32 } from '../../src/media/pixels.js';
 import { createParams, disposeParams } from '../../src/nn/params.js';
 import { codecFamily } from '../../src/registry.js';
 import { Rng } from '../../src/rng.js';

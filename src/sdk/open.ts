@@ -1,0 +1,281 @@
+// Stored models to live models, through the registry.
+import type { ModelCard, StoredModel } from '../checkpoint/card.js';
+import type { NamedTensors } from '../checkpoint/tensors.js';
+import { CorruptError, ShapeError, TesseraeError, UsageError } from '../errors.js';
+import { excerpt, listNames } from '../names.js';
+import { checkTokens, flatCodes, toIds } from '../interfaces/index.js';
+import type {
+  Conditioning,
+  ImageInput,
+  Prior,
+  Prompt,
+  SamplingOptions,
+  TokenMapSpec,
+  TokenSample,
+  Tokenizer,
+  Tokens,
+} from '../interfaces/index.js';
+import type { CodecFamily, OpenOptions, PriorFamily, PriorModel } from '../nn/family.js';
+import { importParams } from '../nn/params.js';
+import type { Params } from '../nn/params.js';
+import { codecFamily, priorFamily } from '../registry.js';
+import { generateCodes } from '../sample/generate.js';
+import { sizeOf } from '../shape.js';
+import { beginningOf } from '../text/beginning.js';
+import { loadTokenizer } from '../text/tokenizer.js';
+import type { TextTokenizer } from '../text/tokenizer.js';
+import { parseWords, someKnownWords, unknownWords } from '../text/words.js';
+import { ConditionSource } from '../train/conditions.js';
+
+/** A codec with the card of its model directory. */
+export interface LoadedCodec extends Tokenizer {
+  readonly card: ModelCard;
+  /** How it sees pictures: `encode` brings others to this. */
+  readonly input: ImageInput;
+}
+
+/** A codec's family, and its config parsed. */
+export function codecOf({ card }: Pick<StoredModel, 'card'>): { family: CodecFamily; config: unknown } {
+  const family = codecFamily(card.name);
+  return { family, config: family.parseConfig(card.config) };
+}
+
+/** All that a codec has stored, as variables, which the caller disposes. @throws {CorruptError} E_MODEL_TENSORS naming `where`. */
+export function codecParams(
+  where: string,
+  { family, config }: { family: CodecFamily; config: unknown },
+  tensors: NamedTensors,
+): Params {
+  return importParams(where, { ...family.trainable(config), ...family.state(config) }, tensors);
+}
+
+export function openCodec(
+  { card, tensors }: Pick<StoredModel, 'card' | 'tensors'>,
+  options: OpenOptions = {},
+): LoadedCodec {
+  const { family, config } = codecOf({ card });
+  return Object.assign(family.open(config, tensors, card.fingerprint, options), { card, input: family.input(config) });
+}
+
+/** Opens a prior. @throws {CorruptError} E_MODEL_CARD, E_MODEL_TENSORS. */
+export function openPrior(stored: StoredModel): LoadedPrior {
+  return new LoadedPrior(stored.card, stored.tensors, storedTokenizer(stored), parseWords(stored.extras['words.json']));
+}
+
+/**
+ * The text tokenizer a prior was stored with, for priors that read text.
+ *
+ * @throws {CorruptError} E_MODEL_CARD for a prior that reads text and has none.
+ */
+export function storedTokenizer({ card, extras }: Pick<StoredModel, 'card' | 'extras'>): TextTokenizer | undefined {
+  const json = extras['tokenizer.json'];
+  if (json) return loadTokenizer(new TextDecoder().decode(json));
+  const family = priorFamily(card.name);
+  if (family.conditioning(family.parseConfig(card.config)) !== 'text') return undefined;
+  throw new CorruptError(
+    'E_MODEL_CARD',
+    `prior ${card.fingerprint.slice(0, 12)}: expected tokenizer.json among its files, since it reads text, found none. Copy the model again, or train it again.`,
+  );
+}
+
+/** @throws {CorruptError} E_MODEL_CARD for the card of a prior that names none. */
+function codecFingerprintOf({ fingerprint, codec }: ModelCard): string {
+  if (!codec)
+    throw new CorruptError(
+      'E_MODEL_CARD',
+      `prior ${fingerprint.slice(0, 12)}: expected the fingerprint of its codec in the card, found none.`,
+    );
+  return codec.fingerprint;
+}
+
+/** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one the prior of this card was trained for. */
+export function assertCodecOf(card: ModelCard, fingerprint: string): void {
+  const wanted = codecFingerprintOf(card);
+  if (fingerprint !== wanted) {
+    throw new CorruptError(
+      'E_CODEC_MISMATCH',
+      `prior ${card.fingerprint.slice(0, 12)}: expected codec ${wanted.slice(0, 12)}, received ${fingerprint.slice(0, 12)}. Use the codec this prior was trained for.`,
+    );
+  }
+}
+
+/** What a prompt of unknown words ends in: it has no ids, or a multitude. */
+const FOR_UNKNOWN = ['E_TEXT_TOO_LONG', 'E_TEXT_UNKNOWN'];
+/** Names in a message. */
+const MOST_NAMES = 10;
+/** Pictures for one prompt. */
+const MAX_PICTURES = 1e6;
+
+function checkPrompts(prompts: readonly Prompt[], conditioning: Conditioning): void {
+  if (!Array.isArray(prompts))
+    throw new UsageError('E_PROMPT', `prompts: expected a list, received ${shownType(prompts)}.`);
+  for (const [i, prompt] of prompts.entries()) {
+    if (prompt !== null && typeof prompt !== 'string' && !Number.isInteger(prompt))
+      throw new UsageError(
+        'E_PROMPT',
+        `prompts[${i}]: expected a text, the number of a class or null, received ${typeof prompt}.`,
+      );
+    if (typeof prompt === 'number' && conditioning === 'text')
+      throw new UsageError(
+        'E_PROMPT',
+        `prompts[${i}]: expected a text or null, as this prior reads texts and has no classes, received the number ${prompt}.`,
+      );
+  }
+}
+
+const TOO_LONG: readonly unknown[] = [undefined, 'cut', 'refuse'];
+
+/** Those that {@link generateCodes} does not see. */
+function checkOptions(options: SamplingOptions): void {
+  if (typeof options !== 'object' || options === null)
+    throw new UsageError('E_SAMPLING', `options: expected an object, received ${shownType(options)}.`);
+  const { n = 1, tooLong, onNote } = options;
+  if (!Number.isInteger(n) || n < 1 || n > MAX_PICTURES)
+    throw new UsageError('E_SAMPLING', `n: expected a whole number from 1 to ${MAX_PICTURES}, received ${n}.`);
+  if (!TOO_LONG.includes(tooLong))
+    throw new UsageError('E_SAMPLING', `tooLong: expected "cut" or "refuse", received "${excerpt(String(tooLong))}".`);
+  if (onNote !== undefined && typeof onNote !== 'function')
+    throw new UsageError('E_SAMPLING', `onNote: expected a function, received ${shownType(onNote)}.`);
+}
+
+const shownType = (value: unknown): string => (value === null ? 'null' : typeof value);
+
+/** A prior with the card of its model directory. */
+export class LoadedPrior implements Prior {
+  readonly name: string;
+  readonly fingerprint: string;
+  readonly codec: string;
+  readonly conditioning: Conditioning;
+  readonly maps: readonly TokenMapSpec[];
+  readonly classes: readonly string[] | undefined;
+  private readonly model: PriorModel;
+  /** Most text tokens it reads of a prompt, for priors conditioned on text. */
+  readonly textLength: number | undefined;
+  private readonly strict: ConditionSource;
+  private readonly cutting: ConditionSource;
+
+  constructor(
+    readonly card: ModelCard,
+    tensors: NamedTensors,
+    /** The text tokenizer, for priors conditioned on text. */
+    readonly text: TextTokenizer | undefined,
+    /** The words of its training captions, where they were kept. */
+    private readonly words?: readonly string[],
+  ) {
+    const family: PriorFamily = priorFamily(card.name);
+    const config = family.parseConfig(card.config);
+    this.name = card.name;
+    this.fingerprint = card.fingerprint;
+    this.codec = codecFingerprintOf(card);
+    this.conditioning = family.conditioning(config);
+    this.maps = family.maps(config);
+    this.classes = family.classes(config);
+    this.model = family.open(config, tensors);
+    this.textLength = family.textLength?.(config);
+    this.strict = ConditionSource.of(family, config, { text });
+    this.cutting = ConditionSource.of(family, config, { text, tooLong: 'cut' });
+  }
+
+  /** Labels of samples count in {@link classes}; a caption too long is read as in training, by its beginning. */
+  async score(samples: readonly TokenSample[]): Promise<Float64Array> {
+    if (!Array.isArray(samples))
+      throw new ShapeError('E_TOKENS_SHAPE', `score: expected samples in a list, received ${shownType(samples)}.`);
+    samples.forEach((sample, i) => this.checkSample(`score[${i}]`, sample));
+    const nats = new Float64Array(samples.length);
+    for (let first = 0; first < samples.length; first += 32) {
+      const batch = samples.slice(first, first + 32);
+      const codes = flatCodes(batch);
+      const conditions = Int32Array.from(batch.flatMap((sample) => [...this.cutting.of(sample)]));
+      nats.set((await this.model.score(codes, conditions, batch.length)).nats, first);
+    }
+    return nats;
+  }
+
+  async generate(prompts: readonly Prompt[], options: SamplingOptions = {}): Promise<Tokens[]> {
+    checkOptions(options);
+    checkPrompts(prompts, this.conditioning);
+    const { n = 1 } = options;
+    const [map] = this.maps as [TokenMapSpec];
+    const source = options.tooLong === 'cut' ? this.cutting : this.strict;
+    const conditions = prompts.flatMap((prompt) =>
+      new Array<Int32Array>(n).fill(this.heard(prompt, source, options.onNote)),
+    );
+    const codeCount = sizeOf(map.shape);
+    const task = {
+      model: this.model,
+      conditions,
+      unconditional: source.prompt(null),
+      codeCount,
+      vocabSize: map.vocabSize,
+    };
+    const codes = await generateCodes(task, options);
+    const [height, width] = map.shape as [number, number];
+    return codes.map((ids) => ({
+      codec: this.codec,
+      media: { kind: 'image', width, height, channels: 3 },
+      maps: [{ ...map, shape: [...map.shape], ids: toIds(ids, map.vocabSize) }],
+    }));
+  }
+
+  /** The condition of a prompt. Words that the prior cannot know are told of, or are the error where there is one. */
+  private heard(prompt: Prompt, source: ConditionSource, onNote: ((note: string) => void) | undefined): Int32Array {
+    const unknown =
+      this.text && typeof prompt === 'string' && this.conditioning === 'text'
+        ? unknownWords(prompt, this.text, this.words)
+        : [];
+    const what = `prompt "${excerpt(String(prompt))}"`;
+    const names = listNames(unknown, MOST_NAMES);
+    const remedy = (): string =>
+      `Use words it knows, such as ${someKnownWords(this.text!, this.words, MOST_NAMES).join(', ')}.`;
+    try {
+      const condition = source.prompt(prompt);
+      const cut = source === this.cutting ? this.cutPrompt(prompt) : undefined;
+      if (cut)
+        onNote?.(
+          `${what}: read up to "${excerpt(cut.read)}", ${this.textLength} of its ${cut.isLonger ? 'more than ' : ''}${cut.tokens} text tokens.`,
+        );
+      if (unknown.length > 0)
+        onNote?.(
+          `${what}: ${this.words ? 'no training caption has' : 'the tokenizer has only letters for'} ${names}, so the prior does not know what ${unknown.length === 1 ? 'it means' : 'they mean'}. ${remedy()}`,
+        );
+      return condition;
+    } catch (error) {
+      if (unknown.length === 0 || !(error instanceof TesseraeError && FOR_UNKNOWN.includes(error.code))) throw error;
+      throw new UsageError(
+        'E_PROMPT_UNKNOWN',
+        `${what}: expected words of the training captions, received ${names}, which this prior does not know. ${remedy()}`,
+        { cause: error },
+      );
+    }
+  }
+
+  private checkSample(where: string, sample: TokenSample): void {
+    checkTokens(where, sample?.tokens, this.maps);
+    this.assertCodec(sample.tokens.codec);
+    const { captions, label } = sample;
+    if (!Array.isArray(captions) || captions.some((caption) => typeof caption !== 'string'))
+      throw new UsageError('E_PROMPT', `${where}: expected captions in a list of texts, received ${typeof captions}.`);
+    if (label !== undefined && !Number.isInteger(label))
+      throw new UsageError('E_PROMPT', `${where}: expected a label that is a whole number, received ${String(label)}.`);
+  }
+
+  /** What is read of a prompt that is too long, and its length in text tokens, as far as it can be encoded; undefined for others. */
+  cutPrompt(prompt: Prompt): { read: string; tokens: number; isLonger: boolean } | undefined {
+    if (typeof prompt !== 'string' || this.text === undefined || this.textLength === undefined) return undefined;
+    const beginning = beginningOf(prompt, this.text);
+    const ids = this.text.encode(beginning);
+    const isLonger = beginning !== prompt;
+    return ids.length > this.textLength || isLonger
+      ? { read: this.text.decode(ids.slice(0, this.textLength)), tokens: ids.length, isLonger }
+      : undefined;
+  }
+
+  /** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one this prior was trained for. */
+  assertCodec(fingerprint: string): void {
+    assertCodecOf(this.card, fingerprint);
+  }
+
+  dispose(): void {
+    this.model.dispose();
+  }
+}
