@@ -40,7 +40,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/train', 'src/sample'],
   ['src/registry.ts'],
   ['src/sdk'],
-  ['src/index.ts', 'src/cli'],
+  ['src/index.ts', 'src/browser.ts', 'src/cli'],
 ];
 
 /** What a place may import from its own layer besides itself: places, or single files of one. */
@@ -60,6 +60,15 @@ const RESERVED: readonly { what: RegExp; only: readonly string[]; why: string }[
   { what: /^priors\//, only: ['priors', 'src/registry.ts'], why: 'only the registry names concrete priors' },
   { what: /^fixtures\//, only: ['fixtures', 'src/sdk'], why: 'only the demo draws fixtures' },
 ];
+
+/** The entry for browsers. Whatever is loaded along with it must run there. */
+const BROWSER_ENTRY = 'src/browser.ts';
+
+/** Packages that run in browsers. ONNX Runtime is not among them: the page hands it in. */
+const BROWSER_PACKAGES = ['@huggingface/tokenizers', '@tensorflow/tfjs-backend-cpu', '@tensorflow/tfjs-core', 'zod'];
+
+/** Globals that only Node.js has. */
+const NODE_GLOBALS = ['Buffer', '__dirname', '__filename', 'global', 'module', 'process', 'require', 'setImmediate'];
 
 type Tree = ReadonlyMap<string, string>;
 
@@ -101,6 +110,46 @@ function reasonAgainst({ from, to }: Edge): string[] {
   ];
   if (other > own) return [`${from} -> ${to}: imports upwards, from layer ${own} to layer ${other}`];
   return other === own ? [`${from} -> ${to}: imports sideways within layer ${own}`] : [];
+}
+
+/** Names what keeps the browser entry from running in a browser, and the way it is reached. */
+function browserProblemsOf(tree: Tree): string[] {
+  const reachedBy = new Map<string, string | undefined>([[BROWSER_ENTRY, undefined]]);
+  const wayTo = (path: string): string => {
+    const importer = reachedBy.get(path);
+    return importer === undefined ? path : `${wayTo(importer)} -> ${path}`;
+  };
+  const problems: string[] = [];
+  for (const path of reachedBy.keys()) {
+    const file = compiled(path, tree.get(path)!);
+    problems.push(...nodeGlobalsIn(file).map((name) => `${wayTo(path)}: uses ${name}, which browsers lack`));
+    for (const { to } of importsOf(path, file.text, tree)) {
+      if (tree.has(to)) reachedBy.set(to, reachedBy.has(to) ? reachedBy.get(to) : path);
+      else if (!BROWSER_PACKAGES.includes(to)) problems.push(`${wayTo(path)} -> ${to}: does not run in browsers`);
+    }
+  }
+  return problems;
+}
+
+/** A file as it runs, without its types. */
+function compiled(path: string, source: string): ts.SourceFile {
+  const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023, verbatimModuleSyntax: true };
+  const { outputText } = ts.transpileModule(source, { compilerOptions });
+  return ts.createSourceFile(path, outputText, ts.ScriptTarget.ES2023, true, ts.ScriptKind.JS);
+}
+
+/** Bare names of Node's globals among a file's expressions. `globalThis.process?.` is a guard, and allowed. */
+function nodeGlobalsIn(file: ts.SourceFile): string[] {
+  const found = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    const isMember =
+      (ts.isPropertyAccessExpression(node.parent) && node.parent.name === node) ||
+      (ts.isPropertyAssignment(node.parent) && node.parent.name === node);
+    if (ts.isIdentifier(node) && NODE_GLOBALS.includes(node.text) && !isMember) found.add(node.text);
+    node.forEachChild(visit);
+  };
+  file.forEachChild(visit);
+  return [...found];
 }
 
 function placeOf(path: string): string | undefined {
@@ -213,5 +262,61 @@ describe('the layers', () => {
       'src/rng.ts': '',
     };
     expect(problemsOf(new Map(Object.entries(files)))).toEqual([]);
+  });
+});
+
+describe('the browser entry', () => {
+  it('loads nothing that needs Node.js', () => expect(browserProblemsOf(readTree())).toEqual([]));
+
+  it.each<[string, Record<string, string>, string]>([
+    [
+      'a module of Node.js, with the way to it',
+      {
+        'src/browser.ts': `export { a } from './a.js';`,
+        'src/a.ts': `import { b } from './b.js';`,
+        'src/b.ts': `import * as fs from 'node:fs';`,
+      },
+      'src/browser.ts -> src/a.ts -> src/b.ts -> node:fs: does not run in browsers',
+    ],
+    [
+      'a native package that is loaded late',
+      { 'src/browser.ts': `const sharp = await import('sharp');` },
+      'src/browser.ts -> sharp: does not run in browsers',
+    ],
+    [
+      'a value among imported types',
+      { 'src/browser.ts': `import { type Stats, statSync } from 'node:fs';` },
+      'src/browser.ts -> node:fs: does not run in browsers',
+    ],
+    [
+      'ONNX Runtime, which the page hands in',
+      { 'src/browser.ts': `import * as ort from 'onnxruntime-web';` },
+      'src/browser.ts -> onnxruntime-web: does not run in browsers',
+    ],
+    [
+      'a global of Node.js',
+      { 'src/browser.ts': `export const text = Buffer.from('a').toString();` },
+      'src/browser.ts: uses Buffer, which browsers lack',
+    ],
+    [
+      'the environment of a process',
+      { 'src/browser.ts': `if (process.env.DEBUG) debugger;` },
+      'src/browser.ts: uses process, which browsers lack',
+    ],
+  ])('may not use %s', (_, files, problem) =>
+    expect(browserProblemsOf(new Map(Object.entries(files)))).toEqual([problem]),
+  );
+
+  it('may use types of Node.js, guarded globals, and members of the same names', () => {
+    const files = {
+      'src/browser.ts': `
+        import type { Stats } from 'node:fs';
+        export type { Worker } from 'node:worker_threads';
+        import { z } from 'zod';
+        export const builtin: typeof process.getBuiltinModule | undefined = globalThis.process?.getBuiltinModule;
+        export const worker = { process: 1 }.process; // process.exit()
+        export const text = 'require("fs")';`,
+    };
+    expect(browserProblemsOf(new Map(Object.entries(files)))).toEqual([]);
   });
 });

@@ -1,0 +1,51 @@
+// The public API for browsers, where models come as bytes and ONNX Runtime is handed in. Nothing here, or in what it imports,
+// uses a module of Node.js. Names that `tesserae` exports too mean the same, but for loading: there is no disk.
+export { setRuntime } from './engine/runtime-web.js';
+
+// Models.
+export { fetchModel, loadCodec, loadPrior } from './sdk/model-files.js';
+export type { ModelFiles } from './sdk/model-files.js';
+export type { LoadedCodec, LoadedPrior } from './sdk/open.js';
+export { quantizerNames, registerCodec, registerPrior, registerQuantizer } from './registry.js';
+export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './nn/quantizer.js';
+export type { CodecFamily, ExportedFunction, PriorFamily, PriorModel } from './nn/family.js';
+export type { ModelCard } from './checkpoint/card.js';
+
+// Pictures.
+export { fromRgba, toRgba } from './media/rgba.js';
+export type { RgbaImage } from './media/rgba.js';
+export { resizeImage } from './media/fit.js';
+export type { ResizeOptions } from './media/fit.js';
+
+// Text.
+export { loadTokenizer } from './text/tokenizer.js';
+export type { TextTokenizer } from './text/tokenizer.js';
+
+// Plain data and contracts.
+export { toIds } from './interfaces/index.js';
+export type {
+  Conditioning,
+  Image,
+  Media,
+  MediaInfo,
+  Prior,
+  Prompt,
+  SamplingOptions,
+  TokenMap,
+  TokenMapSpec,
+  TokenSample,
+  Tokenizer,
+  Tokens,
+} from './interfaces/index.js';
+
+// Errors: the class tells the kind, `code` what happened.
+export {
+  AbortedError,
+  CorruptError,
+  EngineError,
+  InputError,
+  IoError,
+  ShapeError,
+  TesseraeError,
+  UsageError,
+} from './errors.js';

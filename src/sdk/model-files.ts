@@ -1,0 +1,76 @@
+// Models from the bytes of their files, wherever those come from.
+import { openModelFiles, readCard } from '../checkpoint/card.js';
+import { IoError, UsageError, messageOf } from '../errors.js';
+import type { OpenOptions } from '../nn/family.js';
+import { openCodec, openPrior } from './open.js';
+import type { LoadedCodec, LoadedPrior } from './open.js';
+
+/** The files of a model directory by name: `model.json` and all files that it lists. */
+export type ModelFiles = Readonly<Record<string, Uint8Array>>;
+
+/**
+ * Opens a codec.
+ *
+ * @param files every byte is verified. Do not change them while the codec is in use.
+ * @throws {UsageError} E_NOT_A_MODEL, E_MODEL_KIND, E_UNKNOWN_MODEL. @throws {CorruptError} for damaged files.
+ */
+export async function loadCodec(files: ModelFiles, options: OpenOptions = {}): Promise<LoadedCodec> {
+  return openCodec(openModelFiles(files, { kind: 'codec', where: 'codec' }), options);
+}
+
+/**
+ * Opens a prior. Its codec, in the folder `codec` of the prior's directory, is a model of its own.
+ *
+ * @param files every byte is verified. Do not change them while the prior is in use.
+ * @throws {UsageError} E_NOT_A_MODEL, E_MODEL_KIND, E_UNKNOWN_MODEL. @throws {CorruptError} for damaged files.
+ */
+export async function loadPrior(files: ModelFiles): Promise<LoadedPrior> {
+  return openPrior(openModelFiles(files, { kind: 'prior', where: 'prior' }));
+}
+
+/**
+ * Downloads the files of a model: `model.json`, then those that it lists.
+ *
+ * @param url of the model's directory.
+ * @param request options for `fetch`, such as headers or a signal.
+ * @throws {UsageError} E_FETCH for an address that is none.
+ * @throws {IoError} E_FETCH when a file cannot be downloaded. @throws {CorruptError} E_JSON, E_MODEL_CARD, E_MODEL_VERSION.
+ */
+export async function fetchModel(url: string | URL, request: RequestInit = {}): Promise<ModelFiles> {
+  const directory = directoryOf(url);
+  const download = (name: string): Promise<Uint8Array> => downloadFile(new URL(name, directory), request);
+  const card = await download('model.json');
+  const { files } = readCard({
+    where: directory.href,
+    pathOf: (name) => new URL(name, directory).href,
+    size: () => card.length,
+    read: () => card,
+  });
+  const others = Object.keys(files).map(async (name) => [name, await download(name)] as const);
+  return { 'model.json': card, ...Object.fromEntries(await Promise.all(others)) };
+}
+
+/** The address of a directory, relative to the page where there is one. */
+function directoryOf(url: string | URL): URL {
+  const { location } = globalThis as { location?: { href: string } };
+  if (!URL.canParse(String(url), location?.href))
+    throw new UsageError('E_FETCH', `fetchModel(url): expected the address of a model's directory, received "${url}".`);
+  const directory = new URL(url, location?.href);
+  if (!directory.pathname.endsWith('/')) directory.pathname += '/';
+  return directory;
+}
+
+async function downloadFile(url: URL, request: RequestInit): Promise<Uint8Array> {
+  const response = await fetch(url, request).catch((error: unknown) => {
+    if (request.signal?.aborted) throw error;
+    throw failedDownload(url, messageOf(error), error);
+  });
+  if (!response.ok) throw failedDownload(url, `status ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+function failedDownload(url: URL, reason: string, cause?: unknown): IoError {
+  return new IoError('E_FETCH', `${url.href}: the download failed (${reason}). Check the address and the connection.`, {
+    cause,
+  });
+}

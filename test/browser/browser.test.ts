@@ -1,0 +1,95 @@
+// The browser entry in a process of its own, with onnxruntime-web alone, gives what the Node entry gives.
+import { execFile } from 'node:child_process';
+import { createReadStream, existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fetchModel, fromRgba, loadCodec as loadCodecFiles, setRuntime } from '../../src/browser.js';
+import { loadCodec, loadPrior } from '../../src/index.js';
+import type { Image, Tokens } from '../../src/index.js';
+import { PROMPTS, SAMPLING, drawing } from './task.mjs';
+
+const MODELS = fileURLToPath(new URL('../../fixtures/models/', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('program.mjs', import.meta.url));
+
+interface Made {
+  tokens: number[][];
+  reconstruction: number[];
+  generated: number[][][];
+  pictures: number[][];
+}
+
+let server: Server;
+let url: string;
+
+beforeAll(async () => {
+  server = createServer(({ url: path }, response) => {
+    const file = join(MODELS, path!);
+    if (!existsSync(file)) response.writeHead(404).end();
+    else createReadStream(file).pipe(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/shapes`;
+});
+
+afterAll(() => server.close());
+
+/** Shares of values that differ, and by how much at most. */
+function difference(a: readonly number[], b: ArrayLike<number>): { share: number; most: number } {
+  expect(a.length).toBe(b.length);
+  const errors = a.map((value, i) => Math.abs(value - b[i]!));
+  return { share: errors.filter((error) => error > 0).length / errors.length, most: Math.max(...errors) };
+}
+
+describe('the browser entry', () => {
+  const idsOf = ({ maps }: Tokens): number[][] => maps.map(({ ids }) => [...ids]);
+
+  it('encodes, decodes and generates as the Node entry does', async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, url], { maxBuffer: 2 ** 26 });
+    const made = JSON.parse(stdout) as Made;
+    const codec = await loadCodec(join(MODELS, 'shapes/codec'));
+    const prior = await loadPrior(join(MODELS, 'shapes'));
+    const tokens = await codec.encode(fromRgba(drawing()));
+    const generated = await prior.generate(PROMPTS, SAMPLING);
+    expect(made.tokens).toEqual(idsOf(tokens));
+    expect(made.generated).toEqual(generated.map(idsOf));
+    // The library and WebAssembly add up in different orders: a value may round to its neighbor.
+    const pairs: [number[], Image][] = [
+      [made.reconstruction, (await codec.decode(tokens)) as Image],
+      ...(await codec.decode(generated)).map((image, i): [number[], Image] => [made.pictures[i]!, image as Image]),
+    ];
+    for (const [pixels, image] of pairs) {
+      const { share, most } = difference(pixels, image.pixels);
+      expect(most).toBeLessThanOrEqual(1);
+      expect(share).toBeLessThan(0.01);
+    }
+    prior.dispose();
+    codec.dispose();
+  });
+
+  it('downloads exactly the files of a model, and verifies them', async () => {
+    const files = await fetchModel(`${url}/codec/`);
+    expect(Object.keys(files).sort()).toEqual(['model.json', 'model.safetensors']);
+    const weights = files['model.safetensors']!.slice();
+    weights[weights.length - 1]! ^= 1;
+    await expect(loadCodecFiles({ ...files, 'model.safetensors': weights })).rejects.toThrow(
+      /E_MODEL_FILE codec\/model\.safetensors/,
+    );
+    await expect(loadCodecFiles(await fetchModel(url))).rejects.toThrow(/E_MODEL_KIND codec: expected a codec/);
+  });
+
+  it('names the address of a download that failed', async () => {
+    await expect(fetchModel(`${url}/elsewhere`)).rejects.toThrow(
+      expect.objectContaining({ code: 'E_FETCH', message: expect.stringContaining('/shapes/elsewhere/model.json') }),
+    );
+    await expect(fetchModel('models/shapes')).rejects.toThrow(/E_FETCH .*received "models\/shapes"/);
+  });
+
+  it.each([[undefined], [{}], [null]])('refuses %j for ONNX Runtime', (ort) => {
+    expect(() => setRuntime(ort as never)).toThrow(/E_ENGINE_RUNTIME setRuntime\(ort\)/);
+  });
+});
