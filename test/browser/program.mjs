@@ -2,23 +2,11 @@
 // Prints what it made as JSON. Usage: node program.mjs URL-OF-PRIOR
 import * as ort from 'onnxruntime-web';
 import { fetchModel, fromRgba, loadCodec, loadPrior, setRuntime } from '../../dist/src/browser.js';
-import { PROMPTS, SAMPLING, drawing } from './task.mjs';
+import { drawing, perform } from './task.mjs';
 
 const url = process.argv[2];
 ort.env.wasm.numThreads = 1;
 setRuntime(ort);
 const codec = await loadCodec(await fetchModel(`${url}/codec`));
 const prior = await loadPrior(await fetchModel(url));
-const tokens = await codec.encode(fromRgba(drawing()));
-const reconstruction = await codec.decode(tokens);
-const generated = await prior.generate(PROMPTS, SAMPLING);
-const pictures = await codec.decode(generated);
-const idsOf = ({ maps }) => maps.map(({ ids }) => [...ids]);
-console.log(
-  JSON.stringify({
-    tokens: idsOf(tokens),
-    reconstruction: [...reconstruction.pixels],
-    generated: generated.map(idsOf),
-    pictures: pictures.map(({ pixels }) => [...pixels]),
-  }),
-);
+console.log(JSON.stringify(await perform(codec, prior, fromRgba(drawing()))));

@@ -1,4 +1,4 @@
-// What the same program does in Node.js, in Node.js without its modules, and in a browser.
+// What is done with the example models through every entry: in Node.js, with the browser entry in Node.js, and in a browser.
 export const PROMPTS = ['a red circle', 'a blue square'];
 export const SAMPLING = { seed: 7, temperature: 1, topK: 20 };
 
@@ -13,4 +13,16 @@ export function drawing() {
     }
   }
   return { width, height, data };
+}
+
+/** Encodes and decodes a picture, then generates pictures; everything comes back as arrays of numbers. */
+export async function perform(codec, prior, picture) {
+  const tokens = await codec.encode(picture);
+  const generated = await prior.generate(PROMPTS, SAMPLING);
+  const idsOf = ({ maps }) => maps.map(({ ids }) => [...ids]);
+  const pictures = await codec.decode([tokens, ...generated]);
+  return {
+    ids: [tokens, ...generated].map(idsOf),
+    pictures: pictures.map(({ pixels }) => [...pixels]),
+  };
 }
