@@ -1,13 +1,22 @@
-// Bundles a page with Vite, opens it in headless Chromium, and compares what it made to the Node entry:
+// Bundles pages with Vite and opens them in headless Chromium: one whose results are compared to the Node entry's, and the
+// example of docs/browser.md.
 //
 //   npm run build && node test/browser/run.mjs [--report FILE]
 //
 // Needs Chromium (Debian: apt-get install chromium); CHROMIUM names another program. Ends with "N passed, N failed".
 import { spawn, spawnSync } from 'node:child_process';
-import { createReadStream, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +28,10 @@ import { drawing, perform } from './task.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { values: flags } = parseArgs({ options: { report: { type: 'string' } } });
-const work = mkdtempSync(join(tmpdir(), 'tesserae-browser-'));
+// Within the project, so that packages resolve.
+const cache = join(root, 'node_modules/.cache');
+mkdirSync(cache, { recursive: true });
+const work = mkdtempSync(join(cache, 'browser-'));
 /** A cold start on a busy machine takes half of it. */
 const PAGE_MILLISECONDS = 120_000;
 const TYPES = {
@@ -53,11 +65,12 @@ function findChromium() {
   return found;
 }
 
-/** Bundles the page; a module of Node.js in it fails the build. */
-async function bundle(outDir) {
+/** Bundles the page of a folder; a module of Node.js in it fails the build. @returns the folder of the bundle. */
+async function bundle(page) {
+  const outDir = mkdtempSync(join(work, 'bundle-'));
   const warnings = [];
   await build({
-    root: join(root, 'test/browser/page'),
+    root: page,
     base: './',
     configFile: false,
     logLevel: 'error',
@@ -73,6 +86,7 @@ async function bundle(outDir) {
     warnings.filter((message) => /externalized for browser|node:/.test(message)),
     [],
   );
+  return outDir;
 }
 
 /** Serves the bundle and the models. @returns the address, and the outcome that the page sends. */
@@ -105,6 +119,9 @@ async function openPage(chromium, { url, outcome }) {
       '--no-sandbox',
       '--disable-gpu',
       '--disable-dev-shm-usage',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--no-first-run',
       `--user-data-dir=${join(work, 'profile')}`,
       url,
     ],
@@ -146,25 +163,63 @@ function assertNear(pixels, expected) {
   assert.ok(errors.filter((error) => error > 0).length < pixels.length / 100);
 }
 
+/** Writes the example of docs/browser.md to a folder, with a line that sends what its canvas shows. @returns the folder. */
+function writeExample() {
+  const folder = join(work, 'example');
+  const page = readFileSync(join(root, 'docs/browser.md'), 'utf8');
+  const block = (language) => new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'm').exec(page)[1];
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'index.html'), block('html'));
+  writeFileSync(
+    join(folder, 'main.js'),
+    `${block('js')}
+const { width, height } = canvas;
+const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+await fetch('outcome', { method: 'POST', body: JSON.stringify({ width, height, data: [...data] }) });
+`,
+  );
+  return folder;
+}
+
+/** Bundles a page, serves it, and opens it. @returns what it sends. */
+async function runPage(chromium, page) {
+  const server = await serve(await bundle(page));
+  try {
+    return await openPage(chromium, server);
+  } finally {
+    server.close();
+  }
+}
+
+async function compareWithNode(chromium) {
+  const made = await check('a page encodes, decodes and generates', () =>
+    runPage(chromium, join(root, 'test/browser/page')),
+  );
+  if (!made) return;
+  const expected = await expectedOutcome();
+  await check('ids are those of the Node entry', () => assert.deepEqual(made.ids, expected.ids));
+  await check('pictures are those of the Node entry', () =>
+    made.pictures.forEach((pixels, i) => assertNear(pixels, expected.pictures[i])),
+  );
+  await check('the canvas shows the reconstruction', () => assert.deepEqual(made.shown, made.pictures[0]));
+}
+
+/** True for a pixel of a color that is far nearer to one primary than to the others. */
+const isMostly = (channel, [...rgb]) => rgb.every((value, c) => c === channel || rgb[channel] > value + 60);
+
+async function tryExample(chromium) {
+  await check('the example of docs/browser.md draws a red and a blue shape', async () => {
+    const { width, height, data } = await runPage(chromium, writeExample());
+    const colors = Array.from({ length: width * height }, (_, i) => data.slice(4 * i, 4 * i + 3));
+    for (const channel of [0, 2]) assert.ok(colors.filter((color) => isMostly(channel, color)).length > 10);
+  });
+}
+
 try {
   const chromium = await check('Chromium is here', findChromium);
-  const folder = join(work, 'page');
-  const isBuilt = await check('Vite bundles the page, without a module of Node.js', async () => {
-    await bundle(folder);
-    return true;
-  });
-  if (chromium && isBuilt) {
-    const server = await serve(folder);
-    const made = await check('the page encodes, decodes and generates', () => openPage(chromium, server));
-    server.close();
-    if (made) {
-      const expected = await expectedOutcome();
-      await check('ids are those of the Node entry', () => assert.deepEqual(made.ids, expected.ids));
-      await check('pictures are those of the Node entry', () =>
-        made.pictures.forEach((pixels, i) => assertNear(pixels, expected.pictures[i])),
-      );
-      await check('the canvas shows the reconstruction', () => assert.deepEqual(made.shown, made.pictures[0]));
-    }
+  if (chromium) {
+    await compareWithNode(chromium);
+    await tryExample(chromium);
   }
 } finally {
   rmSync(work, { recursive: true, force: true });
