@@ -53,7 +53,7 @@ async function drawPhotographs(folder, count) {
 
 async function tokenizeIn(folder) {
   const [{ saveModel }, { createParams, exportParams }, { codecFamily }, { tokenize }] = await Promise.all(
-    ['checkpoint/model.js', 'nn/params.js', 'registry.js', 'sdk/tokenize.js'].map(
+    ['checkpoint/model.js', 'nn/params.js', 'registry.js', 'sdk/tokenize.js', 'engine/register-node.js'].map(
       (path) => import(new URL(`../../dist/src/${path}`, import.meta.url).href),
     ),
   );

@@ -97,6 +97,7 @@ const NEEDED = [
   'CHANGELOG.md',
   'docs/install.md',
   'docs/codecs.md',
+  'docs/browser.md',
   'src/shards/FORMAT.md',
   'examples/codec-round-trip.mjs',
   'fixtures/models/shapes/model.json',
