@@ -169,14 +169,18 @@ export function openModelFiles(
   files: Readonly<Record<string, Uint8Array>>,
   { where = 'model', ...options }: ReadModelOptions & { where?: string } = {},
 ): StoredModel {
+  return readModel(memorySource(files, where), options);
+}
+
+/** Files in memory, by name. */
+export function memorySource(files: Readonly<Record<string, Uint8Array>>, where: string): ModelSource {
   const held = new Map(Object.entries(files));
-  const source: ModelSource = {
+  return {
     where,
     pathOf: (name) => `${where}/${name}`,
     size: (name) => held.get(name)?.length,
     read: (name) => held.get(name)!,
   };
-  return readModel(source, options);
 }
 
 /** The card of a model, verified by its own hash. @throws {UsageError} @throws {CorruptError} as {@link readModel} does. */

@@ -1,6 +1,6 @@
 // Models from the bytes of their files, wherever those come from.
-import { openModelFiles, readCard } from '../checkpoint/card.js';
-import { IoError, UsageError, messageOf } from '../errors.js';
+import { memorySource, openModelFiles, readCard } from '../checkpoint/card.js';
+import { AbortedError, IoError, UsageError, messageOf } from '../errors.js';
 import type { OpenOptions } from '../nn/family.js';
 import { openCodec, openPrior } from './open.js';
 import type { LoadedCodec, LoadedPrior } from './open.js';
@@ -34,18 +34,14 @@ export async function loadPrior(files: ModelFiles): Promise<LoadedPrior> {
  * @param url of the model's directory.
  * @param request options for `fetch`, such as headers or a signal.
  * @throws {UsageError} E_FETCH for an address that is none.
- * @throws {IoError} E_FETCH when a file cannot be downloaded. @throws {CorruptError} E_JSON, E_MODEL_CARD, E_MODEL_VERSION.
+ * @throws {IoError} E_FETCH when a file cannot be downloaded. @throws {AbortedError} E_ABORTED when the signal fires.
+ * @throws {CorruptError} E_JSON, E_MODEL_CARD, E_MODEL_VERSION.
  */
 export async function fetchModel(url: string | URL, request: RequestInit = {}): Promise<ModelFiles> {
   const directory = directoryOf(url);
   const download = (name: string): Promise<Uint8Array> => downloadFile(new URL(name, directory), request);
   const card = await download('model.json');
-  const { files } = readCard({
-    where: directory.href,
-    pathOf: (name) => new URL(name, directory).href,
-    size: () => card.length,
-    read: () => card,
-  });
+  const { files } = readCard(memorySource({ 'model.json': card }, directory.href.slice(0, -1)));
   const others = Object.keys(files).map(async (name) => [name, await download(name)] as const);
   return { 'model.json': card, ...Object.fromEntries(await Promise.all(others)) };
 }
@@ -61,12 +57,19 @@ function directoryOf(url: string | URL): URL {
 }
 
 async function downloadFile(url: URL, request: RequestInit): Promise<Uint8Array> {
-  const response = await fetch(url, request).catch((error: unknown) => {
-    if (request.signal?.aborted) throw error;
-    throw failedDownload(url, messageOf(error), error);
-  });
+  const response = await guardDownload(url, request, fetch(url, request));
   if (!response.ok) throw failedDownload(url, `status ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
+  return new Uint8Array(await guardDownload(url, request, response.arrayBuffer()));
+}
+
+/** Waits for a part of a download; what it throws names the address. */
+async function guardDownload<T>(url: URL, { signal }: RequestInit, part: Promise<T>): Promise<T> {
+  try {
+    return await part;
+  } catch (error) {
+    if (signal?.aborted) throw new AbortedError('E_ABORTED', `${url.href}: stopped on request.`, { cause: error });
+    throw failedDownload(url, messageOf(error), error);
+  }
 }
 
 function failedDownload(url: URL, reason: string, cause?: unknown): IoError {

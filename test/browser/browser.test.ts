@@ -67,6 +67,23 @@ describe('the browser entry', () => {
     await expect(fetchModel('models/shapes')).rejects.toThrow(/E_FETCH .*received "models\/shapes"/);
   });
 
+  it('stops a download when its signal fires', async () => {
+    await expect(fetchModel(url, { signal: AbortSignal.abort() })).rejects.toThrow(/E_ABORTED .*model\.json/);
+  });
+
+  it('names the address of a download that is cut short', async () => {
+    const cut = createServer((_, response) => {
+      response.writeHead(200, { 'content-length': 100 }).write('{');
+      setTimeout(() => response.destroy(), 50);
+    });
+    await new Promise<void>((resolve) => cut.listen(0, '127.0.0.1', resolve));
+    const { port } = cut.address() as AddressInfo;
+    await expect(fetchModel(`http://127.0.0.1:${port}/m`)).rejects.toThrow(
+      /E_FETCH http:.*\/m\/model\.json: the download failed/,
+    );
+    cut.close();
+  });
+
   it.each([[undefined], [{}], [null]])('refuses %j for ONNX Runtime', (ort) => {
     expect(() => setRuntime(ort as never)).toThrow(/E_ENGINE_RUNTIME setRuntime\(ort\)/);
   });
