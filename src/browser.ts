@@ -1,5 +1,6 @@
-// The public API for browsers, where models come as bytes and ONNX Runtime is handed in. Nothing here, or in what it imports,
-// uses a module of Node.js. Names that `tesserae` exports too mean the same, but for loading: there is no disk.
+// The public API for browsers, where models come as bytes and ONNX Runtime is handed in. Nothing here, or in what it
+// imports, uses a module of Node.js. Names that `tesserae` exports too mean the same, but for loading: there is no
+// disk.
 export { setRuntime } from './engine/runtime-web.js';
 
 // Models.

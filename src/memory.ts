@@ -1,11 +1,11 @@
-// How much memory there is, and what its end looks like: the ways in which V8, Node and ONNX Runtime say that they could
-// not get any, so that they become one line that names what to lower.
+// How much memory there is, and what its end looks like: the ways in which V8, Node and ONNX Runtime say that they
+// could not get any, so that they become one line that names what to lower.
 import { MemoryError, messageOf } from './errors.js';
 import { nodeBuiltin } from './node-builtin.js';
 
 /**
- * Bytes that this process may use at most: the machine's, or less where a container has a limit. A browser does not tell:
- * Infinity.
+ * Bytes that this process may use at most: the machine's, or less where a container has a limit. A browser does not
+ * tell: Infinity.
  */
 export function memoryBytes(): number {
   const total = nodeBuiltin?.('node:os').totalmem() ?? Infinity;

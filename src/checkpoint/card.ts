@@ -1,6 +1,6 @@
 // The files of a model, as lists of bytes: `model.json`, the card that says what the model is and how it was made,
-// `model.safetensors` with the weights, and whatever else the model needs (`tokenizer.json`, an ONNX network). Nothing in
-// them is code. The card carries a hash over itself and one over each file, so that every byte is covered.
+// `model.safetensors` with the weights, and whatever else the model needs (`tokenizer.json`, an ONNX network). Nothing
+// in them is code. The card carries a hash over itself and one over each file, so that every byte is covered.
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
 import { sha256 } from '../hash.js';
@@ -12,8 +12,8 @@ import { fingerprint } from './tensors.js';
 import type { NamedTensors } from './tensors.js';
 
 /**
- * Major and minor version of the model directory format. A newer major version is refused. 1.1: the card carries a sha256
- * over itself, and the fingerprint covers the files beside the weights.
+ * Major and minor version of the model directory format. A newer major version is refused. 1.1: the card carries a
+ * sha256 over itself, and the fingerprint covers the files beside the weights.
  */
 export const MODEL_FORMAT_VERSION = '1.1';
 
@@ -160,10 +160,12 @@ export interface ReadModelOptions {
 /**
  * Opens a model whose files are in memory, and verifies every byte of them like `loadModel` does for a directory.
  *
- * @param files by name: `model.json` and all files that it lists. Others are ignored. The tensors may share their memory.
+ * @param files by name: `model.json` and all files that it lists. Others are ignored. The tensors may share their
+ * memory.
  * @param options.where names the model in errors. Default `model`.
  * @throws {UsageError} E_NOT_A_MODEL, E_MODEL_KIND.
- * @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION, E_MODEL_FILE, E_MODEL_FINGERPRINT, E_SAFETENSORS, E_TENSOR_NOT_FINITE.
+ * @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION, E_MODEL_FILE, E_MODEL_FINGERPRINT, E_SAFETENSORS,
+ * E_TENSOR_NOT_FINITE.
  */
 export function openModelFiles(
   files: Readonly<Record<string, Uint8Array>>,
@@ -183,7 +185,9 @@ export function memorySource(files: Readonly<Record<string, Uint8Array>>, where:
   };
 }
 
-/** The card of a model, verified by its own hash. @throws {UsageError} @throws {CorruptError} as {@link readModel} does. */
+/**
+ * The card of a model, verified by its own hash. @throws {UsageError} @throws {CorruptError} as {@link readModel} does.
+ */
 export function readCard(source: ModelSource, { kind }: ReadModelOptions = {}): ModelCard {
   const path = source.pathOf(CARD);
   const size = source.size(CARD);
@@ -225,11 +229,12 @@ function refuseNewerVersion(path: string, value: unknown): void {
 }
 
 /**
- * A model with every byte of its files verified: the card by its own sha256 (which cards of format 1.0 lack), the others by
- * those in the card, layout and finiteness of the weights, the fingerprint.
+ * A model with every byte of its files verified: the card by its own sha256 (which cards of format 1.0 lack), the
+ * others by those in the card, layout and finiteness of the weights, the fingerprint.
  *
  * @throws {UsageError} E_NOT_A_MODEL, E_MODEL_KIND.
- * @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION, E_MODEL_FILE, E_MODEL_FINGERPRINT, E_SAFETENSORS, E_TENSOR_NOT_FINITE.
+ * @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION, E_MODEL_FILE, E_MODEL_FINGERPRINT, E_SAFETENSORS,
+ * E_TENSOR_NOT_FINITE.
  */
 export function readModel(source: ModelSource, options: ReadModelOptions = {}): StoredModel {
   const card = readCard(source, options);
@@ -263,7 +268,9 @@ export function expectSize(path: string, listed: Listed, size: number | undefine
     throw new CorruptError('E_MODEL_FILE', `${path}: expected ${listed.bytes} bytes, found ${size}.`);
 }
 
-/** Returns the bytes of a file that have the listed hash. @throws {CorruptError} E_MODEL_FILE when they have another. */
+/**
+ * Returns the bytes of a file that have the listed hash. @throws {CorruptError} E_MODEL_FILE when they have another.
+ */
 export function verified<T extends Uint8Array>(path: string, listed: Listed, bytes: T): T {
   const found = sha256(bytes);
   if (found !== listed.sha256)

@@ -13,7 +13,9 @@ export interface ReadSafetensorsOptions {
   files?: FileSystem;
 }
 
-/** Writes a safetensors file by the commit protocol. @throws {UsageError} E_TENSOR. @throws {IoError} E_DISK_FULL, E_IO. */
+/**
+ * Writes a safetensors file by the commit protocol. @throws {UsageError} E_TENSOR. @throws {IoError} E_DISK_FULL, E_IO.
+ */
 export function writeSafetensors(
   path: string,
   tensors: NamedTensors,

@@ -1,4 +1,5 @@
-// TF.js functions, compiled: traced to ONNX, run by ONNX Runtime. Holds no module of Node.js; see README.md in this folder.
+// TF.js functions, compiled: traced to ONNX, run by ONNX Runtime. Holds no module of Node.js; see README.md in this
+// folder.
 import './gradients.js';
 
 export { hostValues, tf } from './tf.js';

@@ -8,9 +8,9 @@ import type { Ort } from './ort.js';
 import { defaultThreads } from './runtime.js';
 import type { Runtime } from './runtime.js';
 
-// The native library reports what runs to Microsoft, unless it is told not to before it loads; and it looks at the command line
-// with a regular expression, whose recursion ends the process where that is long. A worker thread cannot change what native
-// code sees of the environment: the main thread sets it for all.
+// The native library reports what runs to Microsoft, unless it is told not to before it loads; and it looks at the
+// command line with a regular expression, whose recursion ends the process where that is long. A worker thread cannot
+// change what native code sees of the environment: the main thread sets it for all.
 process.env.ORT_DISABLE_TELEMETRY ??= '1';
 
 /**

@@ -1,4 +1,5 @@
-// ONNX Runtime for the browser: the module is handed in, so that the program decides where its WebAssembly is served from.
+// ONNX Runtime for the browser: the module is handed in, so that the program decides where its WebAssembly is served
+// from.
 import { UsageError } from '../errors.js';
 import { runtimeOf } from './ort.js';
 import type { Ort } from './ort.js';
@@ -9,7 +10,8 @@ let current: Ort | undefined;
 /**
  * Sets the ONNX Runtime that models run on.
  *
- * @param ort the module `onnxruntime-web`. Set its `ort.env.wasm.wasmPaths` and `numThreads` before the first model runs.
+ * @param ort the module `onnxruntime-web`. Set its `ort.env.wasm.wasmPaths` and `numThreads` before the first model
+ * runs.
  * @throws {UsageError} E_ENGINE_RUNTIME for a value of another kind, or when a model already runs on another runtime.
  */
 export function setRuntime(ort: Ort): void {

@@ -1,4 +1,5 @@
-// The commit protocol for a single file or directory: write under a temporary name, fsync, rename, fsync the parent directory.
+// The commit protocol for a single file or directory: write under a temporary name, fsync, rename, fsync the parent
+// directory.
 import { dirname } from 'node:path';
 import { IoError, UsageError } from '../errors.js';
 import { fileError, guarded, nodeFiles } from './system.js';
@@ -120,7 +121,10 @@ export function createDirectory(path: string, files: FileSystem = nodeFiles): vo
   });
 }
 
-/** A parent that is there and still knows no such name, as below /proc, refuses: nothing is missing that the user could name. */
+/**
+ * A parent that is there and still knows no such name, as below /proc, refuses: nothing is missing that the user could
+ * name.
+ */
 function makeIn(parent: string, path: string, files: FileSystem): void {
   try {
     files.makeDirectory(path);

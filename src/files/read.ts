@@ -44,8 +44,8 @@ function regularFileSize(path: string, files: FileSystem): number {
 }
 
 /**
- * Refuses a path inside one of our directories that is there but is no regular file: links lead out of the directory, and
- * reading a pipe or device may never end. Call it before such a file is read.
+ * Refuses a path inside one of our directories that is there but is no regular file: links lead out of the directory,
+ * and reading a pipe or device may never end. Call it before such a file is read.
  *
  * @param code of the error.
  * @throws {CorruptError} with that code.

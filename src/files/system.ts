@@ -1,6 +1,6 @@
 // The port to the disk: the part of a file system that Tesserae uses, the file system of the machine behind it, and one
-// translation of the operating system's errors. The calls are synchronous: they are short beside the work they save, and a
-// test can stop them between any two.
+// translation of the operating system's errors. The calls are synchronous: they are short beside the work they save,
+// and a test can stop them between any two.
 import * as fs from 'node:fs';
 import { IoError, TesseraeError, UsageError, messageOf } from '../errors.js';
 

@@ -36,7 +36,10 @@ export const MAX_PIXELS = 2 ** 26;
 
 export const WHITE: Color = [255, 255, 255];
 
-/** Pictures with more pixels are resized by libvips where it is at hand, which reads no more of a JPEG or WebP than needed. */
+/**
+ * Pictures with more pixels are resized by libvips where it is at hand, which reads no more of a JPEG or WebP than
+ * needed.
+ */
 export const LARGE = 512 * 512;
 
 type Resizer = (image: Image, options: Required<ResizeOptions>) => Promise<Image>;

@@ -53,7 +53,7 @@ function directoryOf(url: string | URL): URL {
     throw new UsageError('E_FETCH', `fetchModel(url): expected the address of a model's directory, received "${url}".`);
   const directory = new URL(url, location?.href);
   if (!directory.pathname.endsWith('/')) directory.pathname += '/';
-  return directory;
+  return new URL('.', directory); // without a query
 }
 
 async function downloadFile(url: URL, request: RequestInit): Promise<Uint8Array> {

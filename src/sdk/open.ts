@@ -40,7 +40,10 @@ export function codecOf({ card }: Pick<StoredModel, 'card'>): { family: CodecFam
   return { family, config: family.parseConfig(card.config) };
 }
 
-/** All that a codec has stored, as variables, which the caller disposes. @throws {CorruptError} E_MODEL_TENSORS naming `where`. */
+/**
+ * All that a codec has stored, as variables, which the caller disposes. @throws {CorruptError} E_MODEL_TENSORS naming
+ * `where`.
+ */
 export function codecParams(
   where: string,
   { family, config }: { family: CodecFamily; config: unknown },
@@ -259,7 +262,10 @@ export class LoadedPrior implements Prior {
       throw new UsageError('E_PROMPT', `${where}: expected a label that is a whole number, received ${String(label)}.`);
   }
 
-  /** What is read of a prompt that is too long, and its length in text tokens, as far as it can be encoded; undefined for others. */
+  /**
+   * What is read of a prompt that is too long, and its length in text tokens, as far as it can be encoded; undefined
+   * for others.
+   */
   cutPrompt(prompt: Prompt): { read: string; tokens: number; isLonger: boolean } | undefined {
     if (typeof prompt !== 'string' || this.text === undefined || this.textLength === undefined) return undefined;
     const beginning = beginningOf(prompt, this.text);

@@ -1,5 +1,5 @@
-// Bundles pages with Vite and opens them in headless Chromium: one whose results are compared to the Node entry's, and the
-// example of docs/browser.md.
+// Bundles pages with Vite and opens them in headless Chromium: one whose results are compared to the Node entry's, and
+// the example of docs/browser.md.
 //
 //   npm run build && node test/browser/run.mjs [--report FILE]
 //
@@ -163,7 +163,9 @@ function assertNear(pixels, expected) {
   assert.ok(errors.filter((error) => error > 0).length < pixels.length / 100);
 }
 
-/** Writes the example of docs/browser.md to a folder, with a line that sends what its canvas shows. @returns the folder. */
+/**
+ * Writes the example of docs/browser.md to a folder, with a line that sends what its canvas shows. @returns the folder.
+ */
 function writeExample() {
   const folder = join(work, 'example');
   const page = readFileSync(join(root, 'docs/browser.md'), 'utf8');

@@ -1,4 +1,5 @@
-// What is done with the example models through every entry: in Node.js, with the browser entry in Node.js, and in a browser.
+// What is done with the example models through every entry: in Node.js, with the browser entry in Node.js, and in a
+// browser.
 export const PROMPTS = ['a red circle', 'a blue square'];
 export const SAMPLING = { seed: 7, temperature: 1, topK: 20 };
 

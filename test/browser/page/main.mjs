@@ -1,4 +1,5 @@
-// Runs the task in the page, shows the reconstruction on the canvas, and sends what it made to the server that serves it.
+// Runs the task in the page, shows the reconstruction on the canvas, and sends what it made to the server that serves
+// it.
 import * as ort from 'onnxruntime-web/wasm';
 import { fetchModel, fromRgba, loadCodec, loadPrior, setRuntime, toRgba } from 'tesserae/browser';
 import { drawing, perform } from '../task.mjs';
