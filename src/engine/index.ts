@@ -1,4 +1,4 @@
-// TF.js functions, compiled: traced to ONNX, run by ONNX Runtime. See README.md in this folder.
+// Compiles TF.js functions: traces them to ONNX and runs them in ONNX Runtime. See README.md in this folder.
 import './gradients.js';
 
 export { hostValues, tf } from './tf.js';
