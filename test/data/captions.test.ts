@@ -93,7 +93,7 @@ describe('captions of a folder', () => {
     expect(await taken('tags')).toEqual(['tags']);
     expect(await taken('filename')).toEqual(['a red bird']);
     await expect(taken('nothing')).rejects.toThrow(
-      /^E_DATA_CAPTIONS captions: expected "filename", a column \(there are: blurb, file_name, prompt, text\) or an extension of text files \(there are: \.txt\), received "nothing"/,
+      /^E_DATA_CAPTIONS captions: expected "filename", a column \(available: blurb, file_name, prompt, text\) or an extension of text files \(available: \.txt\), received "nothing"/,
     );
   });
 
