@@ -14,9 +14,9 @@ import {
   MAX_FIELDS,
   PictureIndex,
   readSidecar,
+  recordSidecar,
   type CaptionSource,
   type Sidecar,
-  recordSidecar,
 } from './sidecars.js';
 import type { Tally } from './tally.js';
 
