@@ -256,7 +256,7 @@ describe('train, tokenize, train, generate', () => {
     const refused = await run(world, ['generate', 'a cat', '--prior', 'deaf', '--out', 'deaf.png']);
     expect(refused).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/^E_PROMPT prompt "a cat": expected none for deaf/),
+      stderr: expect.stringMatching(/^E_PROMPT prompt "a cat": expected no prompt, because deaf/),
     });
     await succeed(world, ['generate', '--prior', 'deaf', '--out', 'deaf.png']);
   });
