@@ -187,7 +187,7 @@ class MemberList {
         path,
         new InputError(
           'E_DATA_LINK',
-          `${this.archive}:${path}: expected a link to a file of the archive, found one to ${JSON.stringify(text.slice(0, 80))}. Pack the archive with tar --dereference.`,
+          `${this.archive}:${path}: expected a link to a file in the archive, found a link to ${JSON.stringify(text.slice(0, 80))}. Pack the archive with tar --dereference.`,
         ),
       );
   }

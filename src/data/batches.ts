@@ -233,7 +233,7 @@ class Loader {
     }
     throw new InputError(
       'E_DATA_ALL_BAD',
-      `${this.dataset.source}: expected a usable sample in ${this.split}, found ${size} bad ones.`,
+      `${this.dataset.source}: expected a usable sample in ${this.split}, found that all ${size} are bad.`,
     );
   }
 

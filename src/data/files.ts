@@ -80,11 +80,9 @@ export async function readExactly(
 export function accessError({ where }: { where: string }, error: unknown): Error {
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
   if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR')
-    return new InputError(
-      'E_DATA_LINK',
-      `${where}: expected a file, found a link that leads nowhere. Remove or mend it.`,
-      { cause: error },
-    );
+    return new InputError('E_DATA_LINK', `${where}: expected a file, found a dangling link. Remove or repair it.`, {
+      cause: error,
+    });
   if (code === 'EACCES' || code === 'EPERM')
     return new InputError(
       'E_DATA_ACCESS',

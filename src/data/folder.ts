@@ -37,7 +37,7 @@ class DiskFile implements DataFile {
         if (!found.isFile())
           throw new InputError(
             'E_DATA_READ',
-            `${this.where}: expected a file, found something else. It changed while it was used.`,
+            `${this.where}: expected a file, found something else. It changed while it was being read.`,
           );
         expectSize({ where: this.where, bytes: found.size });
         return await handle.readFile();

@@ -254,11 +254,11 @@ async function examine(path: string): Promise<{ size: number; taken: number }> {
 
 /** System errors that are the input's fault. */
 const UNUSABLE = new Map([
-  ['ENOENT', 'a link to nothing'],
-  ['ENOTDIR', 'a link to nothing'],
+  ['ENOENT', 'a dangling link'],
+  ['ENOTDIR', 'a dangling link'],
   ['ELOOP', 'a link to itself'],
-  ['EACCES', 'one that must not be read'],
-  ['EPERM', 'one that must not be read'],
+  ['EACCES', 'one without read permission'],
+  ['EPERM', 'one without read permission'],
 ]);
 
 function fileError(path: string, error: unknown): Error {

@@ -58,7 +58,7 @@ async function expand(path: string): Promise<string[]> {
   if (missing.length > 0)
     throw new InputError(
       'E_NOT_FOUND',
-      `${path}: expected ${named!.length} files, ${missing.length} of them are missing, the first ${missing[0]!}. Fetch them, or change the range.`,
+      `${path}: expected ${named!.length} files, but ${missing.length} of them are missing, the first is ${missing[0]!}. Fetch them, or change the range.`,
     );
   return found.map((one) => one.replace(/\/$/, '')).sort();
 }

@@ -198,13 +198,13 @@ function withClasses(
   if (names.size < 2) return entries;
   if (strays.length > STRAY_SHARE * entries.length) {
     tally.warnings.push(
-      `The folders (${[...names].slice(0, 3).join(', ')}${names.size > 3 ? ', ...' : ''}) were not taken for classes, because ${strays.length} of ${entries.length} pictures lie in none of them.`,
+      `The folders (${[...names].slice(0, 3).join(', ')}${names.size > 3 ? ', ...' : ''}) were not used as classes, because ${strays.length} of ${entries.length} pictures are in none of them.`,
     );
     return entries;
   }
   if (strays.length > 0)
     tally.warnings.push(
-      `${strays.length} ${strays.length === 1 ? 'picture lies' : 'pictures lie'} outside of the class folders and ${strays.length === 1 ? 'has' : 'have'} no class: ${strays
+      `${strays.length} ${strays.length === 1 ? 'picture is' : 'pictures are'} outside the class folders and ${strays.length === 1 ? 'has' : 'have'} no class: ${strays
         .slice(0, 3)
         .map(({ file }) => file.path)
         .join(', ')}${strays.length > 3 ? ', ...' : ''}.`,

@@ -197,7 +197,7 @@ class Collector {
     const others = [...this.columns].filter((name) => !isKnownColumn(name));
     if (!silent || others.length === 0 || this.choice.column !== undefined) return;
     this.tally.warnings.push(
-      `The metadata of ${rows.size + jsons.length} pictures has no caption or class in a column that is known; it has ${listNames(others, 5)}. --captions ${others[0]!} takes that one.`,
+      `The metadata of ${rows.size + jsons.length} pictures has no known caption or class column; its columns are ${listNames(others, 5)}. Use --captions ${others[0]!} to select that one.`,
     );
   }
 
@@ -252,7 +252,7 @@ class Collector {
         const field = stemOf(path).slice(key.length + 1);
         if (!stems.has(key) || !/^[a-z][a-z_-]*\d*$/i.test(field)) return true;
         this.tally.leftOut.add(
-          `pictures beside the one of their key, such as masks (KEY.${field.toLowerCase()}.${extensionOf(path)})`,
+          `additional pictures with the same key, such as masks (KEY.${field.toLowerCase()}.${extensionOf(path)})`,
           path,
         );
         return false;
@@ -266,9 +266,9 @@ class Collector {
     for (const { file, owners } of owned) {
       this.extensions.add(extensionOf(file.path));
       if (owners.length > 0) continue;
-      this.tally.leftOut.add(`.${extensionOf(file.path)} files without a picture of their name`, file.path);
+      this.tally.leftOut.add(`.${extensionOf(file.path)} files without a picture of the same name`, file.path);
       if (extensionOf(file.path) !== 'cls')
-        this.tally.unusedCaptions.add(`.${extensionOf(file.path)} files without a picture of their name`, file.path);
+        this.tally.unusedCaptions.add(`.${extensionOf(file.path)} files without a picture of the same name`, file.path);
     }
     const read = await mapLimit(
       owned.filter(({ owners }) => owners.length > 0),

@@ -151,7 +151,7 @@ export function recordSidecar(
   if (rejected) return;
   if (used) tally.texts++;
   else if (problem !== undefined)
-    tally.leftOut.add(`.${extension} files that cannot be used, beside other captions`, file.path);
+    tally.leftOut.add(`.${extension} files that cannot be used, next to other captions`, file.path);
   else if (captions.length === 0 && label === undefined)
     tally.leftOut.add(`.${extension} files without a caption or class`, file.path);
   else tally.leftOut.add(`.${extension} files not used`, file.path);

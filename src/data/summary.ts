@@ -44,5 +44,5 @@ export function summaryOf(
 
 /** Warns about labels that were dropped because they identify samples rather than classes. */
 export function idsWarning(ids: number, samples: number): string {
-  return `The labels are ${ids} different numbers on ${samples} samples: they were taken for ids, not classes, and dropped. Name the classes (--classes) if they are classes.`;
+  return `The labels have ${ids} distinct values in ${samples} samples, so they were treated as ids, not classes, and dropped. Pass --classes if they are classes.`;
 }

@@ -28,7 +28,7 @@ export function withVariants(dataset: Dataset, options: VariantOptions): Dataset
   if (count > different)
     throw new UsageError(
       'E_DATA_OPTIONS',
-      `variants: expected at most ${different} ${flip ? 'with flip alone' : 'without flip or crop'}, received ${count}. Add crop, which shifts them.`,
+      `variants: expected at most ${different} ${flip ? 'with flip alone' : 'without flip or crop'}, received ${count}. Add crop to shift them.`,
     );
   if (count === 1) return dataset;
   const size = dataset.size('train');

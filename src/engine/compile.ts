@@ -86,7 +86,7 @@ export function compile<A extends readonly Structure[], R extends Structure>(
     if (currentTrace())
       throw new EngineError(
         'E_TRACE_NESTED',
-        `${name}: expected a call from outside, received one inside the trace of ${currentTrace()!.name}. Call the plain function there; compile the outermost one.`,
+        `${name}: expected a call outside of a trace, received one inside the trace of ${currentTrace()!.name}. Call the plain function there, and compile only the outermost one.`,
       );
     return inTurn(async () => {
       if (disposed)

@@ -148,7 +148,7 @@ class Cursor {
   fail(expected: string): never {
     throw new CorruptError(
       'E_ONNX_FILE',
-      `${this.where}, byte ${this.at}: expected ${expected}, found something else. The file is damaged or no ONNX model.`,
+      `${this.where}, byte ${this.at}: expected ${expected}, found something else. The file is damaged or is not an ONNX model.`,
     );
   }
 }

@@ -211,7 +211,7 @@ class TraceBackend extends tf.KernelBackend {
   private readError(): EngineError {
     return new EngineError(
       'E_TRACE_READ',
-      `${active().name}: expected a function that does not look at tensor values, received a read of one. Return the tensor instead and read it from the result.`,
+      `${active().name}: expected a function that does not read tensor values, but it reads one. Return the tensor instead and read it from the result.`,
     );
   }
 }
@@ -298,7 +298,7 @@ export function traceFunction<T>(
   if (current)
     throw new EngineError(
       'E_TRACE_NESTED',
-      `${name}: a compiled function was called inside a trace. Call the plain function there; compile the outermost one.`,
+      `${name}: a compiled function was called inside a trace. Call the plain function there, and compile only the outermost one.`,
     );
   useHostBackend();
   const before = new Set(Object.values(tf.engine().state.registeredVariables));

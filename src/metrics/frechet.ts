@@ -43,7 +43,7 @@ export class FeatureMeter {
       if (!Number.isFinite(features[i]!))
         throw new UsageError(
           'E_METRIC_VALUE',
-          `features: expected finite values, received ${features[i]} for picture ${Math.floor(i / dimension)} of a batch. Check how the network wants its pixels scaled.`,
+          `features: expected finite values, received ${features[i]} for image ${Math.floor(i / dimension)} of a batch. Check the pixel scaling that the network expects.`,
         );
     }
     for (let start = 0; start < features.length; start += dimension) {
@@ -68,7 +68,7 @@ export class FeatureMeter {
   result(): Gaussian {
     const { count, dimension, sums, products, pivot } = this;
     if (count < 2)
-      throw new UsageError('E_METRIC_EMPTY', `FeatureMeter.result: expected at least two pictures, received ${count}.`);
+      throw new UsageError('E_METRIC_EMPTY', `FeatureMeter.result: expected at least two images, received ${count}.`);
     const covariance = new Float64Array(dimension * dimension);
     for (let i = 0; i < dimension; i++) {
       for (let j = 0; j <= i; j++) {
@@ -93,7 +93,7 @@ export function frechetDistance(one: Gaussian, other: Gaussian): number {
   if (other.mean.length !== n)
     throw new ShapeError(
       'E_METRIC_SIZE',
-      `frechetDistance: expected ${n} dimensions, received ${other.mean.length}. Take features of one network.`,
+      `frechetDistance: expected ${n} dimensions, received ${other.mean.length}. Use features of the same network.`,
     );
   const between = one.mean.reduce((sum, value, i) => sum + (value - other.mean[i]!) ** 2, 0);
   const spread =
@@ -117,5 +117,5 @@ function trace(matrix: Float64Array, n: number): number {
 export function frechetBias(pictures: number, dimension: number): string | undefined {
   return pictures > dimension
     ? undefined
-    : `rFID of ${pictures} pictures in ${dimension} features is biased upwards: compare it only with others of as many pictures.`;
+    : `rFID from ${pictures} images in ${dimension} dimensions is biased upward: compare it only with values from the same number of images.`;
 }

@@ -74,10 +74,7 @@ export class ReconstructionMeter {
   /** @throws {UsageError} E_METRIC_EMPTY if no image has been measured. */
   result(): ReconstructionQuality {
     if (this.samples === 0) {
-      throw new UsageError(
-        'E_METRIC_EMPTY',
-        'ReconstructionMeter.result: expected at least one picture, received none.',
-      );
+      throw new UsageError('E_METRIC_EMPTY', 'ReconstructionMeter.result: expected at least one image, received none.');
     }
     return {
       samples: this.samples,

@@ -127,7 +127,7 @@ function sizeOfPng(png: Uint8Array): { width: number; height: number } {
   if (png.length < 24 || PNG_HEAD.some((byte, i) => png[i] !== byte)) {
     throw new UsageError(
       'E_REPORT_IMAGE',
-      `imageFigure: expected the bytes of a PNG file, received ${png.length} others. Encode the picture first.`,
+      `imageFigure: expected a PNG file, received ${png.length} bytes of something else. Encode the image as PNG first.`,
     );
   }
   const view = new DataView(png.buffer, png.byteOffset);

@@ -308,7 +308,7 @@ export function readFooter(
     throw damagedFooter(path, Math.max(0, size - FOOTER_TAIL), 'expected a footer at the end, found other bytes');
   const bytes = new Uint8Array(size - start);
   readFully(fd, bytes, start, files);
-  if (!isSealed(bytes)) throw damagedFooter(path, start, 'expected the footer to match its crc32, it does not');
+  if (!isSealed(bytes)) throw damagedFooter(path, start, 'expected the footer to match its crc32, but it does not');
   const footer = checkFooter(
     unpackStrict(bytes, () => `${path}#footer@${start}`),
     `${path}#footer@${start}`,
@@ -344,7 +344,7 @@ export function decodeHeader(bytes: Uint8Array, path: string): ShardHeader {
   if (!isSealed(bytes))
     throw new CorruptError(
       'E_SHARD_HEADER',
-      `${where}: expected the header to match its crc32, it does not. Run repair to keep the records.`,
+      `${where}: expected the header to match its crc32, but it does not. Run repair to keep the records.`,
     );
   return checkHeader(
     unpackStrict(bytes, () => where),

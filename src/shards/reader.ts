@@ -67,7 +67,7 @@ export class ShardReader {
       if (options.codec !== undefined && options.codec !== manifest.codec.fingerprint) {
         throw new CorruptError(
           'E_CODEC_MISMATCH',
-          `${directory}: expected tokens of codec ${options.codec}, found tokens of ${manifest.codec.fingerprint} ("${manifest.codec.name}"). Tokenize with the codec in use.`,
+          `${directory}: expected tokens of codec ${options.codec}, found tokens of ${manifest.codec.fingerprint} ("${manifest.codec.name}"). Tokenize again with this codec.`,
         );
       }
       const reader = new ShardReader(directory, manifest, files, options.openParts ?? 256);

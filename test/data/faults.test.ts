@@ -144,7 +144,7 @@ describe('the account', () => {
       await openDataset(folderOf({ 'a.png': body, 'metadata.csv': 'file_name,beschreibung\na.png,Katze' }))
     ).summary!;
     expect(warnings).toEqual([
-      'The metadata of 1 pictures has no caption or class in a column that is known; it has beschreibung. --captions beschreibung takes that one.',
+      'The metadata of 1 pictures has no known caption or class column; its columns are beschreibung. Use --captions beschreibung to select that one.',
     ]);
   });
 });
@@ -171,7 +171,7 @@ describe('a command is not stopped, nor kept waiting', () => {
     for (const name of ['00', '01'])
       writeFileSync(join(folder, `s-${name}.tar`), await tarOf([{ name: 'x.png', body }]));
     await expect(openDataset(join(folder, 's-{00..03}.tar'))).rejects.toThrow(
-      /^E_NOT_FOUND .*: expected 4 files, 2 of them are missing, the first .*s-02\.tar\./,
+      /^E_NOT_FOUND .*: expected 4 files, but 2 of them are missing, the first is .*s-02\.tar\./,
     );
   });
 

@@ -41,7 +41,7 @@ describe('what is no file in an IDX folder', () => {
   const kinds: Array<[string, string, (path: string) => void]> = [
     ['a pipe', 'a pipe', (path) => execFileSync('mkfifo', [path])],
     ['a folder', 'a folder', (path) => mkdirSync(path)],
-    ['a dangling link', 'a link to nothing', (path) => symlinkSync('nowhere', path)],
+    ['a dangling link', 'a dangling link', (path) => symlinkSync('nowhere', path)],
     ['a link to itself', 'a link to itself', (path) => symlinkSync(path, path)],
   ];
   const names = [IMAGES, LABELS, `${LABELS}.gz`, 'classes.txt'];
