@@ -120,7 +120,7 @@ export function trainBatches(dataset: Dataset, options: TrainBatchOptions): Asyn
     const rows = await mapLimit(places, PARALLEL, ({ index, epoch }) => loader.loadOrNext(index, epoch, seed));
     return loader.assemble(step, rows, batchSize);
   };
-  return ahead(startStep, Number.POSITIVE_INFINITY, produce, options);
+  return prefetched(startStep, Number.POSITIVE_INFINITY, produce, options);
 }
 
 /**
@@ -145,7 +145,7 @@ export function evalBatches(
     const good = rows.filter((row) => row !== undefined);
     return loader.assemble(step, good, pad ? batchSize : good.length);
   };
-  return ahead(0, Math.ceil(size / batchSize), produce, options);
+  return prefetched(0, Math.ceil(size / batchSize), produce, options);
 }
 
 /** The order in which training visits samples. */
@@ -288,7 +288,7 @@ class Loader {
 }
 
 /** Yields batches in order and produces up to `prefetch` of them in advance, one at a time. */
-async function* ahead(
+async function* prefetched(
   first: number,
   end: number,
   produce: (step: number) => Promise<Batch>,

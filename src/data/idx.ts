@@ -315,14 +315,14 @@ function parseHeader(bytes: Uint8Array, path: string): Header {
 }
 
 /** Maximum number of images in a file: each costs time and a few bytes of memory, however small it is. */
-const MOST = 10_000_000;
+const MAX_IMAGES = 10_000_000;
 /**
  * Maximum number of images of any size. If there are more, each must have at least 64 pixels, so that the memory per
  * image stays small relative to it.
  */
-const MANY = 1_000_000;
+const MAX_SMALL_IMAGES = 1_000_000;
 /** Number of images that a gzip file may contain whatever its size. */
-const MANY_ZIPPED = 100_000;
+const MAX_ZIPPED_IMAGES = 100_000;
 
 /**
  * Limits the number of images. Above the limits each image must take at least one byte on disk, as all but blank images
@@ -342,9 +342,10 @@ function refuseTooMany(
       `${path}: expected ${expected}, found ${count} of ${width}x${height}. Split the file, or reduce the number of pictures.`,
     );
   };
-  if (count > MOST) fail(`at most ${MOST} pictures`);
-  if (count > MANY && width * height < 64) fail(`at most ${MANY} pictures of fewer than 64 pixels`);
-  const free = zipped ? MANY_ZIPPED : MANY;
+  if (count > MAX_IMAGES) fail(`at most ${MAX_IMAGES} pictures`);
+  if (count > MAX_SMALL_IMAGES && width * height < 64)
+    fail(`at most ${MAX_SMALL_IMAGES} pictures of fewer than 64 pixels`);
+  const free = zipped ? MAX_ZIPPED_IMAGES : MAX_SMALL_IMAGES;
   if (count > Math.max(free, taken))
     fail(
       `at most ${Math.max(free, taken)} pictures in ${taken} bytes on disk (above ${free}, each must take at least one byte)`,

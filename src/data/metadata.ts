@@ -14,7 +14,7 @@ export interface Metadata {
   /** Descriptions by path of the image. */
   rows: Map<string, Described>;
   /** Images whose row cannot be used. */
-  spoiled: Set<string>;
+  unusable: Set<string>;
   /** Names of all columns. */
   columns: Set<string>;
 }
@@ -35,7 +35,7 @@ export async function readMetadata(
   column: string | undefined,
   tally: Tally,
 ): Promise<Metadata> {
-  const metadata: Metadata = { rows: new Map(), spoiled: new Set(), columns: new Set() };
+  const metadata: Metadata = { rows: new Map(), unusable: new Set(), columns: new Set() };
   for (const file of files) {
     if (!isMetadata(file.path)) continue;
     const table = await tally.attempt(file.path, async () => readTable(file, present.size, column, tally));
@@ -47,7 +47,7 @@ export async function readMetadata(
 }
 
 function addRow(
-  { rows, spoiled, columns }: Metadata,
+  { rows, unusable, columns }: Metadata,
   file: DataFile,
   row: Row,
   number: number,
@@ -77,7 +77,7 @@ function addRow(
     for (const picture of pictures) rows.set(picture, described);
   } catch (error) {
     tally.reject(file.path, error, number);
-    for (const picture of pictures) if (present.has(picture) && !rows.has(picture)) spoiled.add(picture);
+    for (const picture of pictures) if (present.has(picture) && !rows.has(picture)) unusable.add(picture);
   }
 }
 
@@ -159,8 +159,8 @@ const SEPARATOR_LINE = /^\ufeff?sep=(.)\r?\n/i;
 
 /** Returns the delimiter. Spreadsheets in many countries separate values with semicolons or tabs. */
 function delimiterOf(text: string): string {
-  const told = SEPARATOR_LINE.exec(text)?.[1];
-  if (told !== undefined) return told;
+  const declared = SEPARATOR_LINE.exec(text)?.[1];
+  if (declared !== undefined) return declared;
   const header = text.slice(0, text.search(/[\r\n]|$/));
   const counts = [',', ';', '\t'].map((one): [string, number] => [one, header.split(one).length]);
   return counts.sort((a, b) => b[1] - a[1])[0]![0];

@@ -46,14 +46,14 @@ export async function openDataset(path: string | readonly string[], options: Dat
 async function expand(path: string): Promise<string[]> {
   if (existsSync(path) || !isGlob(path)) return [path];
   const { glob } = await import('tinyglobby');
-  const found = await glob(numbered(path.replaceAll('\\', '/')), {
+  const found = await glob(expandRanges(path.replaceAll('\\', '/')), {
     absolute: path.startsWith('/'),
     onlyFiles: false,
     expandDirectories: false,
   });
   if (found.length === 0)
     throw new InputError('E_NOT_FOUND', `${path}: expected a glob that matches files, found no match. Check the path.`);
-  const named = listed(path);
+  const named = namedPaths(path);
   const missing = named?.filter((one) => !existsSync(one)) ?? [];
   if (missing.length > 0)
     throw new InputError(
@@ -67,7 +67,7 @@ async function expand(path: string): Promise<string[]> {
 const MAX_RANGE = 100_000;
 
 /** Replaces numeric ranges, as WebDataset uses them, by lists: `{08..10}` becomes `{08,09,10}`. */
-function numbered(pattern: string): string {
+function expandRanges(pattern: string): string {
   return pattern.replace(/\{(\d+)\.\.(\d+)\}/g, (range, from: string, to: string) => {
     const count = Number(to) - Number(from) + 1;
     if (!(count >= 1 && count <= MAX_RANGE)) return range;
@@ -79,8 +79,8 @@ function numbered(pattern: string): string {
  * Returns the paths named by a pattern that consists of a single range, so that the missing files of an incomplete
  * download can be reported.
  */
-function listed(pattern: string): string[] | undefined {
-  const range = /^([^*?{}[\]]*)\{([\d,]+)\}([^*?{}[\]]*)$/.exec(numbered(pattern));
+function namedPaths(pattern: string): string[] | undefined {
+  const range = /^([^*?{}[\]]*)\{([\d,]+)\}([^*?{}[\]]*)$/.exec(expandRanges(pattern));
   return range?.[2]!.split(',').map((number) => `${range[1]!}${number}${range[3]!}`);
 }
 

@@ -131,16 +131,16 @@ class Collector {
   async collect(): Promise<void> {
     const pictures = this.pictures();
     const present = new Set(pictures.map(({ path }) => path));
-    const { rows, spoiled, columns } = await readMetadata(this.listing.files, present, this.choice.column, this.tally);
+    const { rows, unusable, columns } = await readMetadata(this.listing.files, present, this.choice.column, this.tally);
     for (const column of columns) this.columns.add(column);
     const beside = await this.readSidecars(new PictureIndex([...present], this.isArchive));
     this.warnOfColumns(rows, beside);
     const keys = keysOf(pictures);
-    const crowd = crowdedKeys(pictures, this.isArchive);
+    const crowd = sharedKeys(pictures, this.isArchive);
     pictures.forEach((file, i) => {
       const row = rows.get(file.path);
       const own = byPreference(beside.get(file.path) ?? []);
-      if (spoiled.has(file.path)) this.tally.leftOut.add('pictures whose metadata cannot be used', file.path, true);
+      if (unusable.has(file.path)) this.tally.leftOut.add('pictures whose metadata cannot be used', file.path, true);
       else this.add(file, keys[i]!, crowd.has(keyOf(file.path)), row, own);
     });
   }
@@ -218,7 +218,7 @@ class Collector {
       if (PICTURE_EXTENSIONS.has(extension) || this.isSidecar(path) || isMetadata(path)) continue;
       this.tally.leftOut.add(reasonFor(extension), path);
     }
-    return this.isArchive ? this.withoutSidePictures(pictures) : pictures;
+    return this.isArchive ? this.withoutCompanions(pictures) : pictures;
   }
 
   private isSidecar(path: string): boolean {
@@ -230,7 +230,7 @@ class Collector {
    * Removes images that accompany another one: by convention `key.mask.png` belongs to `key.png`. `22.05.png` is a
    * sample, and so is `v1.2_cat.png` if there is no `v1.png`.
    */
-  private withoutSidePictures(pictures: readonly DataFile[]): DataFile[] {
+  private withoutCompanions(pictures: readonly DataFile[]): DataFile[] {
     const stems = new Map<string, string>();
     return pictures
       .filter(({ path, where }) => {
@@ -349,7 +349,7 @@ function keysOf(pictures: readonly DataFile[]): string[] {
  * Returns the keys in archives that several images share, such as views of one object. Their images stay on one side of
  * a split.
  */
-function crowdedKeys(pictures: readonly DataFile[], isArchive: boolean): Set<string> {
+function sharedKeys(pictures: readonly DataFile[], isArchive: boolean): Set<string> {
   const counts = new Map<string, number>();
   if (isArchive) for (const { path } of pictures) counts.set(keyOf(path), (counts.get(keyOf(path)) ?? 0) + 1);
   return new Set([...counts].filter(([, count]) => count > 1 && count <= MAX_FIELDS).map(([key]) => key));

@@ -38,7 +38,7 @@ const ofOperands = (
 });
 
 /** Rule for functions whose derivative is zero wherever it exists. */
-const flat = (...inputs: string[]): Rule => ({
+const zeroGradient = (...inputs: string[]): Rule => ({
   save: inputs,
   gradient: (_, saved) => Object.fromEntries(inputs.map((name, i) => [name, () => zeros(saved[i]!)])),
 });
@@ -154,7 +154,7 @@ const BINARY: Record<string, Rule> = {
 };
 
 /** Broadcasts a reduced gradient back over the reduced axes. */
-function spread(dy: tf.Tensor, shape: number[], axes: unknown): tf.Tensor {
+function broadcastBack(dy: tf.Tensor, shape: number[], axes: unknown): tf.Tensor {
   const kept = tf.backend_util.expandShapeToKeepDim(
     shape.filter((_, axis) => !tf.util.parseAxisParam(axes as number[], shape).includes(axis)),
     tf.util.parseAxisParam(axes as number[], shape),
@@ -172,15 +172,15 @@ const extremum = (axisKey: string): Rule => ({
   gradient: (dy, [x, y], attributes) => ({
     x: () =>
       tf.mul(
-        spread(dy, x!.shape, attributes[axisKey]),
-        asFloat(tf.equal(x!, spread(y!, x!.shape, attributes[axisKey]))),
+        broadcastBack(dy, x!.shape, attributes[axisKey]),
+        asFloat(tf.equal(x!, broadcastBack(y!, x!.shape, attributes[axisKey]))),
       ),
   }),
 });
 
 const REDUCTIONS: Record<string, Rule> = {
-  Sum: ofInput((dy, x, { axis }) => spread(dy, x.shape, axis)),
-  Mean: ofInput((dy, x, { axis }) => spread(tf.div(dy, reducedCount(x.shape, axis)), x.shape, axis)),
+  Sum: ofInput((dy, x, { axis }) => broadcastBack(dy, x.shape, axis)),
+  Mean: ofInput((dy, x, { axis }) => broadcastBack(tf.div(dy, reducedCount(x.shape, axis)), x.shape, axis)),
   Max: extremum('reductionIndices'),
   Min: extremum('axis'),
   Prod: {
@@ -254,13 +254,13 @@ function batchedGatherGradient(
   );
   const perBatch = indices.size / batchSize;
   const offsets = tf.reshape(tf.mul(tf.range(0, batchSize, 1, 'int32'), tf.scalar(dimSize, 'int32')), [batchSize, 1]);
-  const flat = tf.reshape(tf.add(tf.reshape(indices, [batchSize, perBatch]), offsets), [
+  const flatIds = tf.reshape(tf.add(tf.reshape(indices, [batchSize, perBatch]), offsets), [
     batchSize * perBatch,
   ]) as tf.Tensor1D;
   const rows = tf.transpose(tf.reshape(dy, [batchSize, outerSize, perBatch, sliceSize]), [0, 2, 1, 3]);
   const summed = tf.unsortedSegmentSum(
     tf.reshape(rows, [batchSize * perBatch, outerSize * sliceSize]),
-    flat,
+    flatIds,
     batchSize * dimSize,
   );
   return tf.reshape(
@@ -280,8 +280,8 @@ function prodGradient(dy: tf.Tensor, x: tf.Tensor, axis: unknown): tf.Tensor {
   const moved = tf.transpose(x, order);
   const rows = tf.reshape(moved, [kept.reduce((n, i) => n * x.shape[i]!, 1), reducedCount(x.shape, axis)]);
   const others = tf.mul(tf.cumprod(rows, 1, true, false), tf.cumprod(rows, 1, true, true));
-  const spreadOut = tf.mul(others, tf.reshape(dy, [rows.shape[0]!, 1]));
-  return tf.transpose(tf.reshape(spreadOut, moved.shape), tf.backend_util.getUndoAxesPermutation(order));
+  const broadcast = tf.mul(others, tf.reshape(dy, [rows.shape[0]!, 1]));
+  return tf.transpose(tf.reshape(broadcast, moved.shape), tf.backend_util.getUndoAxesPermutation(order));
 }
 
 /** Scatters the elements of a strided slice back to their original positions. */
@@ -455,14 +455,14 @@ const FLAT: Record<string, Rule> = {
       'IsInf',
       'IsFinite',
       'LogicalNot',
-    ].map((name) => [name, flat('x')]),
+    ].map((name) => [name, zeroGradient('x')]),
   ),
   ...Object.fromEntries(
     ['Equal', 'NotEqual', 'Greater', 'GreaterEqual', 'Less', 'LessEqual', 'LogicalAnd', 'LogicalOr', 'FloorDiv'].map(
-      (name) => [name, flat('a', 'b')],
+      (name) => [name, zeroGradient('a', 'b')],
     ),
   ),
-  OneHot: flat('indices'),
+  OneHot: zeroGradient('indices'),
 };
 
 /**
@@ -496,7 +496,7 @@ function register(): void {
 }
 
 /** Registers the gradient of a kernel over a list of tensors. */
-function listed(
+function registerListGradient(
   kernelName: string,
   gradient: (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => tf.Tensor[],
 ): void {
@@ -511,10 +511,10 @@ function listed(
 /** Kernels with lists of inputs or outputs. */
 function registerVariadic(): void {
   // Each gradient needs a tensor of its own, because TF.js disposes gradients after adding them up.
-  listed('AddN', (dy, saved) => saved.map(() => tf.clone(dy)));
-  listed('Einsum', (dy, saved, { equation }) => einsumGradient(dy, saved, equation as string));
-  listed('Pack', (dy, _, { axis }) => tf.unstack(dy, axis as number));
-  listed('Concat', (dy, saved, { axis }) => {
+  registerListGradient('AddN', (dy, saved) => saved.map(() => tf.clone(dy)));
+  registerListGradient('Einsum', (dy, saved, { equation }) => einsumGradient(dy, saved, equation as string));
+  registerListGradient('Pack', (dy, _, { axis }) => tf.unstack(dy, axis as number));
+  registerListGradient('Concat', (dy, saved, { axis }) => {
     const at = tf.util.parseAxisParam(axis as number, saved[0]!.shape)[0]!;
     return tf.split(
       dy,

@@ -182,7 +182,7 @@ function conv(s: Site): tf.Tensor {
   const { strides, dilations, pads } = windowOf(s, x, kernel);
   const dense = (part: tf.Tensor4D, filter: tf.Tensor): tf.Tensor4D =>
     tf.conv2d(part, filter as tf.Tensor4D, strides, [[0, 0], ...pads, [0, 0]], 'NHWC', dilations);
-  const y = filterForm(s.operand(1).shape, groups) === 'depthwise' ? depthwise() : sideBySide();
+  const y = filterForm(s.operand(1).shape, groups) === 'depthwise' ? depthwise() : grouped();
   return toNchw(s.has(2) ? tf.add(y, s.tensor(2)) : y);
 
   /** Convolves each channel with one or more filters of its own. */
@@ -191,7 +191,7 @@ function conv(s: Site): tf.Tensor {
     return tf.depthwiseConv2d(padded(toNhwc(x), pads, 0), filter as tf.Tensor4D, strides, 'valid', 'NHWC', dilations);
   }
 
-  function sideBySide(): tf.Tensor4D {
+  function grouped(): tf.Tensor4D {
     if (groups === 1) return dense(toNhwc(x), s.tensor(1, 'filter'));
     const [parts, filters] = [toNhwc(x), s.tensor(1, 'filter') as tf.Tensor4D].map((whole) =>
       tf.split(whole, groups, 3),
@@ -247,7 +247,7 @@ function averagePool(s: Site): tf.Tensor {
 export const MAX_VALUES = 2 ** 26;
 
 /** Rejects padding to a huge size before an eager engine would allocate it. */
-function refuseHuge(x: tf.Tensor, pads: readonly Pair[]): void {
+function checkPaddedSize(x: tf.Tensor, pads: readonly Pair[]): void {
   const shape = x.shape.map((extent, axis) => extent + (pads[axis]?.[0] ?? 0) + (pads[axis]?.[1] ?? 0));
   if (!(sizeOf(shape) <= MAX_VALUES))
     throw new EngineError(
@@ -258,7 +258,7 @@ function refuseHuge(x: tf.Tensor, pads: readonly Pair[]): void {
 
 /** Pads height and width of x [B, H, W, C]. */
 function padded(x: tf.Tensor4D, pads: Padding, value: number): tf.Tensor4D {
-  refuseHuge(x, [[0, 0], ...pads]);
+  checkPaddedSize(x, [[0, 0], ...pads]);
   return pads.flat().every((pad) => pad === 0) ? x : tf.pad(x, [[0, 0], ...pads, [0, 0]], value);
 }
 
@@ -346,7 +346,7 @@ function pad(s: Site): tf.Tensor {
     const at = axes.indexOf(axis);
     return at < 0 ? [0, 0] : [given[at]!, given[at + axes.length]!];
   });
-  refuseHuge(x, pads);
+  checkPaddedSize(x, pads);
   const mode = s.text('mode', 'constant');
   if (mode === 'reflect') return tf.mirrorPad(x, pads, 'reflect');
   if (mode !== 'constant') s.fail('the mode constant or reflect', mode);
@@ -385,12 +385,12 @@ function constant(s: Site): Operand {
   if (typeof value === 'object' && !Array.isArray(value)) return value;
   if (typeof float === 'number') return { dtype: 'float32', shape: [], data: Float32Array.of(float) };
   if (Array.isArray(floats)) return { dtype: 'float32', shape: [floats.length], data: Float32Array.from(floats) };
-  if (typeof int === 'number') return whole([], [int]);
-  if (Array.isArray(ints)) return whole([ints.length], ints);
+  if (typeof int === 'number') return int32Constant([], [int]);
+  if (Array.isArray(ints)) return int32Constant([ints.length], ints);
   return s.fail('numbers', 'something else');
 }
 
-const whole = (shape: number[], values: readonly number[]): OnnxTensor => ({
+const int32Constant = (shape: number[], values: readonly number[]): OnnxTensor => ({
   dtype: 'int32',
   shape,
   data: Int32Array.from(values),
@@ -404,15 +404,15 @@ const unary =
 const binary =
   (fn: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor, ofNumbers: (a: number, b: number) => number): Operator =>
   (s) =>
-    s.isConstant && sizesAreInts(s) ? ofSizes(s, ofNumbers) : fn(s.tensor(0), s.tensor(1));
+    s.isConstant && areIntegers(s) ? shapeArithmetic(s, ofNumbers) : fn(s.tensor(0), s.tensor(1));
 
-const sizesAreInts = (s: Site): boolean => [0, 1].every((index) => (s.operand(index) as OnnxTensor).dtype === 'int32');
+const areIntegers = (s: Site): boolean => [0, 1].every((index) => (s.operand(index) as OnnxTensor).dtype === 'int32');
 
 /** Arithmetic on shapes: two lists of the same length, or a list and one number. */
-function ofSizes(s: Site, fn: (a: number, b: number) => number): OnnxTensor {
+function shapeArithmetic(s: Site, fn: (a: number, b: number) => number): OnnxTensor {
   const [a, b] = [s.operand(0), s.operand(1)] as [OnnxTensor, OnnxTensor];
   const longer = a.data.length >= b.data.length ? a : b;
-  return whole(
+  return int32Constant(
     longer.shape,
     Array.from(longer.data, (_, i) => Math.trunc(fn(a.data[i % a.data.length]!, b.data[i % b.data.length]!))),
   );
@@ -421,7 +421,7 @@ function ofSizes(s: Site, fn: (a: number, b: number) => number): OnnxTensor {
 function shapeOf(s: Site): OnnxTensor {
   const { shape } = s.operand(0);
   const part = shape.slice(s.int('start', 0), s.node.attributes['end'] === undefined ? undefined : s.int('end', 0));
-  return whole([part.length], part);
+  return int32Constant([part.length], part);
 }
 
 /** Picks one or more numbers from a list. Gather is supported for shapes only. */
@@ -429,13 +429,13 @@ function gather(s: Site): OnnxTensor {
   const list = s.numbers(0) ?? s.fail('a list', 'none');
   const ids = s.operand(1) as OnnxTensor;
   const picked = (s.numbers(1) ?? []).map((id) => list.at(id) ?? s.fail(`an index of ${list.length}`, String(id)));
-  return whole(ids.shape, picked);
+  return int32Constant(ids.shape, picked);
 }
 
 function concat(s: Site): Operand {
   const operands = s.node.inputs.map((_, i) => s.operand(i));
   if (s.isConstant)
-    return whole(
+    return int32Constant(
       [operands.reduce((sum, { shape }) => sum + sizeOf(shape), 0)],
       operands.flatMap((operand) => [...(operand as OnnxTensor).data]),
     );

@@ -38,7 +38,7 @@ function uniformNumber(value: Value): number | undefined {
 const isScalar = (value: Value): boolean => sizeOf(value.shape) === 1;
 
 /** Removes an Expand whose only purpose is to match the other operands: the operator broadcasts by itself. */
-const spreadOperands: Rule = (g, { op, domain, inputs, attributes, output }) => {
+const implicitBroadcast: Rule = (g, { op, domain, inputs, attributes, output }) => {
   if (domain !== '' || !BROADCASTING.has(op)) return undefined;
   const operands = inputs as Value[];
   for (let i = 0; i < operands.length; i++) {
@@ -48,7 +48,7 @@ const spreadOperands: Rule = (g, { op, domain, inputs, attributes, output }) => 
     const shape = replaced.map((value) => value.shape).reduce((a, b) => broadcastShapes(op, a, b));
     if (sameShape(shape, output.shape))
       return (
-        spreadOperands(g, { op, domain, inputs: replaced, attributes, output, single: () => true }) ??
+        implicitBroadcast(g, { op, domain, inputs: replaced, attributes, output, single: () => true }) ??
         g.op(op, replaced, output, attributes)
       );
   }
@@ -115,7 +115,7 @@ const sumOfSquares: Rule = (g, { op, domain, inputs, attributes, output, single 
 
 export const ALGEBRA: readonly Rule[] = [
   neutralOperands,
-  spreadOperands,
+  implicitBroadcast,
   divisionByConstant,
   scalarChains,
   sumOfSquares,

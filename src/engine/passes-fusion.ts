@@ -15,7 +15,7 @@ function throughReshape(value: Value, single: Single): Value {
 }
 
 /** Returns the Gemm behind a value if it has no addend yet and no other reader. */
-function openGemm(value: Value, single: Single): { gemm: Node; product: Value } | undefined {
+function fusibleGemm(value: Value, single: Single): { gemm: Node; product: Value } | undefined {
   const product = throughReshape(value, single);
   const gemm = single(value) && single(product) ? madeBy(product, 'Gemm') : undefined;
   return gemm && gemm.inputs.length === 2 ? { gemm, product } : undefined;
@@ -34,7 +34,7 @@ const gemmAddend: Rule = (g, { op, domain, inputs, output, single }) => {
     [b, a],
   ] as const) {
     if (!sameShape(x.shape, output.shape)) continue;
-    const found = openGemm(x, single);
+    const found = fusibleGemm(x, single);
     if (!found) continue;
     const { gemm, product } = found;
     const [rows, columns] = product.shape as [number, number];
@@ -50,7 +50,7 @@ const gemmAddend: Rule = (g, { op, domain, inputs, output, single }) => {
 const gemmSubtrahend: Rule = (g, { op, domain, inputs, output, single }) => {
   if (op !== 'Sub' || domain !== '' || output.dtype !== 'float32') return undefined;
   const [bias, x] = inputs as [Value, Value];
-  const found = sameShape(x.shape, output.shape) && isChannelVector(bias, x.shape) ? openGemm(x, single) : undefined;
+  const found = sameShape(x.shape, output.shape) && isChannelVector(bias, x.shape) ? fusibleGemm(x, single) : undefined;
   if (!found || found.product.shape[1] !== x.shape.at(-1) || found.gemm.attributes.alpha !== undefined)
     return undefined;
   const { gemm, product } = found;
@@ -112,7 +112,7 @@ const blockedOf = (value: Value | null | undefined): Value | undefined =>
  * Returns the blocked convolution behind an NHWC value if the value has no other reader and the convolution has no
  * activation yet.
  */
-function openConv(value: Value, single: Single): Node | undefined {
+function fusibleConv(value: Value, single: Single): Node | undefined {
   const blocked = blockedOf(value);
   const conv = blocked && single(value) && single(blocked) ? blocked.node : undefined;
   return conv?.op === 'Conv' && conv.domain === NCHWC && conv.attributes.activation === undefined ? conv : undefined;
@@ -125,9 +125,9 @@ function withConv(g: Lower, conv: Node, inputs: (Value | null)[], activation?: s
 }
 
 /** Returns the convolutions behind a value: a single one, or the phases of a transposed convolution. */
-function openConvs(value: Value, single: Single): Node[] | undefined {
+function fusibleConvs(value: Value, single: Single): Node[] | undefined {
   const parts = single(value) ? (interleavedParts(value) ?? [value]) : [];
-  const convs = parts.map((part) => openConv(part, single));
+  const convs = parts.map((part) => fusibleConv(part, single));
   return convs.length > 0 && convs.every((conv) => conv !== undefined) ? (convs as Node[]) : undefined;
 }
 
@@ -141,7 +141,8 @@ const convBias: Rule = (g, { op, domain, inputs, output, single }) => {
     [a, b],
     [b, a],
   ] as const) {
-    const convs = sameShape(x.shape, output.shape) && isChannelVector(bias, x.shape) ? openConvs(x, single) : undefined;
+    const convs =
+      sameShape(x.shape, output.shape) && isChannelVector(bias, x.shape) ? fusibleConvs(x, single) : undefined;
     if (!convs || convs.some((conv) => conv.inputs.length > 2)) continue;
     const vector = g.reshape(bias, [x.shape.at(-1)!]);
     return rejoin(
@@ -155,7 +156,7 @@ const convBias: Rule = (g, { op, domain, inputs, output, single }) => {
 
 const convRectifier: Rule = (g, { op, domain, inputs, single }) => {
   if (op !== 'Relu' || domain !== '') return undefined;
-  const convs = openConvs(inputs[0]!, single);
+  const convs = fusibleConvs(inputs[0]!, single);
   return (
     convs &&
     rejoin(

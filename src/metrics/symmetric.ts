@@ -11,8 +11,8 @@ import { UsageError } from '../errors.js';
  * QR).
  */
 export function symmetricEigenvalues(matrix: Float64Array, n: number): Float64Array {
-  const { diagonal, beside } = tridiagonal(checkedFinite(matrix.slice()), n);
-  diagonalize(diagonal, beside);
+  const { diagonal, offDiagonal } = tridiagonal(checkedFinite(matrix.slice()), n);
+  diagonalize(diagonal, offDiagonal);
   return diagonal.sort();
 }
 
@@ -63,14 +63,14 @@ function rowsOfFactor(a: Float64Array, n: number): Float64Array[] {
 /**
  * Reduces the matrix to tridiagonal form with Householder reflections, row by row from the last. Overwrites the matrix.
  */
-function tridiagonal(matrix: Float64Array, n: number): { diagonal: Float64Array; beside: Float64Array } {
-  const beside = new Float64Array(n); // beside[i] is the entry at (i, i - 1)
+function tridiagonal(matrix: Float64Array, n: number): { diagonal: Float64Array; offDiagonal: Float64Array } {
+  const offDiagonal = new Float64Array(n); // offDiagonal[i] is the entry at (i, i - 1)
   for (let i = n - 1; i > 0; i--) {
     const v = matrix.subarray(i * n, i * n + i);
-    beside[i] = reflector(v);
+    offDiagonal[i] = reflector(v);
     if (i > 1 && v[i - 1] !== 0) reflectBlock(matrix, n, v);
   }
-  return { diagonal: Float64Array.from({ length: n }, (_, i) => matrix[i * n + i]!), beside };
+  return { diagonal: Float64Array.from({ length: n }, (_, i) => matrix[i * n + i]!), offDiagonal };
 }
 
 /**

@@ -103,8 +103,8 @@ function tapOf(g: Lower, x: Value, [i, j]: Pair, w: Windows): Value {
  * The transpose of {@link tapOf}: puts [B, H', W', C] back to where the tap was read, with zeros elsewhere, and removes
  * the padding.
  */
-function untap(g: Lower, y: Value, [i, j]: Pair, w: Windows): Value {
-  const spread = stretch(g, stretch(g, y, 1, w.strides[0]), 2, w.strides[1]);
+function scatterTap(g: Lower, y: Value, [i, j]: Pair, w: Windows): Value {
+  const spread = dilate(g, dilate(g, y, 1, w.strides[0]), 2, w.strides[1]);
   const [, height, width] = w.input as [number, number, number, number];
   const before: Pair = [i * w.dilations[0], j * w.dilations[1]];
   const whole: Pair = [w.pads[0] + height + w.pads[2], w.pads[1] + width + w.pads[3]];
@@ -114,7 +114,7 @@ function untap(g: Lower, y: Value, [i, j]: Pair, w: Windows): Value {
 }
 
 /** Inserts `stride - 1` zeros between the elements of one axis. */
-function stretch(g: Lower, x: Value, axis: number, stride: number): Value {
+function dilate(g: Lower, x: Value, axis: number, stride: number): Value {
   if (stride === 1) return x;
   const [before, extent, after] = [sizeOf(x.shape.slice(0, axis)), x.shape[axis]!, sizeOf(x.shape.slice(axis + 1))];
   const wide = g.pad(g.reshape(x, [before, extent, 1, after]), [
@@ -154,7 +154,7 @@ function maxPoolGradient(g: Lower, dy: Value, x: Value, y: Value, attributes: At
     const hit = open ? g.binary('And', equal, open) : equal;
     const miss = g.op('Not', [equal], equal);
     open = open ? g.binary('And', open, miss) : miss;
-    return untap(g, g.mul(dy, g.cast(hit, 'float32')), tap, w);
+    return scatterTap(g, g.mul(dy, g.cast(hit, 'float32')), tap, w);
   });
   return sum(g, parts);
 }
@@ -168,7 +168,7 @@ function avgPoolGradient(g: Lower, dy: Value, x: Value, attributes: Attributes):
   const share = g.mul(dy, g.scalar(1 / (w.kernel[0] * w.kernel[1])));
   return sum(
     g,
-    tapsOf(w).map((tap) => untap(g, share, tap, w)),
+    tapsOf(w).map((tap) => scatterTap(g, share, tap, w)),
   );
 }
 
@@ -180,7 +180,7 @@ function depthwiseInputGradient(g: Lower, dy: Value, filter: Value, attributes: 
   const parts = tapsOf(w).map((tap) => {
     const weights = g.reshape(g.slice(filter, [...tap, 0, 0], [1, 1, channels, multiplier]), [channels, multiplier]);
     const split = g.mul(g.reshape(dy, [input[0]!, ...w.out, channels, multiplier]), weights);
-    return untap(
+    return scatterTap(
       g,
       multiplier === 1 ? g.reshape(split, [input[0]!, ...w.out, channels]) : g.reduce('ReduceSum', split, [4], false),
       tap,
