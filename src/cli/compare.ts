@@ -45,7 +45,7 @@ async function compare(session: Session, codecs: string[], flags: Flags): Promis
     import('../files.js'),
   ]);
   const skips = new Skips(session);
-  const { onProgress, finish } = countedProgress(session, 'compare', 'pictures');
+  const { onProgress, finish } = countedProgress(session, 'compare', 'images');
   const { out, force: _force, ...options } = flags;
   const comparison = await compareCodecs({
     ...options,

@@ -75,7 +75,7 @@ async function trainCodec(session: Session, flags: Flags): Promise<void> {
       `codec ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
       ...heldOutLines(card.metrics && { ...metrics, ...(measures as object) }),
       card.maps?.length === 0
-        ? `next: tesserae latents traverse PICTURE --codec ${flags.out} --out traversal.png`
+        ? `next: tesserae latents traverse IMAGE --codec ${flags.out} --out traversal.png`
         : `next: tesserae tokenize --data ${flags.data.join(' ')} --codec ${flags.out} --out TOKENS`,
     ],
   );

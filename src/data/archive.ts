@@ -80,7 +80,7 @@ export async function expectArchive(path: string, isAmongSeveral: boolean): Prom
   const what = isFile ? describeBytes(await firstBytes(path)) : found.isDirectory() ? 'a folder' : 'a pipe or device';
   throw new InputError(
     'E_DATA_KIND',
-    `${path}: expected an archive, because several paths must all be archives, found ${what}. For pictures or IDX files, give their folder.`,
+    `${path}: expected an archive, because several paths must all be archives, found ${what}. For images or IDX files, give their folder.`,
   );
 }
 

@@ -106,7 +106,7 @@ class Opening {
           ? undefined
           : await this.readText(labelsName, () => readLabels(join(this.folder, labelsName), name, file.count));
       if (labelsName !== undefined && !labels) {
-        this.leaveOut(name, 'images files whose labels file is bad');
+        this.leaveOut(name, 'image files whose labels file is bad');
         await file.close();
         return;
       }
@@ -339,16 +339,16 @@ function refuseTooMany(
   const fail = (expected: string): never => {
     throw new InputError(
       'E_IDX_SIZE',
-      `${path}: expected ${expected}, found ${count} of ${width}x${height}. Split the file, or reduce the number of pictures.`,
+      `${path}: expected ${expected}, found ${count} of ${width}x${height}. Split the file, or reduce the number of images.`,
     );
   };
-  if (count > MAX_IMAGES) fail(`at most ${MAX_IMAGES} pictures`);
+  if (count > MAX_IMAGES) fail(`at most ${MAX_IMAGES} images`);
   if (count > MAX_SMALL_IMAGES && width * height < 64)
-    fail(`at most ${MAX_SMALL_IMAGES} pictures of fewer than 64 pixels`);
+    fail(`at most ${MAX_SMALL_IMAGES} images of fewer than 64 pixels`);
   const free = zipped ? MAX_ZIPPED_IMAGES : MAX_SMALL_IMAGES;
   if (count > Math.max(free, taken))
     fail(
-      `at most ${Math.max(free, taken)} pictures in ${taken} bytes on disk (above ${free}, each must take at least one byte)`,
+      `at most ${Math.max(free, taken)} images in ${taken} bytes on disk (above ${free}, each must take at least one byte)`,
     );
 }
 
@@ -373,7 +373,7 @@ class PixelFile {
     if (shape.length < 3 || (channels !== 1 && channels !== 3) || width * height === 0 || width * height > 2 ** 26) {
       throw new InputError(
         'E_IDX_SIZE',
-        `${path}: expected pictures [N, H, W] or [N, H, W, 3], found extents [${shape.join(', ')}].`,
+        `${path}: expected images [N, H, W] or [N, H, W, 3], found extents [${shape.join(', ')}].`,
       );
     }
     refuseTooMany(path, shape, zipped, zipped ? size : taken);
@@ -426,7 +426,7 @@ function expectRoom(path: string, zipped: boolean, expected: number, size: numbe
   if (expected > most)
     throw new InputError(
       'E_IDX_SIZE',
-      `${path}: expected ${expected} bytes of pictures, found ${zipped ? `${size} bytes of gzip, which can contain at most ${most}` : `${size}`}.`,
+      `${path}: expected ${expected} bytes of images, found ${zipped ? `${size} bytes of gzip, which can contain at most ${most}` : `${size}`}.`,
     );
 }
 

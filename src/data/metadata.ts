@@ -71,7 +71,7 @@ function addRow(
     if (doubled !== undefined)
       throw metadataError(
         where,
-        `one row per picture, found a second for "${doubled}". Put several captions of a picture into one row, as a list in metadata.jsonl`,
+        `one row per image, found a second for "${doubled}". Put several captions of an image into one row, as a list in metadata.jsonl`,
       );
     const described = describeRow(row, where, column);
     for (const picture of pictures) rows.set(picture, described);
@@ -100,7 +100,7 @@ function expectRows(file: DataFile, rows: number, pictures: number): void {
   if (rows > most)
     throw metadataError(
       file.where,
-      `at most ${most} rows for ${pictures} pictures, found ${rows}. Keep only the rows of pictures that exist`,
+      `at most ${most} rows for ${pictures} images, found ${rows}. Keep only the rows of images that exist`,
     );
 }
 

@@ -133,6 +133,6 @@ async function filesBelow(path: string, isTop: boolean): Promise<{ archives: str
 function kindError(path: string, found: string): InputError {
   return new InputError(
     'E_DATA_KIND',
-    `${path}: expected a folder of pictures, a .tar or .tar.gz, or MNIST-style IDX, found ${found}.`,
+    `${path}: expected a folder of images, a .tar or .tar.gz, or MNIST-style IDX, found ${found}.`,
   );
 }

@@ -48,7 +48,7 @@ export async function openWebDataset(
   tally.files += beside.length;
   for (const file of beside) {
     const isPicture = PICTURE_EXTENSIONS.has(extensionOf(file));
-    tally.leftOut.add(`${isPicture ? 'pictures' : 'files'} beside the archives`, file, isPicture);
+    tally.leftOut.add(`${isPicture ? 'images' : 'files'} next to the archives`, file, isPicture);
   }
   const pool = new FilePool();
   const archives: OpenArchive[] = [];
@@ -198,13 +198,13 @@ function withClasses(
   if (names.size < 2) return entries;
   if (strays.length > STRAY_SHARE * entries.length) {
     tally.warnings.push(
-      `The folders (${[...names].slice(0, 3).join(', ')}${names.size > 3 ? ', ...' : ''}) were not used as classes, because ${strays.length} of ${entries.length} pictures are in none of them.`,
+      `The folders (${[...names].slice(0, 3).join(', ')}${names.size > 3 ? ', ...' : ''}) were not used as classes, because ${strays.length} of ${entries.length} images are in none of them.`,
     );
     return entries;
   }
   if (strays.length > 0)
     tally.warnings.push(
-      `${strays.length} ${strays.length === 1 ? 'picture is' : 'pictures are'} outside the class folders and ${strays.length === 1 ? 'has' : 'have'} no class: ${strays
+      `${strays.length} ${strays.length === 1 ? 'image is' : 'images are'} outside the class folders and ${strays.length === 1 ? 'has' : 'have'} no class: ${strays
         .slice(0, 3)
         .map(({ file }) => file.path)
         .join(', ')}${strays.length > 3 ? ', ...' : ''}.`,
@@ -227,14 +227,14 @@ function emptyError(source: string, listings: readonly Listing[], tally: Tally):
   if (bad)
     return new InputError(
       'E_DATA_EMPTY',
-      `${source}: expected at least one usable picture, found none: ${tally.bad.length} ${tally.bad.length === 1 ? 'file is' : 'files are'} bad, the first: ${bad.error.slice(0, 200)}`,
+      `${source}: expected at least one usable image, found none: ${tally.bad.length} ${tally.bad.length === 1 ? 'file is' : 'files are'} bad, the first: ${bad.error.slice(0, 200)}`,
     );
   const found = most
     ? `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${most[1]} of them ${most[0]}`
     : 'an empty folder';
   return new InputError(
     'E_DATA_EMPTY',
-    `${source}: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF pictures, found ${found}.${hintFor(most?.[0])}`,
+    `${source}: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF images, found ${found}.${hintFor(most?.[0])}`,
   );
 }
 

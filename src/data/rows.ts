@@ -84,14 +84,11 @@ export function filesOf(row: Row, source: string): string[] {
   if (files.length === 0)
     throw new InputError(
       'E_DATA_METADATA',
-      `${source}: expected a column file_name with the path of a picture, found ${Object.keys(row).slice(0, 10).join(', ') || 'nothing'}.`,
+      `${source}: expected a column file_name with the path of an image, found ${Object.keys(row).slice(0, 10).join(', ') || 'nothing'}.`,
     );
   const wrong = files.find((file) => typeof file !== 'string');
   if (wrong !== undefined)
-    throw new InputError(
-      'E_DATA_METADATA',
-      `${source}: expected the path of a picture as text, found ${shown(wrong)}.`,
-    );
+    throw new InputError('E_DATA_METADATA', `${source}: expected the path of an image as text, found ${shown(wrong)}.`);
   return files as string[];
 }
 

@@ -109,7 +109,7 @@ function choiceError(captions: string, collectors: readonly Collector[]): UsageE
   const extensions = list(collectors.flatMap((one) => [...one.extensions].map((name) => `.${name}`)));
   return new UsageError(
     'E_DATA_CAPTIONS',
-    `captions: expected "filename", a column (available: ${columns}) or an extension of text files (available: ${extensions}), received "${captions}", which gives no picture a caption.`,
+    `captions: expected "filename", a column (available: ${columns}) or an extension of text files (available: ${extensions}), received "${captions}", which gives no image a caption.`,
   );
 }
 
@@ -140,7 +140,7 @@ class Collector {
     pictures.forEach((file, i) => {
       const row = rows.get(file.path);
       const own = byPreference(beside.get(file.path) ?? []);
-      if (unusable.has(file.path)) this.tally.leftOut.add('pictures whose metadata cannot be used', file.path, true);
+      if (unusable.has(file.path)) this.tally.leftOut.add('images whose metadata cannot be used', file.path, true);
       else this.add(file, keys[i]!, crowd.has(keyOf(file.path)), row, own);
     });
   }
@@ -163,7 +163,7 @@ class Collector {
     if (broken) {
       if (!broken.rejected) this.tally.reject(broken.file.path, broken.problem);
       broken.rejected = true;
-      return this.tally.leftOut.add('pictures whose caption or class cannot be read', file.path, true);
+      return this.tally.leftOut.add('images whose caption or class cannot be read', file.path, true);
     }
     const labeled = row?.label === undefined ? labeledBy(own) : undefined;
     const split = own.find((one) => one.split !== undefined);
@@ -197,7 +197,7 @@ class Collector {
     const others = [...this.columns].filter((name) => !isKnownColumn(name));
     if (!silent || others.length === 0 || this.choice.column !== undefined) return;
     this.tally.warnings.push(
-      `The metadata of ${rows.size + jsons.length} pictures has no known caption or class column; its columns are ${listNames(others, 5)}. Use --captions ${others[0]!} to select that one.`,
+      `The metadata of ${rows.size + jsons.length} images has no known caption or class column; its columns are ${listNames(others, 5)}. Use --captions ${others[0]!} to select that one.`,
     );
   }
 
@@ -242,7 +242,7 @@ class Collector {
           path,
           new InputError(
             'E_DATA_DUPLICATE',
-            `${where}: expected one picture for key "${stem}", found "${fileName(other)}" too.`,
+            `${where}: expected one image for key "${stem}", found "${fileName(other)}" too.`,
           ),
         );
         return false;
@@ -252,7 +252,7 @@ class Collector {
         const field = stemOf(path).slice(key.length + 1);
         if (!stems.has(key) || !/^[a-z][a-z_-]*\d*$/i.test(field)) return true;
         this.tally.leftOut.add(
-          `additional pictures with the same key, such as masks (KEY.${field.toLowerCase()}.${extensionOf(path)})`,
+          `additional images with the same key, such as masks (KEY.${field.toLowerCase()}.${extensionOf(path)})`,
           path,
         );
         return false;
@@ -266,9 +266,9 @@ class Collector {
     for (const { file, owners } of owned) {
       this.extensions.add(extensionOf(file.path));
       if (owners.length > 0) continue;
-      this.tally.leftOut.add(`.${extensionOf(file.path)} files without a picture of the same name`, file.path);
+      this.tally.leftOut.add(`.${extensionOf(file.path)} files without an image of the same name`, file.path);
       if (extensionOf(file.path) !== 'cls')
-        this.tally.unusedCaptions.add(`.${extensionOf(file.path)} files without a picture of the same name`, file.path);
+        this.tally.unusedCaptions.add(`.${extensionOf(file.path)} files without an image of the same name`, file.path);
     }
     const read = await mapLimit(
       owned.filter(({ owners }) => owners.length > 0),
@@ -319,7 +319,7 @@ function reasonFor(extension: string): string {
   if (extension === '') return 'files without an extension';
   return TABLES.has(extension)
     ? `.${extension} files not named metadata.${extension}`
-    : `.${extension} files that are not pictures`;
+    : `.${extension} files that are not images`;
 }
 
 const TABLES: ReadonlySet<string> = new Set(['csv', 'tsv', 'jsonl', 'ndjson', 'parquet']);

@@ -180,8 +180,8 @@ function pictureSplit(samples: readonly Placed[], all: boolean): OfficialSplit |
   }
   const pairs = paired(marks);
   // Even if all names contain such a word, it may be a class. A name that occurs on both sides shows that it is the split.
-  if (all) return pairs.some((mark) => mark !== undefined) ? sidesOf(marks, 'pictures') : undefined;
-  return sidesOf(pairs, 'pictures');
+  if (all) return pairs.some((mark) => mark !== undefined) ? sidesOf(marks, 'images') : undefined;
+  return sidesOf(pairs, 'images');
 }
 
 /** Returns a split if both sides occur. If both test and validation occur, test is held out. */
@@ -194,8 +194,8 @@ function sidesOf(marks: ReadonlyArray<Marked | undefined>, what: string): Offici
     description: `${what} named train and ${held}`,
     leftOut: (index) =>
       marks[index]
-        ? 'validation pictures (the test split is held out)'
-        : `pictures outside of the ${what} named train and ${held}`,
+        ? 'validation images (the test split is held out)'
+        : `images outside of the ${what} named train and ${held}`,
   };
 }
 
@@ -207,6 +207,6 @@ function testOnly(marks: ReadonlyArray<Marked | undefined>, what: string): Offic
   return {
     sides: marks.map((mark) => (mark === undefined ? 'train' : mark.side === held ? 'test' : undefined)),
     description: `${what} named ${held} are held out, the others are for training`,
-    leftOut: () => 'validation pictures (the test split is held out)',
+    leftOut: () => 'validation images (the test split is held out)',
   };
 }

@@ -114,8 +114,8 @@ function trace(matrix: Float64Array, n: number): number {
  * Returns a warning if the distance is estimated from too few images. With no more images than dimensions the estimate
  * is far too high, and it decreases as images are added.
  */
-export function frechetBias(pictures: number, dimension: number): string | undefined {
-  return pictures > dimension
+export function frechetBias(images: number, dimension: number): string | undefined {
+  return images > dimension
     ? undefined
-    : `rFID from ${pictures} images in ${dimension} dimensions is biased upward: compare it only with values from the same number of images.`;
+    : `rFID from ${images} images in ${dimension} dimensions is biased upward: compare it only with values from the same number of images.`;
 }

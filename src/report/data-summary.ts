@@ -11,7 +11,7 @@ const ANIMATED: ReadonlySet<string> = new Set(['gif', 'tif', 'tiff']);
 /**
  * Describes what was read and what was skipped, followed by one line per warning.
  *
- * @returns `data: 4,120 pictures, 3,980 captioned (.txt); 140 .caption files not used; split: ...; conditioning: text`,
+ * @returns `data: 4,120 images, 3,980 captioned (.txt); 140 .caption files not used; split: ...; conditioning: text`,
  *   and so on.
  */
 export function summaryLines(summary: DataSummary): string[] {
@@ -38,7 +38,7 @@ function contentText({ samples, captions, labeled, classes }: DataSummary): stri
       : sources.length > 1
         ? ` (${sources.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ')})`
         : '';
-  return `${formatCount(samples)} ${samples === 1 ? 'picture' : 'pictures'}, ${formatCount(captions.samples)} captioned${from}${labeled > 0 ? `, ${formatCount(labeled)} with one of ${formatCount(classes)} classes` : ''}`;
+  return `${formatCount(samples)} ${samples === 1 ? 'image' : 'images'}, ${formatCount(captions.samples)} captioned${from}${labeled > 0 ? `, ${formatCount(labeled)} with one of ${formatCount(classes)} classes` : ''}`;
 }
 
 /**
@@ -50,7 +50,7 @@ function leftOutTexts({ leftOut, captions }: DataSummary): string[] {
   const alone = captions.unused.filter(
     ({ reason }) => !files.has(reason) && !files.has(reason.replace(/^captions of (\.\S+) /, '$1 files ')),
   );
-  // Lost pictures come first, then lost captions, then files that are expected to be skipped.
+  // Lost images come first, then lost captions, then files that are expected to be skipped.
   const rank = (one: LeftOut): number =>
     one.pictures ? 0 : alone.includes(one) ? 1 : captions.unused.some(({ reason }) => reason === one.reason) ? 1 : 2;
   const all = [...leftOut, ...alone].sort((a, b) => rank(a) - rank(b) || b.count - a.count);
@@ -62,7 +62,7 @@ function leftOutTexts({ leftOut, captions }: DataSummary): string[] {
 function reasonText({ reason, count, examples }: LeftOut): string {
   if (count > 1) return `${formatCount(count)} ${reason}`;
   const one = reason
-    .replace(/\b(picture|file|caption|member)s\b/, '$1')
+    .replace(/\b(image|file|caption|member)s\b/, '$1')
     .replace(/\bthat are\b/, 'that is')
     .replace('pipes, sockets and devices', 'pipe, socket or device');
   return `1 ${one} (${examples[0]!})`;
@@ -71,7 +71,7 @@ function reasonText({ reason, count, examples }: LeftOut): string {
 function firstFrames({ formats }: DataSummary): string[] {
   return Object.entries(formats)
     .filter(([extension]) => ANIMATED.has(extension))
-    .map(([extension, count]) => `${formatCount(count)} .${extension}: only the first picture of each`);
+    .map(([extension, count]) => `${formatCount(count)} .${extension}: only the first image of each`);
 }
 
 /** The conditioning that a prior trained on this data will use by default. */
@@ -80,7 +80,7 @@ function conditioningText({ captions, classes }: DataSummary): string {
   return classes > 0 ? 'label' : 'none';
 }
 
-/** If a larger fraction of the pictures than this is lost, a warning is added. */
+/** If a larger fraction of the images than this is lost, a warning is added. */
 const MANY_LOST = 0.1;
 
 function lossWarnings({ leftOut, samples }: DataSummary): string[] {
@@ -88,7 +88,7 @@ function lossWarnings({ leftOut, samples }: DataSummary): string[] {
   const count = lost.reduce((sum, one) => sum + one.count, 0);
   if (count <= MANY_LOST * (samples + count)) return [];
   return [
-    `${formatCount(count)} of ${formatCount(samples + count)} pictures are left out: ${lost.map(reasonText).join(', ')}.`,
+    `${formatCount(count)} of ${formatCount(samples + count)} images are left out: ${lost.map(reasonText).join(', ')}.`,
   ];
 }
 
@@ -102,9 +102,9 @@ function captionWarnings({ samples, captions, labeled }: DataSummary): string[] 
           .join(', ')}.`
       : '';
   if (captions.samples === 0 && labeled === 0)
-    return [`no picture has a caption or a class, so a prior trained on this data will be unconditional.${hint}`];
+    return [`no image has a caption or a class, so a prior trained on this data will be unconditional.${hint}`];
   if (captions.samples > 0 && captions.samples < samples / 2 && labeled < samples / 2)
-    return [`only ${formatCount(captions.samples)} of ${formatCount(samples)} pictures have a caption.${hint}`];
+    return [`only ${formatCount(captions.samples)} of ${formatCount(samples)} images have a caption.${hint}`];
   return [];
 }
 

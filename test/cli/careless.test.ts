@@ -288,7 +288,7 @@ const FAULTS: [what: string, args: string[], code: number, line: RegExp][] = [
     'an empty folder',
     ['train', 'codec', '--data', 'empty', '--out', 'new'],
     3,
-    /^E_DATA_EMPTY empty: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF pictures, found an empty folder/,
+    /^E_DATA_EMPTY empty: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF images, found an empty folder/,
   ],
   [
     'a folder without pictures',

@@ -98,9 +98,9 @@ describe('files of one key in an archive', () => {
       ])
     ).summary!;
     expect(leftOut).toEqual([
-      { reason: '.mp3 files that are not pictures', count: 1, examples: ['b.mp3'] },
+      { reason: '.mp3 files that are not images', count: 1, examples: ['b.mp3'] },
       {
-        reason: 'additional pictures with the same key, such as masks (KEY.mask.png)',
+        reason: 'additional images with the same key, such as masks (KEY.mask.png)',
         count: 1,
         examples: ['a.mask.png'],
       },

@@ -126,7 +126,7 @@ describe('the account', () => {
     expect(allKeys(dataset)).toEqual(['a/x', 'b/y']);
     expect(unaccounted(dataset.summary!)).toBe(0);
     expect(dataset.summary!.leftOut).toContainEqual({
-      reason: 'pictures beside the archives',
+      reason: 'images next to the archives',
       pictures: true,
       count: 3,
       examples: ['photos/0.png', 'photos/1.png', 'photos/2.png'],
@@ -144,7 +144,7 @@ describe('the account', () => {
       await openDataset(folderOf({ 'a.png': body, 'metadata.csv': 'file_name,beschreibung\na.png,Katze' }))
     ).summary!;
     expect(warnings).toEqual([
-      'The metadata of 1 pictures has no known caption or class column; its columns are beschreibung. Use --captions beschreibung to select that one.',
+      'The metadata of 1 images has no known caption or class column; its columns are beschreibung. Use --captions beschreibung to select that one.',
     ]);
   });
 });

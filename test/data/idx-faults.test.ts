@@ -79,7 +79,7 @@ describe('bad IDX files among good ones', () => {
     expect(badLabels).toMatchObject({
       samples: COUNT,
       bad: [{ file: LABELS, error: expect.stringContaining('E_IDX_LABELS') }],
-      leftOut: [{ reason: 'images files whose labels file is bad', pictures: true, examples: [IMAGES] }],
+      leftOut: [{ reason: 'image files whose labels file is bad', pictures: true, examples: [IMAGES] }],
     });
     const badClasses = await summaryOf({ ...whole, 'classes.txt': 'cat\ndog\ncat\n' });
     expect(badClasses).toMatchObject({
@@ -124,7 +124,7 @@ describe('many pictures', () => {
       await expect(openDataset(folder)).rejects.toMatchObject({
         code: 'E_IDX_SIZE',
         exitCode: 3,
-        message: expect.stringContaining('pictures'),
+        message: expect.stringContaining('images'),
       });
   });
 
