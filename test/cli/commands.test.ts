@@ -398,7 +398,7 @@ describe('the surroundings', () => {
   it('print help with the presets and an example on stdout', async () => {
     const { stdout, stderr } = await succeed(world, ['train', 'codec', '--help']);
     expect(stderr).toBe('');
-    expect(stdout).toMatch(/Presets:\n {2}default +64x64 color images/);
+    expect(stdout).toMatch(/Presets:\n {2}default +Color images/);
     expect(stdout).toMatch(/Example:\n {2}tesserae train codec --data/);
     const all = await succeed(world, ['--help']);
     for (const command of ['demo', 'train', 'eval', 'tokenize', 'generate', 'decode', 'inspect', 'export', 'doctor'])
