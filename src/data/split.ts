@@ -179,7 +179,7 @@ function pictureSplit(samples: readonly Placed[], all: boolean): OfficialSplit |
     marks.push(mark);
   }
   const pairs = paired(marks);
-  // Even if all names contain such a word, it may be a class. A name that occurs on both sides shows that it is the split.
+  // Even if all names contain such a word, it may be a class. A name that occurs on both sides proves it is the split.
   if (all) return pairs.some((mark) => mark !== undefined) ? sidesOf(marks, 'images') : undefined;
   return sidesOf(pairs, 'images');
 }

@@ -32,8 +32,8 @@ export function linearScale(values: Iterable<number>, wanted: number, options: L
   const high = options.tight === true ? to : Math.ceil(to / step - 1e-9) * step;
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
-  // Ticks are multiples of the step, not a running sum, so that rounding errors do not accumulate. Rounding to 12 digits
-  // removes the error of the product.
+  // Ticks are multiples of the step, not a running sum, so that rounding errors do not accumulate. Rounding to 12
+  // digits removes the error of the product.
   const ticks = Array.from({ length: last - first + 1 }, (_, i) =>
     tickAt(Number(((first + i) * step).toPrecision(12))),
   );

@@ -160,8 +160,8 @@ export class ShardWriter {
     try {
       this.rejects.flush();
     } catch {
-      // The list is only informative here: no part refers to these rejects, and a resumed run finds them again. The error
-      // that caused the abort matters more.
+      // The list is only informative here: no part refers to these rejects, and a resumed run finds them again. The
+      // error that caused the abort matters more.
     } finally {
       this.end();
     }
@@ -268,7 +268,9 @@ export class ShardWriter {
   }
 
   /**
-   * Verifies every record of a part. @returns Their keys, or undefined if a key is repeated here or in an earlier part.
+   * Verifies every record of a part.
+   *
+   * @returns Their keys, or undefined if a key is repeated here or in an earlier part.
    */
   private keysOf(reader: PartReader): Set<string> | undefined {
     const keys = new Set<string>();
