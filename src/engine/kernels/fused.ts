@@ -109,7 +109,7 @@ function layerNormGradient(dy: tf.Tensor, [x, weight, mean, inverse]: tf.Tensor[
   const leading = x!.shape.slice(0, -1);
   const normal = tf.mul(tf.sub(x!, mean!), inverse!);
   const weighted = tf.mul(dy, normal);
-  // Means over the last axis are matrix products with one column, which cost less than a multiplication and a reduction.
+  // Means over the last axis are matrix products with one column, cheaper than a multiplication and a reduction.
   const column = tf.reshape(tf.mul(weight!, 1 / width), [width, 1]) as tf.Tensor2D;
   const meanOver = (value: tf.Tensor): tf.Tensor =>
     tf.reshape(tf.matMul(tf.reshape(value, [-1, width]) as tf.Tensor2D, column), [...leading, 1]);
