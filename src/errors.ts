@@ -1,5 +1,5 @@
-// Errors speak: `CODE where: expected, received. Remedy.` The class tells the kind (and the exit code of the
-// command line), the stable `code` serves programs, `cause` keeps the wrapped failure.
+// Error messages have the form `CODE where: expected, received. Remedy.` The class determines the kind of error and the
+// exit code of the command line, `code` is a stable identifier for programs, and `cause` holds the original error.
 
 /** Exit codes of the command line. */
 export const EXIT = {
@@ -14,13 +14,13 @@ export const EXIT = {
   diverged: 8,
 } as const;
 
-/** Base of every error Tesserae raises on purpose; anything else that escapes is a bug. */
+/** Base class of all errors that Tesserae throws deliberately. Any other error is a bug. */
 export abstract class TesseraeError extends Error {
   abstract readonly exitCode: number;
   readonly detail: string;
 
   /**
-   * @param code   stable identifier, `E_` and upper snake case, e.g. `E_SHARD_CRC`.
+   * @param code   Stable identifier: `E_` and upper snake case, e.g. `E_SHARD_CRC`.
    * @param detail `where: expected, received. Remedy.`
    */
   constructor(
@@ -35,7 +35,10 @@ export abstract class TesseraeError extends Error {
   }
 }
 
-/** Nobody reads more of one line; where it fails stands at the beginning of a message, the remedy at its end. */
+/**
+ * Maximum length of a message. The middle is cut, because the beginning says where the error occurred and the end has
+ * the remedy.
+ */
 const LONGEST_DETAIL = 2000;
 
 function withoutMiddle(detail: string): string {
@@ -44,12 +47,12 @@ function withoutMiddle(detail: string): string {
     : `${detail.slice(0, LONGEST_DETAIL - 300)} ... ${detail.slice(-300)}`;
 }
 
-/** A wrong argument, option, config or a request that contradicts itself (exit 2). */
+/** An invalid or contradictory argument, option or config (exit 2). */
 export class UsageError extends TesseraeError {
   readonly exitCode = EXIT.usage;
 }
 
-/** A tensor, batch or token grid of the wrong shape, dtype or range (exit 2). */
+/** A tensor, batch or token grid with the wrong shape, dtype or range (exit 2). */
 export class ShapeError extends TesseraeError {
   readonly exitCode = EXIT.usage;
 }
@@ -59,22 +62,22 @@ export class InputError extends TesseraeError {
   readonly exitCode = EXIT.input;
 }
 
-/** A shard, checkpoint or model that is damaged, or does not belong to its partner (exit 4). */
+/** A shard, checkpoint or model that is damaged, or that does not match the file it is used with (exit 4). */
 export class CorruptError extends TesseraeError {
   readonly exitCode = EXIT.corrupt;
 }
 
-/** The disk or the operating system refused (exit 5). */
+/** A failure of the disk or the operating system (exit 5). */
 export class IoError extends TesseraeError {
   readonly exitCode = EXIT.io;
 }
 
-/** The machine's memory does not suffice for what was asked (exit 5). */
+/** There is not enough memory (exit 5). */
 export class MemoryError extends TesseraeError {
   readonly exitCode = EXIT.io;
 }
 
-/** Another live process holds the output directory (exit 6). */
+/** Another running process holds the output directory (exit 6). */
 export class LockError extends TesseraeError {
   readonly exitCode = EXIT.locked;
 }
@@ -84,31 +87,34 @@ export class DivergedError extends TesseraeError {
   readonly exitCode = EXIT.diverged;
 }
 
-/** The engine cannot lower, build or run a traced function (exit 1: a limit of this version, not of the input). */
+/**
+ * The engine cannot lower, build or run a traced function (exit 1, because it is a limitation of this version, not an
+ * error of the input).
+ */
 export class EngineError extends TesseraeError {
   readonly exitCode = EXIT.internal;
 }
 
-/** A long call stopped because its AbortSignal fired. The command line turns it into 130 or 143. */
+/** A long call was stopped by its AbortSignal. The command line exits with 129, 130 or 143 instead. */
 export class AbortedError extends TesseraeError {
   readonly exitCode = 130;
 }
 
-/** The message of anything thrown, for use inside another message. An error of another realm is not an instance of Error. */
+/** Returns the message of any thrown value. Errors of another realm are not instances of Error. */
 export function messageOf(error: unknown): string {
   const { message } = (error ?? {}) as { message?: unknown };
   return typeof message === 'string' ? message : String(error);
 }
 
 /**
- * Text without what a terminal would obey rather than show: control characters, breaks of lines, and marks that turn the
- * direction of writing, each as a question mark.
+ * Replaces characters that a terminal would interpret rather than show by question marks: control characters, line
+ * breaks and characters that change the writing direction.
  */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/gu, '?');
 }
 
-/** Its first line: what others throw may go on for pages. */
+/** Returns the first line of an error's message. Messages of third-party errors can be pages long. */
 export function firstLineOf(error: unknown): string {
   return messageOf(error).split('\n')[0]!.trim();
 }

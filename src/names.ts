@@ -1,7 +1,8 @@
-// Names and texts inside messages: long lists and long texts are shortened, and a misspelled name finds the nearest one.
+// Names and texts in messages: long lists and texts are shortened, and the closest match for a misspelled name is
+// found.
 import { printable } from './errors.js';
 
-/** Names listed in one message. */
+/** Maximum number of names listed in a message. */
 const LISTED = 10;
 
 /** Joins names for a message, at most `max` of them: "a, b, c and 10,131 more". */
@@ -13,27 +14,32 @@ export function listNames(names: readonly string[], max = LISTED): string {
   return names.length > max ? `${shown} and ${formatCount(names.length - max)} more` : shown;
 }
 
-/** `1234567` -> `1,234,567`. The same on every machine: no locale is asked. */
+/**
+ * Formats an integer: `1234567` -> `1,234,567`. Independent of the locale, so the result is the same on every machine.
+ */
 export function formatCount(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** The beginning of a text on one line, at most `max` characters with the dots that mark what was cut, without control characters. */
+/**
+ * Returns the beginning of a text on one line, without control characters. It has at most `max` characters, including
+ * the dots that mark omitted text.
+ */
 export function excerpt(text: string, max = 80): string {
-  // A slice first: the text may be a megabyte.
+  // Slice first, because the text may be a megabyte long.
   const characters = Array.from(printable(text.slice(0, 2 * max + 2).replace(/\s+/g, ' ')));
   return characters.length > max || text.length > 2 * max + 2
     ? `${characters.slice(0, max - 3).join('')}...`
     : characters.join('');
 }
 
-/** Longer names and texts are compared by their beginnings. */
+/** Only this many characters of names and texts are compared. */
 const COMPARED = 60;
 
-/** Share of a name's letters that may differ for it to count as close. */
+/** Maximum fraction of a name's letters that may differ for it to count as close. */
 const CLOSE = 0.4;
 
-/** The name with the fewest edits from `text` or from one of its words; undefined when none is close. */
+/** Returns the name with the fewest edits relative to `text` or to one of its words; undefined if none is close. */
 export function closestName(text: string, names: readonly string[]): string | undefined {
   const whole = text.slice(0, COMPARED).toLowerCase().trim();
   const wanted = [whole, ...whole.split(/\s+/).filter((word) => word.length > 2)];
@@ -46,7 +52,10 @@ export function closestName(text: string, names: readonly string[]): string | un
   return best?.name;
 }
 
-/** Fewest insertions, deletions and replacements that turn one text into the other (Levenshtein). */
+/**
+ * Returns the minimum number of insertions, deletions and replacements that turn one text into the other (Levenshtein
+ * distance).
+ */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

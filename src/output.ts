@@ -1,4 +1,5 @@
-// Output directories: made ready, held by one process at a time through a lock, swept of what a killed one left.
+// Output directories: preparing them, locking them for one process at a time, and removing temporary files that a
+// killed process left behind.
 import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,19 +14,20 @@ import type { FileSystem } from './files/system.js';
 // Output directories
 
 export interface OutputOptions {
-  /** Continue what is there. */
+  /** Continues existing output. */
   resume?: boolean;
-  /** Write over what is there. */
+  /** Overwrites existing output. */
   force?: boolean;
-  /** Names that `force` removes first. Anything else in the directory is never touched. */
+  /** Names that `force` removes first. Nothing else in the directory is touched. */
   owned?: readonly (string | RegExp)[];
 }
 
 /**
- * Makes an output directory ready: creates it, or refuses one that is not empty unless told to resume or to force.
- * Temporaries and the lock do not count as content.
+ * Prepares an output directory: creates it, or rejects one that is not empty unless `resume` or `force` is set.
+ * Temporary files and the lock do not count as content.
  *
- * @throws {UsageError} E_OUTPUT_EXISTS, E_OUTPUT_NOT_DIRECTORY. @throws {IoError} E_IO, E_DISK_FULL.
+ * @throws {UsageError} E_OUTPUT_EXISTS, E_OUTPUT_NOT_DIRECTORY.
+ * @throws {IoError} E_IO, E_DISK_FULL.
  */
 export function prepareOutput(path: string, options: OutputOptions = {}, files: FileSystem = nodeFiles): void {
   guarded(path, 'creating the output directory', () => {
@@ -42,7 +44,7 @@ export function prepareOutput(path: string, options: OutputOptions = {}, files: 
     if (!options.force) {
       throw new UsageError(
         'E_OUTPUT_EXISTS',
-        `--out ${path}: expected a new or empty directory, found ${content.length} ${content.length === 1 ? 'entry' : 'entries'} (${content[0]}). Pass --resume to continue or --force to write over it.`,
+        `--out ${path}: the directory is not empty (${content.length === 1 ? content[0] : `${content[0]} and ${content.length - 1} more`}). Pass --resume to continue, or --force to overwrite it.`,
       );
     }
     for (const name of content) if (matches(name, options.owned ?? [])) files.remove(join(path, name));
@@ -64,17 +66,20 @@ function matches(name: string, patterns: readonly (string | RegExp)[]): boolean 
 // The lock
 
 const LOCK = '.tesserae.lock';
-/** A lock without readable content is being written, unless it is older than this. */
+/** A lock file without readable content is being written, unless it is older than this. */
 const UNREADABLE_LOCK_MS = 10_000;
 
 interface LockHolder {
   pid: number;
-  /** Start of the process in clock ticks since boot (Linux), else 0: tells a reused pid from the holder. */
+  /**
+   * Start time of the process in clock ticks since boot (Linux), otherwise 0. Distinguishes the holder from a process
+   * that reuses its pid.
+   */
   start: number;
   host: string;
 }
 
-/** Held until {@link OutputLock.release} or the end of the process. */
+/** A lock that is held until {@link OutputLock.release} is called or the process ends. */
 export interface OutputLock {
   release(): void;
 }
@@ -83,9 +88,9 @@ const held = new Set<string>();
 let releasesOnExit = false;
 
 /**
- * Takes the output directory for this process. A lock whose process is gone is reclaimed.
+ * Locks the output directory for this process. The lock of a process that no longer exists is replaced.
  *
- * @throws {LockError} E_LOCKED while another process (or another writer of this one) holds it.
+ * @throws {LockError} E_LOCKED while another process, or another writer in this process, holds it.
  */
 export function acquireLock(directory: string): OutputLock {
   const path = lockOf(directory);
@@ -106,8 +111,8 @@ export function acquireLock(directory: string): OutputLock {
 }
 
 /**
- * Runs `action` while this process holds a directory's lock: under the lock it has already, or under one taken for the
- * time, after sweeping what a killed process left.
+ * Runs `action` while this process holds a directory's lock. If it does not hold the lock yet, the lock is taken for
+ * the duration of the call, and temporary files that a killed process left behind are removed.
  *
  * @throws {LockError} E_LOCKED while another process holds it.
  */
@@ -122,25 +127,27 @@ export function withLock<T>(directory: string, action: () => T): T {
   }
 }
 
-/** One name however the directory is spelled. */
+/** Returns the path of the lock, which is the same however the directory is spelled. */
 function lockOf(directory: string): string {
   return join(resolve(directory), LOCK);
 }
 
-/** What lies there in place of a lock is not ours to read, which may never end, or to remove. */
+/**
+ * Rejects anything at the lock's path that is not a file: reading it might block forever, and it must not be removed.
+ */
 function refuseOtherKinds(directory: string, path: string): void {
   const kind = nodeFiles.status(path)?.kind;
   if (kind === undefined || kind === 'file') return;
   throw new LockError(
     'E_LOCKED',
-    `${directory}: expected to be free, found ${KIND_NAMES[kind]} in place of the lock. Remove ${LOCK}.`,
+    `${directory}: expected a lock file, found ${KIND_NAMES[kind]} in its place. Remove ${LOCK}.`,
   );
 }
 
-/** What file systems without hard links answer: FAT, some network and FUSE mounts. */
+/** Errors of file systems without hard links: FAT, some network and FUSE mounts. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'EMLINK', 'EXDEV']);
 
-/** The lock appears with its content or not at all: a link to a finished file fails where the name is taken. */
+/** Creates the lock together with its content: linking a finished file fails if the name is taken. */
 function createLock(path: string): boolean {
   const holder: LockHolder = { pid: process.pid, start: startOf(process.pid), host: hostname() };
   const temporary = temporaryName(path);
@@ -151,7 +158,7 @@ function createLock(path: string): boolean {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
     if (NO_LINKS.has(code)) return createLockInPlace(path, holder);
-    // Gone already: the process that holds the lock sweeps temporaries.
+    // Another process that holds the lock may already have removed the temporary file.
     if (code === 'EEXIST' || code === 'ENOENT') return false;
     throw error;
   } finally {
@@ -159,7 +166,9 @@ function createLock(path: string): boolean {
   }
 }
 
-/** Without links the lock is empty for a moment, which others take for one that is being written. */
+/**
+ * Creates the lock without hard links. It is empty for a moment, and other processes wait while it is being written.
+ */
 function createLockInPlace(path: string, holder: LockHolder): boolean {
   try {
     fs.writeFileSync(path, formatJson(holder), { flag: 'wx' });
@@ -170,7 +179,10 @@ function createLockInPlace(path: string, holder: LockHolder): boolean {
   }
 }
 
-/** Replaces a stale lock. The guard file lets one process at a time look and replace, so two cannot both win. */
+/**
+ * Replaces a stale lock. A guard file ensures that only one process at a time checks and replaces it, so two cannot
+ * both succeed.
+ */
 function reclaimLock(path: string): boolean {
   const guard = `${path}.reclaim`;
   if (olderThan(guard, UNREADABLE_LOCK_MS)) fs.rmSync(guard, { force: true });
@@ -192,7 +204,7 @@ function reclaimLock(path: string): boolean {
 function isLive(path: string): boolean {
   const holder = readHolder(path);
   if (holder === undefined) return fs.existsSync(path) && !olderThan(path, UNREADABLE_LOCK_MS);
-  if (holder.host !== hostname()) return true; // cannot be asked from here
+  if (holder.host !== hostname()) return true; // a process on another host cannot be checked
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
@@ -217,17 +229,22 @@ function readHolder(path: string): LockHolder | undefined {
   }
 }
 
-/** Field 22 of /proc/<pid>/stat; 0 where there is no /proc. */
+/** Returns field 22 of /proc/<pid>/stat, the start time, or 0 if there is no /proc. */
 function startOf(pid: number): number {
   return Number(statOf(pid)[19] ?? 0);
 }
 
-/** Killed, but not yet collected by its parent: it answers signals and does nothing. */
+/**
+ * Whether a process was killed but not yet reaped by its parent. Such a process still accepts signals but does nothing.
+ */
 function isZombie(pid: number): boolean {
   return statOf(pid)[0] === 'Z';
 }
 
-/** The fields of /proc/<pid>/stat from the third on, counted after the parenthesized command name; none where there is no /proc. */
+/**
+ * Returns the fields of /proc/<pid>/stat from the third on, which follow the parenthesized command name. Empty if there
+ * is no /proc.
+ */
 function statOf(pid: number): string[] {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -238,10 +255,13 @@ function statOf(pid: number): string[] {
 }
 
 /**
- * Opens an output directory for writing: {@link prepareOutput} under {@link acquireLock}, then {@link sweepTemporaries}.
+ * Opens an output directory for writing: {@link prepareOutput} under {@link acquireLock}, then {@link
+ * sweepTemporaries}.
  *
- * @throws {LockError} E_LOCKED first, so that a second process hears of the first and not of its half-made output.
- * @throws {UsageError} E_OUTPUT_EXISTS, E_OUTPUT_NOT_DIRECTORY. @throws {IoError} E_IO, E_DISK_FULL.
+ * @throws {LockError} E_LOCKED; it comes first, so that a second process learns about the first one rather than about
+ *   its incomplete output.
+ * @throws {UsageError} E_OUTPUT_EXISTS, E_OUTPUT_NOT_DIRECTORY.
+ * @throws {IoError} E_IO, E_DISK_FULL.
  */
 export function openOutput(path: string, options: OutputOptions = {}): OutputLock {
   if (!isDirectory(path, nodeFiles)) prepareOutput(path, options);
@@ -265,6 +285,6 @@ function lockedError(directory: string, holder: LockHolder | undefined): LockErr
         : `process ${holder.pid} on ${holder.host}`;
   return new LockError(
     'E_LOCKED',
-    `${directory}: expected to be free, ${who} is writing there. Wait for it, or delete ${LOCK} if it is gone.`,
+    `${directory}: in use, ${who} is writing to it. Wait for it to finish, or delete ${LOCK} if it no longer runs.`,
   );
 }

@@ -1,23 +1,23 @@
 // Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-// A draw is a pure function of (seed, stream, step, index): nothing is hidden, nothing needs to be saved, and a resumed
-// run sees the numbers the uninterrupted run would have seen.
+// A draw is a pure function of (seed, stream, step, index). There is no hidden state, nothing has to be saved, and a
+// resumed run draws the same numbers as an uninterrupted one.
 
 const M0 = 0xd2511f53;
 const M1 = 0xcd9e8d57;
 const W0 = 0x9e3779b9;
 const W1 = 0xbb67ae85;
 
-/** Names a sequence of random numbers. Equal keys give equal numbers on every machine. */
+/** Identifies a sequence of random numbers. Equal keys give equal numbers on every machine. */
 export interface RngKey {
-  /** Integer in [0, 2^53): the user's seed. */
+  /** The user's seed, an integer in [0, 2^53). */
   seed: number;
-  /** Integer in [0, 2^32): which use of randomness this is; see {@link streamId}. */
+  /** Identifies the use of the numbers, an integer in [0, 2^32); see {@link streamId}. */
   stream: number;
-  /** Integer in [0, 2^53): training step, epoch or sample index. */
+  /** Training step, epoch or sample index, an integer in [0, 2^53). */
   step: number;
 }
 
-/** A stable 32-bit id of a named use of randomness (FNV-1a of the UTF-8 bytes). */
+/** Returns a stable 32-bit id for a named stream (FNV-1a of the UTF-8 bytes). */
 export function streamId(name: string): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
@@ -27,8 +27,8 @@ export function streamId(name: string): number {
 /**
  * Fills `out` with uniform 32-bit words.
  *
- * @param out   uint32 [n]; word i depends on (key, offset + i) alone.
- * @param offset multiple of 4: index of the first word.
+ * @param out    uint32 [n]; word i depends only on (key, offset + i).
+ * @param offset Index of the first word, a multiple of 4.
  */
 export function fillUint32(key: RngKey, out: Uint32Array, offset = 0): Uint32Array {
   const seedLow = key.seed >>> 0;
@@ -63,7 +63,7 @@ export function fillUint32(key: RngKey, out: Uint32Array, offset = 0): Uint32Arr
   return out;
 }
 
-/** High 32 bits of the 64-bit product of two unsigned 32-bit integers. */
+/** Returns the high 32 bits of the 64-bit product of two unsigned 32-bit integers. */
 function mulHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;
@@ -75,14 +75,16 @@ function mulHigh(a: number, b: number): number {
   return (aHigh * bHigh + Math.floor(middle / 65536) + Math.floor(middle2 / 65536)) >>> 0;
 }
 
-/** Fills `out` with float32 uniforms in (0, 1): the midpoints of 2^23 equal cells, so neither end is drawn. */
+/**
+ * Fills `out` with float32 uniform numbers in (0, 1): the midpoints of 2^23 equal intervals, so neither 0 nor 1 occurs.
+ */
 export function fillUniform(key: RngKey, out: Float32Array): Float32Array {
   const words = fillUint32(key, new Uint32Array(out.buffer, out.byteOffset, out.length));
   for (let i = 0; i < words.length; i++) out[i] = ((words[i]! >>> 9) + 0.5) * 2 ** -23;
   return out;
 }
 
-/** Fills `out` with float32 standard normals by the Box-Muller transform. */
+/** Fills `out` with float32 standard normal numbers, by the Box-Muller transform. */
 export function fillNormal(key: RngKey, out: Float32Array): Float32Array {
   const uniforms = fillUniform(key, new Float32Array(out.length + (out.length & 1)));
   for (let i = 0; i < out.length; i += 2) {
@@ -94,7 +96,7 @@ export function fillNormal(key: RngKey, out: Float32Array): Float32Array {
   return out;
 }
 
-/** A sequential reader of one key's numbers, for code that draws a few values at a time. */
+/** Reads the numbers of one key sequentially, for code that draws a few values at a time. */
 export class Rng {
   private readonly buffer = new Uint32Array(64);
   private used = 64;
@@ -105,7 +107,7 @@ export class Rng {
     this.key = { seed, stream: typeof stream === 'string' ? streamId(stream) : stream, step };
   }
 
-  /** Uniform integer in [0, 2^32). */
+  /** Returns a uniform integer in [0, 2^32). */
   uint32(): number {
     if (this.used === this.buffer.length) {
       fillUint32(this.key, this.buffer, this.drawn);
@@ -115,12 +117,12 @@ export class Rng {
     return this.buffer[this.used++]!;
   }
 
-  /** Uniform in [0, 1) with 32 random bits. */
+  /** Returns a uniform number in [0, 1) with 32 random bits. */
   uniform(): number {
     return this.uint32() * 2 ** -32;
   }
 
-  /** Uniform integer in [0, bound), 1 <= bound <= 2^32; unbiased by rejection. */
+  /** Returns a uniform integer in [0, bound), 1 <= bound <= 2^32. Rejection sampling makes it unbiased. */
   int(bound: number): number {
     const limit = 2 ** 32 - (2 ** 32 % bound);
     let word = this.uint32();
@@ -128,13 +130,16 @@ export class Rng {
     return word % bound;
   }
 
-  /** Standard normal. */
+  /** Returns a standard normal number. */
   normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }
 }
 
-/** A uniform random permutation of 0..n-1 as uint32 [n], by Fisher and Yates; a function of the arguments alone. */
+/**
+ * Returns a uniform random permutation of 0..n-1 as uint32 [n], by the Fisher-Yates shuffle. It depends only on the
+ * arguments.
+ */
 export function permutation(n: number, seed: number, stream: string, step = 0): Uint32Array {
   const rng = new Rng(seed, stream, step);
   const order = Uint32Array.from({ length: n }, (_, i) => i);

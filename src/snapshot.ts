@@ -1,6 +1,6 @@
-// Files of one directory as they stood at one moment, beside a process that may be replacing them through
-// `writeFilesAtomic`. A reader writes nothing: where a commit is under way, or was cut short, it reads each file under the
-// temporary name that the journal gives, and leaves the renames to the next writer.
+// Consistent reads of several files in one directory while another process may be replacing them with
+// `writeFilesAtomic`. Readers never write: if a commit is in progress or was interrupted, they read each file under the
+// temporary name given by the journal, and leave the renaming to the next writer.
 import { join } from 'node:path';
 import { CorruptError, IoError, TesseraeError } from './errors.js';
 import { KIND_NAMES, guarded, nodeFiles } from './files/system.js';
@@ -10,16 +10,16 @@ import { readJournal } from './files/journal.js';
 import type { FileStatus, FileSystem } from './files/system.js';
 
 interface Held {
-  /** Where it lies, for errors. */
+  /** Path of the file, for errors. */
   path: string;
   fd: number;
   size: number;
 }
 
-/** Names that are there but are no regular files. */
+/** Names that exist but are not regular files. */
 type Refused = Pick<Held, 'path'> & { kind: FileStatus['kind'] };
 
-/** Open files of a directory that belong together; what replaces them later does not show. */
+/** Open files of a directory that belong together. Later replacements do not affect them. */
 export class Snapshot {
   private readonly held = new Map<string, Held | Refused>();
 
@@ -28,25 +28,29 @@ export class Snapshot {
     private readonly files: FileSystem,
   ) {}
 
-  /** Opens a file under its own name or, first, under the name it has until the commit is complete. */
+  /** Opens a file under its temporary name, if a commit is incomplete, or else under its own name. */
   hold(name: string, temporary: string | undefined): void {
     const found = (temporary === undefined ? undefined : this.open(temporary)) ?? this.open(name);
     if (found) this.held.set(name, found);
   }
 
-  /** Bytes of a file, `undefined` when it is missing. @throws {CorruptError} with `code` for a link, pipe or device. */
+  /**
+   * Returns the size of a file, or `undefined` if it is missing.
+   *
+   * @throws {CorruptError} with `code` for a link, pipe or device.
+   */
   size(name: string, code: string): number | undefined {
     const found = this.held.get(name);
     if (found === undefined) return undefined;
     if ('kind' in found)
       throw new CorruptError(
         code,
-        `${found.path}: expected a regular file, found ${KIND_NAMES[found.kind]}. Put the file itself there.`,
+        `${found.path}: expected a regular file, found ${KIND_NAMES[found.kind]}. Replace it by the file itself.`,
       );
     return found.size;
   }
 
-  /** The bytes of a file that {@link size} found, in their own memory. */
+  /** Returns a copy of the bytes of a file that {@link size} found. */
   read(name: string): Uint8Array<ArrayBuffer> {
     const { path, fd, size } = this.held.get(name) as Held;
     return guarded(path, 'reading', () => {
@@ -70,7 +74,7 @@ export class Snapshot {
       try {
         return { path, fd: this.files.open(path, 'r'), size: status.size };
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined; // renamed just now
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined; // just renamed
         throw error;
       }
     });
@@ -81,11 +85,12 @@ const ATTEMPTS = 300;
 const LONGEST_PAUSE_MS = 10;
 
 /**
- * Opens `main` and the files it names as they stood at one moment, hands them over, closes them.
+ * Opens `main` and the files that it names, all from the same commit, passes them to `action` and closes them.
  *
- * @param main the file that is committed last and tells of the others.
- * @param others names of the others, from the bytes of `main`; not asked where `main` is missing.
- * @throws {IoError} E_BUSY when the files were replaced again and again meanwhile. @throws {CorruptError} E_JOURNAL, E_JSON.
+ * @param main The file that is committed last and names the others.
+ * @param others Returns the names of the other files, given `main`. Not called if `main` is missing.
+ * @throws {IoError} E_BUSY when the files keep being replaced.
+ * @throws {CorruptError} E_JOURNAL, E_JSON.
  */
 export function withSnapshot<T>(
   directory: string,
@@ -110,7 +115,7 @@ export function withSnapshot<T>(
   }
   throw new IoError(
     'E_BUSY',
-    `${directory}: expected files that stay for a moment, another process replaced them ${ATTEMPTS} times meanwhile. Wait for it.`,
+    `${directory}: expected stable files, but another process replaced them ${ATTEMPTS} times. Wait until it has finished.`,
   );
 }
 
@@ -136,14 +141,14 @@ function attemptTo(action: () => void): TesseraeError | undefined {
 }
 
 /**
- * What tells one commit from the next: the names in the journal, which are drawn at random, and which file `main` is. The
- * journal is looked at before `main`: a commit renames `main` last and removes its journal after that.
+ * Returns what distinguishes one commit from the next: the names in the journal, which are random, and the identity of
+ * `main`. The journal is read before `main`, because a commit renames `main` last and removes its journal afterwards.
  */
 function momentOf(directory: string, main: string, files: FileSystem): { names: readonly string[]; text: string } {
   const names = readJournal(directory, files) ?? [];
   const path = join(directory, main);
   const { size, modifiedMs, identity } = guarded(path, 'reading', () => files.status(path)) ?? {};
-  // While a journal stands, its names tell all; `main` may be renamed meanwhile.
+  // While there is a journal, its names identify the commit; `main` may be renamed in the meantime.
   return { names, text: JSON.stringify(names.length > 0 ? names : [size, modifiedMs, identity]) };
 }
 
@@ -151,7 +156,7 @@ function pause(milliseconds: number): void {
   if (milliseconds > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
-/** The whole of one file, when it is there, as {@link withSnapshot} finds it. */
+/** Reads one whole file like {@link withSnapshot}; undefined if it does not exist. */
 export function readSnapshot(
   directory: string,
   name: string,
@@ -177,7 +182,7 @@ export function readSnapshot(
   );
 }
 
-/** A file of one of our directories that is replaced on its own. @throws {CorruptError} with `code` for a link, pipe or device. */
+/** Reads a file that is replaced on its own. @throws {CorruptError} with `code` for a link, pipe or device. */
 export function readOwnFile(
   path: string,
   code: string,

@@ -428,7 +428,7 @@ test.skipIf(process.platform === 'win32')('a pipe in place of a lock is refused 
     expect.objectContaining({
       code: 'E_LOCKED',
       exitCode: 6,
-      message: expect.stringContaining('found a pipe, socket or device in place of the lock'),
+      message: expect.stringContaining('found a pipe, socket or device in its place'),
     }),
   );
 });

@@ -23,12 +23,12 @@ Example:
 
 export function compareCommand(session: Session): Command {
   const command = new Command('compare')
-    .description('measure several codecs on the same pictures: table, pictures, rate against distortion')
-    .argument('<codecs...>', 'model directories of codecs, at least two')
+    .description('compare codecs on the same images: table, reconstructions, rate-distortion chart')
+    .argument('<codecs...>', 'model directories of at least two codecs')
     .addOption(dataOption(false))
     .addOption(splitOption(['train', 'test', 'all'], 'test'))
-    .option('--skip-bad', 'leave out files and pictures that cannot be used, and exit 7');
-  addOutputOptions(command, 'the report, one .html file', { resumes: false });
+    .option('--skip-bad', 'skip files and images that cannot be used; exit with code 7');
+  addOutputOptions(command, 'path of the report, an .html file', { resumes: false });
   addFeatureOptions(command);
   return addDataOptions(command)
     .addOption(jsonOption())
@@ -45,7 +45,7 @@ async function compare(session: Session, codecs: string[], flags: Flags): Promis
     import('../files/commit.js'),
   ]);
   const skips = new Skips(session);
-  const { onProgress, finish } = countedProgress(session, 'compare', 'pictures');
+  const { onProgress, finish } = countedProgress(session, 'compare', 'images');
   const { out, force: _force, ...options } = flags;
   const comparison = await compareCodecs({
     ...options,
@@ -83,7 +83,7 @@ function check(codecs: readonly string[], { data, out, force, features }: Flags)
   createParent(out);
 }
 
-/** The table of the report, in columns of a terminal. */
+/** Formats the report's table for a terminal. */
 function tableLines({ codecs }: CodecComparison, columns: readonly Column[]): string[] {
   const cells = columns.map(([name, value]) => [name, ...codecs.map((codec) => cellText(value(codec)))]);
   const widths = cells.map((column) => Math.max(...column.map(({ length }) => length)));

@@ -18,14 +18,14 @@ Example:
 
 export function decodeCommand(session: Session): Command {
   const command = new Command('decode')
-    .description('turn tokens back into pictures')
-    .requiredOption('--tokens <DIR>', 'tokens that "tesserae tokenize" wrote')
-    .option('--codec <DIR>', 'model directory of the codec (default: the one the tokens carry)');
-  return addOutputOptions(command, 'directory of the pictures, a dataset again: split folders and metadata.jsonl', {
+    .description('decode tokens into images')
+    .requiredOption('--tokens <DIR>', 'directory of tokens written by "tesserae tokenize"')
+    .option('--codec <DIR>', 'model directory of the codec (default: the codec stored with the tokens)');
+  return addOutputOptions(command, 'output directory: a dataset with split folders and metadata.jsonl', {
     resumes: false,
   })
     .addOption(splitOption(['train', 'test', 'all'], 'all'))
-    .addOption(numberOption('--limit <N>', 'only the first N samples of each split', { min: 1, whole: true }))
+    .addOption(numberOption('--limit <N>', 'use only the first N samples of each split', { min: 1, whole: true }))
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
     .action((flags: Flags) => decode(session, flags));
@@ -37,8 +37,8 @@ async function decode(session: Session, flags: Flags): Promise<void> {
   expectOutputDirectory(flags, { '--tokens': flags.tokens, '--codec': flags.codec }, { resumes: false });
   await session.startEngine();
   const { decodeTokens } = await import('../sdk/decode.js');
-  const { onProgress, finish } = countedProgress(session, 'decode', 'pictures');
+  const { onProgress, finish } = countedProgress(session, 'decode', 'images');
   const result = await decodeTokens({ ...flags, signal: session.signal, onProgress });
   finish();
-  session.result({ kind: 'pictures', ...result }, [`${result.pictures} pictures in ${flags.out}`]);
+  session.result({ kind: 'pictures', ...result }, [`${result.pictures} images in ${flags.out}`]);
 }

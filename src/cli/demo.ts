@@ -22,14 +22,14 @@ Example:
 
 export function demoCommand(session: Session): Command {
   return new Command('demo')
-    .description('the whole story on drawn shapes: train, tokenize, train, generate, check')
-    .option('--out <DIR>', 'directory of everything it makes', 'demo-out')
-    .option('--force', 'write over what is there')
+    .description('end-to-end demo on synthetic shapes: train, tokenize, generate and check')
+    .option('--out <DIR>', 'output directory', 'demo-out')
+    .option('--force', 'overwrite existing output')
     .addOption(seedOption())
-    .addOption(numberOption('--count <N>', 'pictures drawn', { min: 100, whole: true }))
-    .addOption(numberOption('--codec-steps <N>', 'steps of the codec, for a quick look', { min: 1, whole: true }))
-    .addOption(numberOption('--prior-steps <N>', 'steps of the prior, for a quick look', { min: 1, whole: true }))
-    .addOption(numberOption('--prompts <N>', 'prompts drawn, of those held out', { min: 1, whole: true }))
+    .addOption(numberOption('--count <N>', 'number of images in the dataset', { min: 100, whole: true }))
+    .addOption(numberOption('--codec-steps <N>', 'training steps of the codec', { min: 1, whole: true }))
+    .addOption(numberOption('--prior-steps <N>', 'training steps of the prior', { min: 1, whole: true }))
+    .addOption(numberOption('--prompts <N>', 'number of held-out prompts to generate', { min: 1, whole: true }))
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
     .action((flags: Flags) => runDemo(session, flags));
@@ -43,7 +43,7 @@ async function runDemo(session: Session, flags: Flags): Promise<void> {
   const onProgress = (stage: string, done: number, total: number, values: Record<string, number> = {}): void => {
     if (shown?.stage !== stage) {
       shown?.progress.finish();
-      shown = { stage, progress: session.progress({ label: stage, total, unit: UNITS[stage] ?? 'pictures' }) };
+      shown = { stage, progress: session.progress({ label: stage, total, unit: UNITS[stage] ?? 'images' }) };
     }
     shown.progress.update(done, shownOf(values));
   };
@@ -55,9 +55,9 @@ async function runDemo(session: Session, flags: Flags): Promise<void> {
     '',
     `codec, held out   ${metricsText(codec)}`,
     `prior, held out   ${metricsText(prior)}`,
-    `prompts           ${obeyed} of ${prompts} held-out prompts obeyed (${((100 * obeyed) / prompts).toFixed(1)} %)`,
-    `time              ${times.map(([stage, value]) => `${stage} ${formatDuration(value)}`).join(', ')}; ${formatDuration(times.reduce((sum, [, value]) => sum + value, 0))} in all`,
-    `picture           ${picture}`,
+    `prompts           ${obeyed} of ${prompts} held-out prompts followed (${((100 * obeyed) / prompts).toFixed(1)} %)`,
+    `time              ${times.map(([stage, value]) => `${stage} ${formatDuration(value)}`).join(', ')}; total ${formatDuration(times.reduce((sum, [, value]) => sum + value, 0))}`,
+    `image             ${picture}`,
     `report            ${report}`,
   ]);
 }

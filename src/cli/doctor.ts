@@ -12,7 +12,7 @@ interface Flags {
 
 export function doctorCommand(session: Session): Command {
   return new Command('doctor')
-    .description('engines, versions and speed of this machine')
+    .description('show engines, versions and speed of this machine')
     .option('--repair', 'restore missing or damaged files of the native library from the npm registry')
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  tesserae doctor\n  tesserae doctor --repair')
@@ -20,30 +20,30 @@ export function doctorCommand(session: Session): Command {
 }
 
 async function examine(session: Session, { repair }: Flags): Promise<void> {
-  if (repair) await mend(session);
+  if (repair) await repairLibrary(session);
   const { doctor } = await import('../sdk/doctor.js');
   const found = await doctor();
   const { system, engines, speed } = found;
   session.result(found, [
     `tesserae ${found.tesserae}, Node ${found.node}, ${system.platform} ${system.arch} ${system.release}`,
-    `cpu          ${system.cpu}, ${system.cores} cores for this process, ${found.threads} threads an operation`,
+    `cpu          ${system.cpu}, ${system.cores} cores available, ${found.threads} threads per operation`,
     `memory       ${system.memoryGiB} GiB, ${system.freeMemoryGiB} GiB free`,
     `onnxruntime  ${findingText(engines.onnxruntime)}`,
     `tensorflow   ${findingText(engines.tensorflow)}`,
     `reference    ${findingText(engines.reference)}`,
-    `pictures     ${findingText(found.pictures)}`,
+    `images       ${findingText(found.pictures)}`,
     ...(speed
       ? [
           `speed        matmul ${formatNumber(speed.matmulGflops)} GFLOP/s, convolution ${formatNumber(speed.convGflops)} GFLOP/s, memory ${formatNumber(speed.memoryGBps)} GB/s (one thread)`,
         ]
       : []),
-    found.ok ? 'All that a job needs works.' : 'Something that a job needs does not work: see above.',
+    found.ok ? 'Everything works.' : 'Some required parts do not work: see above.',
   ]);
   if (!found.ok) session.exitCode = EXIT.internal;
   else if (repair && !found.native) session.exitCode = EXIT.io;
 }
 
-async function mend(session: Session): Promise<void> {
+async function repairLibrary(session: Session): Promise<void> {
   const { repairNative } = await import('../sdk/repair-native.js');
   const { folder, restored } = await repairNative((line) => session.note(line));
   session.note(

@@ -23,11 +23,11 @@ Examples:
 
 export function evalCodecCommand(session: Session): Command {
   const command = new Command('codec')
-    .description('reconstruct a split: error, rate and codebook use')
+    .description('evaluate a codec on a split: reconstruction error, rate and codebook usage')
     .requiredOption('--codec <DIR>', 'model directory of the codec')
     .addOption(dataOption())
     .addOption(splitOption(['train', 'test', 'all'], 'test'))
-    .option('--skip-bad', 'leave out files and pictures that cannot be used, and exit 7');
+    .option('--skip-bad', 'skip files and images that cannot be used; exit with code 7');
   addFeatureOptions(command);
   return addDataOptions(command)
     .addOption(jsonOption())
@@ -42,7 +42,7 @@ async function evalCodec(session: Session, flags: Flags): Promise<void> {
   await session.startEngine();
   const { evaluateCodecOn } = await import('../sdk/evaluate.js');
   const skips = new Skips(session);
-  const { onProgress, finish } = countedProgress(session, 'eval codec', 'pictures');
+  const { onProgress, finish } = countedProgress(session, 'eval codec', 'images');
   const {
     counts: _counts,
     examples: _examples,
@@ -77,11 +77,11 @@ function qualityLines({
     `NMSE             ${formatNumber(nmse)}`,
     `PSNR             ${formatNumber(psnr)} dB`,
     `SSIM             ${formatNumber(ssim)}`,
-    `sharpness        ${formatNumber(sharpness)} of the originals'`,
+    `sharpness        ${formatNumber(sharpness)} relative to the originals`,
     ...Object.entries(measures).map(([name, value]) => `${name.padEnd(16)} ${formatNumber(value)}`),
     ...(features
       ? [
-          `rFID             ${formatNumber(rfid!)}, of ${features.dimension} features "${features.output}" of ${features.network}`,
+          `rFID             ${formatNumber(rfid!)}, in ${features.dimension} features "${features.output}" of ${features.network}`,
         ]
       : []),
   ];
@@ -94,7 +94,7 @@ function codeLines({
 }: Omit<CodecEvaluation, 'counts' | 'examples'>): string[] {
   if (bitsPerPixel === undefined) return ['codes            none: the latents are continuous'];
   return [
-    `bits a pixel     ${formatNumber(bitsPerPixel)}, by the codes' frequencies ${formatNumber(empiricalBitsPerPixel!)}`,
+    `bits per pixel   ${formatNumber(bitsPerPixel)}, entropy-coded ${formatNumber(empiricalBitsPerPixel!)}`,
     ...maps.flatMap((map) => [
       `${map.name.padEnd(16)} ${spreadText(map, map.vocabSize * (map.depths?.length ?? 1))}`,
       ...(map.depths ?? []).map((depth, i) => `${`  depth ${i + 1}`.padEnd(16)} ${spreadText(depth, map.vocabSize)}`),
@@ -103,10 +103,10 @@ function codeLines({
 }
 
 function spreadText({ used, entropy, entropyRatio, perplexity }: CodeSpread, codes: number): string {
-  return `${used} of ${codes} codes in use, entropy ${formatNumber(entropy / Math.LN2)} bits, ${formatNumber(entropyRatio)} of the most, perplexity ${formatNumber(perplexity)}`;
+  return `${used} of ${codes} codes in use, entropy ${formatNumber(entropy / Math.LN2)} bits (${formatNumber(entropyRatio)} of the maximum), perplexity ${formatNumber(perplexity)}`;
 }
 
-/** Says so on stderr when rFID is an estimate from too few pictures. */
+/** Prints a warning if rFID is estimated from too few images. */
 export async function noteFewPictures(
   session: Session,
   { samples, features }: Pick<CodecEvaluation, 'samples' | 'features'>,

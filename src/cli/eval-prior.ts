@@ -18,11 +18,11 @@ Example:
 
 export function evalPriorCommand(session: Session): Command {
   return new Command('prior')
-    .description('score a split of tokens: cross-entropy and accuracy')
+    .description('evaluate a prior on tokens: cross-entropy and accuracy')
     .requiredOption('--prior <DIR>', 'model directory of the prior')
-    .requiredOption('--tokens <DIR>', 'tokens of the codec it was trained for')
+    .requiredOption('--tokens <DIR>', 'tokens of the codec that the prior was trained for')
     .addOption(splitOption(['train', 'test', 'all'], 'test'))
-    .addOption(numberOption('--limit <N>', 'only the first N samples', { min: 1, whole: true }))
+    .addOption(numberOption('--limit <N>', 'use only the first N samples', { min: 1, whole: true }))
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
     .action((flags: Flags) => evalPrior(session, flags));
@@ -38,8 +38,8 @@ async function evalPrior(session: Session, flags: Flags): Promise<void> {
   finish();
   const { samples, natsPerCode, bitsPerCode, accuracy } = evaluation;
   session.result(evaluation, [
-    `samples             ${samples} of split ${flags.split}`,
-    `cross-entropy       ${formatNumber(natsPerCode)} nats a code, ${formatNumber(bitsPerCode)} bits`,
-    `first choice right  ${formatNumber(100 * accuracy)} %`,
+    `samples          ${samples} of split ${flags.split}`,
+    `cross-entropy    ${formatNumber(natsPerCode)} nats per code (${formatNumber(bitsPerCode)} bits)`,
+    `top-1 accuracy   ${formatNumber(100 * accuracy)} %`,
   ]);
 }

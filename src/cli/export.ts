@@ -11,9 +11,9 @@ Example:
 
 export function exportCommand(session: Session): Command {
   const command = new Command('export')
-    .description('write a codec (encoder, decoder) or a prior (prefill, step) as ONNX, with a card')
+    .description('export a codec (encoder, decoder) or a prior (prefill, step) to ONNX')
     .argument('<model>', 'model directory');
-  return addOutputOptions(command, 'directory of the ONNX files and card.json', { resumes: false })
+  return addOutputOptions(command, 'output directory of the ONNX files and card.json', { resumes: false })
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
     .action((model: string, flags: OutputFlags) => exportModel(session, model, flags));

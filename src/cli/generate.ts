@@ -44,44 +44,43 @@ Examples:
 
 export function generateCommand(session: Session): Command {
   const command = new Command('generate')
-    .description('draw pictures from prompts')
-    .argument('[prompts...]', 'texts, or class names; none for a prior that listens to nothing')
+    .description('generate images from prompts')
+    .argument('[prompts...]', 'texts or class names; omit for an unconditional prior')
     .requiredOption('--prior <DIR>', 'model directory of the prior')
-    .option('--codec <DIR>', 'model directory of the codec (default: the one the prior carries)');
-  addOutputOptions(command, 'a .png (several pictures become a grid) or a directory (one file a picture)', {
+    .option('--codec <DIR>', 'model directory of the codec (default: the codec stored with the prior)');
+  addOutputOptions(command, 'output .png (several images form a grid) or directory (one file per image)', {
     resumes: false,
   });
   return command
-    .addOption(numberOption('-n, --n <N>', 'pictures for each prompt', { min: 1, max: 1e6, whole: true }).default(1))
+    .addOption(numberOption('-n, --n <N>', 'images per prompt', { min: 1, max: 1e6, whole: true }).default(1))
     .addOption(
-      numberOption('--temperature <T>', '1 draws as the model says, less is safer, 0 takes the likeliest', { min: 0 }),
+      numberOption('--temperature <T>', 'sampling temperature: lower is more conservative; 0 is greedy', { min: 0 }),
     )
-    .addOption(numberOption('--top-k <K>', 'draw among the K likeliest codes; 0 among all', { min: 0, whole: true }))
+    .addOption(numberOption('--top-k <K>', 'sample from the K most likely codes; 0 uses all', { min: 0, whole: true }))
     .addOption(
-      numberOption('--top-p <P>', 'draw among the likeliest codes that make up this probability', { above: 0, max: 1 }),
+      numberOption('--top-p <P>', 'sample from the most likely codes with total probability P', { above: 0, max: 1 }),
     )
-    .addOption(numberOption('--cfg <S>', 'classifier-free guidance: above 1 follows the prompt harder', { min: 0 }))
     .addOption(
-      new Option(
-        '--too-long <WHAT>',
-        'a prompt longer than the prior reads: use its beginning with a warning, or refuse it',
-      )
+      numberOption('--cfg <S>', 'classifier-free guidance scale: above 1 follows the prompt more closely', { min: 0 }),
+    )
+    .addOption(
+      new Option('--too-long <WHAT>', 'if a prompt is longer than the prior reads: truncate it with a warning, or fail')
         .choices(['cut', 'refuse'])
         .default('cut'),
     )
     .addOption(seedOption())
-    .option('--prime <FILE>', 'a picture whose top rows the samples continue')
+    .option('--prime <FILE>', 'image whose top rows the samples continue')
     .addOption(
-      numberOption('--prime-rows <R>', 'rows of codes taken from it (default: the upper half)', {
+      numberOption('--prime-rows <R>', 'number of code rows to keep from it (default: the upper half)', {
         min: 1,
         whole: true,
       }),
     )
     .option(
       '--neighbors <PATH>',
-      'a dataset: beside each picture, its nearest in the training split, which tells new from learned by heart',
+      'dataset to search: shows the nearest training image next to each sample, which reveals memorization',
     )
-    .addOption(numberOption('--batch-size <N>', 'pictures computed together', { min: 1, max: 4096, whole: true }))
+    .addOption(numberOption('--batch-size <N>', 'images generated together', { min: 1, max: 4096, whole: true }))
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
     .action((prompts: string[], flags: Flags) => generate(session, prompts, flags));
@@ -89,19 +88,19 @@ export function generateCommand(session: Session): Command {
 
 async function generate(session: Session, texts: string[], flags: Flags): Promise<void> {
   check(flags);
-  await refuseUnheardPrompts(texts, flags.prior);
+  await refuseUnusedPrompts(texts, flags.prior);
   createParent(flags.out);
   const prompts: Prompt[] = texts.length > 0 ? texts : [null];
   await session.startEngine();
   const sdk = await import('../sdk/generate.js');
   const { out, prior, codec, force, prime, primeRows, neighbors, json: _json, ...sampling } = flags;
   const total = prompts.length * flags.n;
-  // Opened before anything is drawn: a dataset that cannot be used must not cost the pictures.
+  // Open the dataset before generating, so that a dataset that cannot be used does not waste the work.
   const known =
     neighbors === undefined
       ? undefined
       : await (await import('../data/open.js')).openDataset(neighbors, { skipBad: true });
-  const progress = session.progress({ label: 'generate', total, unit: 'pictures' });
+  const progress = session.progress({ label: 'generate', total, unit: 'images' });
   const options: SamplingOptions = {
     ...sampling,
     signal: session.signal,
@@ -144,20 +143,20 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
       prompts: labels,
       neighbors: near?.map(({ key, caption, mse }) => ({ key, caption, mse })),
     },
-    [`${images.length} ${images.length === 1 ? 'picture' : 'pictures'} in ${out}`],
+    [`${images.length} ${images.length === 1 ? 'image' : 'images'} in ${out}`],
   );
 }
 
 async function findNeighbors(session: Session, images: readonly Image[], data: Dataset): Promise<Neighbor[]> {
   const { nearestNeighbors } = await import('../sdk/neighbors.js');
-  const { onProgress, finish } = countedProgress(session, 'compare', 'pictures');
+  const { onProgress, finish } = countedProgress(session, 'compare', 'images');
   const found = await nearestNeighbors(images, data, { signal: session.signal, onProgress });
   finish();
   await data.close();
   return found;
 }
 
-/** What `inspect` will say of a directory of pictures. */
+/** Writes the card that describes a directory of images to `inspect`. */
 async function describe(
   out: string,
   {
@@ -177,7 +176,7 @@ function check({ prior, codec, out, force, prime, primeRows, neighbors }: Flags)
   if (codec !== undefined) expectModel('--codec', codec);
   if (prime !== undefined) expectFile('--prime', prime);
   if (primeRows !== undefined && prime === undefined)
-    throw new UsageError('E_OPTION', '--prime-rows: expected --prime with it, received it alone.');
+    throw new UsageError('E_OPTION', '--prime-rows: requires --prime.');
   if (neighbors !== undefined) expectExisting('--neighbors', neighbors);
   const sources = { '--prior': prior, '--codec': codec, '--prime': prime, '--neighbors': neighbors };
   refuseOtherPictures(out);
@@ -185,14 +184,14 @@ function check({ prior, codec, out, force, prime, primeRows, neighbors }: Flags)
   expectOutputFile({ out, force }, sources);
 }
 
-/** A prior that listens to nothing would draw the same for every prompt. */
-async function refuseUnheardPrompts(texts: readonly string[], directory: string): Promise<void> {
+/** Rejects prompts for an unconditional prior, which would ignore them. */
+async function refuseUnusedPrompts(texts: readonly string[], directory: string): Promise<void> {
   const { readModelCard } = await import('../checkpoint/model.js');
   const { conditioning } = readModelCard(directory);
   if (texts.length > 0 && conditioning === 'none') {
     throw new UsageError(
       'E_PROMPT',
-      `prompt "${excerpt(texts[0]!)}": expected none for ${directory}, which was trained without captions or classes. Leave it out, or train with --conditioning text.`,
+      `prompt "${excerpt(texts[0]!)}": expected no prompt, because ${directory} was trained without captions or classes. Omit it, or train with --conditioning text.`,
     );
   }
 }

@@ -16,8 +16,8 @@ Example:
 
 export function inspectCommand(session: Session): Command {
   const command = new Command('inspect')
-    .description('say what a path is: codec, prior, tokens, dataset, training run, export or picture')
-    .argument('<paths...>', 'a path; several are the archives of one dataset');
+    .description('describe a file or folder: codec, prior, tokens, dataset, training run, export or image')
+    .argument('<paths...>', 'path, or several archives of one dataset');
   return addDataOptions(command)
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
@@ -36,7 +36,10 @@ async function inspect(session: Session, paths: string[], flags: DataFlags): Pro
   session.exitCode = EXIT.corrupt;
 }
 
-/** The account of a dataset, and exit code 7 where files cannot be used: other commands refuse the first of them. */
+/**
+ * Prints the warnings of a dataset and sets exit code 7 if files cannot be used. Other commands fail on the first such
+ * file.
+ */
 function reportData(session: Session, { summary }: DatasetInspection): void {
   const [, ...warnings] = summaryLines(summary);
   for (const warning of warnings) session.note(warning);
@@ -69,7 +72,7 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
         ['conditioning', found.conditioning],
         ['classes', listText(found.classes)],
         ['training', found.steps === undefined ? undefined : `${formatCount(found.steps)} steps`],
-        ['kept', keptRow(found.training)],
+        ['weights', keptRow(found.training)],
         ['held out', metricsText(found.metrics ?? {})],
         ['health', found.health],
       ];
@@ -90,7 +93,7 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
           map.name,
           `${mapText(map)}${map.used === undefined ? '' : `, ${map.used} in use, perplexity ${formatNumber(map.perplexity!)}`}`,
         ]),
-        ['health', found.health.problem ?? 'every byte verified'],
+        ['health', found.health.problem ?? 'verified'],
       ];
     case 'dataset':
       return [
@@ -98,7 +101,7 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
         ['samples', `${formatCount(found.samples.train)} train, ${formatCount(found.samples.test)} test`],
         [
           'captions',
-          `${formatCount(found.captions.distinct)} different, on ${formatCount(found.captions.samples)} samples`,
+          `${formatCount(found.captions.distinct)} distinct, on ${formatCount(found.captions.samples)} samples`,
         ],
         ['classes', listText(found.classes?.map(({ name, samples }) => `${name} (${samples})`))],
         ['first', firstText(found.first)],
@@ -111,7 +114,7 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
         ['checkpoints', found.checkpoints.map((step) => `step ${step}`).join(', ')],
         ['last', metricsText(found.lastMetrics ?? {})],
         ['held out', metricsText(found.lastEvaluation ?? {})],
-        ['next', 'the same command with --resume'],
+        ['next', 'run the same command with --resume'],
       ];
     case 'export':
       return [
@@ -120,11 +123,11 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
           name,
           `${file}: ${inputs.join(', ')} -> ${outputs.join(', ')}`,
         ]),
-        ['health', 'every byte verified'],
+        ['health', 'verified'],
       ];
     case 'pictures':
       return [
-        ['pictures', found.made.pictures],
+        ['images', found.made.pictures],
         ['made by', found.made.command],
         ['codec', found.made.codec.slice(0, 12)],
         ['prior', found.made.prior?.slice(0, 12)],
@@ -134,9 +137,9 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
       ];
     case 'demo':
       return [
-        ['prompts', `${found.obeyed} of ${found.prompts} obeyed`],
+        ['prompts', `${found.obeyed} of ${found.prompts} followed`],
         ['seconds', metricsText(found.seconds)],
-        ['inside', 'data, codec, tokens, prior: inspect each'],
+        ['contents', 'data, codec, tokens, prior (inspect each)'],
       ];
     case 'picture':
       return [
@@ -145,23 +148,23 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
   }
 }
 
-/** Which weights the model holds, where training chose among several. */
+/** Describes which weights the model contains, if training chose among several. */
 function keptRow(training: Record<string, unknown> | undefined): string | undefined {
   const kept = training?.kept as Partial<Kept> | undefined;
   if (typeof kept?.step !== 'number') return undefined;
-  return `weights of step ${formatCount(kept.step)}, the ${kept.rule === 'best' && kept.figure !== null ? `best by ${kept.measure} (${formatNumber(kept.figure ?? NaN)})` : 'last'}`;
+  return `step ${formatCount(kept.step)}, ${kept.rule === 'best' && kept.figure !== null ? `best by ${kept.measure} (${formatNumber(kept.figure ?? NaN)})` : 'last'}`;
 }
 
 function firstText(first: DatasetInspection['first']): string {
-  if (!first) return 'none of the first pictures decodes';
+  if (!first) return 'none of the first images can be decoded';
   return `${first.key}: ${first.width}x${first.height}${first.caption === undefined ? '' : `, "${first.caption}"`}`;
 }
 
 function mapText({ name, shape, vocabSize }: { name: string; shape: readonly number[]; vocabSize: number }): string {
-  return `${name} [${shape.join(', ')}] of ${vocabSize} codes`;
+  return `${name} [${shape.join(', ')}], ${vocabSize} codes`;
 }
 
-/** The first dozen of a list. */
+/** Joins a list, up to twelve items. */
 function listText(items: readonly string[] | undefined): string | undefined {
   if (!items) return undefined;
   return items.length <= 12 ? items.join(', ') : `${items.slice(0, 12).join(', ')} and ${items.length - 12} more`;

@@ -1,4 +1,4 @@
-// Looks into a codec: three pictures of what lies between encoder and decoder.
+// Explores a codec: three images that show its latents and codes.
 import { Command, Option } from 'commander';
 import { UsageError } from '../errors.js';
 import type { Image } from '../interfaces/index.js';
@@ -14,17 +14,17 @@ interface Flags {
 }
 
 const stepsOption = (otherwise: number): Option =>
-  numberOption('-n, --steps <N>', 'pictures in a row', { min: 2, max: 1024, whole: true }).default(otherwise);
+  numberOption('-n, --steps <N>', 'images per row', { min: 2, max: 1024, whole: true }).default(otherwise);
 
 function latentsSubcommand(name: string, description: string): Command {
   return new Command(name)
     .description(description)
-    .requiredOption('--codec <DIR>', 'model directory of the codec, or of tokens or a prior that carry it');
+    .requiredOption('--codec <DIR>', 'model directory of the codec, or of tokens or a prior that contain it');
 }
 
 export function latentsCommand(session: Session): Command {
   return new Command('latents')
-    .description('look into a codec: between two pictures, along dimensions of the latents, at the codes')
+    .description("explore a codec's latents and codes")
     .addCommand(interpolateCommand(session))
     .addCommand(traverseCommand(session))
     .addCommand(codesCommand(session));
@@ -36,15 +36,15 @@ interface InterpolateFlags extends Flags {
 }
 
 function interpolateCommand(session: Session): Command {
-  const command = latentsSubcommand('interpolate', 'go from one picture to another through the latents')
-    .argument('<from>', 'a PNG, JPEG or WebP')
-    .argument('<to>', 'another');
-  return addOutputOptions(command, 'a .png with the pictures in a row', { resumes: false })
+  const command = latentsSubcommand('interpolate', 'interpolate between two images in latent space')
+    .argument('<from>', 'PNG, JPEG or WebP')
+    .argument('<to>', 'PNG, JPEG or WebP');
+  return addOutputOptions(command, 'output .png with the images in a row', { resumes: false })
     .addOption(stepsOption(8))
     .addOption(
       new Option(
         '--path <PATH>',
-        'straight, or along a great circle (default: spherical for a codec without codes, else linear)',
+        'interpolation path: linear or spherical (default: spherical for codecs with continuous latents, otherwise linear)',
       ).choices(['linear', 'spherical']),
     )
     .addOption(jsonOption())
@@ -60,7 +60,7 @@ function interpolateCommand(session: Session): Command {
       const images = await interpolate({ codec, from, to, steps, path });
       await write(flags, images, images.length);
       session.result({ kind: 'interpolation', out: flags.out, pictures: images.length }, [
-        `${images.length} pictures from ${from} to ${to} in ${flags.out}`,
+        `${images.length} images from ${from} to ${to} in ${flags.out}`,
       ]);
     });
 }
@@ -73,34 +73,34 @@ interface TraverseFlags extends Flags {
 }
 
 function traverseCommand(session: Session): Command {
-  const command = latentsSubcommand('traverse', 'show what dimensions of the latents do to a picture').argument(
-    '<picture>',
-    'a PNG, JPEG or WebP',
+  const command = latentsSubcommand('traverse', 'vary an image along dimensions of the latents').argument(
+    '<image>',
+    'PNG, JPEG or WebP',
   );
-  return addOutputOptions(command, 'a .png with one dimension a row', { resumes: false })
+  return addOutputOptions(command, 'output .png with one dimension per row', { resumes: false })
     .addOption(
-      listOption('--dims <A,B,C>', 'dimensions to vary, from 0 (default: the first ten; with --grid the first two)'),
+      listOption('--dims <A,B,C>', 'dimensions to vary, from 0 (default: the first ten, or with --grid the first two)'),
     )
-    .option('--grid', 'vary two dimensions together, one down and one across: a phase diagram')
+    .option('--grid', 'vary two dimensions together, one per axis of the grid')
     .addOption(stepsOption(9))
-    .addOption(numberOption('--range <R>', 'how far to go each way, in units of the latents', { above: 0 }).default(3))
+    .addOption(numberOption('--range <R>', 'distance in each direction, in latent units', { above: 0 }).default(3))
     .addOption(jsonOption())
     .addHelpText(
       'after',
       '\nExamples:\n  tesserae latents traverse face.png --codec runs/vae --out dims.png\n  tesserae latents traverse face.png --codec runs/vae --out phase.png --dims 3,7 --grid -n 11',
     )
     .action(async (picture: string, flags: TraverseFlags) => {
-      check(flags, { picture });
+      check(flags, { image: picture });
       const dims = flags.dims?.map(wholeNumber);
       await session.startEngine();
       const { traverse } = await import('../sdk/latents.js');
       const { images, columns, ...made } = await traverse({ ...flags, picture, dims });
       await write(flags, images, columns);
       const what = flags.grid
-        ? `dimension ${made.dims[0]} down, ${made.dims[1]} across`
-        : `one row each for the dimensions ${made.dims.join(', ')}`;
+        ? `dimension ${made.dims[0]} vertically, ${made.dims[1]} horizontally`
+        : `one row for each of the dimensions ${made.dims.join(', ')}`;
       session.result({ kind: 'traversal', out: flags.out, pictures: images.length, columns, ...made }, [
-        `${images.length} pictures in ${flags.out}: ${what}, from -${flags.range} to +${flags.range} around ${picture}`,
+        `${images.length} images in ${flags.out}: ${what}, from -${flags.range} to +${flags.range} around ${picture}`,
       ]);
     });
 }
@@ -110,18 +110,18 @@ interface CodesFlags extends Flags {
   level: number;
 }
 
-/** Codes that are listed. */
+/** Number of codes to list. */
 const LISTED = 10;
 
 function codesCommand(session: Session): Command {
-  const command = latentsSubcommand('codes', 'draw the codes of a picture over it, one color an id').argument(
-    '<picture>',
-    'a PNG, JPEG or WebP',
+  const command = latentsSubcommand('codes', 'draw the codes of an image over it, one color per id').argument(
+    '<image>',
+    'PNG, JPEG or WebP',
   );
-  return addOutputOptions(command, 'a .png: the picture, and its codes', { resumes: false })
-    .option('--map <NAME>', 'which map, for codecs with several (default: the one with most codes)')
+  return addOutputOptions(command, 'output .png with the image and its codes', { resumes: false })
+    .option('--map <NAME>', 'token map to draw (default: the one with the most codes)')
     .addOption(
-      numberOption('--level <L>', 'which id of a position, for quantizers that give several', {
+      numberOption('--level <L>', 'quantizer level to draw, if there are several ids per position', {
         min: 0,
         whole: true,
       }).default(0),
@@ -129,14 +129,14 @@ function codesCommand(session: Session): Command {
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  tesserae latents codes photo.jpg --codec runs/codec --out codes.png')
     .action(async (picture: string, flags: CodesFlags) => {
-      check(flags, { picture });
+      check(flags, { image: picture });
       await session.startEngine();
       const { codeMap } = await import('../sdk/latents.js');
       const { picture: seen, overlay, ...made } = await codeMap({ ...flags, picture });
       await write(flags, [seen, overlay], 2);
       const total = made.codes.reduce((sum, { count }) => sum + count, 0);
       session.result({ kind: 'code-map', out: flags.out, ...made }, [
-        `${total} codes of map ${made.name}, ${made.codes.length} of them different, in ${flags.out}`,
+        `${total} codes of map ${made.name}, ${made.codes.length} distinct, in ${flags.out}`,
         ...made.codes
           .slice(0, LISTED)
           .map(({ id, count, color }) => `  ${String(id).padStart(6)}  ${hex(color)}  ${count} times`),

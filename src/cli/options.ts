@@ -1,4 +1,4 @@
-// Options that several commands share, and the checks of their values: all of it before anything heavy is loaded.
+// Options shared by several commands, and the validation of their values before anything expensive is loaded.
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
@@ -6,7 +6,7 @@ import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../interfaces/feature-scaling
 import type { FeatureScaling } from '../interfaces/feature-scaling.js';
 
 interface Range {
-  /** Least value; `above` is the same without the value itself. */
+  /** Lower bound; `above` excludes the bound itself. */
   min?: number;
   above?: number;
   max?: number;
@@ -14,7 +14,7 @@ interface Range {
   whole?: boolean;
 }
 
-/** An option whose value is a number in a range. @throws {UsageError} E_OPTION naming the flag. */
+/** Creates an option whose value is a number in a range. @throws {UsageError} E_OPTION naming the flag. */
 export function numberOption(flags: string, description: string, range: Range): Option {
   const name = flags.split(/[ ,]+/).find((part) => part.startsWith('--'))!;
   return new Option(flags, description).argParser((text) => {
@@ -45,7 +45,7 @@ function rangeText({ min, above, max, below, whole }: Range): string {
   return `a ${whole ? 'whole number' : 'number'}${limits.length > 0 ? ` ${limits.join(' and ')}` : ''}`;
 }
 
-/** An option whose value is a list of distinct names. @throws {UsageError} E_OPTION naming the flag. */
+/** Creates an option whose value is a list of distinct names. @throws {UsageError} E_OPTION naming the flag. */
 export function listOption(flags: string, description: string): Option {
   const name = flags.split(' ')[0]!;
   return new Option(flags, description).argParser((text) => {
@@ -57,7 +57,7 @@ export function listOption(flags: string, description: string): Option {
   });
 }
 
-/** How a dataset of media is read. */
+/** How to read a media dataset. */
 export interface DataFlags {
   captions?: string;
   splitBy?: 'name' | 'folder' | 'hash';
@@ -71,30 +71,34 @@ export function addDataOptions(command: Command): Command {
   return command
     .option(
       '--captions <SOURCE>',
-      'where captions come from: a column of the metadata, an extension such as .caption, or "filename" (default: the usual columns and extensions)',
+      'caption source: a metadata column, a file extension such as .caption, or "filename" (default: the usual columns and extensions)',
     )
     .addOption(
       new Option(
         '--split-by <WHERE>',
-        "take the split from names of files and archives, from folders, or from a hash of each sample's name (default: names, then folders, then hash)",
+        'where to look for the split: names of files and archives, folders, or a hash of the sample name (default: names, then folders, then hash)',
       ).choices(['name', 'folder', 'hash']),
     )
     .addOption(
-      numberOption('--holdout <F>', 'fraction held out by hash; 0 holds out none (default: 0.1)', { min: 0, below: 1 }),
+      numberOption('--holdout <F>', 'fraction to hold out by hash; 0 disables it (default: 0.1)', { min: 0, below: 1 }),
     )
-    .addOption(listOption('--classes <A,B,C>', 'class names in the order of the labels'))
+    .addOption(listOption('--classes <A,B,C>', 'class names, in label order'))
     .addOption(
       new Option(
         '--caption-template <TEXT>',
-        'caption of labeled pictures without one (default: "a photo of a {label}")',
+        'caption for labeled images that have none (default: "a photo of a {label}")',
       ).argParser(captionTemplate),
     )
     .addOption(numberOption('--limit <N>', 'use only the first N samples of each split', { min: 1, whole: true }));
 }
 
-/** `--data`: a path, or archives by paths and globs. @param several whether paths may follow each other; else the flag is repeated. */
+/**
+ * Creates `--data`: a path, or paths and globs of archives.
+ *
+ * @param several Whether several paths may follow the flag. Otherwise the flag may be repeated.
+ */
 export function dataOption(several = true): Option {
-  const description = 'folder of pictures, .tar or .tar.gz archives (paths or globs), or MNIST-style IDX';
+  const description = 'folder of images, .tar or .tar.gz archives (paths or globs), or MNIST-style IDX files';
   if (several) return new Option('--data <PATH...>', description).makeOptionMandatory();
   return new Option('--data <PATH>', `${description}; may be repeated`)
     .argParser((path, before: string[] | undefined) => [...(before ?? []), path])
@@ -107,7 +111,7 @@ function captionTemplate(text: string): string {
   return text;
 }
 
-/** A feature network to measure in. */
+/** A feature network for metrics. */
 export interface FeatureFlags {
   features?: string;
   featureScaling?: FeatureScaling;
@@ -118,14 +122,14 @@ export function addFeatureOptions(command: Command): Command {
   return command
     .option(
       '--features <FILE>',
-      'an ONNX network [B, 3, H, W] -> features: adds rFID, the distance of reconstructions in them',
+      'ONNX network [B, 3, H, W] -> features: adds rFID, the Fréchet distance of reconstructions in its features',
     )
     .addOption(
-      new Option('--feature-scaling <NAME>', 'the pixels it was trained on')
+      new Option('--feature-scaling <NAME>', 'pixel scaling that the network expects')
         .choices(FEATURE_SCALINGS)
         .default(DEFAULT_SCALING),
     )
-    .option('--feature-output <NAME>', 'its output that is taken (default: the first)');
+    .option('--feature-output <NAME>', 'output of the network to use (default: the first)');
 }
 
 export interface OutputFlags {
@@ -134,14 +138,14 @@ export interface OutputFlags {
   force?: boolean;
 }
 
-/** `--out`, and what to do with what is there. */
+/** Adds `--out` and the options for existing output. */
 export function addOutputOptions(command: Command, what: string, { resumes = true } = {}): Command {
   command.requiredOption('--out <PATH>', what);
   if (resumes) command.addOption(new Option('--resume', 'continue an interrupted run').conflicts('force'));
-  return command.option('--force', 'write over what is there');
+  return command.option('--force', 'overwrite existing output');
 }
 
-/** What `train codec` and `train prior` share. */
+/** Options shared by `train codec` and `train prior`. */
 export interface TrainFlags extends OutputFlags {
   preset?: string;
   config?: string;
@@ -155,21 +159,23 @@ export interface TrainFlags extends OutputFlags {
 
 export function addTrainingOptions(command: Command): Command {
   return command
-    .option('--preset <NAME>', 'settings that ship with the package, listed below (default: "default")')
-    .addOption(new Option('--config <FILE>', 'settings of your own: JSON of the form of a preset').conflicts('preset'))
-    .addOption(numberOption('--steps <N>', 'optimizer steps', { min: 1, whole: true }))
-    .addOption(numberOption('--batch <N>', 'samples a step', { min: 1, max: 4096, whole: true }))
+    .option('--preset <NAME>', 'built-in settings, listed below (default: "default")')
+    .addOption(
+      new Option('--config <FILE>', 'JSON file with custom settings, in the form of a preset').conflicts('preset'),
+    )
+    .addOption(numberOption('--steps <N>', 'number of optimizer steps', { min: 1, whole: true }))
+    .addOption(numberOption('--batch <N>', 'samples per step', { min: 1, max: 4096, whole: true }))
     .addOption(numberOption('--learning-rate <R>', 'peak learning rate', { above: 0 }))
     .addOption(
       new Option(
         '--keep <RULE>',
-        'the weights that become the model: those with the best held-out figure, or the last ones (default: best, unless the preset says otherwise)',
+        'weights to save: those with the best held-out metric, or the last (default: best, unless the preset says otherwise)',
       ).choices(['best', 'last']),
     )
     .addOption(
       numberOption(
         '--patience <N>',
-        'stop after N evaluations without a better held-out figure; 0 never stops (default: 10 for priors, 0 for codecs)',
+        'stop after N evaluations without improvement on held-out data; 0 never stops (default: 10 for priors, 0 for codecs)',
         { min: 0, whole: true },
       ),
     )
@@ -177,11 +183,14 @@ export function addTrainingOptions(command: Command): Command {
 }
 
 export function seedOption(): Option {
-  return numberOption('--seed <S>', 'same seed, same result', { min: 0, whole: true }).default(0);
+  return numberOption('--seed <S>', 'random seed; the same seed gives the same result', {
+    min: 0,
+    whole: true,
+  }).default(0);
 }
 
 export function splitOption(splits: readonly string[], otherwise: string): Option {
-  return new Option('--split <SPLIT>', 'which samples').choices(splits).default(otherwise);
+  return new Option('--split <SPLIT>', 'split to use').choices(splits).default(otherwise);
 }
 
 export function jsonOption(): Option {

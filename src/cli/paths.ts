@@ -1,4 +1,4 @@
-// Paths, checked before anything is loaded and before anything is written.
+// Validates paths before anything is loaded or written.
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { refuseForeignFormat } from '../checkpoint/safetensors-file.js';
@@ -10,7 +10,7 @@ import { acquireLock } from '../output.js';
 import { expectCreatable, refuseFileName } from '../sdk/output-names.js';
 import type { OutputFlags } from './options.js';
 
-/** What a command reads: paths by flag. */
+/** Paths that a command reads, by flag. */
 export type Sources = Readonly<Record<string, string | undefined>>;
 
 const LOCK_FILES = ['.tesserae.lock', '.tesserae.lock.reclaim'];
@@ -24,12 +24,16 @@ export function expectExisting(flag: string, path: string): void {
     );
 }
 
-/** @throws {UsageError} E_NOT_FOUND naming the flag, unless the path may be a glob: what that matches is seen when the data is opened. */
+/**
+ * Checks that data paths exist, except globs, which are matched when the data are opened.
+ *
+ * @throws {UsageError} E_NOT_FOUND naming the flag.
+ */
 export function expectData(paths: readonly string[], flag = '--data'): void {
   for (const path of paths) if (!isGlob(path)) expectExisting(flag, path);
 }
 
-/** Datasets as inputs of a command. */
+/** Returns dataset paths as inputs of a command. */
 export function dataSources(paths: readonly string[]): Sources {
   return Object.fromEntries(paths.map((path, i) => [i === 0 ? '--data' : `--data ${path}`, path]));
 }
@@ -45,17 +49,19 @@ export function expectFile(flag: string, path: string): void {
     );
 }
 
-/** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a codec, or something that carries its codec. */
+/**
+ * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless the path is a codec, or tokens or a prior that contain one.
+ */
 export function expectModel(flag: string, path: string): void {
   expectOneOf(flag, path, [...MODEL_FILES, ...MODEL_FILES.map((file) => join('codec', file))]);
 }
 
-/** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless there is a model. */
+/** @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL unless the path is a model. */
 export function expectPrior(flag: string, path: string): void {
   expectOneOf(flag, path, MODEL_FILES);
 }
 
-/** A journal alone is a model too: a save that was cut short after its bytes were durable. */
+/** A journal alone also indicates a model, namely one whose save was interrupted after its bytes were durable. */
 const MODEL_FILES = ['model.json', '.commit.json'];
 
 function expectOneOf(flag: string, path: string, files: readonly string[]): void {
@@ -68,22 +74,23 @@ function expectOneOf(flag: string, path: string, files: readonly string[]): void
   );
 }
 
-/** @throws {UsageError} E_NOT_FOUND, E_NOT_A_DATASET unless there are finished tokens. */
+/** @throws {UsageError} E_NOT_FOUND, E_NOT_A_DATASET unless the path contains complete tokens. */
 export function expectTokens(flag: string, path: string): void {
   expectExisting(flag, path);
   if (!existsSync(join(path, 'manifest.json'))) {
     throw new UsageError(
       'E_NOT_A_DATASET',
-      `${flag} ${path}: expected tokens with manifest.json, found none. Give the directory that "tesserae tokenize" wrote; finish an interrupted one with --resume.`,
+      `${flag} ${path}: expected tokens with manifest.json, found none. Give the directory that "tesserae tokenize" wrote, or complete an interrupted run with --resume.`,
     );
   }
 }
 
 /**
- * Refuses an output directory that may not be written, without writing.
+ * Checks that an output directory may be written, without writing.
  *
- * @param options.resumes whether the command has --resume to offer.
- * @throws {UsageError} E_SAME_PATH, E_OUTPUT_NAME, E_OUTPUT_NOT_DIRECTORY, E_OUTPUT_EXISTS. @throws {LockError} E_LOCKED.
+ * @param options.resumes Whether the command has --resume.
+ * @throws {UsageError} E_SAME_PATH, E_OUTPUT_NAME, E_OUTPUT_NOT_DIRECTORY, E_OUTPUT_EXISTS.
+ * @throws {LockError} E_LOCKED.
  * @throws {IoError} E_IO when nothing can be created there.
  */
 export function expectOutputDirectory(
@@ -99,23 +106,23 @@ export function expectOutputDirectory(
   if (!statSync(out).isDirectory())
     throw new UsageError('E_OUTPUT_NOT_DIRECTORY', `--out ${out}: expected a directory, found a file.`);
   const names = guarded(out, 'reading', () => readdirSync(out)).filter((name) => !isTemporary(name));
-  // A live writer is the better reason; a dead one's lock goes.
+  // Report a live writer before reporting existing content. A stale lock is removed.
   if (names.includes(LOCK_FILES[0]!)) acquireLock(out).release();
   const content = names.filter((name) => !LOCK_FILES.includes(name)).sort();
   if (content.length > 0 && !resume && !force) {
-    const remedy = resumes ? 'Pass --resume to continue, or --force to write over it' : 'Pass --force to write over it';
+    const remedy = resumes ? 'Pass --resume to continue, or --force to overwrite it' : 'Pass --force to overwrite it';
     throw new UsageError(
       'E_OUTPUT_EXISTS',
-      `--out ${out}: expected a new or empty directory, found ${content.length === 1 ? content[0] : `${content[0]} and ${content.length - 1} more`}. ${remedy}.`,
+      `--out ${out}: the directory is not empty (${content.length === 1 ? content[0] : `${content[0]} and ${content.length - 1} more`}). ${remedy}.`,
     );
   }
 }
 
 /**
- * Refuses an output file that may not be written, without writing.
+ * Checks that an output file may be written, without writing.
  *
- * @throws {UsageError} E_SAME_PATH, E_NOT_A_FILE, E_OUTPUT_NOT_DIRECTORY, E_OUTPUT_EXISTS. @throws {IoError} E_IO when
- *   nothing can be created there.
+ * @throws {UsageError} E_SAME_PATH, E_NOT_A_FILE, E_OUTPUT_NOT_DIRECTORY, E_OUTPUT_EXISTS.
+ * @throws {IoError} E_IO when nothing can be created there.
  */
 export function expectOutputFile({ out, force }: Pick<OutputFlags, 'out' | 'force'>, sources: Sources): void {
   expectOtherPath(out, sources);
@@ -123,10 +130,7 @@ export function expectOutputFile({ out, force }: Pick<OutputFlags, 'out' | 'forc
   if (statSync(out).isDirectory())
     throw new UsageError('E_NOT_A_FILE', `--out ${out}: expected a new file, found a directory.`);
   if (!force)
-    throw new UsageError(
-      'E_OUTPUT_EXISTS',
-      `--out ${out}: expected a new file, found one. Pass --force to write over it.`,
-    );
+    throw new UsageError('E_OUTPUT_EXISTS', `--out ${out}: the file already exists. Pass --force to overwrite it.`);
 }
 
 /** @throws {UsageError} E_SAME_PATH when the output is one of the inputs, E_OPTION when it is empty. */
@@ -134,10 +138,7 @@ export function expectOtherPath(out: string, sources: Sources): void {
   if (out.trim() === '') throw new UsageError('E_OPTION', '--out: expected a path, received an empty text.');
   for (const [flag, path] of Object.entries(sources)) {
     if (path !== undefined && realPath(path) === realPath(out))
-      throw new UsageError(
-        'E_SAME_PATH',
-        `--out ${out}: expected another path than ${flag}, received the same. Nothing was written.`,
-      );
+      throw new UsageError('E_SAME_PATH', `--out ${out}: must differ from ${flag}. Nothing was written.`);
   }
 }
 

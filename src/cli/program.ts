@@ -1,4 +1,4 @@
-// The commands, put together.
+// Builds the command line from its commands.
 import { Command, Option } from 'commander';
 import { packageVersion } from '../sdk/version.js';
 import { compareCommand } from './compare.js';
@@ -19,34 +19,34 @@ import { trainCodecCommand } from './train-codec.js';
 import { trainPriorCommand } from './train-prior.js';
 
 const EXAMPLE = `
-From pictures to new pictures:
+From images to new images:
   tesserae train codec --data photos/ --out runs/codec
   tesserae tokenize    --data photos/ --codec runs/codec --out runs/tokens
   tesserae train prior --tokens runs/tokens --out runs/prior
   tesserae generate "a red bird" --prior runs/prior --out birds.png -n 16
 
-Exit codes: 0 done, 2 wrong arguments, 3 unusable input, 4 damaged or mismatched files, 5 disk, 6 output in use,
-7 done with inputs skipped, 8 training diverged, 129, 130 and 143 stopped by a signal, 1 a bug.`;
+Exit codes: 0 success, 1 internal error, 2 invalid arguments, 3 unusable input, 4 damaged or mismatched files,
+5 disk or memory, 6 output in use, 7 finished with inputs skipped, 8 training diverged, 129, 130 or 143 stopped by a signal.`;
 
-/** The whole command line; parsing it runs a command in the session. */
+/** Builds the whole command line. Parsing it runs a command in the session. */
 export function buildProgram(session: Session): Command {
   const program = new Command('tesserae')
-    .description('Pictures to discrete tokens, priors on the tokens, new pictures from text prompts.')
+    .description('Train image tokenizers and generate images from text.')
     .version(packageVersion(), '--version')
     .addOption(
       new Option(
         '--engine <NAME>',
-        'what computes: native ONNX Runtime, an installed tfjs-node, or plain JavaScript',
+        'compute backend: native ONNX Runtime, an installed tfjs-node, or plain JavaScript',
       ).choices(['onnxruntime', 'tensorflow', 'reference']),
     )
     .addOption(
-      numberOption('--threads <N>', 'threads of an operation (default: the cores there are)', {
+      numberOption('--threads <N>', 'threads per operation (default: all cores)', {
         min: 1,
         max: 1024,
         whole: true,
       }),
     )
-    .option('--debug', 'print the stack of an error')
+    .option('--debug', 'print stack traces of errors')
     .addHelpText('after', EXAMPLE)
     .hook('preAction', (_, action) => session.configure(action.optsWithGlobals<GlobalOptions>(), action.name()));
   const train = new Command('train')
@@ -75,7 +75,7 @@ export function buildProgram(session: Session): Command {
   return prepared(program);
 }
 
-/** Errors are thrown, not printed, so that each ends in one line of ours. */
+/** Makes Commander throw errors instead of printing them, so that every error ends in a single line. */
 function prepared(command: Command): Command {
   command
     .exitOverride()

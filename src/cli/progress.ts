@@ -1,7 +1,7 @@
 import type { Progress } from '../report/progress.js';
 import type { Session } from './session.js';
 
-/** A progress display for jobs that tell (done, total); it appears with their first word. */
+/** Returns a progress display for jobs that report (done, total). It appears with the first report. */
 export function countedProgress(
   session: Session,
   label: string,
@@ -11,7 +11,7 @@ export function countedProgress(
   let progress: Progress | undefined;
   return {
     onProgress: (done, total) => {
-      // What an earlier run did is no part of the rate.
+      // Work done by an earlier run must not count toward the rate.
       progress ??= session.progress({ label, total, unit, initial: resumed ? done : 0 });
       progress.update(done);
     },

@@ -9,9 +9,9 @@ Example:
 
 export function repairCommand(session: Session): Command {
   const command = new Command('repair')
-    .description('copy the intact records of damaged tokens into a new directory')
-    .argument('<tokens>', 'damaged tokens; they are only read');
-  command.requiredOption('--out <DIR>', 'directory of the repaired tokens');
+    .description('recover the intact records of damaged tokens into a new directory')
+    .argument('<tokens>', 'directory of damaged tokens, which is not modified');
+  command.requiredOption('--out <DIR>', 'output directory of the repaired tokens');
   return command
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
@@ -30,7 +30,7 @@ async function repairTokens(session: Session, tokens: string, out: string): Prom
     ...parts.flatMap(({ file, recovered, expected, damage }) =>
       damage.length > 0
         ? [
-            `${file}: ${recovered}${expected === undefined ? '' : ` of ${expected}`} records saved`,
+            `${file}: ${recovered}${expected === undefined ? '' : ` of ${expected}`} records recovered`,
             ...damage.map((line) => `  ${line}`),
           ]
         : [],

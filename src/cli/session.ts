@@ -1,4 +1,4 @@
-// What surrounds every command: signals, streams, the one line of an error, the exit code.
+// Everything around a command: signals, output streams, one-line errors and the exit code.
 import { CommanderError } from 'commander';
 import { AbortedError, EXIT, MemoryError, TesseraeError, firstLineOf, messageOf, printable } from '../errors.js';
 import { fileError } from '../files/system.js';
@@ -12,7 +12,7 @@ type Interrupt = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 const INTERRUPT_CODES: Record<Interrupt, number> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
 const INTERRUPTS = Object.keys(INTERRUPT_CODES) as Interrupt[];
 
-/** Options every command takes. */
+/** Options of every command. */
 export interface GlobalOptions {
   engine?: 'onnxruntime' | 'tensorflow' | 'reference';
   threads?: number;
@@ -22,15 +22,15 @@ export interface GlobalOptions {
 
 /** One run of the command line, from the arguments to the exit code. */
 export class Session {
-  /** What a command that came to its end exits with. */
+  /** Exit code of a command that finishes. */
   exitCode: number = EXIT.ok;
   private options: GlobalOptions = {};
   private readonly controller = new AbortController();
   private interrupt: Interrupt | undefined;
 
   /**
-   * Fires at the first SIGINT, SIGTERM or SIGHUP (a closed terminal). A command that takes it saves its work; any other is
-   * ended at once by the system, even while it is inside native code.
+   * Aborts at the first SIGINT, SIGTERM or SIGHUP (a closed terminal). A command that uses this signal saves its work.
+   * Other commands are terminated immediately by the system, even inside native code.
    */
   get signal(): AbortSignal {
     if (this.interrupt === undefined)
@@ -42,18 +42,20 @@ export class Session {
     this.options = options;
     // Read when the engine's runtime is registered, here and in worker threads.
     if (options.threads !== undefined) process.env.TESSERAE_THREADS = String(options.threads);
-    if (command !== 'doctor') this.tellOfMissingLibrary();
+    if (command !== 'doctor') this.warnOfMissingLibrary();
     await import('../engine/register-node.js');
   }
 
-  /** Every command says it, the ones that compute nothing too: what is slow tomorrow is mended today. */
-  private tellOfMissingLibrary(): void {
+  /** Warns about a missing native library in every command, so that it is repaired before it slows down a long job. */
+  private warnOfMissingLibrary(): void {
     if ((this.options.engine ?? 'onnxruntime') !== 'onnxruntime' || process.env.TESSERAE_ORT === 'wasm') return;
     const reason = nativeMissing();
     if (reason !== undefined) tellOfFallback(reason);
   }
 
-  /** Brings up the engine asked for. Commands call it after their arguments are checked: it loads what is heavy. */
+  /**
+   * Starts the selected engine. Commands call this after checking their arguments, because it loads large libraries.
+   */
   async startEngine(): Promise<void> {
     const { engine } = this.options;
     if (engine === undefined || engine === 'onnxruntime') return;
@@ -61,17 +63,17 @@ export class Session {
     await useEngine(engine);
   }
 
-  /** A progress display on stderr. */
+  /** Creates a progress display on stderr. */
   progress(options: Omit<ProgressOptions, 'stream'>): Progress {
     return new Progress(options);
   }
 
-  /** A line for people, on stderr. */
+  /** Prints a line for people on stderr. */
   note(line: string): void {
     process.stderr.write(`${oneLine(line)}\n`);
   }
 
-  /** The result: one JSON object with `--json`, the lines without. Nothing else writes to stdout. */
+  /** Prints the result: one JSON object with `--json`, the given lines otherwise. Nothing else writes to stdout. */
   result(json: object, lines: readonly string[]): void {
     process.stdout.write(
       this.options.json ? `${safeJson(json)}\n` : lines.map((line) => `${oneLine(line)}\n`).join(''),
@@ -94,26 +96,26 @@ export class Session {
   private readonly onInterrupt = (name: NodeJS.Signals): void => {
     if (this.interrupt !== undefined) return;
     this.interrupt = name as Interrupt;
-    // The next signal is the system's: it ends a process that no longer comes to run JavaScript.
+    // The next signal has its default effect, which ends a process that no longer gets to run JavaScript.
     for (const other of INTERRUPTS) process.off(other, this.onInterrupt);
-    this.note('Stopping after this step. Interrupt again to stop at once.');
+    this.note('Stopping after this step. Interrupt again to stop immediately.');
     this.controller.abort(new AbortedError('E_ABORTED', 'stopped on request.'));
   };
 
-  /** Prints one line, with the stack under `--debug`. @returns the exit code. */
+  /** Prints an error in one line, and its stack with `--debug`. @returns The exit code. */
   private report(error: unknown): number {
     if (error instanceof CommanderError) return this.reportUsage(error);
     const known = expectedError(error);
     const line = known
       ? known.message
-      : `E_INTERNAL internal error: ${messageOf(error)}. This is a bug: please report it, with what --debug prints.`;
+      : `E_INTERNAL internal error: ${messageOf(error)}. This is a bug: please report it with the output of --debug.`;
     process.stderr.write(`${oneLine(line)}\n`);
     if (this.wantsStack() && error instanceof Error) process.stderr.write(`${linesOf(stackOf(error))}\n`);
     if (!known) return EXIT.internal;
     return known instanceof AbortedError && this.interrupt ? INTERRUPT_CODES[this.interrupt] : known.exitCode;
   }
 
-  /** Commander has printed help and version already; its complaints come here. */
+  /** Reports errors of Commander, which has already printed help and version. */
   private reportUsage(error: CommanderError): number {
     if (error.exitCode === 0) return EXIT.ok;
     if (error.code !== 'commander.help')
@@ -123,13 +125,16 @@ export class Session {
     return EXIT.usage;
   }
 
-  /** The arguments are asked too: an error may come before they are parsed. */
+  /** Also checks the raw arguments, because an error may occur before they are parsed. */
   private wantsStack(): boolean {
     return this.options.debug === true || process.argv.includes('--debug');
   }
 }
 
-/** Errors of ours, refusals of the operating system and the end of the memory, which are never bugs. */
+/**
+ * Returns expected errors: Tesserae's own, those of the operating system, and running out of memory. They are never
+ * bugs.
+ */
 function expectedError(error: unknown): TesseraeError | undefined {
   if (error instanceof TesseraeError) return error;
   if (isOutOfMemory(error))
@@ -143,17 +148,20 @@ function stackOf(error: Error): string {
   return `${error.stack ?? error.message}${cause}`;
 }
 
-/** Control characters, which a file name, a caption or a network may hold, must not reach a terminal. */
+/**
+ * Joins lines and removes control characters, which a file name, a caption or a network may contain and which must not
+ * reach a terminal.
+ */
 function oneLine(text: string): string {
   return printable(text.replace(/\s*\n\s*/g, ' '));
 }
 
-/** Likewise, for text that is broken into lines by us. */
+/** Removes control characters from text that is meant to have several lines. */
 function linesOf(text: string): string {
   return text.split('\n').map(printable).join('\n');
 }
 
-/** The same value, without a raw character that a terminal would obey: JSON leaves some of them as they are. */
+/** Serializes a value and escapes the characters that JSON leaves unescaped but a terminal would interpret. */
 function safeJson(value: object): string {
   return JSON.stringify(value).replace(
     /[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/gu,

@@ -1,4 +1,4 @@
-// Presets and config files, checked before anything is loaded.
+// Presets and config files, validated before anything is loaded.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
@@ -17,13 +17,16 @@ export async function expectSettings(kind: 'codec' | 'prior', { preset, config }
   try {
     void (kind === 'codec' ? codecPreset({ preset, config }) : priorPreset({ preset, config }));
   } catch (error) {
-    // A file people write by hand is a wrong argument, not a damaged file.
+    // Config files are written by hand, so an invalid one is a wrong argument rather than a damaged file.
     if (error instanceof CorruptError) throw new UsageError('E_CONFIG', `--config ${error.detail}`, { cause: error });
     throw error;
   }
 }
 
-/** The presets of a kind, for a help text: read without the checks, which would be loaded by every command. */
+/**
+ * Lists the presets of a kind for a help text. Reads them without validation, which every command would otherwise have
+ * to load.
+ */
 export function presetsText(kind: 'codec' | 'prior'): string {
   const folder = join(packageFolder(), 'presets', kind);
   const isDefault = (file: string): number => Number(file === 'default.json');

@@ -19,7 +19,7 @@ interface Flags extends OutputFlags, DataFlags {
 }
 
 const EXAMPLE = `
-Files that wait for their turn and the pixels they decode to take at most 192 MiB; a larger picture is encoded alone.
+Queued files and their decoded pixels use at most 192 MiB of memory; a larger image is encoded on its own.
 
 Examples:
   tesserae tokenize --data photos/ --codec runs/codec --out runs/tokens
@@ -27,14 +27,14 @@ Examples:
 
 export function tokenizeCommand(session: Session): Command {
   const command = new Command('tokenize')
-    .description('turn pictures into token shards with a trained codec')
+    .description('encode images into token shards with a trained codec')
     .addOption(dataOption())
     .requiredOption('--codec <DIR>', 'model directory of the codec');
-  addOutputOptions(command, 'directory of the shards');
+  addOutputOptions(command, 'output directory of the shards');
   command.addOption(
     numberOption(
       '--workers <N>',
-      'threads that decode and encode side by side (default: one for each core, 8 at most; more than 4 for each core are not started); the bytes written do not depend on it',
+      'threads that decode and encode in parallel (default: one per core, at most 8; limited to 4 per core); the output does not depend on it',
       { min: 0, max: 256, whole: true },
     ),
   );
@@ -42,13 +42,13 @@ export function tokenizeCommand(session: Session): Command {
     .addOption(
       numberOption(
         '--variants <N>',
-        'augmented variants of each training picture, the unchanged one first; needs --flip or --crop',
+        'augmented variants per training image, including the original; requires --flip or --crop',
         { min: 1, max: 1000, whole: true },
       ).default(1),
     )
-    .option('--flip', 'mirror every second variant; not where left and right matter, as in lettering')
+    .option('--flip', 'mirror every second variant; avoid it where left and right matter, as in text')
     .addOption(
-      numberOption('--crop <P>', "shift variants by up to P of the codec's pixels each way", {
+      numberOption('--crop <P>', 'shift variants by up to P pixels in each direction, at the codec resolution', {
         min: 1,
         max: 1024,
         whole: true,
@@ -57,7 +57,7 @@ export function tokenizeCommand(session: Session): Command {
     .addOption(seedOption());
   command.option(
     '--skip-bad',
-    'leave out files and pictures that cannot be used, list them in rejects.jsonl, and exit 7',
+    'skip files and images that cannot be used and list them in rejects.jsonl; exit with code 7',
   );
   return addDataOptions(command)
     .addOption(jsonOption())

@@ -22,20 +22,20 @@ Example:
 
 export function trainCodecCommand(session: Session): Command {
   const command = new Command('codec')
-    .description('train a codec on pictures: a folder, WebDataset tars or IDX files')
+    .description('train a codec on images: a folder, WebDataset archives or IDX files')
     .addOption(dataOption());
-  addOutputOptions(command, 'directory of the model');
+  addOutputOptions(command, 'output directory of the model');
   addTrainingOptions(command);
   command
-    .option('--features <FILE>', 'an ONNX network [B, 3, H, W] -> feature maps: adds their distance to the loss')
+    .option('--features <FILE>', 'ONNX network [B, 3, H, W] -> feature maps: adds a perceptual loss in its features')
     .addOption(
       new Option(
         '--feature-scaling <NAME>',
-        'the pixels it was trained on (default: what the preset says, else imagenet)',
+        'pixel scaling that the network expects (default: from the preset, otherwise imagenet)',
       ).choices(FEATURE_SCALINGS),
     );
   addDataOptions(command)
-    .option('--skip-bad', 'leave out files and pictures that cannot be used, and exit 7')
+    .option('--skip-bad', 'skip files and images that cannot be used; exit with code 7')
     .addOption(jsonOption());
   return command
     .addHelpText('after', () => presetsText('codec') + EXAMPLE)
@@ -75,7 +75,7 @@ async function trainCodec(session: Session, flags: Flags): Promise<void> {
       `codec ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
       ...heldOutLines(card.metrics && { ...metrics, ...(measures as object) }),
       card.maps?.length === 0
-        ? `next: tesserae latents traverse PICTURE --codec ${flags.out} --out traversal.png`
+        ? `next: tesserae latents traverse IMAGE --codec ${flags.out} --out traversal.png`
         : `next: tesserae tokenize --data ${flags.data.join(' ')} --codec ${flags.out} --out TOKENS`,
     ],
   );

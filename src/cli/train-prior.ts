@@ -20,21 +20,21 @@ Example:
 export function trainPriorCommand(session: Session): Command {
   const command = new Command('prior')
     .description('train a prior on tokens')
-    .requiredOption('--tokens <DIR>', 'tokens that "tesserae tokenize" wrote');
-  addOutputOptions(command, 'directory of the model');
+    .requiredOption('--tokens <DIR>', 'directory of tokens written by "tesserae tokenize"');
+  addOutputOptions(command, 'output directory of the model');
   addTrainingOptions(command);
   return command
     .addOption(
       new Option(
         '--conditioning <KIND>',
-        'what to condition on (default: captions where they say more than the classes, else classes, else nothing)',
+        'conditioning (default: captions if they carry more than the classes, otherwise classes, otherwise none)',
       ).choices(['none', 'label', 'text']),
     )
-    .option('--tokenizer <FILE>', 'tokenizer.json for the captions (default: one is trained on them)')
+    .option('--tokenizer <FILE>', 'tokenizer.json for the captions (default: train one on the captions)')
     .addOption(
       new Option(
         '--too-long <WHAT>',
-        'a caption longer than the prior reads: train on its beginning and count it, or stop with an error (default: cut)',
+        'if a caption is longer than the prior reads: truncate it, or fail (default: cut)',
       ).choices(['cut', 'refuse']),
     )
     .addOption(jsonOption())
@@ -65,7 +65,7 @@ async function trainPrior(session: Session, flags: Flags): Promise<void> {
     [
       `prior ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
       ...heldOutLines(card.metrics),
-      `next: tesserae generate ${card.conditioning === 'none' ? '' : '"a prompt" '}--prior ${flags.out} --out pictures.png -n 16`,
+      `next: tesserae generate ${card.conditioning === 'none' ? '' : '"a prompt" '}--prior ${flags.out} --out images.png -n 16`,
     ],
   );
 }

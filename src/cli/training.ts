@@ -1,10 +1,10 @@
-// How a training run shows itself, the same for codecs and priors.
+// Displays training runs of codecs and priors.
 import type { Progress } from '../report/progress.js';
 import { formatNumber } from '../report/format.js';
 import type { LoopEvents } from '../train/loop.js';
 import type { Session } from './session.js';
 
-/** Progress on stderr: a bar with rate, losses and time left, and a line for each evaluation. */
+/** Shows progress on stderr: a bar with rate, losses and remaining time, and a line for each evaluation. */
 export function trainingEvents(session: Session, label: string): LoopEvents & { finish(): void } {
   let initial = 0;
   let progress: Progress | undefined;
@@ -24,23 +24,23 @@ export function trainingEvents(session: Session, label: string): LoopEvents & { 
   };
 }
 
-/** What a progress line has room for. */
+/** Returns the values that fit into the progress line. */
 export function shownOf(measured: Record<string, number>): Record<string, number> {
   return Object.fromEntries(Object.entries(measured).filter(([name]) => name !== 'gradientNorm'));
 }
 
-/** `nmse 0.1234  psnr 21.3`. */
+/** Formats metrics: `nmse 0.1234  psnr 21.3`. */
 export function metricsText(metrics: Record<string, unknown>): string {
   const numbers = Object.entries(metrics).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
   return numbers.map(([name, value]) => `${name} ${formatNumber(value)}`).join('  ');
 }
 
-/** What a finished run measured, if there were held-out samples. */
+/** Formats the held-out metrics of a finished run, if there are any. */
 export function heldOutLines(metrics: Record<string, unknown> | undefined): string[] {
   return metrics ? [`held out: ${metricsText(metrics)}`] : [];
 }
 
-/** Which weights a model holds and what to know of them, for programs. */
+/** Returns which weights a model contains and the warnings of its training, for `--json`. */
 export function endOf({ training }: { training?: Record<string, unknown> }): Record<string, unknown> {
   return { kept: training?.['kept'], stoppedAt: training?.['stoppedAt'], warnings: training?.['warnings'] ?? [] };
 }

@@ -1,4 +1,4 @@
-// The files of a tar archive, gzipped or not.
+// Reads the files of a tar archive, with or without gzip.
 import { access, constants, stat, type FileHandle } from 'node:fs/promises';
 
 import { InputError, TesseraeError } from '../errors.js';
@@ -10,10 +10,12 @@ import { decodeName, extensionOf, fileName, insidePath, isHidden } from './names
 import { scanOpen, type TarMember } from './tar.js';
 import type { Tally } from './tally.js';
 
-/** Content may be this many times as large as its gzip: pictures hardly shrink, and a bomb shrinks a thousandfold. */
+/**
+ * Maximum ratio of content to gzip size. Images hardly compress, while a decompression bomb compresses a thousandfold.
+ */
 const MAX_INFLATION = 200;
 
-/** Inflated size that any gzip may have. */
+/** Inflated size that is allowed for any gzip file, whatever its ratio. */
 const SMALL = 2 ** 26;
 
 /** Reads `length` bytes at a position of the archive's content. */
@@ -26,7 +28,7 @@ class MemberFile implements DataFile {
     private readonly archive: string,
     private readonly position: number,
     private readonly readAt: ReadAt,
-    /** Small texts are kept from the scan: reading them one by one later takes as long again. */
+    /** Content of small text files, kept from the scan because reading them again one by one would take as long. */
     private readonly content: Uint8Array | undefined,
   ) {}
 
@@ -39,19 +41,19 @@ class MemberFile implements DataFile {
     return this.content ?? this.readAt(this.position, this.bytes);
   }
 
-  /** The same content under another name. */
+  /** Returns the same content under another name. */
   linked(path: string): MemberFile {
     return new MemberFile(path, this.bytes, this.archive, this.position, this.readAt, this.content);
   }
 }
 
-/** An archive's files, and what must be closed when they are not read any more. */
+/** The files of an archive, and a function that closes the archive. */
 export interface OpenArchive {
   files: DataFile[];
   close(): Promise<void>;
 }
 
-/** A tar, or a gzip file that holds one. */
+/** Whether a file is a tar archive, or a gzip file that contains one. */
 export async function isArchive(path: string): Promise<boolean> {
   const head = await firstBytes(path);
   if (isTar(head)) return true;
@@ -63,7 +65,7 @@ function isTar(head: Uint8Array): boolean {
 }
 
 /**
- * Refuses a path that is no file or cannot be opened, and one of several that is no archive.
+ * Rejects a path that is not a file or cannot be opened and, if there are several paths, one that is not an archive.
  *
  * @throws {InputError} E_DATA_KIND, E_DATA_LINK, E_DATA_ACCESS.
  */
@@ -78,15 +80,16 @@ export async function expectArchive(path: string, isAmongSeveral: boolean): Prom
   const what = isFile ? describeBytes(await firstBytes(path)) : found.isDirectory() ? 'a folder' : 'a pipe or device';
   throw new InputError(
     'E_DATA_KIND',
-    `${path}: expected an archive, as all of several paths must be, found ${what}. For pictures or IDX files, give their folder.`,
+    `${path}: expected an archive, because several paths must all be archives, found ${what}. For images or IDX files, give their folder.`,
   );
 }
 
 /**
- * Lists the files of an archive, in its order. Links inside it are followed; hidden files are left out.
+ * Lists the files of an archive in their order. Links inside the archive are followed; hidden files are skipped.
  *
- * @param pool reads the bodies later.
- * @throws {InputError} E_TAR_..., E_GZIP, E_DATA_LINK, E_DATA_DUPLICATE, E_SAMPLE_KEY, E_NOT_FOUND, unless the tally takes bad files.
+ * @param pool Reads the contents of the files later.
+ * @throws {InputError} E_TAR_..., E_GZIP, E_DATA_LINK, E_DATA_DUPLICATE, E_SAMPLE_KEY, E_NOT_FOUND, unless the tally
+ *   skips bad files.
  */
 export async function openArchive(path: string, pool: FilePool, tally: Tally): Promise<OpenArchive> {
   const inflated = /gz$/i.test(path) ? await inflate(path) : undefined;
@@ -114,11 +117,11 @@ async function inflate(path: string): Promise<InflatedFile> {
   await inflated.close();
   throw new InputError(
     'E_GZIP',
-    `${path}: expected at most ${limit} bytes in a gzip file of ${size}, found more. Unpack it yourself if it is meant so.`,
+    `${path}: expected at most ${limit} bytes in a gzip file of ${size}, found more. Unpack it yourself if this is intended.`,
   );
 }
 
-/** A link, by its path and by what it leads to. */
+/** A link: its path, its text, and the path that it points to. */
 interface Link {
   path: string;
   text: string;
@@ -138,7 +141,7 @@ class MemberList {
 
   async scan(handle: FileHandle): Promise<void> {
     const links: TarMember[] = [];
-    // What is wrong with the archive itself leaves the members before it.
+    // If the archive itself is damaged, the members before the damage are kept.
     const whole = await this.tally.attempt(this.archive, async () => {
       const ignored = await scanOpen(handle, this.archive, async (member, body) => {
         if (member.link) links.push(member);
@@ -149,7 +152,7 @@ class MemberList {
         this.tally.warnings.push(`${this.archive}: ${ignored} bytes after the end of the archive were ignored.`);
       return true;
     });
-    // It is bad as a file, besides the members it gave.
+    // A damaged archive counts as one bad file, in addition to its members.
     if (!whole) this.tally.files++;
     this.followAll(links);
   }
@@ -162,7 +165,7 @@ class MemberList {
     this.keep(new MemberFile(path, member.size, this.archive, member.position, this.readAt, content));
   }
 
-  /** Links may lead to links after them: as many rounds as any of them leads somewhere. */
+  /** Follows links. Links may point to later links, so the rounds continue until no further link can be resolved. */
   private followAll(links: readonly TarMember[]): void {
     let open = links.flatMap((member): Link[] => {
       const path = this.pathOf(member);
@@ -184,7 +187,7 @@ class MemberList {
         path,
         new InputError(
           'E_DATA_LINK',
-          `${this.archive}:${path}: expected a link to a file of the archive, found one to ${JSON.stringify(text.slice(0, 80))}. Pack the archive with tar --dereference.`,
+          `${this.archive}:${path}: expected a link to a file in the archive, found a link to ${JSON.stringify(text.slice(0, 80))}. Pack the archive with tar --dereference.`,
         ),
       );
   }
@@ -194,7 +197,7 @@ class MemberList {
     this.tally.leftOut.add('members of other kinds, such as sparse files and devices', decodeName(member.name).text);
   }
 
-  /** The path a member gets; undefined for one that is left out. */
+  /** Returns the path of a member, or undefined if it is skipped. */
   private pathOf(member: TarMember): string | undefined {
     const path = insidePath(decodeName(member.name).text);
     this.tally.files++;
@@ -216,7 +219,7 @@ class MemberList {
         `${file.path} (second)`,
         new InputError(
           'E_DATA_DUPLICATE',
-          `${file.where}: expected a name of its own in the archive, found a second "${file.path}".`,
+          `${file.where}: expected unique names in the archive, found a second "${file.path}".`,
         ),
       );
       return;
@@ -230,7 +233,7 @@ function isText(path: string): boolean {
   return SIDECAR_EXTENSIONS.has(extensionOf(path)) || isMetadata(path);
 }
 
-/** A path with `..` taken back, as a link may hold it. */
+/** Resolves the `..` parts that a link may contain. */
 function resolved(path: string): string {
   const parts: string[] = [];
   for (const part of path.replaceAll('\\', '/').split('/')) {

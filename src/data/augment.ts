@@ -4,13 +4,15 @@ import { windowOf } from '../media/window.js';
 import { Rng } from '../rng.js';
 
 export interface AugmentOptions {
-  /** Mirror half of the pictures left to right. */
+  /** Mirrors half of the images left to right. */
   flip?: boolean;
-  /** Shift by up to this many pixels each way, as padding with the border's pixels and cropping back would. */
+  /**
+   * Shifts each image by up to this many pixels in each direction, like padding with the border's pixels and cropping.
+   */
   crop?: number;
 }
 
-/** Which draw of the random numbers a picture gets. */
+/** Selects the random numbers of an image. */
 export interface AugmentKey {
   seed: number;
   epoch: number;
@@ -18,7 +20,9 @@ export interface AugmentKey {
   index: number;
 }
 
-/** Varies a picture for training; a function of the arguments alone. Returns the same object when nothing changes. */
+/**
+ * Augments an image for training. The result depends only on the arguments. Returns the same object if nothing changes.
+ */
 export function augment(image: Image, options: AugmentOptions, key: AugmentKey): Image {
   const rng = new Rng(key.seed, `augment/${key.epoch}`, key.index);
   const mirrored = rng.uint32() % 2 === 1 && options.flip === true;
@@ -33,7 +37,7 @@ interface Extent {
   height: number;
 }
 
-/** Cuts a piece of a picture out of its middle. Smaller pictures are padded to the right and below with their border's pixels. */
+/** Crops an image around its center. Smaller images are padded to the right and below with their border's pixels. */
 export function centerCrop(image: Image, { width, height }: Extent): Image {
   return windowOf(image, {
     left: Math.max(0, Math.floor((image.width - width) / 2)),
@@ -43,7 +47,7 @@ export function centerCrop(image: Image, { width, height }: Extent): Image {
   });
 }
 
-/** Cuts a piece out anywhere, as {@link centerCrop} otherwise; a function of the arguments alone. */
+/** Crops an image at a random position, otherwise like {@link centerCrop}. The result depends only on the arguments. */
 export function randomCrop(image: Image, { width, height }: Extent, { seed, epoch, index }: AugmentKey): Image {
   const rng = new Rng(seed, `crop/${epoch}`, index);
   return windowOf(image, {
@@ -54,7 +58,7 @@ export function randomCrop(image: Image, { width, height }: Extent, { seed, epoc
   });
 }
 
-/** Takes every pixel from (x + dx, y + dy), clamped to the picture, mirrored first. */
+/** Mirrors the image if requested, then takes every pixel from (x + dx, y + dy), clamped to the image. */
 export function vary(image: Image, { mirrored, dx, dy }: Variation): Image {
   if (!mirrored && dx === 0 && dy === 0) return image;
   const { width, height, channels, pixels } = image;

@@ -1,5 +1,5 @@
-// Batches of decoded pictures. Training batches are a pure function of (seed, step), so a resumed run reads what the
-// uninterrupted one would have read; decoding runs ahead of the consumer on libuv's threads while it computes.
+// Batches of decoded images. Training batches depend only on (seed, step), so a resumed run reads the same batches as
+// an uninterrupted one. Decoding runs ahead of the consumer on libuv's threads.
 import { AbortedError, InputError, UsageError, type TesseraeError } from '../errors.js';
 import type { Dataset, Split } from '../interfaces/dataset.js';
 import type { Image, ImageInput } from '../interfaces/media.js';
@@ -10,19 +10,19 @@ import { augment, centerCrop, randomCrop, type AugmentKey, type AugmentOptions }
 import { mapLimit, PARALLEL } from './concurrency.js';
 import { decodeSample } from './decode.js';
 
-/** Decoded pictures of one size, ready for a codec. */
+/** Decoded images of one size, ready for a codec. */
 export interface Batch {
-  /** Training step, or number of the batch in an evaluation, from 0. */
+  /** Training step or, in an evaluation, number of the batch; starts at 0. */
   step: number;
-  /** Samples in the batch; rows of `pixels` from here on are padding (evaluation only). */
+  /** Number of samples in the batch. Further rows of `pixels` are padding (evaluation only). */
   count: number;
   keys: string[];
   /** float32 [B, H, W, C] in [-1, 1]. */
   pixels: Float32Array;
   captions: string[][];
-  /** int32 [count], -1 for a sample without a label. */
+  /** int32 [count]; -1 for a sample without a label. */
   labels: Int32Array;
-  /** int32 [count], index of each sample in its split. */
+  /** int32 [count]; index of each sample in its split. */
   indices: Int32Array;
 }
 
@@ -35,21 +35,21 @@ export interface BadSample {
 
 export interface BatchOptions extends Omit<DecodeOptions, 'size' | 'resize'> {
   batchSize: number;
-  /** Size of every picture of the batch. */
+  /** Size of every image in the batch. */
   size: { width: number; height: number };
   /**
-   * How others are brought to it. Default `cover`. With `none` a piece of that size is cut out: anywhere for training,
-   * by seed and epoch, and out of the middle for evaluation.
+   * How images of other sizes are resized. Default `cover`. With `none`, a piece of that size is cropped: at a random
+   * position by seed and epoch for training, and at the center for evaluation.
    */
   resize?: ImageInput['resize'];
-  /** Batches prepared ahead. Default 2. */
+  /** Number of batches prepared in advance. Default 2. */
   prefetch?: number;
   /**
-   * Called once for each sample that cannot be used, which is then left out: in training the next usable sample in dataset
-   * order takes its place. Without it the first bad sample stops the iteration with its error.
+   * Called once for each sample that cannot be used. The sample is skipped; in training, the next usable sample in
+   * dataset order replaces it. Without this callback, the first bad sample ends the iteration with its error.
    */
   onBad?: (error: TesseraeError, sample: BadSample) => void;
-  /** Decoded pictures kept in memory, shared between iterations. Default: one of 256 MiB for this iteration. */
+  /** Cache of decoded images, which iterations may share. Default: a cache of 256 MiB for this iteration. */
   cache?: PixelCache;
   signal?: AbortSignal;
 }
@@ -58,24 +58,24 @@ export interface TrainBatchOptions extends BatchOptions {
   seed: number;
   /** First step to produce. Default 0. */
   startStep?: number;
-  /** Default none. */
+  /** Default: no augmentation. */
   augment?: AugmentOptions;
   /** Default `train`. */
   split?: Split;
 }
 
 export interface EvalBatchOptions extends BatchOptions {
-  /** Give the last batch `batchSize` rows as well, zeros beyond `count`, so that a compiled graph fits. Default false. */
+  /** Pads the last batch to `batchSize` rows with zeros, so that it fits a compiled graph. Default false. */
   pad?: boolean;
-  /** Only the first `limit` samples. */
+  /** Maximum number of samples. Default: all. */
   limit?: number;
 }
 
 export const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
 
 /**
- * Decoded pixels by sample, up to a number of bytes. What is in stays in: every epoch touches every sample once, so
- * evicting would throw out exactly what is needed next.
+ * Caches decoded pixels by sample, up to a number of bytes. Nothing is evicted: every epoch reads every sample once, so
+ * eviction would remove exactly what is needed next.
  */
 export class PixelCache {
   private readonly images = new Map<string, Image>();
@@ -94,7 +94,7 @@ export class PixelCache {
   add(key: string, image: Image): void {
     const { pixels } = image;
     if (this.used + pixels.length > this.maxBytes || this.images.has(key)) return;
-    // A view into a larger buffer would keep all of it alive.
+    // A view into a larger buffer would keep the whole buffer alive.
     this.images.set(
       key,
       pixels.byteLength < pixels.buffer.byteLength ? { ...image, pixels: Uint8Array.from(pixels) } : image,
@@ -104,11 +104,12 @@ export class PixelCache {
 }
 
 /**
- * Endless batches for training, from `startStep` on. Each epoch is a permutation by (seed, epoch); batches run over its
- * end into the next, so none is short and every sample is seen once an epoch.
+ * Yields endless batches for training, from `startStep` on. Each epoch is a permutation determined by (seed, epoch).
+ * Batches continue across the end of an epoch, so no batch is short and every sample is seen once per epoch.
  *
- * @throws {UsageError} E_DATA_OPTIONS; {InputError} E_DATA_EMPTY when the split has no sample, E_DATA_ALL_BAD when none of
- *   them is usable; without `onBad` the error of the first bad sample.
+ * @throws {UsageError} E_DATA_OPTIONS.
+ * @throws {InputError} E_DATA_EMPTY when the split has no samples, E_DATA_ALL_BAD when none of them is usable; without
+ *   `onBad`, the error of the first bad sample.
  */
 export function trainBatches(dataset: Dataset, options: TrainBatchOptions): AsyncGenerator<Batch, void, undefined> {
   const { batchSize, seed, startStep = 0, split = 'train' } = options;
@@ -120,14 +121,14 @@ export function trainBatches(dataset: Dataset, options: TrainBatchOptions): Asyn
     const rows = await mapLimit(places, PARALLEL, ({ index, epoch }) => loader.loadOrNext(index, epoch, seed));
     return loader.assemble(step, rows, batchSize);
   };
-  return ahead(startStep, Number.POSITIVE_INFINITY, produce, options);
+  return prefetched(startStep, Number.POSITIVE_INFINITY, produce, options);
 }
 
 /**
- * Every sample of a split once, in order; the last batch may be short, or padded with `pad`. Samples reported to `onBad`
- * are missing from their batch.
+ * Yields every sample of a split once, in order. The last batch may be short, or padded with `pad`. Samples reported to
+ * `onBad` are missing from their batch.
  *
- * @throws as {@link trainBatches}, except that an empty split gives no batch.
+ * @throws The errors of {@link trainBatches}, except that an empty split yields no batch.
  */
 export function evalBatches(
   dataset: Dataset,
@@ -145,7 +146,7 @@ export function evalBatches(
     const good = rows.filter((row) => row !== undefined);
     return loader.assemble(step, good, pad ? batchSize : good.length);
   };
-  return ahead(0, Math.ceil(size / batchSize), produce, options);
+  return prefetched(0, Math.ceil(size / batchSize), produce, options);
 }
 
 /** The order in which training visits samples. */
@@ -172,7 +173,7 @@ class EpochOrder {
   }
 }
 
-/** One decoded sample, of the size of the batch. */
+/** One decoded sample at the batch's image size. */
 interface Row {
   index: number;
   key: string;
@@ -181,7 +182,7 @@ interface Row {
   pixels: Uint8Array;
 }
 
-/** Reads, decodes and remembers the samples of a split. */
+/** Reads, decodes and caches the samples of a split. */
 class Loader {
   private readonly cache: PixelCache;
   private readonly bad = new Set<number>();
@@ -207,7 +208,9 @@ class Loader {
     ]);
   }
 
-  /** The sample, augmented by a key; undefined when it is bad and `onBad` was told. */
+  /**
+   * Loads a sample, augmented if there is a key. Returns undefined if the sample is bad and was reported to `onBad`.
+   */
   async load(index: number, key?: AugmentKey): Promise<Row | undefined> {
     if (this.bad.has(index)) return undefined;
     try {
@@ -222,7 +225,7 @@ class Loader {
     }
   }
 
-  /** The sample, augmented; when it is bad, the next usable one in dataset order. */
+  /** Loads an augmented sample, or the next usable one in dataset order if it is bad. */
   async loadOrNext(index: number, epoch: number, seed: number): Promise<Row> {
     const size = this.dataset.size(this.split);
     for (let tried = 0; tried < size; tried++) {
@@ -231,11 +234,11 @@ class Loader {
     }
     throw new InputError(
       'E_DATA_ALL_BAD',
-      `${this.dataset.source}: expected a usable sample in ${this.split}, found ${size} bad ones.`,
+      `${this.dataset.source}: expected a usable sample in ${this.split}, found that all ${size} are bad.`,
     );
   }
 
-  /** @param rows at most B samples; the rest of [B, H, W, C] stays zero. */
+  /** @param rows At most B samples; the rest of [B, H, W, C] stays zero. */
   assemble(step: number, rows: readonly Row[], batchSize: number): Batch {
     const { size, channels = 3 } = this.options;
     const length = size.height * size.width * channels;
@@ -252,7 +255,7 @@ class Loader {
     };
   }
 
-  /** The picture at the size of the batch, augmented where a key is given. */
+  /** Brings an image to the batch's size, and augments it if there is a key. */
   private framed(image: Image, key: AugmentKey | undefined): Image {
     const { augment: how, resize, size } = this.options;
     if (!key) return resize === 'none' ? centerCrop(image, size) : image;
@@ -273,7 +276,7 @@ class Loader {
     return image;
   }
 
-  /** Bad input is reported or thrown; anything else is a bug or a broken disk and always thrown. */
+  /** Reports or throws bad input. Anything else is a bug or a disk error and is always thrown. */
   private report(error: unknown, index: number): void {
     const { onBad } = this.options;
     if (!(error instanceof InputError)) throw error;
@@ -285,8 +288,8 @@ class Loader {
   }
 }
 
-/** Yields produced batches in order, `prefetch` of them made ahead; one at a time is being made. */
-async function* ahead(
+/** Yields batches in order and produces up to `prefetch` of them in advance, one at a time. */
+async function* prefetched(
   first: number,
   end: number,
   produce: (step: number) => Promise<Batch>,
@@ -301,7 +304,7 @@ async function* ahead(
       return produce(step);
     });
     last = batch;
-    // Its failure is seen when its turn comes, or never when the consumer leaves before.
+    // A failure is thrown when its batch is due, or never if the consumer stops earlier.
     batch.catch(() => undefined);
     queue.push(batch);
   };

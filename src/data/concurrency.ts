@@ -1,10 +1,13 @@
 /**
- * Decodes in flight at once: as many as libuv has threads to run them. More would only queue, and the engine's work, which
- * runs on the same threads, behind them.
+ * Maximum number of concurrent decodes: the number of libuv's threads. More would only wait in the queue, and the
+ * engine's work, which runs on the same threads, would wait behind them.
  */
 export const PARALLEL = Math.max(2, Number(process.env['UV_THREADPOOL_SIZE']) || 4);
 
-/** Maps with at most `limit` calls in flight, results in order; the first failure stops the rest. */
+/**
+ * Maps items with at most `limit` concurrent calls and returns the results in order. After a failure, no further calls
+ * start.
+ */
 export async function mapLimit<T, R>(
   items: readonly T[],
   limit: number,

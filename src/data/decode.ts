@@ -1,17 +1,17 @@
-// From the bytes of a sample to its picture: all of a dataset that a worker needs.
+// Decodes the bytes of a sample to its image. This is everything a worker needs from a dataset.
 import { InputError } from '../errors.js';
 import type { RawSample, Sample } from '../interfaces/dataset.js';
 import { decodeWithOriginal, type Decoded } from '../media/image.js';
 import { imageTo, type DecodeOptions } from '../media/fit.js';
 import { vary } from './augment.js';
 
-/** A sample, and what its picture was before it was brought to another size. */
+/** A sample with the properties of its image before resizing. */
 export type DecodedSample = Sample & Pick<Decoded, 'original'>;
 
 /**
- * Decodes what a dataset read.
+ * Decodes a raw sample of a dataset.
  *
- * @throws {InputError} E_IMAGE_... naming the sample's source; why its file could not be read.
+ * @throws {InputError} E_IMAGE_... naming the sample's source, or the reason why its file could not be read.
  */
 export async function decodeSample(raw: RawSample, options: DecodeOptions = {}): Promise<DecodedSample> {
   if (raw.failure) throw new InputError(raw.failure.code, raw.failure.detail);

@@ -1,11 +1,13 @@
-// Reading parts of files: a bounded pool of open files with positioned reads, and sequential scans through a window.
+// Reads parts of files: a bounded pool of open files with positioned reads, and sequential scans through a window.
 import { open, type FileHandle } from 'node:fs/promises';
 
 import { InputError, IoError, TesseraeError, messageOf } from '../errors.js';
 
 const MAX_OPEN = 64;
 
-/** Keeps the files used last open, so that a dataset of a thousand archives stays within the limits of the system. */
+/**
+ * Keeps the most recently used files open, so that a dataset of a thousand archives stays within the system's limits.
+ */
 export class FilePool {
   private readonly handles = new Map<string, Promise<FileHandle>>();
 
@@ -37,7 +39,7 @@ export class FilePool {
     return handle;
   }
 
-  /** Closes the file unused longest; closing waits for reads under way. */
+  /** Closes the least recently used file. Closing waits for pending reads. */
   private evict(): void {
     if (this.handles.size <= MAX_OPEN) return;
     const [path, handle] = this.handles.entries().next().value!;
@@ -46,7 +48,11 @@ export class FilePool {
   }
 }
 
-/** Reads exactly `length` bytes at `position` of an open file. @throws {IoError} E_DATA_READ when it ends before. */
+/**
+ * Reads exactly `length` bytes at `position` of an open file.
+ *
+ * @throws {IoError} E_DATA_READ when the file ends before.
+ */
 export async function readExactly(
   handle: FileHandle,
   path: string,
@@ -67,31 +73,36 @@ export async function readExactly(
   return bytes;
 }
 
-/** What the system says of one file of a dataset is the file's fault; a broken disk stays the disk's. */
+/**
+ * Converts a system error about one file of a dataset: problems of the file itself become input errors, disk errors
+ * remain I/O errors.
+ */
 export function accessError({ where }: { where: string }, error: unknown): Error {
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? '';
   if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR')
-    return new InputError(
-      'E_DATA_LINK',
-      `${where}: expected a file, found a link that leads nowhere. Remove or mend it.`,
-      { cause: error },
-    );
+    return new InputError('E_DATA_LINK', `${where}: expected a file, found a dangling link. Remove or repair it.`, {
+      cause: error,
+    });
   if (code === 'EACCES' || code === 'EPERM')
     return new InputError(
       'E_DATA_ACCESS',
-      `${where}: expected to be readable, found permission denied. Change its permissions.`,
+      `${where}: expected a readable file, found permission denied. Change its permissions.`,
       { cause: error },
     );
   if (code === 'EISDIR' || code === 'ENAMETOOLONG' || code === 'ENXIO')
     return new InputError(
       'E_DATA_ACCESS',
-      `${where.slice(0, 200)}: expected a file, found ${code === 'ENAMETOOLONG' ? 'a path longer than the system takes' : 'something else'}. Remove or rename it.`,
+      `${where.slice(0, 200)}: expected a file, found ${code === 'ENAMETOOLONG' ? 'a path longer than the system allows' : 'something else'}. Remove or rename it.`,
       { cause: error },
     );
   return new IoError('E_DATA_READ', `${where}: cannot be read (${messageOf(error)}).`, { cause: error });
 }
 
-/** Opens a file for reading for as long as the work takes. @throws as {@link readError} when it cannot be opened. */
+/**
+ * Opens a file for reading while `work` runs.
+ *
+ * @throws the error of {@link readError} when the file cannot be opened.
+ */
 export async function withHandle<T>(path: string, work: (handle: FileHandle) => Promise<T>): Promise<T> {
   const handle = await open(path, 'r').catch((error: unknown) => {
     throw readError(path, error);
@@ -103,7 +114,7 @@ export async function withHandle<T>(path: string, work: (handle: FileHandle) => 
   }
 }
 
-/** The first 512 bytes of a file, fewer when it is shorter. */
+/** Returns the first 512 bytes of a file, or fewer if it is shorter. */
 export function firstBytes(path: string): Promise<Uint8Array> {
   return withHandle(path, async (handle) => {
     const head = new Uint8Array(512);
@@ -114,7 +125,9 @@ export function firstBytes(path: string): Promise<Uint8Array> {
   });
 }
 
-/** Turns what `node:fs` throws into an error with a code: a missing file is bad input, anything else the disk's. */
+/**
+ * Converts an error of `node:fs` into an error with a code: a missing file is bad input, anything else is an I/O error.
+ */
 export function readError(path: string, error: unknown): Error {
   if (error instanceof TesseraeError) return error;
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
@@ -128,7 +141,7 @@ export function readError(path: string, error: unknown): Error {
 
 const WINDOW = 256 * 1024;
 
-/** Reads a file front to back through a window; stretches that are not asked for are skipped without reading. */
+/** Reads a file sequentially through a window. Parts that are not requested are skipped without reading them. */
 export class WindowReader {
   private readonly window = Buffer.alloc(WINDOW);
   private start = 0;
@@ -136,7 +149,10 @@ export class WindowReader {
 
   constructor(private readonly handle: FileHandle) {}
 
-  /** Up to `length` bytes at `position`, fewer at the end of the file; a view only valid until the next call. */
+  /**
+   * Returns up to `length` bytes at `position`, fewer at the end of the file. The result is a view that is valid only
+   * until the next call.
+   */
   async at(position: number, length: number): Promise<Buffer> {
     if (length > WINDOW) return this.fill(Buffer.alloc(length), position);
     if (position < this.start || position + length > this.start + this.filled) {

@@ -1,4 +1,4 @@
-// The files of a folder, found recursively.
+// Lists the files of a folder recursively.
 import type { Stats } from 'node:fs';
 import { access, constants, open, readdir, stat } from 'node:fs/promises';
 import { sep } from 'node:path';
@@ -10,10 +10,10 @@ import { expectSize, type DataFile } from './listing.js';
 import { decodeName, insidePath, isHidden } from './names.js';
 import type { Tally } from './tally.js';
 
-/** Files examined at once. */
+/** Number of files examined concurrently. */
 const AT_ONCE = 16;
 
-/** A path for the file system: bytes where the name is not UTF-8. */
+/** A path for the file system; a Buffer if the name is not UTF-8. */
 type Location = string | Buffer;
 
 class DiskFile implements DataFile {
@@ -24,7 +24,10 @@ class DiskFile implements DataFile {
     private readonly location: Location,
   ) {}
 
-  /** What lies there now may be another thing than when it was listed: a pipe is not waited for, and a device not read. */
+  /**
+   * Reads the file. It may have been replaced since it was listed, so a pipe is not waited for and a device is not
+   * read.
+   */
   async read(): Promise<Uint8Array> {
     expectSize(this);
     try {
@@ -34,7 +37,7 @@ class DiskFile implements DataFile {
         if (!found.isFile())
           throw new InputError(
             'E_DATA_READ',
-            `${this.where}: expected a file, found something else. It changed while it was used.`,
+            `${this.where}: expected a file, found something else. It changed while it was being read.`,
           );
         expectSize({ where: this.where, bytes: found.size });
         return await handle.readFile();
@@ -42,7 +45,7 @@ class DiskFile implements DataFile {
         await handle.close();
       }
     } catch (error) {
-      // What was there when the folder was listed is gone.
+      // The file has been deleted since the folder was listed.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw readError(this.where, error);
       throw error instanceof TesseraeError ? error : accessError(this, error);
     }
@@ -57,8 +60,9 @@ interface Found {
 }
 
 /**
- * Lists the files below `root`, sorted by path in code-unit order. Links are followed and each folder is entered once.
- * Hidden names and what is no file (pipes, sockets) are left out; dangling links and what cannot be opened are bad.
+ * Lists the files below `root`, sorted by path in code-unit order. Links are followed, and each folder is entered once.
+ * Hidden names and anything that is not a file (pipes, sockets) are skipped; dangling links and files that cannot be
+ * opened are bad.
  *
  * @throws {InputError} E_NOT_FOUND, E_DATA_LINK, E_DATA_ACCESS, E_DATA_DUPLICATE.
  */
@@ -67,7 +71,7 @@ export async function listFolder(root: string, tally: Tally): Promise<DataFile[]
   await enter({ path: '', location: root, where: root }, walk).catch((error: unknown) => {
     throw error instanceof TesseraeError ? error : readError(root, error);
   });
-  // Links after all folders: what a link leads to is listed under its own name where that is in the dataset, too.
+  // Links come after all folders, so that a target inside the dataset is listed under its own name.
   for (let link = walk.links.shift(); link; link = walk.links.shift()) await enterBelow(link, walk);
   const files = await mapLimit(walk.found, AT_ONCE, (one) => tally.attempt(one.path, () => examine(one, tally)));
   const sorted = files
@@ -76,12 +80,12 @@ export async function listFolder(root: string, tally: Tally): Promise<DataFile[]
   return withoutDoubles(sorted, tally);
 }
 
-/** A search through folders. */
+/** State of a search through folders. */
 interface Walk {
   found: Found[];
-  /** Folders by device and inode. */
+  /** Visited folders, by device and inode. */
   entered: Set<string>;
-  /** Links to folders, for later. */
+  /** Links to folders, to be followed later. */
   links: Found[];
   tally: Tally;
 }
@@ -92,7 +96,7 @@ async function enter(folder: Found, walk: Walk): Promise<void> {
   if (walk.entered.has(identity)) return;
   const items = await readdir(folder.location, { withFileTypes: true, encoding: 'buffer' });
   walk.entered.add(identity);
-  // In order, so that of two ways into one folder the same is taken on every file system.
+  // Sorted, so that if two paths lead to one folder, the same one is taken on every file system.
   for (const item of items.sort((a, b) => Buffer.compare(a.name, b.name))) {
     const one = below(folder, item.name);
     if (isHidden(one.path)) {
@@ -109,7 +113,7 @@ async function enter(folder: Found, walk: Walk): Promise<void> {
   }
 }
 
-/** A folder that cannot be entered is bad; what is bad inside it has been told already. */
+/** Enters a subfolder. A folder that cannot be entered is bad; bad files inside it have already been recorded. */
 async function enterBelow(folder: Found, walk: Walk): Promise<void> {
   try {
     await enter(folder, walk);
@@ -131,7 +135,7 @@ function below(folder: Found, name: Buffer): Found {
   return { path, location, where: `${folder.where}${folder.where.endsWith(sep) ? '' : sep}${text}` };
 }
 
-/** A link that leads nowhere is no folder; {@link examine} says what it is. */
+/** Whether a path is a folder. A dangling link is not; {@link examine} reports it. */
 async function isFolder({ location }: Found): Promise<boolean> {
   return stat(location).then(
     (found) => found.isDirectory(),
@@ -153,7 +157,7 @@ async function examine(one: Found, tally: Tally): Promise<DataFile | undefined> 
   return undefined;
 }
 
-/** Two names may become one in composed Unicode; the second is bad. */
+/** Removes duplicates: two names may become equal in composed Unicode, in which case the second file is bad. */
 function withoutDoubles(files: readonly DataFile[], tally: Tally): DataFile[] {
   return files.filter((file, i) => {
     const other = files[i - 1];
@@ -162,7 +166,7 @@ function withoutDoubles(files: readonly DataFile[], tally: Tally): DataFile[] {
       `${file.path} (second)`,
       new InputError(
         'E_DATA_DUPLICATE',
-        `${file.where}: expected a name of its own, found "${file.path}", which ${other.where} has too. Rename one.`,
+        `${file.where}: expected a unique name, found "${file.path}", which ${other.where} also has. Rename one of them.`,
       ),
     );
     return false;

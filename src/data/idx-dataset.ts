@@ -1,5 +1,5 @@
-// The samples of IDX files: millions of pictures of a few bytes each, so nothing is kept of one but a byte of label and its
-// place in the split. Keys, captions and labels are the same as of any other dataset.
+// Samples of IDX files. There may be millions of images of a few bytes each, so only the label byte of each sample and
+// its position in the split are kept in memory. Keys, captions and labels are the same as in any other dataset.
 import { createHash } from 'node:crypto';
 
 import { InputError, UsageError } from '../errors.js';
@@ -15,13 +15,13 @@ const SPLITS = ['train', 'test'] as const;
 /** An images file with its labels. */
 export interface IdxPart {
   path: string;
-  /** Of the keys of its samples. */
+  /** Prefix of the keys of its samples. */
   prefix: string;
   count: number;
-  /** Of one picture. */
+  /** Bytes per image. */
   itemBytes: number;
   labels?: Uint8Array;
-  /** The split that the files' names say, set on all parts or on none. */
+  /** The split named by the files, set on all parts or on none. */
   split?: Split;
   read(index: number): Media;
   close(): Promise<void>;
@@ -31,11 +31,11 @@ export interface IdxSource {
   source: string;
   parts: readonly IdxPart[];
   tally: Tally;
-  /** How its own split was found, for people. */
+  /** How the dataset's own split was found, for people. */
   split?: string;
 }
 
-/** What the bytes of labels stand for. */
+/** What the label bytes stand for. */
 interface Classes {
   names?: string[];
   /** Class index by label byte. */
@@ -43,7 +43,7 @@ interface Classes {
   /** Caption by class index. */
   captions: string[];
   labeled: number;
-  /** Classes that occur. */
+  /** Number of classes that occur. */
   occurring: number;
   warnings: string[];
 }
@@ -55,7 +55,7 @@ export class IdxDataset implements Dataset {
   readonly classes?: readonly string[];
   readonly summary: DataSummary;
   private readonly parts: readonly IdxPart[];
-  /** Samples in the parts before each. */
+  /** For each part, the number of samples in the parts before it. */
   private readonly firsts: number[] = [];
   private readonly labels: Classes;
   private readonly order: Record<Split, Uint32Array>;
@@ -120,7 +120,10 @@ export class IdxDataset implements Dataset {
     return { part: this.parts[part]!, at: i - this.firsts[part]! };
   }
 
-  /** By the files' own split, else as {@link splitByKey} does, without keeping keys. Nothing is hashed where nothing is held out. */
+  /**
+   * Divides the samples by the files' own split or else like {@link splitByKey}, without storing keys. If nothing is
+   * held out, nothing is hashed.
+   */
   private divide(total: number, holdout: number): Record<Split, Uint32Array> {
     const isTest = new Uint8Array(total);
     if (this.parts.some(({ split }) => split !== undefined)) {
@@ -150,13 +153,16 @@ export class IdxDataset implements Dataset {
         if (fraction >= most) [most, highest] = [fraction, i];
       }
     }
-    // Two samples or more give at least one on each side.
+    // Two or more samples leave at least one on each side.
     if (i === 1) isTest[0] = 0;
     else if (tests === 0) isTest[lowest] = 1;
     else if (tests === i) isTest[highest] = 0;
   }
 
-  /** As that of other datasets: each sample's line as JSON, put together from what samples have in common. */
+  /**
+   * Returns the same digest as other datasets: it hashes each sample's line as JSON, assembled from parts that samples
+   * share.
+   */
   private digest(): string {
     const hash = createHash('sha256').update(JSON.stringify(['tesserae-dataset-1', this.classes ?? null]));
     for (const split of SPLITS) {
@@ -188,7 +194,7 @@ export class IdxDataset implements Dataset {
   }
 }
 
-/** Characters. */
+/** Number of characters hashed at a time. */
 const HASHED_TOGETHER = 2 ** 16;
 
 const numbered = (index: number): string => String(index).padStart(6, '0');
@@ -212,7 +218,7 @@ function refuseDuplicates(source: string, parts: readonly IdxPart[]): void {
   }
 }
 
-/** What {@link resolveLabels} says of the labels, from how often each byte occurs. */
+/** Resolves the labels like {@link resolveLabels}, given how often each byte occurs. */
 function classesOf(
   parts: readonly IdxPart[],
   { classes, captionTemplate = DEFAULT_TEMPLATE }: DatasetOptions,
@@ -240,7 +246,7 @@ function classesOf(
   return { names: resolved.classes, of, captions, labeled, occurring: new Set(resolved.labels).size, warnings: [] };
 }
 
-/** Where a label occurs first. */
+/** Returns the first sample with a label, for errors. */
 function firstWith(parts: readonly IdxPart[], byte: number): string {
   const part = parts.find(({ labels }) => labels?.includes(byte))!;
   return `${part.path}#${part.labels!.indexOf(byte)}`;

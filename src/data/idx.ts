@@ -1,5 +1,5 @@
-// IDX, the format of MNIST and its kin: a header of big-endian extents, then bytes. Source: LeCun, Cortes, Burges, "The
-// MNIST database of handwritten digits", file formats.
+// IDX, the format of MNIST and similar datasets: a header with big-endian extents, followed by bytes. Source: LeCun,
+// Cortes, Burges, "The MNIST database of handwritten digits", file formats.
 import { constants, readSync } from 'node:fs';
 import { access, open, readdir, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -17,32 +17,34 @@ import { captionLines } from './text.js';
 const IMAGES_NAME = /^(.*?)-?images[-.]idx([34])-ubyte(\.gz)?$/i;
 const CLASSES_NAME = 'classes.txt';
 
-/** Magic, then at most four extents. */
+/** Maximum size of a header in bytes: the magic number and at most four extents. */
 const MAX_HEADER = 20;
 
 interface Header {
-  /** Number of items, then the extents of one. */
+  /** Number of items, followed by the extents of one item. */
   shape: number[];
   bytes: number;
 }
 
-/** True for a folder that holds MNIST-style files. */
+/** Whether a folder contains MNIST-style files. */
 export function isIdxFolder(names: readonly string[]): boolean {
   return names.some((name) => IMAGES_NAME.test(name));
 }
 
-/** True for the first bytes of an IDX file of unsigned bytes. */
+/** Whether these are the first bytes of an IDX file of unsigned bytes. */
 export function isIdx(bytes: Uint8Array): boolean {
   return bytes[0] === 0 && bytes[1] === 0 && bytes[2] === 8 && bytes[3]! >= 1 && bytes[3]! <= 4;
 }
 
 /**
- * Opens a folder of MNIST-style files (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-...`, each `.gz` or not)
- * or one images file with its labels beside it. `t10k` or `test` is the held-out split when `train` is there too. Class
- * names come from the options, from `classes.txt` beside the files (one a line), else they are the digits of the labels.
+ * Opens a folder of MNIST-style files (`train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-...`, each with or
+ * without `.gz`) or a single images file with its labels in the same folder. `t10k` or `test` is the held-out split if
+ * `train` exists too. Class names come from the options, or from `classes.txt` in the folder (one per line); otherwise
+ * they are the label numbers.
  *
- * Pixels stay on disk: a `.gz` is inflated once into a temporary file. With `skipBad`, files that cannot be used are left
- * out and told in the summary; with a labels file goes its images file, as nothing says which classes its pictures have.
+ * Pixels stay on disk: a `.gz` is inflated once into a temporary file. With `skipBad`, files that cannot be used are
+ * skipped and listed in the summary. If a labels file is skipped, its images file is skipped too, because the classes
+ * of its images are unknown.
  *
  * @throws {InputError} E_IDX_MAGIC, E_IDX_SIZE, E_IDX_LABELS, E_IDX_CLASSES, E_IDX_FILE, E_DATA_EMPTY, E_NOT_FOUND.
  */
@@ -63,7 +65,7 @@ export async function openIdx(path: string, options: DatasetOptions = {}): Promi
       else await opening.add(name, split);
     }
     const named = await opening.classNames();
-    opening.account(isFolder);
+    opening.recordRest(isFolder);
     const { parts, tally } = opening;
     return new IdxDataset(
       { source: path, parts, tally, split: official?.description },
@@ -75,11 +77,11 @@ export async function openIdx(path: string, options: DatasetOptions = {}): Promi
   }
 }
 
-/** One opening: what is read of a folder, and what becomes of each of its files. */
+/** State while a folder is opened: the parts found so far, and which files have been recorded. */
 class Opening {
   readonly parts: IdxPart[] = [];
-  /** Files that the account already has, bad ones included. */
-  private readonly told = new Set<string>();
+  /** Files that are already in the tally, including bad ones. */
+  private readonly recorded = new Set<string>();
 
   constructor(
     private readonly folder: string,
@@ -88,13 +90,13 @@ class Opening {
   ) {}
 
   leaveOut(name: string, reason: string): void {
-    this.told.add(name);
+    this.recorded.add(name);
     this.tally.leftOut.add(reason, name, true);
   }
 
-  /** Opens an images file, and its labels where there are any. */
+  /** Opens an images file and its labels, if there are any. */
   async add(name: string, split: IdxPart['split']): Promise<void> {
-    this.told.add(name);
+    this.recorded.add(name);
     const file = await this.tally.attempt(name, () => PixelFile.open(join(this.folder, name)));
     if (!file) return;
     const labelsName = labelsNameOf(name, this.names);
@@ -104,7 +106,7 @@ class Opening {
           ? undefined
           : await this.readText(labelsName, () => readLabels(join(this.folder, labelsName), name, file.count));
       if (labelsName !== undefined && !labels) {
-        this.leaveOut(name, 'images files whose labels file is bad');
+        this.leaveOut(name, 'image files whose labels file is bad');
         await file.close();
         return;
       }
@@ -116,22 +118,25 @@ class Opening {
     }
   }
 
-  /** The lines of classes.txt. */
+  /** Returns the lines of classes.txt. */
   async classNames(): Promise<string[] | undefined> {
     const name = named(CLASSES_NAME, this.names);
     return name === undefined ? undefined : this.readText(name, () => readClasses(join(this.folder, name)));
   }
 
-  /** Of a folder every other file is left out; beside a file, others are nobody's business. */
-  account(isFolder: boolean): void {
+  /**
+   * Completes the tally. In a folder, all remaining files count as skipped; next to a single file, other files are
+   * ignored.
+   */
+  recordRest(isFolder: boolean): void {
     const { tally } = this;
     if (isFolder)
-      for (const name of this.names) if (!this.told.has(name)) tally.leftOut.add('files that are not read', name);
-    tally.files = isFolder ? this.names.length : this.told.size;
+      for (const name of this.names) if (!this.recorded.has(name)) tally.leftOut.add('files that are not read', name);
+    tally.files = isFolder ? this.names.length : this.recorded.size;
   }
 
   private async readText<T>(name: string, read: () => Promise<T>): Promise<T | undefined> {
-    this.told.add(name);
+    this.recorded.add(name);
     const found = await this.tally.attempt(name, read);
     if (found !== undefined) this.tally.texts++;
     return found;
@@ -152,7 +157,7 @@ function partOf(file: PixelFile, prefix: string, labels: Uint8Array | undefined,
   };
 }
 
-/** Images files of a folder; of a file and its `.gz`, the plain one. */
+/** Returns the images files of a folder. If a file exists with and without `.gz`, the uncompressed one is used. */
 function imageFiles(names: readonly string[]): string[] {
   return names.filter(
     (name) => IMAGES_NAME.test(name) && !(isZipped(name) && named(name.slice(0, -3), names) !== undefined),
@@ -161,17 +166,17 @@ function imageFiles(names: readonly string[]): string[] {
 
 const isZipped = (name: string): boolean => /\.gz$/i.test(name);
 
-/** The file of a name in any case, that in the very case first. */
+/** Finds a file name regardless of case, preferring an exact match. */
 function named(wanted: string, names: readonly string[]): string | undefined {
   return names.includes(wanted) ? wanted : names.find((name) => name.toLowerCase() === wanted.toLowerCase());
 }
 
-/** `train` of `train-images-idx3-ubyte.gz`. */
+/** Returns `train` for `train-images-idx3-ubyte.gz`. */
 function prefixOf(name: string): string {
   return IMAGES_NAME.exec(name)?.[1] ?? '';
 }
 
-/** The labels file beside an images file, plain or zipped. */
+/** Returns the name of the labels file that belongs to an images file, with or without `.gz`. */
 function labelsNameOf(images: string, names: readonly string[]): string | undefined {
   const plain = images
     .replace(/\.gz$/i, '')
@@ -182,16 +187,16 @@ function labelsNameOf(images: string, names: readonly string[]): string | undefi
     .find((name) => name !== undefined && name !== images);
 }
 
-/** Labels of an images file, one byte each. */
+/** Reads the labels of an images file, one byte each. */
 async function readLabels(path: string, images: string, count: number): Promise<Uint8Array> {
-  // One byte more than the largest header and the labels take.
+  // One byte more than the largest header and the labels need.
   const size = count + MAX_HEADER + 1;
   const zipped = isZipped(path);
   const content = zipped ? await inflatedStart(path, size, 'E_IDX_LABELS') : await headOf(path, size);
   if (zipped && content.length === size)
     throw new InputError(
       'E_IDX_LABELS',
-      `${path}: expected ${count} labels for ${images}, found more bytes of gzip than they take.`,
+      `${path}: expected ${count} labels for ${images}, found more content than that in the gzip file.`,
     );
   const { shape, bytes: header } = parseHeader(content, path);
   if (shape.length !== 1)
@@ -199,13 +204,13 @@ async function readLabels(path: string, images: string, count: number): Promise<
   if (shape[0] !== count || content.length !== header + count) {
     throw new InputError(
       'E_IDX_LABELS',
-      `${path}: expected ${count} labels for ${images}, found ${shape[0]} announced and ${content.length < size ? content.length - header : 'more'} present.`,
+      `${path}: expected ${count} labels for ${images}, found ${shape[0]} in the header and ${content.length < size ? content.length - header : 'more'} in the file.`,
     );
   }
   return content.subarray(header);
 }
 
-/** Bytes of a file of class names; labels are bytes, so there are few of them. */
+/** Maximum size of a file of class names in bytes. Labels are bytes, so there are few classes. */
 const MAX_CLASSES = 2 ** 20;
 
 async function readClasses(path: string): Promise<string[]> {
@@ -213,20 +218,21 @@ async function readClasses(path: string): Promise<string[]> {
   if (bytes.length > MAX_CLASSES)
     throw new InputError(
       'E_IDX_CLASSES',
-      `${path}: expected names of classes, one a line, found more than ${MAX_CLASSES} bytes.`,
+      `${path}: expected class names, one per line, found more than ${MAX_CLASSES} bytes.`,
     );
   const names = captionLines(bytes, path);
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined)
     throw new InputError(
       'E_IDX_CLASSES',
-      `${path}: expected distinct names of classes, one a line, found "${twice.slice(0, 80)}" twice.`,
+      `${path}: expected distinct class names, one per line, found "${twice.slice(0, 80)}" twice.`,
     );
   return names;
 }
 
 /**
- * The sizes of a file, links followed, that can be read: of its content, and taken on disk. Anything else is never opened: opening a pipe waits for ever.
+ * Checks that a path is a readable file (links are followed) and returns the size of its content and the space it takes
+ * on disk. Anything that is not a file is never opened, because opening a pipe would block forever.
  *
  * @throws {InputError} E_IDX_FILE.
  */
@@ -236,23 +242,23 @@ async function examine(path: string): Promise<{ size: number; taken: number }> {
     if (!found.isFile())
       throw new InputError(
         'E_IDX_FILE',
-        `${path}: expected a file, found ${found.isDirectory() ? 'a folder' : 'a pipe, socket or device'}. Put the file there, or take the name away.`,
+        `${path}: expected a file, found ${found.isDirectory() ? 'a folder' : 'a pipe, socket or device'}. Replace it by the file, or rename it.`,
       );
     await access(path, constants.R_OK);
-    // Some file systems do not say what a file takes.
+    // Some file systems do not report the space that a file takes.
     return { size: found.size, taken: found.blocks > 0 ? found.blocks * 512 : found.size };
   } catch (error) {
     throw fileError(path, error);
   }
 }
 
-/** What the system says of a path that is the input's fault. */
+/** System errors that are the input's fault. */
 const UNUSABLE = new Map([
-  ['ENOENT', 'a link to nothing'],
-  ['ENOTDIR', 'a link to nothing'],
+  ['ENOENT', 'a dangling link'],
+  ['ENOTDIR', 'a dangling link'],
   ['ELOOP', 'a link to itself'],
-  ['EACCES', 'one that must not be read'],
-  ['EPERM', 'one that must not be read'],
+  ['EACCES', 'one without read permission'],
+  ['EPERM', 'one without read permission'],
 ]);
 
 function fileError(path: string, error: unknown): Error {
@@ -266,7 +272,7 @@ function fileError(path: string, error: unknown): Error {
       );
 }
 
-/** The first bytes of a file. */
+/** Returns the first bytes of a file. */
 async function headOf(path: string, length: number): Promise<Uint8Array> {
   const { size } = await examine(path);
   const handle = await openFile(path);
@@ -279,7 +285,7 @@ async function headOf(path: string, length: number): Promise<Uint8Array> {
   }
 }
 
-/** The first bytes of a zipped file's content. */
+/** Returns the first bytes of a gzip file's content. */
 async function inflatedStart(path: string, length: number, code: string): Promise<Uint8Array> {
   await examine(path);
   return inflatedHead(path, length, code);
@@ -308,18 +314,21 @@ function parseHeader(bytes: Uint8Array, path: string): Header {
   return { shape: Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i)), bytes: header };
 }
 
-/** Pictures that a file may hold: each costs time and a few bytes of memory, however small it is. */
-const MOST = 10_000_000;
-/** Pictures of any size; more must have 64 pixels each, so that what is kept of each stays small beside it. */
-const MANY = 1_000_000;
-/** Pictures that a zipped file may hold whatever its size. */
-const MANY_ZIPPED = 100_000;
+/** Maximum number of images in a file: each costs time and a few bytes of memory, however small it is. */
+const MAX_IMAGES = 10_000_000;
+/**
+ * Maximum number of images of any size. If there are more, each must have at least 64 pixels, so that the memory per
+ * image stays small relative to it.
+ */
+const MAX_SMALL_IMAGES = 1_000_000;
+/** Number of images that a gzip file may contain whatever its size. */
+const MAX_ZIPPED_IMAGES = 100_000;
 
 /**
- * More pictures than that must take a byte each on disk, as all but blank ones do: a file of holes or of zeros announces
- * millions for nothing.
+ * Limits the number of images. Above the limits each image must take at least one byte on disk, as all but blank images
+ * do. Otherwise a sparse file, or one of zeros, could announce millions of images at no cost.
  *
- * @throws {InputError} E_IDX_SIZE for more pictures than are worth their bytes.
+ * @throws {InputError} E_IDX_SIZE for more images than the file's bytes justify.
  */
 function refuseTooMany(
   path: string,
@@ -330,15 +339,16 @@ function refuseTooMany(
   const fail = (expected: string): never => {
     throw new InputError(
       'E_IDX_SIZE',
-      `${path}: expected ${expected}, found ${count} of ${width}x${height}. Split the file, or make it of fewer pictures.`,
+      `${path}: expected ${expected}, found ${count} of ${width}x${height}. Split the file, or reduce the number of images.`,
     );
   };
-  if (count > MOST) fail(`at most ${MOST} pictures`);
-  if (count > MANY && width * height < 64) fail(`at most ${MANY} pictures of less than 64 pixels`);
-  const free = zipped ? MANY_ZIPPED : MANY;
+  if (count > MAX_IMAGES) fail(`at most ${MAX_IMAGES} images`);
+  if (count > MAX_SMALL_IMAGES && width * height < 64)
+    fail(`at most ${MAX_SMALL_IMAGES} images of fewer than 64 pixels`);
+  const free = zipped ? MAX_ZIPPED_IMAGES : MAX_SMALL_IMAGES;
   if (count > Math.max(free, taken))
     fail(
-      `at most ${Math.max(free, taken)} pictures in ${taken} bytes on disk (more than ${free} must take a byte each)`,
+      `at most ${Math.max(free, taken)} images in ${taken} bytes on disk (above ${free}, each must take at least one byte)`,
     );
 }
 
@@ -363,7 +373,7 @@ class PixelFile {
     if (shape.length < 3 || (channels !== 1 && channels !== 3) || width * height === 0 || width * height > 2 ** 26) {
       throw new InputError(
         'E_IDX_SIZE',
-        `${path}: expected pictures [N, H, W] or [N, H, W, 3], found extents [${shape.join(', ')}].`,
+        `${path}: expected images [N, H, W] or [N, H, W, 3], found extents [${shape.join(', ')}].`,
       );
     }
     refuseTooMany(path, shape, zipped, zipped ? size : taken);
@@ -384,7 +394,10 @@ class PixelFile {
     return this.size.width * this.size.height * this.size.channels;
   }
 
-  /** A short synchronous read: a few hundred bytes from the page cache cost less than a turn of the event loop. */
+  /**
+   * Reads one image synchronously: a few hundred bytes from the page cache take less time than a turn of the event
+   * loop.
+   */
   read(index: number): { bytes: Uint8Array; pixels: { width: number; height: number; channels: 1 | 3 } } {
     const bytes = new Uint8Array(this.itemBytes);
     const read = readSync(this.source.handle.fd, bytes, 0, bytes.length, this.header + index * bytes.length);
@@ -398,14 +411,14 @@ class PixelFile {
   }
 }
 
-/** A file of pixels, open. */
+/** An open file of pixels. */
 interface PixelSource {
   handle: FileHandle;
   size: number;
   close(): Promise<void>;
 }
 
-/** Deflate shrinks to a thousandth at best, so a file that announces more is refused before it is inflated. */
+/** Deflate's best compression ratio. A file that announces more content is rejected before it is inflated. */
 const BEST_RATIO = 1032;
 
 function expectRoom(path: string, zipped: boolean, expected: number, size: number): void {
@@ -413,7 +426,7 @@ function expectRoom(path: string, zipped: boolean, expected: number, size: numbe
   if (expected > most)
     throw new InputError(
       'E_IDX_SIZE',
-      `${path}: expected ${expected} bytes of pictures, found ${zipped ? `${size} of gzip, which hold at most ${most}` : `${size}`}.`,
+      `${path}: expected ${expected} bytes of images, found ${zipped ? `${size} bytes of gzip, which can contain at most ${most}` : `${size}`}.`,
     );
 }
 
@@ -422,7 +435,7 @@ async function openPlain(path: string): Promise<PixelSource> {
   return { handle, size: (await handle.stat()).size, close: () => handle.close() };
 }
 
-/** True when the file begins like an IDX file, inside gzip or not; false when it is anything else. */
+/** Whether a file starts like an IDX file, with or without gzip. */
 export async function looksLikeIdx(path: string): Promise<boolean> {
   const head = await headOf(path, 4);
   if (head[0] !== 0x1f || head[1] !== 0x8b) return isIdx(head);

@@ -1,4 +1,4 @@
-// What every kind of dataset comes down to: a table of keys, captions and labels in memory, and a way to read sample i.
+// The common form of all datasets: a table of keys, captions and labels in memory, and a function that reads sample i.
 import { createHash } from 'node:crypto';
 
 import { InputError, UsageError } from '../errors.js';
@@ -16,35 +16,38 @@ import { idsWarning, summaryOf } from './summary.js';
 import { Tally } from './tally.js';
 
 export interface DatasetOptions {
-  /** Class names by index. Default: what the dataset says, else its labels themselves. */
+  /** Class names by index. Default: those of the dataset, or else the labels themselves. */
   classes?: readonly string[];
-  /** Caption of samples that have a label but no caption of their own. Default "a photo of a {label}". */
+  /** Caption of samples that have a label but no caption. Default "a photo of a {label}". */
   captionTemplate?: string;
-  /** Fraction held out when the dataset brings no split of its own, in [0, 1); 0 holds out none. Default 0.1. */
+  /** Fraction to hold out, in [0, 1), if the dataset has no split of its own. 0 holds out nothing. Default 0.1. */
   holdout?: number;
   /**
-   * Where a split of the dataset's own is looked for: in names of archives, IDX files and pictures, in folders, or nowhere
-   * (`hash`). Default: everywhere, and in a `split` column of metadata.
+   * Where to look for the dataset's own split: in the names of archives, IDX files and images (`name`), in folders
+   * (`folder`), or nowhere (`hash`). Default: everywhere, including a `split` column of the metadata.
    */
   splitBy?: SplitBy;
   /**
-   * Where captions come from: a column of the metadata, an extension of files (`.caption`), or `filename`. Default: the usual
+   * Where captions come from: a metadata column, a file extension (`.caption`), or `filename`. Default: the usual
    * columns and extensions, columns first.
    */
   captions?: string;
-  /** Leave out files that cannot be used, told in {@link Dataset.summary}; without it the first one is an error. Default false. */
+  /**
+   * Skips files that cannot be used and lists them in {@link Dataset.summary}. By default the first such file is an
+   * error.
+   */
   skipBad?: boolean;
-  /** Keep the first `limit` samples, in dataset order, of each split. Default all. */
+  /** Keeps only the first `limit` samples of each split, in dataset order. Default: all. */
   limit?: number;
 }
 
-/** One sample of a dataset before labels are resolved. */
+/** A sample of a dataset before labels are resolved. */
 export interface Entry {
   /** Unique in the dataset. */
   key: string;
   captions: readonly string[];
   label?: RawLabel;
-  /** Bytes of the encoded media, or of the pixels. */
+  /** Size in bytes of the encoded media, or of the pixels. */
   bytes: number;
   /** The dataset's own split, set on all samples or on none. */
   split?: Split;
@@ -59,17 +62,17 @@ export interface IndexedSource<E extends Entry> {
   kind: Dataset['kind'];
   source: string;
   entries: readonly E[];
-  /** Where a sample came from, for errors: a path, or `archive.tar:member`. */
+  /** Origin of a sample, for errors: a path, or `archive.tar:member`. */
   sourceOf(entry: E): string;
   read(entry: E): Promise<Media>;
   close?(): Promise<void>;
-  /** The account of its opening. */
+  /** What was found while the dataset was opened. */
   tally?: Tally;
-  /** How its own split was found, for people. */
+  /** How the dataset's own split was found, for people. */
   split?: string;
 }
 
-/** @throws {UsageError} E_DATA_OPTIONS, before anything is read. */
+/** Validates the options before anything is read. @throws {UsageError} E_DATA_OPTIONS. */
 export function checkDatasetOptions(options: DatasetOptions): void {
   const { holdout = DEFAULT_HOLDOUT, limit, captionTemplate, classes, splitBy, captions } = options;
   if (!(holdout >= 0 && holdout < 1)) {
@@ -98,7 +101,7 @@ export function checkDatasetOptions(options: DatasetOptions): void {
   }
 }
 
-/** Builds a dataset over a table of entries. */
+/** A dataset over a table of entries. */
 export class IndexedDataset<E extends Entry> implements Dataset {
   readonly kind: Dataset['kind'];
   readonly source: string;

@@ -1,4 +1,4 @@
-// Gzip files whose content is read at random: inflated once into a temporary file.
+// Gzip files that are read at random positions: they are inflated once into a temporary file.
 import { createReadStream, rmSync, unlinkSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
@@ -10,11 +10,11 @@ import { createGunzip } from 'node:zlib';
 import { InputError, IoError, TesseraeError, messageOf } from '../errors.js';
 import { readError } from './files.js';
 
-/** The content of a `.gz`, open for reading. */
+/** The content of a `.gz` file, open for reading. */
 export class InflatedFile {
   private constructor(
     readonly handle: FileHandle,
-    /** Bytes. */
+    /** Size of the content in bytes. */
     readonly size: number,
     private readonly temporary: string | undefined,
   ) {
@@ -22,11 +22,12 @@ export class InflatedFile {
   }
 
   /**
-   * Inflates a file, stopping one byte past `limit`. Where the system allows, the temporary file has no name any more when
-   * this returns, so nothing is left behind even by kill -9.
+   * Inflates a file and stops one byte past `limit`. Where the system allows it, the temporary file is already unlinked
+   * when this returns, so that even kill -9 leaves nothing behind.
    *
-   * @param code of the error for a damaged file.
-   * @throws {InputError} E_GZIP or `code` for a damaged file, E_NOT_FOUND. @throws {IoError} E_DATA_TEMPORARY, E_DATA_READ.
+   * @param code Error code for a damaged file.
+   * @throws {InputError} E_GZIP or `code` for a damaged file, E_NOT_FOUND.
+   * @throws {IoError} E_DATA_TEMPORARY, E_DATA_READ.
    */
   static async open(path: string, limit: number, code = DAMAGED): Promise<InflatedFile> {
     const temporary = join(tmpdir(), `tesserae-${process.pid}-${randomBytes(6).toString('hex')}.tmp`);
@@ -54,7 +55,7 @@ export class InflatedFile {
   };
 }
 
-/** Code of the error for a damaged file. */
+/** Default error code for a damaged file. */
 const DAMAGED = 'E_GZIP';
 
 async function inflate(
@@ -73,7 +74,11 @@ async function inflate(
   return size;
 }
 
-/** The first bytes of a `.gz`'s content, fewer than `length` only when it ends before. @throws as {@link InflatedFile.open}. */
+/**
+ * Returns the first bytes of a `.gz` file's content, fewer than `length` only if the content ends before.
+ *
+ * @throws the errors of {@link InflatedFile.open}.
+ */
 export async function inflatedHead(path: string, length: number, code = DAMAGED): Promise<Uint8Array> {
   const parts: Buffer[] = [];
   let found = 0;
@@ -85,11 +90,11 @@ export async function inflatedHead(path: string, length: number, code = DAMAGED)
   return Buffer.concat(parts).subarray(0, length);
 }
 
-/** Hands the content over in pieces, until `take` wants no more. */
+/** Passes the content on in pieces, until `take` returns false. */
 async function consume(path: string, code: string, take: (part: Buffer) => Promise<boolean>): Promise<void> {
   let enough = false;
   try {
-    // A pipeline, unlike pipes, closes the file when its end is not waited for.
+    // Unlike pipes, a pipeline closes the file if it is not read to the end.
     await pipeline(
       createReadStream(path),
       createGunzip({ chunkSize: 1 << 18 }),
@@ -105,7 +110,7 @@ async function consume(path: string, code: string, take: (part: Buffer) => Promi
   }
 }
 
-/** Loops, because a full disk shows as a short write before it shows as an error. */
+/** Writes all bytes. Loops, because a full disk first causes a short write and only then an error. */
 async function writeAll(handle: FileHandle, bytes: Uint8Array, path: string): Promise<void> {
   try {
     for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten;
@@ -122,7 +127,7 @@ function temporaryError(path: string, error: unknown): IoError {
   );
 }
 
-/** Removes the name of an open file; returns it where the system (Windows) refuses. */
+/** Unlinks an open file. Returns its path if the system (Windows) does not allow that. */
 function unlinkOpen(path: string): string | undefined {
   try {
     unlinkSync(path);
@@ -132,7 +137,7 @@ function unlinkOpen(path: string): string | undefined {
   }
 }
 
-/** The gunzip's complaints are the file's fault; others are the system's. */
+/** Converts an error: errors of gunzip are the file's fault, others come from the system. */
 function gzipError(path: string, error: unknown, code: string): Error {
   const { code: reason = '', syscall } = (error ?? {}) as NodeJS.ErrnoException;
   if (error instanceof TesseraeError || (syscall !== undefined && !reason.startsWith('Z_')))

@@ -1,9 +1,9 @@
-// Labels and captions: what the various sources say, brought to class indices and sentences.
+// Labels and captions: converts what the various sources contain to class indices and sentences.
 import { InputError, UsageError } from '../errors.js';
 
 export const DEFAULT_TEMPLATE = 'a photo of a {label}';
 
-/** A label as a source gives it: a class name or a class index. */
+/** A label as it appears in a source: a class name or a class index. */
 export type RawLabel = string | number;
 
 export interface Labels {
@@ -11,19 +11,19 @@ export interface Labels {
   classes?: string[];
   /** Class index of each sample. */
   labels: Array<number | undefined>;
-  /** Different whole numbers that were taken for ids of the samples and dropped. */
+  /** Number of distinct integers that were taken for sample ids and dropped, if any. */
   ids?: number;
 }
 
 /**
- * Turns raw labels into indices.
+ * Converts raw labels to indices.
  *
- * Given class names, names are looked up and indices checked. Without, the classes are the labels that occur: whole numbers
- * in their order, else names in code-unit order. Whole numbers with about as many values as samples are ids of the samples,
- * not classes, and are dropped.
+ * If class names are given, names are looked up and indices are checked. Otherwise the classes are the labels that
+ * occur: integers in numerical order, names in code-unit order. Integers with about as many distinct values as there
+ * are samples are ids, not classes, and are dropped.
  *
- * @param raw    one label, or undefined, a sample.
- * @param source names sample i in errors.
+ * @param raw    One label, or undefined, per sample.
+ * @param source Names sample i in errors.
  * @throws {InputError} E_DATA_LABEL for an unknown name or an index out of range.
  */
 export function resolveLabels(
@@ -65,10 +65,12 @@ function indicesAmong(
   });
 }
 
-/** Fewer samples than this have classes of one sample by chance. */
+/** With fewer samples than this, every class may have a single sample by chance. */
 const FEWEST_IDS = 10;
 
-/** True for about as many values as samples: a class of hardly more than one sample teaches nothing. */
+/**
+ * Whether there are about as many values as samples. A class with hardly more than one sample is useless for training.
+ */
 export function areIds(values: number, samples: number): boolean {
   return values >= FEWEST_IDS && values > 0.7 * samples;
 }
@@ -88,8 +90,8 @@ export function checkTemplate(template: string): void {
 }
 
 /**
- * Gives every sample that has a label but no caption the caption of its class. Samples of a class share one array, so
- * that a hundred thousand of them cost ten sentences.
+ * Gives every sample that has a label but no caption the caption of its class. Samples of one class share an array, so
+ * that a hundred thousand samples need only ten sentences.
  */
 export function captionByLabel(
   captions: ReadonlyArray<readonly string[]>,

@@ -1,21 +1,21 @@
-// What a folder and an archive have in common: a list of files, each of which can be read.
+// The common form of folders and archives: a list of files that can be read.
 import { InputError } from '../errors.js';
 
 /** A file of a dataset. */
 export interface DataFile {
-  /** Path inside the folder or archive: `/` between folders, composed Unicode, nothing that leads out of it. */
+  /** Path inside the folder or archive, separated by `/`, in composed Unicode, without parts that lead outside. */
   readonly path: string;
   readonly bytes: number;
-  /** Where it is, for errors: a path, or `archive.tar:member`. */
+  /** Where the file is, for errors: a path, or `archive.tar:member`. */
   readonly where: string;
   /** @throws {InputError}, {IoError} when it cannot be read. */
   read(): Promise<Uint8Array>;
 }
 
-/** Bound on any file of a dataset. */
+/** Maximum size of any file of a dataset in bytes. */
 const MAX_FILE = 1 << 28;
 
-/** Refuses a file before it is read, by its size. @throws {InputError} E_IMAGE_TOO_LARGE. */
+/** Rejects a file that is too large before it is read. @throws {InputError} E_IMAGE_TOO_LARGE. */
 export function expectSize({ where, bytes }: { where: string; bytes: number }): void {
   if (bytes > MAX_FILE)
     throw new InputError(
@@ -24,9 +24,9 @@ export function expectSize({ where, bytes }: { where: string; bytes: number }): 
     );
 }
 
-/** The files of one folder or of one archive: what lies beside each other belongs together. */
+/** The files of one folder or of one archive. Files are matched with each other only within a listing. */
 export interface Listing {
-  /** Empty, or what the keys of its samples begin with. */
+  /** Prefix of the keys of its samples; may be empty. */
   prefix: string;
   /** Name of the archive without its extension; undefined for a folder. */
   archive?: string;
@@ -34,19 +34,19 @@ export interface Listing {
   files: readonly DataFile[];
 }
 
-/** Extensions of files that hold captions, one a line, best first. */
+/** Extensions of caption files with one caption per line, in order of preference. */
 export const CAPTION_EXTENSIONS = ['txt', 'caption', 'captions', 'text'] as const;
 
-/** Extensions of files that say something of the picture they lie beside. */
+/** Extensions of files that describe the image of the same name. */
 export const SIDECAR_EXTENSIONS: ReadonlySet<string> = new Set([...CAPTION_EXTENSIONS, 'json', 'cls']);
 
-/** True for the path of a table with a row for each picture. */
+/** Whether a path is a metadata table, which has one row per image. */
 export function isMetadata(path: string): boolean {
   return /(^|\/)metadata\.(csv|tsv|jsonl|ndjson|parquet)$/i.test(path);
 }
 
-/** Bound on a text beside a picture. */
+/** Maximum size in bytes of a text file that belongs to an image. */
 export const MAX_TEXT = 1 << 20;
 
-/** Bound on a table of metadata. */
+/** Maximum size of a metadata table in bytes. */
 export const MAX_METADATA = 1 << 28;

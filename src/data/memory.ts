@@ -6,7 +6,8 @@ interface MemoryEntry extends Entry {
 }
 
 /**
- * A dataset over decoded samples. When samples say their split, all of them must; otherwise one is made by their keys.
+ * Creates a dataset from decoded samples. Either all samples specify a split or none does; in the latter case samples
+ * are split by their keys.
  *
  * @throws {InputError} E_DATA_EMPTY, E_DATA_DUPLICATE, E_DATA_LABEL.
  */

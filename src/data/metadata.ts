@@ -1,4 +1,4 @@
-// Tables with a row for each picture: metadata.csv, .tsv, .jsonl and .parquet, as in Hugging Face's imagefolder.
+// Metadata tables with one row per image: metadata.csv, .tsv, .jsonl and .parquet, as in Hugging Face's imagefolder.
 import { parse } from 'csv-parse/sync';
 
 import { InputError, messageOf } from '../errors.js';
@@ -9,25 +9,25 @@ import { describeRow, filesOf, type Described, type Row } from './rows.js';
 import type { Tally } from './tally.js';
 import { jsonObject, utf8 } from './text.js';
 
-/** Everything the tables of a folder or archive say. */
+/** The contents of all tables of a folder or archive. */
 export interface Metadata {
-  /** By path of the picture. */
+  /** Descriptions by path of the image. */
   rows: Map<string, Described>;
-  /** Pictures with a row that cannot be used. */
-  spoiled: Set<string>;
+  /** Images whose row cannot be used. */
+  unusable: Set<string>;
   /** Names of all columns. */
   columns: Set<string>;
 }
 
-/** A row, its number from 1, and where it is, for errors. */
+/** A row and its number, which starts at 1, for errors. */
 type Numbered = [row: Row, number: number];
 
 /**
- * Reads every table among the files. A table describes pictures of its own folder and below.
+ * Reads every table among the files. A table describes images in its own folder and below.
  *
- * @param present paths of the pictures there are.
- * @param column  the caption column to take in place of the usual ones.
- * @throws {InputError} E_DATA_METADATA, E_DATA_TEXT, unless the tally takes bad files.
+ * @param present Paths of the existing images.
+ * @param column  Caption column to use instead of the usual ones.
+ * @throws {InputError} E_DATA_METADATA, E_DATA_TEXT, unless the tally skips bad files.
  */
 export async function readMetadata(
   files: readonly DataFile[],
@@ -35,7 +35,7 @@ export async function readMetadata(
   column: string | undefined,
   tally: Tally,
 ): Promise<Metadata> {
-  const metadata: Metadata = { rows: new Map(), spoiled: new Set(), columns: new Set() };
+  const metadata: Metadata = { rows: new Map(), unusable: new Set(), columns: new Set() };
   for (const file of files) {
     if (!isMetadata(file.path)) continue;
     const table = await tally.attempt(file.path, async () => readTable(file, present.size, column, tally));
@@ -47,7 +47,7 @@ export async function readMetadata(
 }
 
 function addRow(
-  { rows, spoiled, columns }: Metadata,
+  { rows, unusable, columns }: Metadata,
   file: DataFile,
   row: Row,
   number: number,
@@ -65,19 +65,19 @@ function addRow(
     if (missing !== undefined)
       throw metadataError(
         where,
-        `a file_name below its folder, found "${missing.slice(0, 120)}", which is not there. Give the path from the folder of the metadata, with its extension`,
+        `a file_name below its folder, found "${missing.slice(0, 120)}", which does not exist. Give the path relative to the folder of the metadata, with its extension`,
       );
     const doubled = pictures.find((picture) => rows.has(picture));
     if (doubled !== undefined)
       throw metadataError(
         where,
-        `one row a picture, found a second for "${doubled}". Put several captions of a picture into one row, as a list in metadata.jsonl`,
+        `one row per image, found a second for "${doubled}". Put several captions of an image into one row, as a list in metadata.jsonl`,
       );
     const described = describeRow(row, where, column);
     for (const picture of pictures) rows.set(picture, described);
   } catch (error) {
     tally.reject(file.path, error, number);
-    for (const picture of pictures) if (present.has(picture) && !rows.has(picture)) spoiled.add(picture);
+    for (const picture of pictures) if (present.has(picture) && !rows.has(picture)) unusable.add(picture);
   }
 }
 
@@ -88,7 +88,10 @@ function pictureIn(folder: string, name: string, where: string): string {
   return folder + insidePath(name);
 }
 
-/** Rows of a table for each picture there is, and besides: a table of millions for a handful belongs to other pictures. */
+/**
+ * Limits the rows of a table to a number per image plus a constant. A table of millions of rows for a few images
+ * belongs to a different dataset.
+ */
 const ROWS_PER_PICTURE = 20;
 const ROWS_BESIDES = 10_000;
 
@@ -97,7 +100,7 @@ function expectRows(file: DataFile, rows: number, pictures: number): void {
   if (rows > most)
     throw metadataError(
       file.where,
-      `at most ${most} rows for ${pictures} pictures, found ${rows}. Keep the rows of the pictures that are there`,
+      `at most ${most} rows for ${pictures} images, found ${rows}. Keep only the rows of images that exist`,
     );
 }
 
@@ -151,13 +154,13 @@ function csvRows(text: string, file: DataFile, tally: Tally): Numbered[] {
   return rows;
 }
 
-/** The first line that Excel understands: which character separates the columns. */
+/** A first line that Excel understands: it names the character that separates the columns. */
 const SEPARATOR_LINE = /^\ufeff?sep=(.)\r?\n/i;
 
-/** Spreadsheets of many countries write semicolons, or tabs, between what they call comma-separated values. */
+/** Returns the delimiter. Spreadsheets in many countries separate values with semicolons or tabs. */
 function delimiterOf(text: string): string {
-  const told = SEPARATOR_LINE.exec(text)?.[1];
-  if (told !== undefined) return told;
+  const declared = SEPARATOR_LINE.exec(text)?.[1];
+  if (declared !== undefined) return declared;
   const header = text.slice(0, text.search(/[\r\n]|$/));
   const counts = [',', ';', '\t'].map((one): [string, number] => [one, header.split(one).length]);
   return counts.sort((a, b) => b[1] - a[1])[0]![0];
@@ -172,9 +175,9 @@ function csvError(where: string, error: unknown): InputError {
   };
   const detail =
     code === 'CSV_RECORD_INCONSISTENT_COLUMNS' && columns && record
-      ? `expected ${columns.length} columns as in the header, found ${record.length} in line ${lines}. Put texts with commas in quotes.`
+      ? `expected ${columns.length} columns as in the header, found ${record.length} in line ${lines}. Quote texts that contain commas.`
       : code === 'CSV_QUOTE_NOT_CLOSED'
-        ? `expected a closing quote, found none after line ${lines}. Close the quote, and double quotes inside of quoted text.`
+        ? `expected a closing quote, found none after line ${lines}. Close the quote, and double the quotes inside quoted text.`
         : `expected comma-separated values (${messageOf(error).slice(0, 160)}).`;
   return new InputError('E_DATA_METADATA', `${where}: ${detail}`, { cause: error });
 }

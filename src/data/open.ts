@@ -1,4 +1,4 @@
-// What people have on disk -> a Dataset.
+// Opens any supported dataset on disk.
 import { existsSync } from 'node:fs';
 import { opendir, readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -15,15 +15,15 @@ import { extensionOf } from './names.js';
 import { ARCHIVE, openFolder, openWebDataset } from './pictures.js';
 
 /**
- * Opens a dataset, whatever kind it is: a folder of pictures, a WebDataset `.tar` or `.tar.gz` (or a folder, a list or a glob
- * of them), or MNIST-style IDX files. Names, captions and labels are read; media are not. See `openFolder`, `openWebDataset`
- * and `openIdx` for what each kind takes from where, and {@link Dataset.summary} for what was left out.
+ * Opens a dataset of any kind: a folder of images, a WebDataset `.tar` or `.tar.gz` (or a folder, list or glob of
+ * them), or MNIST-style IDX files. Names, captions and labels are read; media are not. `openFolder`, `openWebDataset`
+ * and `openIdx` document what each kind reads, and {@link Dataset.summary} lists what was skipped.
  *
- * Without a split of its own, a dataset holds out samples by a hash of their keys: adding or removing a sample moves no
- * other. Close it when done.
+ * If the dataset has no split of its own, samples are held out by a hash of their keys, so that adding or removing a
+ * sample does not move any other. Close the dataset after use.
  *
- * @param path a path, or archives by paths and globs (`shards/train-*.tar`, `shards/train-{0000..0127}.tar`).
- * @throws {InputError} E_NOT_FOUND, E_DATA_EMPTY, E_DATA_KIND and those of the kinds.
+ * @param path A path, or paths and globs of archives (`shards/train-*.tar`, `shards/train-{0000..0127}.tar`).
+ * @throws {InputError} E_NOT_FOUND, E_DATA_EMPTY, E_DATA_KIND and the errors of each kind.
  * @throws {UsageError} E_DATA_OPTIONS, E_DATA_CAPTIONS.
  */
 export async function openDataset(path: string | readonly string[], options: DatasetOptions = {}): Promise<Dataset> {
@@ -42,32 +42,32 @@ export async function openDataset(path: string | readonly string[], options: Dat
   throw kindError(only, describeBytes(await firstBytes(only)));
 }
 
-/** A path that is there stands for itself, others may be globs. */
+/** Expands a glob. A path that exists is never treated as a glob. */
 async function expand(path: string): Promise<string[]> {
   if (existsSync(path) || !isGlob(path)) return [path];
   const { glob } = await import('tinyglobby');
-  const found = await glob(numbered(path.replaceAll('\\', '/')), {
+  const found = await glob(expandRanges(path.replaceAll('\\', '/')), {
     absolute: path.startsWith('/'),
     onlyFiles: false,
     expandDirectories: false,
   });
   if (found.length === 0)
-    throw new InputError('E_NOT_FOUND', `${path}: expected a glob that files match, found none. Check the path.`);
-  const named = listed(path);
+    throw new InputError('E_NOT_FOUND', `${path}: expected a glob that matches files, found no match. Check the path.`);
+  const named = namedPaths(path);
   const missing = named?.filter((one) => !existsSync(one)) ?? [];
   if (missing.length > 0)
     throw new InputError(
       'E_NOT_FOUND',
-      `${path}: expected ${named!.length} files, ${missing.length} of them are missing, the first ${missing[0]!}. Fetch them, or change the range.`,
+      `${path}: expected ${named!.length} files, but ${missing.length} of them are missing, the first is ${missing[0]!}. Fetch them, or change the range.`,
     );
   return found.map((one) => one.replace(/\/$/, '')).sort();
 }
 
-/** Most names that a range may stand for. */
+/** Maximum number of names that a range may stand for. */
 const MAX_RANGE = 100_000;
 
-/** Ranges of numbers, as WebDataset's users write them, to lists: `{08..10}` to `{08,09,10}`. */
-function numbered(pattern: string): string {
+/** Replaces numeric ranges, as WebDataset uses them, by lists: `{08..10}` becomes `{08,09,10}`. */
+function expandRanges(pattern: string): string {
   return pattern.replace(/\{(\d+)\.\.(\d+)\}/g, (range, from: string, to: string) => {
     const count = Number(to) - Number(from) + 1;
     if (!(count >= 1 && count <= MAX_RANGE)) return range;
@@ -75,9 +75,12 @@ function numbered(pattern: string): string {
   });
 }
 
-/** The paths that a pattern of one range and nothing else names; a half-finished download has fewer. */
-function listed(pattern: string): string[] | undefined {
-  const range = /^([^*?{}[\]]*)\{([\d,]+)\}([^*?{}[\]]*)$/.exec(numbered(pattern));
+/**
+ * Returns the paths named by a pattern that consists of a single range, so that the missing files of an incomplete
+ * download can be reported.
+ */
+function namedPaths(pattern: string): string[] | undefined {
+  const range = /^([^*?{}[\]]*)\{([\d,]+)\}([^*?{}[\]]*)$/.exec(expandRanges(pattern));
   return range?.[2]!.split(',').map((number) => `${range[1]!}${number}${range[3]!}`);
 }
 
@@ -98,7 +101,7 @@ async function openDirectory(path: string, options: DatasetOptions): Promise<Dat
   return archives.length > 0 ? openWebDataset(archives, options, path, others) : openFolder(path, options);
 }
 
-/** Links count: what they lead to is seen when they are opened. */
+/** Whether a folder entry is an archive. Links count, because their targets are checked when they are opened. */
 function isArchiveItem(item: { name: string; isFile(): boolean; isSymbolicLink(): boolean }): boolean {
   return ARCHIVE.test(item.name) && !item.name.startsWith('.') && (item.isFile() || item.isSymbolicLink());
 }
@@ -107,7 +110,10 @@ function isPicture(name: string): boolean {
   return PICTURE_EXTENSIONS.has(extensionOf(name));
 }
 
-/** Archives in the folders below, sorted, or those of the folder itself; and the names of all other files. No archives where there are pictures beside none of the folder itself. */
+/**
+ * Lists the archives of a folder, sorted, and the names of all other files below it. At the top only the folder's own
+ * archives count. Otherwise archives in all subfolders count, but none if there is an image anywhere below.
+ */
 async function filesBelow(path: string, isTop: boolean): Promise<{ archives: string[]; others: string[] }> {
   const archives: string[] = [];
   const others: string[] = [];
@@ -119,7 +125,7 @@ async function filesBelow(path: string, isTop: boolean): Promise<{ archives: str
       else if (!item.isDirectory()) others.push(relative(path, file));
     }
   } catch {
-    if (!isTop) return { archives: [], others: [] }; // what cannot be entered is told by who opens the folder
+    if (!isTop) return { archives: [], others: [] }; // listing the folder reports subfolders that cannot be entered
   }
   return { archives: archives.sort(), others: others.sort() };
 }
@@ -127,6 +133,6 @@ async function filesBelow(path: string, isTop: boolean): Promise<{ archives: str
 function kindError(path: string, found: string): InputError {
   return new InputError(
     'E_DATA_KIND',
-    `${path}: expected a folder of pictures, a .tar or .tar.gz, or MNIST-style IDX, found ${found}.`,
+    `${path}: expected a folder of images, a .tar or .tar.gz, or MNIST-style IDX, found ${found}.`,
   );
 }

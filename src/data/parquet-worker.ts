@@ -1,4 +1,4 @@
-// The thread that reads a Parquet table.
+// The worker thread that reads a Parquet table.
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { parquetMetadata, parquetReadObjects, parquetSchema } from 'hyparquet';

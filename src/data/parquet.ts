@@ -1,32 +1,33 @@
-// Rows of a Parquet table, read by hyparquet in a thread of its own: a damaged table can keep it busy for ever.
+// Reads the rows of a Parquet table with hyparquet, in a worker thread because a damaged table can keep it busy
+// forever.
 import { Worker } from 'node:worker_threads';
 
 import { InputError } from '../errors.js';
 import type { Row } from './rows.js';
 
-/** Time that any table may take, and what each MiB of it adds, in milliseconds. */
+/** Base time limit for a table, and additional time per MiB, in milliseconds. */
 const TIME_LIMIT = 5000;
 const TIME_PER_MIB = 1000;
 
-/** Memory of the thread in MiB: a table may say in a few bytes that a value repeats a billion times. */
+/** Memory limit of the thread in MiB. A few bytes of a table can say that a value is repeated a billion times. */
 const MEMORY_LIMIT = 1024;
 
-/** What the thread answers. */
+/** The thread's answer. */
 export type ParquetAnswer = { rows: Row[] } | { problem: string };
 
-/** What the thread is given. */
+/** The thread's input. */
 export interface ParquetTask {
   bytes: Uint8Array<ArrayBuffer>;
-  /** One more column to read. */
+  /** An additional column to read. */
   column: string | undefined;
 }
 
 /**
- * Reads the columns of a table that say something of pictures.
+ * Reads the columns of a table that describe images.
  *
- * @param column one more column to read.
- * @param timeLimit in milliseconds. Default 5 s and a second for each MiB.
- * @throws {InputError} E_DATA_METADATA for what is no such table, or one that takes too much time or memory.
+ * @param column An additional column to read.
+ * @param timeLimit Time limit in milliseconds. Default: 5 s plus 1 s per MiB.
+ * @throws {InputError} E_DATA_METADATA for an invalid table, or one that takes too much time or memory.
  */
 export async function parquetRows(
   bytes: Uint8Array,
@@ -42,7 +43,7 @@ export async function parquetRows(
   });
   const answer = await new Promise<ParquetAnswer>((resolve) => {
     const timer = setTimeout(
-      () => resolve({ problem: `it takes more than ${Math.round(timeLimit / 1000)} s to read` }),
+      () => resolve({ problem: `reading takes more than ${Math.round(timeLimit / 1000)} s` }),
       timeLimit,
     );
     worker.once('message', (message: ParquetAnswer) => resolve(message));

@@ -1,4 +1,4 @@
-// Datasets of picture files: folders, and archives in which the files of a sample lie side by side (WebDataset).
+// Datasets of image files: folders, and archives in which the files of a sample are adjacent (WebDataset).
 import { dirname, relative, resolve, sep } from 'node:path';
 
 import { InputError } from '../errors.js';
@@ -15,12 +15,13 @@ import { officialSplit, type OfficialSplit } from './split.js';
 import { Tally } from './tally.js';
 
 /**
- * Opens a folder of pictures, searched recursively; samples are sorted by path in code-unit order. Captions come from
- * `metadata.csv`, `.tsv`, `.jsonl` or `.parquet` (as in Hugging Face's imagefolder), else from a file of the picture's name
- * (`.txt`, `.caption`, `.json`), else from the class folder the picture lies in. Folders or pictures named train and test are
- * the split; what lies outside them is then left out.
+ * Opens a folder of images, searched recursively. Samples are sorted by path in code-unit order. Captions come from
+ * `metadata.csv`, `.tsv`, `.jsonl` or `.parquet` (as in Hugging Face's imagefolder), otherwise from a file with the
+ * image's name (`.txt`, `.caption`, `.json`), otherwise from the class folder that contains the image. Folders or
+ * images named train and test define the split; images outside of them are then skipped.
  *
- * @throws {InputError} E_NOT_FOUND, E_DATA_EMPTY, E_DATA_METADATA, E_DATA_TEXT, E_DATA_LABEL, E_DATA_LINK, E_DATA_ACCESS, E_DATA_DUPLICATE.
+ * @throws {InputError} E_NOT_FOUND, E_DATA_EMPTY, E_DATA_METADATA, E_DATA_TEXT, E_DATA_LABEL, E_DATA_LINK,
+ *   E_DATA_ACCESS, E_DATA_DUPLICATE.
  * @throws {UsageError} E_DATA_CAPTIONS.
  */
 export async function openFolder(path: string, options: DatasetOptions = {}): Promise<Dataset> {
@@ -30,12 +31,12 @@ export async function openFolder(path: string, options: DatasetOptions = {}): Pr
 }
 
 /**
- * Opens one or more archives. A sample is its picture; files of its key beside it give captions (`.txt`, one a line), the
- * label (`.cls`) or both (`.json`). Keys of several archives are prefixed with the archive's name. Archives or folders inside
- * them that are named train and test are the split.
+ * Opens one or more archives. A sample is an image; files with the same key contain its captions (`.txt`, one per
+ * line), its label (`.cls`) or both (`.json`). If there are several archives, keys are prefixed with the archive's
+ * name. Archives named train and test, or folders of these names inside them, define the split.
  *
- * @param beside files of the same folder that are no archives, for the account.
- * @throws {InputError} E_TAR_..., E_GZIP, and those of {@link openFolder}.
+ * @param beside Other files in the same folder that are not archives, for the summary.
+ * @throws {InputError} E_TAR_..., E_GZIP, and the errors of {@link openFolder}.
  */
 export async function openWebDataset(
   paths: readonly string[],
@@ -47,7 +48,7 @@ export async function openWebDataset(
   tally.files += beside.length;
   for (const file of beside) {
     const isPicture = PICTURE_EXTENSIONS.has(extensionOf(file));
-    tally.leftOut.add(`${isPicture ? 'pictures' : 'files'} beside the archives`, file, isPicture);
+    tally.leftOut.add(`${isPicture ? 'images' : 'files'} next to the archives`, file, isPicture);
   }
   const pool = new FilePool();
   const archives: OpenArchive[] = [];
@@ -76,7 +77,7 @@ export async function openWebDataset(
   }
 }
 
-/** Archives of one folder by their file's name, others by their path from a common folder. */
+/** Names the archives: those in one folder by file name, others by their path relative to a common folder. */
 function archiveNames(paths: readonly string[]): string[] {
   const common = paths
     .map((path) => dirname(resolve(path)))
@@ -90,7 +91,7 @@ function archiveNames(paths: readonly string[]): string[] {
   return plain.map((name, i) => (plain.indexOf(name) === plain.lastIndexOf(name) ? name : names[i]!));
 }
 
-/** Names of archives. */
+/** Matches names of archives. */
 export const ARCHIVE = /\.(tar|tgz|tar\.gz)$/i;
 
 interface Opened {
@@ -106,20 +107,20 @@ async function openListings(
   tally: Tally,
 ): Promise<Dataset> {
   const isArchive = kind === 'webdataset';
-  const { entries, settle } = await collectSamples(listings, isArchive, options.captions, tally);
+  const { entries, updateTally } = await collectSamples(listings, isArchive, options.captions, tally);
   const places = entries.map(({ file, archive, splitName }) => ({ path: file.path, archive, splitName }));
   const official = options.holdout === 0 ? undefined : officialSplit(places, options.splitBy);
   if (official) warnOfSplit(official, options, tally);
   else warnOfColumn(entries, options, tally);
   const placed = official ? withSides(entries, official, tally) : entries;
-  // Folders of a split are no classes, whether it is used or not.
+  // Folders that define a split are not classes, whether the split is used or not.
   const samples = withClasses(
     placed,
     isArchive,
     () => official?.depth ?? officialSplit(places, 'folder')?.depth,
     tally,
   );
-  settle(samples);
+  updateTally(samples);
   for (const { file } of samples) tally.usePicture(extensionOf(file.path));
   if (samples.length === 0) throw emptyError(source, listings, tally);
   return new IndexedDataset(
@@ -137,7 +138,7 @@ async function openListings(
   );
 }
 
-/** A holdout that the dataset's own split makes void. */
+/** Warns if the dataset's own split overrides the requested holdout. */
 function warnOfSplit({ description }: OfficialSplit, { holdout }: DatasetOptions, tally: Tally): void {
   if (holdout !== undefined)
     tally.warnings.push(
@@ -145,7 +146,7 @@ function warnOfSplit({ description }: OfficialSplit, { holdout }: DatasetOptions
     );
 }
 
-/** A split column whose values say nothing. */
+/** Warns if a split column has values that are not recognized. */
 function warnOfColumn(entries: readonly PictureEntry[], { holdout, splitBy }: DatasetOptions, tally: Tally): void {
   const names = new Set(entries.map(({ splitName }) => splitName).filter((name) => name !== undefined));
   if (names.size > 0 && holdout !== 0 && splitBy === undefined)
@@ -163,12 +164,13 @@ function withSides(entries: readonly PictureEntry[], { sides, leftOut }: Officia
   });
 }
 
-/** Pictures outside of all class folders, as a share of all, up to which the folders still are classes. */
+/** Maximum fraction of images outside of all class folders for which folders still count as classes. */
 const STRAY_SHARE = 0.25;
 
 /**
- * Takes the class of each picture from its first folder, that of the split not counted. Only where there are two folders or
- * more: a lone `images/` says nothing. Metadata make folders a matter of order, and so do captions and labels in an archive.
+ * Uses the first folder of each image's path, other than the split's, as its class, provided there are at least two
+ * such folders: a single `images/` carries no information. If there is metadata, or if an archive has captions or
+ * labels, folders are not classes.
  */
 function withClasses(
   entries: readonly PictureEntry[],
@@ -187,7 +189,7 @@ function withClasses(
       .slice(0, -1)
       .filter((_, depth) => depth !== splitDepth),
   );
-  // Nor is a folder around everything.
+  // A folder that contains all images is not a class either.
   let shared = 0;
   while (lists[0]?.[shared] !== undefined && lists.every((parts) => parts[shared] === lists[0]![shared])) shared++;
   const folders = lists.map((parts) => parts[shared]);
@@ -196,13 +198,13 @@ function withClasses(
   if (names.size < 2) return entries;
   if (strays.length > STRAY_SHARE * entries.length) {
     tally.warnings.push(
-      `The folders (${[...names].slice(0, 3).join(', ')}${names.size > 3 ? ', ...' : ''}) were not taken for classes, because ${strays.length} of ${entries.length} pictures lie in none of them.`,
+      `The folders (${[...names].slice(0, 3).join(', ')}${names.size > 3 ? ', ...' : ''}) were not used as classes, because ${strays.length} of ${entries.length} images are in none of them.`,
     );
     return entries;
   }
   if (strays.length > 0)
     tally.warnings.push(
-      `${strays.length} ${strays.length === 1 ? 'picture lies' : 'pictures lie'} outside of the class folders and ${strays.length === 1 ? 'has' : 'have'} no class: ${strays
+      `${strays.length} ${strays.length === 1 ? 'image is' : 'images are'} outside the class folders and ${strays.length === 1 ? 'has' : 'have'} no class: ${strays
         .slice(0, 3)
         .map(({ file }) => file.path)
         .join(', ')}${strays.length > 3 ? ', ...' : ''}.`,
@@ -225,18 +227,18 @@ function emptyError(source: string, listings: readonly Listing[], tally: Tally):
   if (bad)
     return new InputError(
       'E_DATA_EMPTY',
-      `${source}: expected at least one usable picture, found none: ${tally.bad.length} ${tally.bad.length === 1 ? 'file is' : 'files are'} bad, the first: ${bad.error.slice(0, 200)}`,
+      `${source}: expected at least one usable image, found none: ${tally.bad.length} ${tally.bad.length === 1 ? 'file is' : 'files are'} bad, the first: ${bad.error.slice(0, 200)}`,
     );
   const found = most
     ? `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${most[1]} of them ${most[0]}`
     : 'an empty folder';
   return new InputError(
     'E_DATA_EMPTY',
-    `${source}: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF pictures, found ${found}.${hintFor(most?.[0])}`,
+    `${source}: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF images, found ${found}.${hintFor(most?.[0])}`,
   );
 }
 
-/** What to do with files that are often taken for pictures. */
+/** Returns a hint for files that are often mistaken for images. */
 function hintFor(extension: string | undefined): string {
   if (extension === '.zip' || extension === '.7z' || extension === '.rar') return ' Unpack them first.';
   if (extension === '.parquet' || extension === '.arrow')

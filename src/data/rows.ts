@@ -1,11 +1,11 @@
-// What a row of metadata, or a JSON file beside a picture, says of it.
+// Interprets rows of metadata and JSON files that belong to images.
 import { InputError } from '../errors.js';
 import type { RawLabel } from './labels.js';
 import { shown } from './text.js';
 
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Columns that hold captions, the first there is is taken. Names are compared without case. */
+/** Caption columns in order of preference. Names are compared without regard to case. */
 const CAPTION_COLUMNS = [
   'text',
   'caption',
@@ -19,10 +19,13 @@ const CAPTION_COLUMNS = [
   'title',
 ];
 
-/** Columns that hold the class. */
+/** Columns that contain the class. */
 const LABEL_COLUMNS = ['label', 'cls', 'class', 'category'];
 
-/** Columns that hold paths of pictures, by the convention of Hugging Face's imagefolder; else the first of the others there is. */
+/**
+ * Columns that contain image paths, by the convention of Hugging Face's imagefolder. If there are none, the first of
+ * the other columns that exists is used.
+ */
 const FILE_COLUMN = /^(.*_)?file_names?$/;
 const OTHER_FILE_COLUMNS = ['filename', 'file', 'image', 'image_path', 'path'];
 
@@ -34,20 +37,20 @@ export interface CaptionCell {
   captions: string[];
 }
 
-/** What a row says of its pictures. */
+/** What a row says about its images. */
 export interface Described {
-  /** All columns that hold captions, best first; or the one asked for alone. */
+  /** All caption columns, in order of preference, or only the requested one. */
   captions: CaptionCell[];
   label?: RawLabel;
-  /** As written. */
+  /** The split as written. */
   split?: string;
 }
 
 /**
- * Picks captions, class and split out of a row.
+ * Extracts captions, class and split from a row.
  *
- * @param column the caption column to take in place of the usual ones.
- * @throws {InputError} E_DATA_METADATA when one has a type that makes no sense.
+ * @param column Caption column to use instead of the usual ones.
+ * @throws {InputError} E_DATA_METADATA when a value has an unsupported type.
  */
 export function describeRow(row: Row, source: string, column?: string): Described {
   const names = column === undefined ? CAPTION_COLUMNS : [column];
@@ -63,9 +66,9 @@ export function describeRow(row: Row, source: string, column?: string): Describe
 }
 
 /**
- * Paths of the pictures that a row describes, as written.
+ * Returns the paths of the images that a row describes, as written.
  *
- * @throws {InputError} E_DATA_METADATA when there is none, or one is no text.
+ * @throws {InputError} E_DATA_METADATA when there is none, or a path is not text.
  */
 export function filesOf(row: Row, source: string): string[] {
   const usual = Object.keys(row).filter((name) => FILE_COLUMN.test(name.trim().toLowerCase()));
@@ -81,18 +84,15 @@ export function filesOf(row: Row, source: string): string[] {
   if (files.length === 0)
     throw new InputError(
       'E_DATA_METADATA',
-      `${source}: expected a column file_name with the path of a picture, found ${Object.keys(row).slice(0, 10).join(', ') || 'nothing'}.`,
+      `${source}: expected a column file_name with the path of an image, found ${Object.keys(row).slice(0, 10).join(', ') || 'nothing'}.`,
     );
   const wrong = files.find((file) => typeof file !== 'string');
   if (wrong !== undefined)
-    throw new InputError(
-      'E_DATA_METADATA',
-      `${source}: expected the path of a picture as text, found ${shown(wrong)}.`,
-    );
+    throw new InputError('E_DATA_METADATA', `${source}: expected the path of an image as text, found ${shown(wrong)}.`);
   return files as string[];
 }
 
-/** True for a column that says something of a picture: others need not be read. */
+/** Whether a column describes images. Other columns need not be read. */
 export function isKnownColumn(name: string): boolean {
   const plain = name.trim().toLowerCase();
   return (
@@ -101,13 +101,15 @@ export function isKnownColumn(name: string): boolean {
   );
 }
 
-/** A row's own spelling of a column's name. */
+/** Returns a row's own spelling of a column name. */
 function columnOf(row: Row, name: string): string | undefined {
   if (Object.hasOwn(row, name)) return name;
   return Object.keys(row).find((key) => key.trim().toLowerCase() === name.toLowerCase());
 }
 
-/** Captions in a cell: a text, a list of them, or objects that hold them in a caption column (as COCO's annotations do). */
+/**
+ * Returns the captions in a cell: a text, a list of texts, or objects with a caption column (as in COCO's annotations).
+ */
 function captionsIn(cell: unknown, source: string, depth: number): string[] {
   if (cell === null || cell === undefined) return [];
   if (typeof cell === 'string') return isMissing(cell) ? [] : [cell.trim()];
@@ -131,11 +133,11 @@ function labelOf(row: Row, source: string): RawLabel | undefined {
   if (typeof label === 'bigint') return String(label);
   if (typeof label !== 'string' && typeof label !== 'number')
     throw new InputError('E_DATA_METADATA', `${source}: expected a label as text or number, found ${shown(label)}.`);
-  // Tables write whole numbers as 3.0 where one value is missing.
+  // Tables write integers as 3.0 if a value in the column is missing.
   return typeof label === 'string' ? label.trim().replace(/^(\d+)\.0+$/, '$1') : label;
 }
 
-/** Empty, or what tables write for it. */
+/** Whether a cell is empty, or contains what tables write for a missing value. */
 function isMissing(cell: unknown): boolean {
   return typeof cell === 'string' && /^(nan)?$/i.test(cell.trim());
 }

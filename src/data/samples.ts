@@ -1,4 +1,4 @@
-// From the files of a folder or of archives to samples: each picture with its captions, its class and what it was called.
+// Builds samples from the files of folders or archives: each image with its captions, class and split.
 import { InputError, UsageError } from '../errors.js';
 import { listNames } from '../names.js';
 import { PICTURE_EXTENSIONS } from '../media/sniff.js';
@@ -9,46 +9,46 @@ import { readMetadata } from './metadata.js';
 import { extensionOf, fileName, keyOf, stemOf } from './names.js';
 import { isKnownColumn, type Described } from './rows.js';
 import {
-  account,
   byPreference,
   cellSources,
   MAX_FIELDS,
   PictureIndex,
   readSidecar,
+  recordSidecar,
   type CaptionSource,
   type Sidecar,
 } from './sidecars.js';
 import type { Tally } from './tally.js';
 
-/** Texts read at once. */
+/** Number of text files read concurrently. */
 const AT_ONCE = 16;
 
-/** A picture of a folder or archive. */
+/** An image of a folder or archive. */
 export interface PictureEntry extends Entry {
   file: DataFile;
   /** Name of the archive without its extension. */
   archive?: string;
-  /** What its row of metadata or `.json` calls its split. */
+  /** Value of the split column in its metadata row or `.json`. */
   splitName?: string;
-  /** True when a row of metadata describes it. */
+  /** Whether a metadata row describes it. */
   hasRow: boolean;
   /** Where its captions came from. */
   sources: readonly CaptionSource[];
-  /** Files beside it that gave it something. */
+  /** Files with its name that were used. */
   sidecars: readonly Sidecar[];
 }
 
-/** Which captions are taken, as `--captions` says. */
+/** The source of captions, as selected by `--captions`. */
 export interface CaptionChoice {
-  /** A column of metadata or `.json`, or an extension of files. */
+  /** A column of metadata or `.json`, or a file extension. */
   column?: string;
   /** Extension in lower case, without the dot. */
   extension?: string;
-  /** The file's name is its caption. */
+  /** Uses the file name as caption. */
   fileName?: boolean;
 }
 
-/** Understands the `captions` option. */
+/** Parses the `captions` option. */
 export function captionChoice(captions: string | undefined): CaptionChoice {
   if (captions === undefined) return {};
   if (captions.toLowerCase() === 'filename') return { fileName: true };
@@ -56,18 +56,19 @@ export function captionChoice(captions: string | undefined): CaptionChoice {
   return { column: captions, extension: captions.toLowerCase() };
 }
 
-/** What the pictures of one or more listings come down to, before they are split. */
+/** The samples of one or more listings before they are split. */
 export interface Collected {
   entries: PictureEntry[];
-  /** Closes the account of the files beside pictures, given the entries that became samples. */
-  settle(samples: readonly PictureEntry[]): void;
+  /** Adds the captions and sidecar files to the tally, given the entries that became samples. */
+  updateTally(samples: readonly PictureEntry[]): void;
 }
 
 /**
  * Collects the samples of listings.
  *
- * @param isArchive files of an archive are joined by the name before the first dot, as WebDataset does.
- * @throws {InputError} E_DATA_DUPLICATE, E_DATA_METADATA, E_DATA_TEXT. @throws {UsageError} E_DATA_CAPTIONS.
+ * @param isArchive Matches files by the part of their name before the first dot, as WebDataset does.
+ * @throws {InputError} E_DATA_DUPLICATE, E_DATA_METADATA, E_DATA_TEXT.
+ * @throws {UsageError} E_DATA_CAPTIONS.
  */
 export async function collectSamples(
   listings: readonly Listing[],
@@ -87,12 +88,12 @@ export async function collectSamples(
     throw choiceError(captions, collectors);
   return {
     entries,
-    settle: (samples) => {
+    updateTally: (samples) => {
       for (const { sources, sidecars } of samples) {
         for (const source of sources) source.used = true;
         for (const sidecar of sidecars) sidecar.used = true;
       }
-      for (const collector of collectors) collector.settle();
+      for (const collector of collectors) collector.updateTally();
     },
   };
 }
@@ -108,7 +109,7 @@ function choiceError(captions: string, collectors: readonly Collector[]): UsageE
   const extensions = list(collectors.flatMap((one) => [...one.extensions].map((name) => `.${name}`)));
   return new UsageError(
     'E_DATA_CAPTIONS',
-    `captions: expected "filename", a column (there are: ${columns}) or an extension of text files (there are: ${extensions}), received "${captions}", which gives no picture a caption.`,
+    `captions: expected "filename", a column (available: ${columns}) or an extension of text files (available: ${extensions}), received "${captions}", which gives no image a caption.`,
   );
 }
 
@@ -130,16 +131,16 @@ class Collector {
   async collect(): Promise<void> {
     const pictures = this.pictures();
     const present = new Set(pictures.map(({ path }) => path));
-    const { rows, spoiled, columns } = await readMetadata(this.listing.files, present, this.choice.column, this.tally);
+    const { rows, unusable, columns } = await readMetadata(this.listing.files, present, this.choice.column, this.tally);
     for (const column of columns) this.columns.add(column);
     const beside = await this.readSidecars(new PictureIndex([...present], this.isArchive));
     this.warnOfColumns(rows, beside);
     const keys = keysOf(pictures);
-    const crowd = crowdedKeys(pictures, this.isArchive);
+    const crowd = sharedKeys(pictures, this.isArchive);
     pictures.forEach((file, i) => {
       const row = rows.get(file.path);
       const own = byPreference(beside.get(file.path) ?? []);
-      if (spoiled.has(file.path)) this.tally.leftOut.add('pictures whose metadata cannot be used', file.path, true);
+      if (unusable.has(file.path)) this.tally.leftOut.add('images whose metadata cannot be used', file.path, true);
       else this.add(file, keys[i]!, crowd.has(keyOf(file.path)), row, own);
     });
   }
@@ -155,14 +156,14 @@ class Collector {
     const cells = row ? cellSources(row, file.path, '') : [];
     this.rowSources.push(...cells);
     const captions = this.captionsOf(file, cells, own);
-    // Beside a caption, a .json that cannot be used is passed over.
+    // A .json that cannot be used is ignored if another file has a caption.
     const broken = own.find(
       ({ problem, extension }) => problem !== undefined && !(extension === 'json' && captions.length > 0),
     );
     if (broken) {
       if (!broken.rejected) this.tally.reject(broken.file.path, broken.problem);
       broken.rejected = true;
-      return this.tally.leftOut.add('pictures whose caption or class cannot be read', file.path, true);
+      return this.tally.leftOut.add('images whose caption or class cannot be read', file.path, true);
     }
     const labeled = row?.label === undefined ? labeledBy(own) : undefined;
     const split = own.find((one) => one.split !== undefined);
@@ -183,7 +184,9 @@ class Collector {
     });
   }
 
-  /** Tables and `.json` files of which no column is known: the user may know which one holds the captions. */
+  /**
+   * Warns about tables and `.json` files without a known column: the user may know which column contains the captions.
+   */
   private warnOfColumns(rows: ReadonlyMap<string, Described>, beside: ReadonlyMap<string, readonly Sidecar[]>): void {
     const says = ({ captions, label }: { captions: readonly unknown[]; label?: unknown }): boolean =>
       captions.length > 0 || label !== undefined;
@@ -194,20 +197,20 @@ class Collector {
     const others = [...this.columns].filter((name) => !isKnownColumn(name));
     if (!silent || others.length === 0 || this.choice.column !== undefined) return;
     this.tally.warnings.push(
-      `The metadata of ${rows.size + jsons.length} pictures has no caption or class in a column that is known; it has ${listNames(others, 5)}. --captions ${others[0]!} takes that one.`,
+      `The metadata of ${rows.size + jsons.length} images has no known caption or class column; its columns are ${listNames(others, 5)}. Use --captions ${others[0]!} to select that one.`,
     );
   }
 
-  /** Enters everything beside pictures into the account. */
-  settle(): void {
-    for (const sidecar of this.sidecars) account(sidecar, this.tally);
+  /** Adds all captions and sidecar files to the tally. */
+  updateTally(): void {
+    for (const sidecar of this.sidecars) recordSidecar(sidecar, this.tally);
     for (const source of this.rowSources) {
       if (source.used) this.tally.useCaption(source.label);
       else this.tally.unusedCaptions.add(`captions in ${source.label} not used`, source.example);
     }
   }
 
-  /** The pictures that are samples. Other files are left to the sidecars and tables, or left out. */
+  /** Returns the images that are samples. Text files are handled as sidecars and tables; other files are skipped. */
   private pictures(): DataFile[] {
     const pictures = this.listing.files.filter(({ path }) => PICTURE_EXTENSIONS.has(extensionOf(path)));
     for (const { path } of this.listing.files) {
@@ -215,7 +218,7 @@ class Collector {
       if (PICTURE_EXTENSIONS.has(extension) || this.isSidecar(path) || isMetadata(path)) continue;
       this.tally.leftOut.add(reasonFor(extension), path);
     }
-    return this.isArchive ? this.withoutSidePictures(pictures) : pictures;
+    return this.isArchive ? this.withoutCompanions(pictures) : pictures;
   }
 
   private isSidecar(path: string): boolean {
@@ -223,8 +226,11 @@ class Collector {
     return SIDECAR_EXTENSIONS.has(extension) || (extension !== '' && extension === this.choice.extension);
   }
 
-  /** By convention `key.mask.png` accompanies `key.png`; `22.05.png` is a sample of its own, and so is `v1.2_cat.png` without a `v1.png`. */
-  private withoutSidePictures(pictures: readonly DataFile[]): DataFile[] {
+  /**
+   * Removes images that accompany another one: by convention `key.mask.png` belongs to `key.png`. `22.05.png` is a
+   * sample, and so is `v1.2_cat.png` if there is no `v1.png`.
+   */
+  private withoutCompanions(pictures: readonly DataFile[]): DataFile[] {
     const stems = new Map<string, string>();
     return pictures
       .filter(({ path, where }) => {
@@ -236,7 +242,7 @@ class Collector {
           path,
           new InputError(
             'E_DATA_DUPLICATE',
-            `${where}: expected one picture for key "${stem}", found "${fileName(other)}" too.`,
+            `${where}: expected one image for key "${stem}", found "${fileName(other)}" too.`,
           ),
         );
         return false;
@@ -246,23 +252,23 @@ class Collector {
         const field = stemOf(path).slice(key.length + 1);
         if (!stems.has(key) || !/^[a-z][a-z_-]*\d*$/i.test(field)) return true;
         this.tally.leftOut.add(
-          `pictures beside the one of their key, such as masks (KEY.${field.toLowerCase()}.${extensionOf(path)})`,
+          `additional images with the same key, such as masks (KEY.${field.toLowerCase()}.${extensionOf(path)})`,
           path,
         );
         return false;
       });
   }
 
-  /** Sidecars by the path of their picture. */
+  /** Returns the sidecar files by the path of their image. */
   private async readSidecars(index: PictureIndex): Promise<Map<string, Sidecar[]>> {
     const files = this.listing.files.filter(({ path }) => this.isSidecar(path));
     const owned = files.map((file) => ({ file, owners: index.ownersOf(file.path) }));
     for (const { file, owners } of owned) {
       this.extensions.add(extensionOf(file.path));
       if (owners.length > 0) continue;
-      this.tally.leftOut.add(`.${extensionOf(file.path)} files without a picture of their name`, file.path);
+      this.tally.leftOut.add(`.${extensionOf(file.path)} files without an image of the same name`, file.path);
       if (extensionOf(file.path) !== 'cls')
-        this.tally.unusedCaptions.add(`.${extensionOf(file.path)} files without a picture of their name`, file.path);
+        this.tally.unusedCaptions.add(`.${extensionOf(file.path)} files without an image of the same name`, file.path);
     }
     const read = await mapLimit(
       owned.filter(({ owners }) => owners.length > 0),
@@ -277,7 +283,7 @@ class Collector {
     return beside;
   }
 
-  /** The sources a picture's captions are taken from: of all there are, those that come first. */
+  /** Returns the sources of an image's captions: of all available ones, the most preferred. */
   private captionsOf(file: DataFile, cells: readonly CaptionSource[], own: readonly Sidecar[]): CaptionSource[] {
     const { fileName: byName, column, extension } = this.choice;
     if (byName) {
@@ -291,7 +297,7 @@ class Collector {
         one.extension !== 'json' && one.captions.length > 0 && (extension === undefined || one.extension === extension),
     );
     const sameKind = texts.filter((one) => one.extension === texts[0]!.extension).flatMap(({ captions }) => captions);
-    // With a column asked for, cells hold that column alone.
+    // If a column was requested, cells contain only that column.
     const fromCells = extension !== undefined && column === undefined ? [] : cells.slice(0, 1);
     const fromJson = extension !== undefined && column === undefined ? [] : jsons.slice(0, 1);
     return (
@@ -302,23 +308,23 @@ class Collector {
   }
 }
 
-/** The sidecar that gives the class: a `.cls` before a `.json`. */
+/** Returns the sidecar that contains the class: `.cls` is preferred to `.json`. */
 function labeledBy(own: readonly Sidecar[]): Sidecar | undefined {
   const labeled = own.filter(({ label }) => label !== undefined);
   return labeled.find(({ extension }) => extension === 'cls') ?? labeled[0];
 }
 
-/** Why a file that is neither picture nor text is left out. */
+/** Why a file that is neither an image nor a text is skipped. */
 function reasonFor(extension: string): string {
   if (extension === '') return 'files without an extension';
   return TABLES.has(extension)
     ? `.${extension} files not named metadata.${extension}`
-    : `.${extension} files that are not pictures`;
+    : `.${extension} files that are not images`;
 }
 
 const TABLES: ReadonlySet<string> = new Set(['csv', 'tsv', 'jsonl', 'ndjson', 'parquet']);
 
-/** `a_red-bird_0012.png` becomes `a red bird`. */
+/** Returns the caption for a file name: `a_red-bird_0012.png` becomes `a red bird`. */
 function captionOfName(path: string): string[] {
   const words = stemOf(fileName(path))
     .replace(/[_\-.]+/g, ' ')
@@ -327,7 +333,10 @@ function captionOfName(path: string): string[] {
   return words === '' ? [] : [words];
 }
 
-/** Paths without extension; with it where `a.png` and `a.jpg` would share a key, and where `a.png.png` would take that of `a.png`. */
+/**
+ * Returns the keys of images: paths without extension. The extension is kept where `a.png` and `a.jpg` would share a
+ * key, or where `a.png.png` would take the key of `a.png`.
+ */
 function keysOf(pictures: readonly DataFile[]): string[] {
   const stems = pictures.map(({ path }) => stemOf(path));
   const paths = new Set(pictures.map(({ path }) => path));
@@ -336,8 +345,11 @@ function keysOf(pictures: readonly DataFile[]): string[] {
   return stems.map((stem, i) => (count.get(stem) === 1 && !paths.has(stem) ? stem : pictures[i]!.path));
 }
 
-/** Keys of archives that several pictures share: views of one thing, which stay on one side of a split. */
-function crowdedKeys(pictures: readonly DataFile[], isArchive: boolean): Set<string> {
+/**
+ * Returns the keys in archives that several images share, such as views of one object. Their images stay on one side of
+ * a split.
+ */
+function sharedKeys(pictures: readonly DataFile[], isArchive: boolean): Set<string> {
   const counts = new Map<string, number>();
   if (isArchive) for (const { path } of pictures) counts.set(keyOf(path), (counts.get(keyOf(path)) ?? 0) + 1);
   return new Set([...counts].filter(([, count]) => count > 1 && count <= MAX_FIELDS).map(([key]) => key));

@@ -1,4 +1,4 @@
-// Which picture a file beside it belongs to, and what it says.
+// Sidecars: files that describe the image of the same name.
 import { InputError } from '../errors.js';
 import { CAPTION_EXTENSIONS, MAX_TEXT, type DataFile } from './listing.js';
 import { extensionOf, keyOf, stemOf } from './names.js';
@@ -6,42 +6,45 @@ import { describeRow, type Described } from './rows.js';
 import type { Tally } from './tally.js';
 import { captionLines, jsonObject, utf8 } from './text.js';
 
-/** A caption that a file or a cell of metadata holds. Several pictures may share it. */
+/** A caption in a file or in a metadata cell. Several images may share it. */
 export interface CaptionSource {
   captions: readonly string[];
-  /** Where it came from, for people: `.txt`, `column text`. */
+  /** Origin of the caption, for people: `.txt`, `column text`. */
   label: string;
-  /** Names it in the summary. */
+  /** An example for the summary. */
   example: string;
   used: boolean;
 }
 
-/** A file beside a picture. */
+/** A file that describes the image of the same name. */
 export interface Sidecar {
   file: DataFile;
   extension: string;
-  /** Set once it is read; of `.json`, one for each caption column. */
+  /** Set once the file is read. A `.json` has one source per caption column. */
   captions: CaptionSource[];
   label?: string | number;
   split?: string;
-  /** The error it was refused with, kept until it is known whether the picture can do without it. */
+  /** The error that reading the file caused. It is kept until it is known whether the image can do without the file. */
   problem?: unknown;
-  /** True when that error was told: the file is in the account already. */
+  /** Whether that error has been reported, so that the file is already in the tally. */
   rejected?: boolean;
-  /** True once it gave a sample anything. */
+  /** Whether it contributed anything to a sample. */
   used: boolean;
 }
 
-/** More pictures of one key than this are no fields of a sample: their names have a dot by chance (`frame.0001.png`). */
+/**
+ * If more images than this share a key, they are not fields of one sample: their names contain a dot by chance
+ * (`frame.0001.png`).
+ */
 export const MAX_FIELDS = 16;
 
-/** Finds pictures by the names that files beside them may have. */
+/** Finds images by the names that their sidecars may have. */
 export class PictureIndex {
   private readonly byStem = new Map<string, string[]>();
   private readonly byKey = new Map<string, string[]>();
   private readonly paths: ReadonlySet<string>;
 
-  /** @param byKey whether files are joined by the name before the first dot, as WebDataset does. */
+  /** @param joinsByKey Whether files are matched by the part of their name before the first dot, as WebDataset does. */
   constructor(
     paths: readonly string[],
     private readonly joinsByKey: boolean,
@@ -53,7 +56,10 @@ export class PictureIndex {
     }
   }
 
-  /** Pictures that a text belongs to: `a.png` of `a.txt` and of `a.png.txt`, in archives also `a.left.png` of `a.json`. */
+  /**
+   * Returns the images that a text file describes: `a.txt` and `a.png.txt` describe `a.png`; in archives, `a.json` also
+   * describes `a.left.png`.
+   */
   ownersOf(path: string): readonly string[] {
     const stem = stemOf(path);
     const exact = this.byStem.get(stem) ?? (this.paths.has(stem) ? [stem] : undefined);
@@ -69,7 +75,11 @@ function push(map: Map<string, string[]>, key: string, value: string): void {
   else map.set(key, [value]);
 }
 
-/** Reads a sidecar. What is wrong with it becomes its `problem`. @param column the caption column of `.json` in place of the usual ones. */
+/**
+ * Reads a sidecar. Errors are stored as its `problem`.
+ *
+ * @param column Caption column of `.json` to use instead of the usual ones.
+ */
 export async function readSidecar(file: DataFile, column: string | undefined, columns: Set<string>): Promise<Sidecar> {
   const extension = extensionOf(file.path);
   const sidecar: Sidecar = { file, extension, captions: [], used: false };
@@ -108,7 +118,7 @@ function addJson(
   sidecar.split = described.split;
 }
 
-/** A source for each caption column of a row. */
+/** Returns one source for each caption column of a row. */
 export function cellSources({ captions }: Described, example: string, kind: string): CaptionSource[] {
   return captions.map((cell) => ({
     captions: cell.captions,
@@ -118,7 +128,7 @@ export function cellSources({ captions }: Described, example: string, kind: stri
   }));
 }
 
-/** Sidecars of one picture, those whose captions are preferred first. */
+/** Sorts the sidecars of an image by preference of their captions. */
 export function byPreference(sidecars: readonly Sidecar[]): Sidecar[] {
   const rank = ({ extension }: Sidecar): number => {
     const at = (CAPTION_EXTENSIONS as readonly string[]).indexOf(extension);
@@ -127,8 +137,11 @@ export function byPreference(sidecars: readonly Sidecar[]): Sidecar[] {
   return [...sidecars].sort((a, b) => rank(a) - rank(b) || (a.file.path < b.file.path ? -1 : 1));
 }
 
-/** Enters a sidecar into the account, once it is known what became of it. */
-export function account({ file, extension, captions, label, problem, rejected, used }: Sidecar, tally: Tally): void {
+/** Adds a sidecar to the tally, once it is known whether it was used. */
+export function recordSidecar(
+  { file, extension, captions, label, problem, rejected, used }: Sidecar,
+  tally: Tally,
+): void {
   for (const source of captions) {
     if (source.used) tally.useCaption(source.label);
     else tally.unusedCaptions.add(`captions of ${source.label} not used`, source.example);
@@ -138,7 +151,7 @@ export function account({ file, extension, captions, label, problem, rejected, u
   if (rejected) return;
   if (used) tally.texts++;
   else if (problem !== undefined)
-    tally.leftOut.add(`.${extension} files that cannot be used, beside other captions`, file.path);
+    tally.leftOut.add(`.${extension} files that cannot be used, next to other captions`, file.path);
   else if (captions.length === 0 && label === undefined)
     tally.leftOut.add(`.${extension} files without a caption or class`, file.path);
   else tally.leftOut.add(`.${extension} files not used`, file.path);

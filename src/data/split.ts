@@ -1,12 +1,13 @@
-// Which samples are held out: those that the dataset's own names say, else a part chosen by a hash of each sample's key,
-// which neither depends on the order of files nor changes for the others when a sample is added or removed.
+// Decides which samples are held out: those named by the dataset itself, or else a fraction chosen by a hash of each
+// sample's key. The hash does not depend on the order of files, and adding or removing a sample does not affect the
+// others.
 import { hash } from 'node:crypto';
 
 import type { Split } from '../interfaces/dataset.js';
 
 export const DEFAULT_HOLDOUT = 0.1;
 
-/** Uniform in [0, 1), a function of the key alone. */
+/** Returns a uniform number in [0, 1) that depends only on the key. */
 export function keyFraction(key: string): number {
   return hash('sha256', key, 'buffer').readUIntBE(0, 6) / 2 ** 48;
 }
@@ -14,10 +15,10 @@ export function keyFraction(key: string): number {
 /**
  * Divides samples into train and test.
  *
- * @param keys    a key for each sample, in dataset order. Samples of one key stay together.
- * @param holdout fraction in [0, 1) to hold out.
- * @returns indices into `keys`, each in dataset order. Two samples or more give at least one on each side: when the
- *   hash leaves a side empty, the sample nearest to the border crosses it. With 0 all are for training.
+ * @param keys    One key per sample, in dataset order. Samples with the same key stay together.
+ * @param holdout Fraction to hold out, in [0, 1).
+ * @returns Indices into `keys`, each in dataset order. Two or more samples leave at least one on each side: if the hash
+ *   leaves a side empty, the sample closest to the threshold is moved. With 0, all samples are for training.
  */
 export function splitByKey(keys: readonly string[], holdout: number): Record<Split, number[]> {
   const fractions = keys.map(keyFraction);
@@ -36,7 +37,7 @@ function moveOne(from: number[], to: number[], index: number | undefined): void 
   to.push(index);
 }
 
-/** What a name says of the data under it. */
+/** The role of the data that a name describes. */
 type Side = 'train' | 'test' | 'validation';
 
 const SIDES: ReadonlyArray<[side: Side, words: RegExp]> = [
@@ -45,19 +46,22 @@ const SIDES: ReadonlyArray<[side: Side, words: RegExp]> = [
   ['validation', /^(val|valid|validation|validate|dev|eval)(set|data|images)?$/],
 ];
 
-/** Words that say nothing of what a folder holds: numbers, versions, and what every dataset is made of. */
+/** Words that carry no information about the contents of a folder: numbers, versions, and generic terms. */
 const GENERIC = /^(v?\d+|images?|imgs?|pictures?|photos?|data|dataset|set|split|files?|samples?)$/;
 
-/** A name's side, and the name without the word that says so. */
+/** The side that a name states, and the rest of the name. */
 interface Marked {
   side: Side;
-  /** `imagenet-*` of `imagenet-train-000012`: equal for the parts of one dataset. */
+  /** For example `imagenet-*` for `imagenet-train-000012`; equal for all parts of one dataset. */
   stem: string;
-  /** True when the name is that word alone, numbers and words such as `images` aside. */
+  /** Whether the name consists only of that word, apart from numbers and words such as `images`. */
   whole: boolean;
 }
 
-/** Reads the word for a side out of a name: `Train`, `train2017`, `imagenet-val-000001`, `emnist-letters-test`, `TestImages`. */
+/**
+ * Finds the word for a side in a name: `Train`, `train2017`, `imagenet-val-000001`, `emnist-letters-test`,
+ * `TestImages`.
+ */
 export function markOf(name: string): Marked | undefined {
   const words = name
     .replace(/([a-z])([A-Z])/g, '$1 $2')
@@ -73,39 +77,40 @@ export function markOf(name: string): Marked | undefined {
   return undefined;
 }
 
-/** Where the split is looked for. */
+/** Where to look for the split. */
 export const SPLIT_BY = ['name', 'folder', 'hash'] as const;
 
 export type SplitBy = (typeof SPLIT_BY)[number];
 
-/** What is known of the place of a sample. */
+/** Location of a sample, from which its split may follow. */
 export interface Placed {
   /** Path inside its folder or archive. */
   path: string;
   archive?: string;
-  /** What its metadata call its split. */
+  /** Value of the split column in its metadata. */
   splitName?: string;
 }
 
-/** The split that a dataset's names say. */
+/** The split defined by the dataset's names. */
 export interface OfficialSplit {
-  /** For each sample its side; undefined for one that belongs to neither and is left out. */
+  /** Side of each sample; undefined for samples that belong to neither side and are skipped. */
   sides: Array<Split | undefined>;
-  /** For people: `archives named train and validation`. */
+  /** Description for people: `archives named train and validation`. */
   description: string;
-  /** Position of the path's part that said so: it is no class. */
+  /** Depth of the folder that defines the split. This folder is not a class. */
   depth?: number;
-  /** Why a sample is on neither side. */
+  /** Returns why a sample is on neither side. */
   leftOut: (index: number) => string;
 }
 
 /**
- * The split that a dataset brings itself: by the `split` column of its metadata, by the names of its archives, or by
- * folders at any depth whose names differ only in the word (`train`/`Test`, `emnist-train`/`emnist-test`), or by the names of
- * all its pictures. Of test and validation data, test is held out and the other left out.
+ * Finds the split that a dataset defines itself: by the `split` column of its metadata, by the names of its archives,
+ * by folders at any depth whose names differ only in the word for the side (`train`/`Test`,
+ * `emnist-train`/`emnist-test`), or by the names of all its images. If there are both test and validation data, test is
+ * held out and validation is skipped.
  *
- * @param by where to look; everywhere by default, and nowhere for `hash`.
- * @returns undefined when the names say nothing, or name a single side.
+ * @param by Where to look. Default: everywhere. With `hash`, nowhere.
+ * @returns undefined if the names define no split, or only one side.
  */
 export function officialSplit(samples: readonly Placed[], by?: SplitBy): OfficialSplit | undefined {
   if (by === 'hash' || samples.length === 0) return undefined;
@@ -127,7 +132,9 @@ function columnSplit(samples: readonly Placed[]): OfficialSplit | undefined {
   return sidesOf(marks, COLUMN) ?? testOnly(marks, COLUMN);
 }
 
-/** Archives, or IDX files, whose names say a side; names that say none are for training where no other name is. */
+/**
+ * Finds a split in the names of archives or IDX files. If no name says train, names without a side are for training.
+ */
 export function namedSplit(names: ReadonlyArray<string | undefined>, what: string): OfficialSplit | undefined {
   const memory = new Map(names.map((name) => [name, name === undefined ? undefined : markOf(name)]));
   const marks = names.map((name) => memory.get(name));
@@ -155,7 +162,7 @@ function folderSplit(samples: readonly Placed[]): OfficialSplit | undefined {
   return undefined;
 }
 
-/** Only names that differ from another in nothing but the side: `test_tube` and `steam_train` are classes. */
+/** Keeps only marks whose name differs from another one just in the side. `test_tube` and `steam_train` are classes. */
 function paired(marks: ReadonlyArray<Marked | undefined>): Array<Marked | undefined> {
   const sides = new Map<string, Set<boolean>>();
   for (const mark of marks)
@@ -163,7 +170,7 @@ function paired(marks: ReadonlyArray<Marked | undefined>): Array<Marked | undefi
   return marks.map((mark) => (mark && sides.get(mark.stem)!.size === 2 ? mark : undefined));
 }
 
-/** Pictures named `train_0001.png`, `test_0001.png`. */
+/** Finds a split in names of images such as `train_0001.png` and `test_0001.png`. */
 function pictureSplit(samples: readonly Placed[], all: boolean): OfficialSplit | undefined {
   const marks: Array<Marked | undefined> = [];
   for (const { path } of samples) {
@@ -172,12 +179,12 @@ function pictureSplit(samples: readonly Placed[], all: boolean): OfficialSplit |
     marks.push(mark);
   }
   const pairs = paired(marks);
-  // Where all names say a side, a class may be on one side only; one that is on both shows that the word means the split.
-  if (all) return pairs.some((mark) => mark !== undefined) ? sidesOf(marks, 'pictures') : undefined;
-  return sidesOf(pairs, 'pictures');
+  // Even if all names contain such a word, it may be a class. A name that occurs on both sides proves it is the split.
+  if (all) return pairs.some((mark) => mark !== undefined) ? sidesOf(marks, 'images') : undefined;
+  return sidesOf(pairs, 'images');
 }
 
-/** A split where both sides are named; of two held-out sides, test. */
+/** Returns a split if both sides occur. If both test and validation occur, test is held out. */
 function sidesOf(marks: ReadonlyArray<Marked | undefined>, what: string): OfficialSplit | undefined {
   const present = new Set(marks.map((mark) => mark?.side));
   const held: Side | undefined = present.has('test') ? 'test' : present.has('validation') ? 'validation' : undefined;
@@ -187,12 +194,12 @@ function sidesOf(marks: ReadonlyArray<Marked | undefined>, what: string): Offici
     description: `${what} named train and ${held}`,
     leftOut: (index) =>
       marks[index]
-        ? 'validation pictures (the test split is held out)'
-        : `pictures outside of the ${what} named train and ${held}`,
+        ? 'validation images (the test split is held out)'
+        : `images outside of the ${what} named train and ${held}`,
   };
 }
 
-/** Data named test beside data without a side: the former must not be trained on. */
+/** Returns a split for data named test next to data without a side: the former must not be used for training. */
 function testOnly(marks: ReadonlyArray<Marked | undefined>, what: string): OfficialSplit | undefined {
   const present = new Set(marks.map((mark) => mark?.side));
   if (present.has('train') || !present.has(undefined) || present.size < 2) return undefined;
@@ -200,6 +207,6 @@ function testOnly(marks: ReadonlyArray<Marked | undefined>, what: string): Offic
   return {
     sides: marks.map((mark) => (mark === undefined ? 'train' : mark.side === held ? 'test' : undefined)),
     description: `${what} named ${held} are held out, the others are for training`,
-    leftOut: () => 'validation pictures (the test split is held out)',
+    leftOut: () => 'validation images (the test split is held out)',
   };
 }

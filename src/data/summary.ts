@@ -1,26 +1,26 @@
-// What opening a dataset found, put together at its end.
+// Builds the summary of what was found while a dataset was opened.
 import type { DataSummary } from '../interfaces/dataset.js';
 import { DEFAULT_HOLDOUT } from './split.js';
 import type { Tally } from './tally.js';
 
-/** What is known of the samples once labels and split are settled. */
-export interface Settled {
+/** What is known about the samples once labels and split are resolved. */
+export interface SampleFacts {
   samples: number;
   captions: { samples: number; distinct: number };
-  /** Samples with a class, and the classes that occur. */
+  /** Number of samples with a class, and of classes that occur. */
   labeled: number;
   classes: number;
-  /** Besides those of the tally. */
+  /** Warnings in addition to those of the tally. */
   warnings: readonly string[];
   /** How the dataset's own split was found, for people. */
   split: string | undefined;
   holdout: number | undefined;
 }
 
-/** The account of an opening. */
+/** Builds the summary of a dataset. */
 export function summaryOf(
   tally: Tally,
-  { samples, captions, labeled, classes, warnings, split, holdout = DEFAULT_HOLDOUT }: Settled,
+  { samples, captions, labeled, classes, warnings, split, holdout = DEFAULT_HOLDOUT }: SampleFacts,
 ): DataSummary {
   return {
     files: tally.files,
@@ -42,7 +42,7 @@ export function summaryOf(
   };
 }
 
-/** Labels that were dropped, because they say which sample it is and not of which kind. */
+/** Warns about labels that were dropped because they identify samples rather than classes. */
 export function idsWarning(ids: number, samples: number): string {
-  return `The labels are ${ids} different numbers on ${samples} samples: they were taken for ids, not classes, and dropped. Name the classes (--classes) if they are classes.`;
+  return `The labels have ${ids} distinct values in ${samples} samples, so they were treated as ids, not classes, and dropped. Pass --classes if they are classes.`;
 }

@@ -1,17 +1,17 @@
-// Keeps account of what opening a dataset finds: what is used, what is left out and why, what is wrong.
+// Records what is found while a dataset is opened: what is used, what is skipped and why, and what is damaged.
 import { InputError } from '../errors.js';
 import type { BadFile, LeftOut } from '../interfaces/dataset.js';
 
-/** Examples kept for each reason. */
+/** Number of examples kept for each reason. */
 const EXAMPLES = 3;
 
 /** What to do with files that cannot be used. */
 export interface BadFileOptions {
-  /** Leave out files that cannot be used; without it the first one stops the opening with its error. Default false. */
+  /** Skips files that cannot be used. By default the first one ends the opening with its error. */
   skipBad?: boolean;
 }
 
-/** Counts by reason, with a few examples of each. */
+/** Counts by reason, with a few examples each. */
 export class Reasons {
   private readonly counts = new Map<string, LeftOut>();
 
@@ -32,20 +32,20 @@ export class Reasons {
   }
 }
 
-/** One opening's account. */
+/** Everything recorded while one dataset is opened. */
 export class Tally {
-  /** Files found. */
+  /** Number of files found. */
   files = 0;
-  /** Files that are pictures of samples, or that hold samples. */
+  /** Number of files that are images of samples, or that contain samples. */
   pictures = 0;
-  /** Files that gave captions, labels or metadata. */
+  /** Number of files that contributed captions, labels or metadata. */
   texts = 0;
   readonly leftOut = new Reasons();
   readonly unusedCaptions = new Reasons();
   readonly usedCaptions: Record<string, number> = {};
   readonly formats: Record<string, number> = {};
   readonly warnings: string[] = [];
-  /** The error that stopped the opening, on its way out. */
+  /** The error that ended the opening, while it propagates. */
   private refusal: InputError | undefined;
 
   readonly bad: BadFile[] = [];
@@ -53,9 +53,10 @@ export class Tally {
   constructor(private readonly options: BadFileOptions) {}
 
   /**
-   * Notes a file, or a row of one, that cannot be used. To be called once for each.
+   * Records a file, or a row of one, that cannot be used. Call it once for each.
    *
-   * @throws {InputError} the error itself, unless bad files are to be left out. Anything but an {@link InputError} is always thrown.
+   * @throws {InputError} the error itself, unless bad files are skipped. Anything but an {@link InputError} is always
+   *   thrown.
    */
   reject(file: string, error: unknown, row?: number): void {
     if (!(error instanceof InputError) || error === this.refusal) throw error;
@@ -66,7 +67,7 @@ export class Tally {
     this.bad.push({ file, ...(row !== undefined && { row }), error: error.message });
   }
 
-  /** Runs `action`; when its input is bad, notes it and gives undefined. */
+  /** Runs `action`. If its input is bad, records that and returns undefined. */
   async attempt<T>(file: string, action: () => Promise<T> | T): Promise<T | undefined> {
     try {
       return await action();

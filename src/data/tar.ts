@@ -1,5 +1,6 @@
-// The index of a tar archive, built from its headers alone: bodies are skipped, never held. `tar-stream` cannot seek and
-// does not say where a body lies. Source: POSIX.1-2001 pax, "ustar interchange format"; GNU tar's long names.
+// Builds the index of a tar archive from its headers: bodies are skipped and never held in memory. `tar-stream` cannot
+// seek and does not report the position of a body. Source: POSIX.1-2001 pax, "ustar interchange format"; GNU tar's long
+// names.
 import type { FileHandle } from 'node:fs/promises';
 
 import { InputError } from '../errors.js';
@@ -8,30 +9,33 @@ import { decodeName } from './names.js';
 
 const BLOCK = 512;
 
-/** Bound on pax records and long names: real ones are a few hundred bytes. */
+/** Maximum size of pax records and long names in bytes; real ones take a few hundred. */
 const MAX_EXTENSION = 1 << 20;
 
-/** A regular file in an archive. */
+/** A member of an archive: a regular file or a link. */
 export interface TarMember {
-  /** Its path as stored, in whatever encoding. */
+  /** Path as stored, in any encoding. */
   name: Uint8Array;
   /** Byte position of the body. */
   position: number;
   size: number;
-  /** Set for a link, which has no body: the path as stored that it leads to, from the top of the archive or from its own folder. */
+  /**
+   * Set for a link, which has no body: the target path as stored, relative to the top of the archive or to the link's
+   * folder.
+   */
   link?: { target: Uint8Array; from: 'top' | 'folder' };
-  /** True for a member of a kind that is not read: a sparse file, a device. */
+  /** Set for a member of an unsupported kind, such as a sparse file or a device. */
   isOther?: true;
 }
 
-/** Reads the body of the member just visited. */
+/** Reads the body of the member being visited. */
 export type ReadBody = () => Promise<Uint8Array>;
 
 /**
- * Visits the regular files and links of an archive, in order. Archives written one after another into one file are read
- * as one.
+ * Visits the regular files and links of an archive, in order. Several archives concatenated into one file are read as
+ * one.
  *
- * @returns bytes after the end of the archive that are none.
+ * @returns The number of bytes after the end of the archive that are not part of it.
  * @throws {InputError} E_TAR_CORRUPT, E_TAR_TRUNCATED naming the byte position; E_NOT_FOUND.
  */
 export async function scanTar(
@@ -41,7 +45,7 @@ export async function scanTar(
   return withHandle(path, (handle) => scanOpen(handle, path, visit));
 }
 
-/** As {@link scanTar}, of a file that is open. @param where names it in errors. */
+/** Like {@link scanTar}, for an open file. @param where Names the file in errors. */
 export async function scanOpen(
   handle: FileHandle,
   where: string,
@@ -53,14 +57,14 @@ export async function scanOpen(
     const end = await scan(reader, where, at, size, visit);
     const next = await skipZeros(reader, end, size);
     if (next >= size) return 0;
-    // GNU tar too ignores what follows the end, unless it is another archive.
+    // Like GNU tar, ignores what follows the end unless it is another archive.
     const block = await reader.at(next, BLOCK);
     if (block.length < BLOCK || !isHeader(block)) return size - next;
     at = next;
   }
 }
 
-/** @returns the position of the first block from `start` on that is not all zeros. */
+/** @returns The position of the first block at or after `start` that is not all zeros. */
 async function skipZeros(reader: WindowReader, start: number, size: number): Promise<number> {
   for (let at = start; at < size; at += BLOCK) if (!isZero(await reader.at(at, BLOCK))) return at;
   return size;
@@ -72,7 +76,7 @@ interface Override {
   size?: number;
 }
 
-/** @returns the position of the end-of-archive marker. */
+/** @returns The position of the end-of-archive marker. */
 async function scan(
   reader: WindowReader,
   path: string,
@@ -107,10 +111,10 @@ async function scan(
   }
 }
 
-/** Folders, and headers for all members. */
+/** Types without content: folders, and headers that apply to all members. */
 const WITHOUT_CONTENT = ['5', 'g'];
 
-/** Headers that say something of the member after them: pax records, GNU's long name and long link. */
+/** Types that describe the following member: pax records, GNU's long name and long link. */
 const EXTENSIONS = ['x', 'L', 'K'];
 
 function readExtension(type: string, bytes: Uint8Array, path: string, position: number): Override {
@@ -122,7 +126,7 @@ interface Header {
   name: Uint8Array;
   link: Uint8Array;
   size: number;
-  /** `0` for a regular file, `1` for a hard link, `2` for a symbolic one. */
+  /** `0` for a regular file, `1` for a hard link, `2` for a symbolic link. */
   type: string;
 }
 
@@ -151,19 +155,19 @@ function readHeader(block: Buffer, path: string, at: number): Header {
   };
 }
 
-/** Old archives write NUL, and contiguous files `7`, for what is a regular file. */
+/** Maps the types of regular files to `0`: old archives use NUL, and contiguous files use `7`. */
 function fileType(type: string): string {
   return type === '\0' || type === '7' ? '0' : type;
 }
 
-/** Sum of the header's bytes, its own checksum field taken as blanks. */
+/** Returns the sum of the header's bytes, with its checksum field read as blanks. */
 function checksum(block: Buffer): number {
   let sum = 8 * 0x20;
   for (let i = 0; i < BLOCK; i++) if (i < 148 || i >= 156) sum += block[i]!;
   return sum;
 }
 
-/** Octal digits, or GNU's big-endian binary when the top bit is set. */
+/** Reads octal digits, or GNU's big-endian binary if the top bit is set. */
 function readSize(field: Buffer): number | undefined {
   if (field[0]! !== 0x80) return octal(field);
   let value = 0;
@@ -176,7 +180,10 @@ function octal(field: Buffer): number | undefined {
   return /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : undefined;
 }
 
-/** Records `length key=value\n`. All but those of the path, the link and the size are skipped as bytes: attributes may hold anything. */
+/**
+ * Reads records `length key=value\n`. All except path, linkpath and size are skipped as bytes, because attributes may
+ * contain anything.
+ */
 function readPax(bytes: Uint8Array, path: string, position: number): Override {
   const found: Override = {};
   for (let at = 0; at < bytes.length;) {
@@ -199,7 +206,7 @@ function readPax(bytes: Uint8Array, path: string, position: number): Override {
 
 function paxSize(value: string, path: string, position: number): number {
   const size = /^\d{1,15}$/.test(value) ? Number(value) : undefined;
-  if (size === undefined) throw corrupt(path, position, 'a pax size that is no number');
+  if (size === undefined) throw corrupt(path, position, 'a pax size that is not a number');
   return size;
 }
 

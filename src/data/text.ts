@@ -1,10 +1,10 @@
-// Text and JSON that people and scripts write beside pictures.
+// Reads text and JSON files that accompany images.
 import { InputError, messageOf } from '../errors.js';
 
 /**
- * Decodes UTF-8. A byte order mark is dropped.
+ * Decodes UTF-8 and drops a byte order mark.
  *
- * @throws {InputError} E_DATA_TEXT for other encodings, named where they can be told.
+ * @throws {InputError} E_DATA_TEXT for other encodings, named if they can be detected.
  */
 export function utf8(bytes: Uint8Array, source: string): string {
   try {
@@ -25,7 +25,7 @@ function encodingOf(bytes: Uint8Array): string {
 }
 
 /**
- * Reads captions, one a line: trimmed, empty lines dropped.
+ * Reads captions, one per line. Lines are trimmed, and empty lines are dropped.
  *
  * @throws {InputError} E_DATA_TEXT when the bytes are not UTF-8.
  */
@@ -36,13 +36,16 @@ export function captionLines(bytes: Uint8Array, source: string): string[] {
     .filter((line) => line !== '');
 }
 
-/** Levels of nesting; captions need a few, and a thousand overflow the stack of whoever walks them. */
+/**
+ * Maximum depth of nesting. Captions need a few levels; thousands of levels would overflow the stack of recursive
+ * functions.
+ */
 const MAX_DEPTH = 64;
 
 /**
- * Parses one JSON object. NaN and the infinities, which Python writes, are read as null.
+ * Parses one JSON object. NaN and infinities, which Python writes, are read as null.
  *
- * @throws {InputError} E_DATA_METADATA when the text is not one JSON object, or nested more than 64 levels deep.
+ * @throws {InputError} E_DATA_METADATA when the text is not a JSON object, or is nested more than 64 levels deep.
  */
 export function jsonObject(text: string, source: string): Record<string, unknown> {
   const { plain, depth } = withoutNaN(text);
@@ -62,13 +65,13 @@ export function jsonObject(text: string, source: string): Record<string, unknown
   return value as Record<string, unknown>;
 }
 
-/** The start of a value as JSON, for an error. */
+/** Returns the start of a value as JSON, for errors. */
 export function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? 'nothing';
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }
 
-/** One pass over the text outside of its strings. */
+/** Replaces NaN and infinities outside of strings by null and measures the depth of nesting, in one pass. */
 function withoutNaN(text: string): { plain: string; depth: number } {
   const pieces: string[] = [];
   let [from, depth, deepest] = [0, 0, 0];
@@ -89,7 +92,7 @@ function withoutNaN(text: string): { plain: string; depth: number } {
   return { plain: pieces.join(''), depth: deepest };
 }
 
-/** The position of the quote that closes the string begun at `start`, or the end of the text. */
+/** Returns the position of the quote that closes the string starting at `start`, or the end of the text. */
 function endOfString(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     if (text[at] === '"') return at;

@@ -1,4 +1,4 @@
-// Several augmented variants of every training sample, so that what is computed from them once (tokens) still varies.
+// Several augmented variants of every training sample, so that data computed once (tokens) still vary.
 import { UsageError } from '../errors.js';
 import { canonicalJson } from '../json.js';
 import { sha256 } from '../hash.js';
@@ -6,21 +6,22 @@ import type { Dataset, RawSample, Split, Variation } from '../interfaces/dataset
 import { Rng } from '../rng.js';
 
 export interface VariantOptions {
-  /** Variants of each training sample, the unchanged picture first. */
+  /** Number of variants of each training sample. The first is the unchanged image. */
   count: number;
-  /** Mirror every second variant left to right. */
+  /** Mirrors every second variant left to right. */
   flip?: boolean;
-  /** Shift variants by up to this many pixels each way. */
+  /** Shifts variants by up to this many pixels in each direction. */
   crop?: number;
-  /** Of the shifts. */
+  /** Seed for the random shifts. */
   seed: number;
 }
 
 /**
- * A dataset whose training split holds every sample `count` times: sample `i` as variant `v` at `v * size + i`, with the
- * key `KEY~v` from the second variant on. Pictures are varied when they are decoded. The held-out split stays as it is.
+ * Returns a dataset whose training split contains every sample `count` times. Variant `v` of sample `i` has index `v *
+ * size + i` and, from the second variant on, the key `KEY~v`. Images are augmented when they are decoded. The held-out
+ * split is unchanged.
  *
- * @throws {UsageError} E_DATA_OPTIONS for more variants than differ.
+ * @throws {UsageError} E_DATA_OPTIONS when there are not that many different variants.
  */
 export function withVariants(dataset: Dataset, options: VariantOptions): Dataset {
   const { count, flip = false, crop = 0, seed } = options;
@@ -28,7 +29,7 @@ export function withVariants(dataset: Dataset, options: VariantOptions): Dataset
   if (count > different)
     throw new UsageError(
       'E_DATA_OPTIONS',
-      `variants: expected at most ${different} ${flip ? 'with flip alone' : 'without flip or crop'}, received ${count}. Add crop, which shifts them.`,
+      `variants: expected at most ${different} ${flip ? 'with flip alone' : 'without flip or crop'}, received ${count}. Add crop to shift them.`,
     );
   if (count === 1) return dataset;
   const size = dataset.size('train');

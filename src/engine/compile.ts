@@ -1,5 +1,5 @@
-// compile(fn): what tf.function is to TensorFlow and jit to JAX. The first call with new shapes traces the function
-// into a graph and builds a session; later calls only run it.
+// compile(fn) does for TF.js what tf.function does for TensorFlow and jit for JAX. The first call with new shapes
+// traces the function into a graph and builds a session; later calls run that session.
 import { EngineError } from '../errors.js';
 import { runEagerly } from './eager.js';
 import { engineInUse } from './engines.js';
@@ -12,39 +12,50 @@ import { nativeTarget } from './target.js';
 import { currentTrace } from './trace.js';
 
 export interface CompileOptions {
-  /** Appears in errors, printed graphs and profiles. Default: the function's own name. */
+  /** Shown in errors, printed graphs and profiles. Default: the function's own name. */
   name?: string;
-  /** Embeds variables and captured tensors as constants: faster for inference, blind to later updates. Default false. */
+  /**
+   * Embeds variables and captured tensors as constants. Inference is faster, but later updates have no effect. Default
+   * false.
+   */
   freeze?: boolean;
-  /** Graphs kept, one for each combination of shapes, dtypes and plain arguments; the least recently used goes first. Default 16. */
+  /**
+   * Maximum number of cached graphs, one for each combination of shapes, dtypes and plain arguments. The least recently
+   * used graph is evicted first. Default 16.
+   */
   maxGraphs?: number;
-  /** Overrides the engine in use. */
+  /** Overrides the current engine. */
   engine?: EngineName;
-  /** Threads of its operators. Default: the engine's. */
+  /** Threads per operator. Default: the engine's setting. */
   threads?: number;
-  /** Writes ONNX Runtime's operator profile to files that begin with this path, complete after `dispose`. */
+  /**
+   * Writes ONNX Runtime's operator profile to files whose names start with this prefix. The files are complete after
+   * `dispose`.
+   */
   profilePrefix?: string;
 }
 
 export interface Compiled<A extends readonly Structure[], R> {
-  /** Runs the function. The caller owns, and disposes, the tensors of the result. */
+  /** Runs the function. The caller owns the tensors in the result and must dispose them. */
   (...args: A): Promise<R>;
-  /** How often the function has been traced. */
+  /** How many times the function has been traced. */
   readonly traces: number;
-  /** The graphs held, printed. */
+  /** The cached graphs as text. */
   graphs(): string[];
-  /** Releases the sessions; the function must not be called again. */
+  /** Releases the sessions. The function must not be called afterwards. */
   dispose(): Promise<void>;
 }
 
 /**
  * Compiles a function over TF.js tensors for ONNX Runtime.
  *
- * Variables the function reads or assigns keep their state between calls; variables it creates on its first call are
- * made once. Random numbers come through {@link randomUniform} and its kin from a key argument. Everything else must be
- * a pure function of the arguments: no `dataSync`, no branch on values. Calls are computed one after another.
+ * Variables that the function reads or assigns keep their state between calls. Variables that it creates during its
+ * first call are created only once. Random numbers come from {@link randomUniform} and {@link randomNormal}, which take
+ * a key argument. Everything else must be a pure function of the arguments: no `dataSync`, no branches on tensor
+ * values. Calls are executed one after another.
  *
- * @throws {EngineError} E_ENGINE_OP for an op without lowering, E_TRACE_READ for a look at values, E_TRACE_RANDOM for hidden randomness.
+ * @throws {EngineError} E_ENGINE_OP for an op without a lowering, E_TRACE_READ for reading a tensor's values,
+ *   E_TRACE_RANDOM for randomness without a key.
  */
 export function compile<A extends readonly Structure[], R extends Structure>(
   fn: (...args: A) => R,
@@ -76,7 +87,7 @@ export function compile<A extends readonly Structure[], R extends Structure>(
     if (currentTrace())
       throw new EngineError(
         'E_TRACE_NESTED',
-        `${name}: expected a call from outside, received one inside the trace of ${currentTrace()!.name}. Call the plain function there; compile the outermost one.`,
+        `${name}: expected a call outside of a trace, received one inside the trace of ${currentTrace()!.name}. Call the plain function there, and compile only the outermost one.`,
       );
     return inTurn(async () => {
       if (disposed)
@@ -109,7 +120,7 @@ export function compile<A extends readonly Structure[], R extends Structure>(
 
 let last: Promise<unknown> = Promise.resolve();
 
-/** Calls of all compiled functions run in the order they were made: they may share variables. */
+/** Runs the calls of all compiled functions in the order in which they were made, because they may share variables. */
 function inTurn<T>(task: () => Promise<T>): Promise<T> {
   const result = last.then(task);
   last = result.catch(() => undefined);

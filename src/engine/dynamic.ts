@@ -1,10 +1,10 @@
-// Finds out how the shapes in a graph depend on the extents left open, by tracing the function at several sizes and
-// comparing: the graphs must be alike but for integers that are polynomials of the sizes.
+// Determines how the shapes in a graph depend on the open extents: traces the function at several sizes and compares
+// the graphs, which may differ only in integers that are polynomials of the sizes.
 import { EngineError } from '../errors.js';
 import { GraphBuilder } from './graph.js';
 import type { Graph, Node, Value } from './graph.js';
 
-/** An open extent: its name in the file, and where it can be read. */
+/** An open extent: its name in the file, and the input and axis that it is read from. */
 export interface OpenExtent {
   name: string;
   input: Value;
@@ -14,7 +14,7 @@ export interface OpenExtent {
 /** The sizes of the open extents in one trace. */
 export type Sizes = readonly number[];
 
-/** A graph traced at some sizes. */
+/** A graph traced at particular sizes. */
 export interface Sample {
   sizes: Sizes;
   graph: Graph;
@@ -26,14 +26,16 @@ interface Polynomial {
   divisor: number;
 }
 
-/** Raised when traces differ in more than integers; the caller may try other sizes before giving up. */
+/** Thrown when the traces differ in more than integers. The caller may try other sizes before giving up. */
 export class TopologyError extends EngineError {}
 
 /**
- * Makes `samples[0].graph` hold for every size, in place: constants that vary are computed from the inputs' shapes.
+ * Rewrites `samples[0].graph` in place so that it is valid for every size: constants that vary with the sizes are
+ * computed from the shapes of the inputs.
  *
- * @param samples one trace for each combination of two sizes (index = bit mask), then one more to verify by.
- * @throws {TopologyError} E_EXPORT_DYNAMIC where the graphs are not alike.
+ * @param samples One trace for each combination of two sizes (the index is a bit mask), followed by one more for
+ *   verification.
+ * @throws {TopologyError} E_EXPORT_DYNAMIC when the graphs differ in structure.
  */
 export function generalize(samples: readonly Sample[], extents: readonly OpenExtent[]): void {
   const [first] = samples as [Sample];
@@ -49,7 +51,10 @@ export function generalize(samples: readonly Sample[], extents: readonly OpenExt
   });
 }
 
-/** The names of open axes of a value, from its shapes in all samples: an extent's own name where it is that extent. */
+/**
+ * Names the open axes of a value, given its shape in every sample. An axis that equals an open extent gets that
+ * extent's name.
+ */
 export function openAxes(
   shapes: readonly (readonly number[])[],
   samples: readonly Sample[],
@@ -81,22 +86,23 @@ function requireAlike(samples: readonly Sample[]): void {
       throw unlike(`${first.nodes.length} and ${graph.nodes.length} operators`);
     graph.nodes.forEach((node, at) => {
       const twin = first.nodes[at]!;
-      if (node.op !== twin.op || node.domain !== twin.domain) throw unlike(`${twin.op} and ${node.op} in one place`);
+      if (node.op !== twin.op || node.domain !== twin.domain)
+        throw unlike(`${twin.op} and ${node.op} at the same position`);
       if (JSON.stringify(node.attributes) !== JSON.stringify(twin.attributes)) {
         throw unlike(
           `${node.op} with attributes ${JSON.stringify(twin.attributes)} and ${JSON.stringify(node.attributes)}`,
         );
       }
-      if (wiring(node, index) !== wiring(twin, firstIndex)) throw unlike(`${node.op} of other operands`);
+      if (wiring(node, index) !== wiring(twin, firstIndex)) throw unlike(`${node.op} with different operands`);
     });
   }
 }
 
-/** What feeds a node, by place. */
+/** Describes what feeds a node, by position in the graph. */
 const wiring = (node: Node, index: Map<Value, string>): string =>
   node.inputs.map((value) => (!value ? '-' : value.data ? 'constant' : index.get(value))).join();
 
-/** Every computed value and input by its place in the graph. */
+/** Maps every input and computed value to its position in the graph. */
 function positions(graph: Graph): Map<Value, string> {
   const index = new Map<Value, string>(graph.inputs.map((value) => [value, value.name!]));
   graph.nodes.forEach((node, at) => node.outputs.forEach((value, k) => index.set(value, `${at}.${k}`)));
@@ -106,11 +112,11 @@ function positions(graph: Graph): Map<Value, string> {
 function unlike(found: string): TopologyError {
   return new TopologyError(
     'E_EXPORT_DYNAMIC',
-    `exportOnnx: expected the same graph for every size of the dynamic axes, received ${found}. Fix that axis, or write the function without a choice that depends on it.`,
+    `exportOnnx: expected the same graph for every size of the dynamic axes, received ${found}. Fix that axis, or remove the branch that depends on it.`,
   );
 }
 
-/** A value for the constant `node.inputs[k]`, whose integers vary with the sizes. */
+/** Builds a value that replaces the constant `node.inputs[k]`, whose integers vary with the sizes. */
 function varying(
   node: Node,
   k: number,
@@ -135,7 +141,7 @@ function varying(
   return shapes.vector(entries.map((entry) => fit(node.op, entry, samples)));
 }
 
-/** The polynomial through the values at all combinations of two sizes, checked at the last sample. */
+/** Fits a polynomial to the values at all combinations of two sizes and checks it against the last sample. */
 function fit(op: string, values: readonly number[], samples: readonly Sample[]): Polynomial {
   const low = samples[0]!.sizes;
   const combinations = samples.length - 1;
@@ -143,7 +149,7 @@ function fit(op: string, values: readonly number[], samples: readonly Sample[]):
   const divisor = low.reduce((product, size, k) => product * (high[k]! - size), 1);
   const coefficients = new Map<number, number>();
   for (let subset = 0; subset < combinations; subset++) {
-    // Newton's divided difference over this subset, brought to the common divisor, spread over powers of the sizes.
+    // Newton's divided difference over this subset, scaled to the common divisor and expanded into powers of the sizes.
     let difference = 0;
     for (let part = 0; part < combinations; part++)
       if ((part & subset) === part) difference += (popCount(subset ^ part) % 2 ? -1 : 1) * values[part]!;
@@ -194,9 +200,9 @@ function popCount(bits: number): number {
   return count;
 }
 
-/** Computes int64 shape entries in the graph. Equal work is shared. */
+/** Computes int64 shape entries in the graph. Identical computations are shared. */
 class ShapeArithmetic {
-  /** Its values must not share names with those of the graph, which count from 0. */
+  /** Numbers its values from FIRST_ID, because value ids must not collide with those of the graph, which start at 0. */
   readonly builder = new GraphBuilder(FIRST_ID);
 
   constructor(private readonly extents: readonly OpenExtent[]) {}

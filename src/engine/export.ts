@@ -1,4 +1,5 @@
-// Writes a function as an ONNX file that any runtime can load: standard operators only, weights inside.
+// Writes a function as an ONNX file that any runtime can load: it uses standard operators only and contains the
+// weights.
 import { EngineError, UsageError } from '../errors.js';
 import { TopologyError, generalize, openAxes } from './dynamic.js';
 import type { OpenExtent, Sample, Sizes } from './dynamic.js';
@@ -14,13 +15,16 @@ import type { Structure } from './structure.js';
 import { nativeTarget } from './target.js';
 import { tf } from './tf.js';
 
-/** What an argument will be: a tensor's dtype and shape without its values. A tensor serves as well. */
+/** Describes a tensor argument: dtype and shape without values. A tensor may be passed instead. */
 export interface TensorSpec {
   dtype: 'float32' | 'int32' | 'bool';
   shape: readonly number[];
 }
 
-/** An argument: specifications within arrays and plain objects, plain values as they are. */
+/**
+ * Describes an argument: tensor specifications nested in arrays and plain objects. Plain values are passed through
+ * unchanged.
+ */
 export type Signature =
   | TensorSpec
   | tf.Tensor
@@ -33,31 +37,37 @@ export type Signature =
   | { readonly [key: string]: Signature };
 
 export interface ExportOptions {
-  /** Name of the graph. Default: the function's. */
+  /** Name of the graph. Default: the function's name. */
   name?: string;
-  /** Of tensor arguments, depth first. Default `input`, or `input0`, `input1`, ... */
+  /** Names of the tensor arguments, depth first. Default: `input`, or `input0`, `input1`, ... */
   inputNames?: readonly string[];
-  /** Of result tensors, depth first. Default `output`, or `output0`, ... */
+  /** Names of the result tensors, depth first. Default: `output`, or `output0`, `output1`, ... */
   outputNames?: readonly string[];
-  /** Axes left open, by input name: `{ image: { 0: 'batch' } }`. Axes of one name have one extent. At most three names. */
+  /**
+   * Axes left open, by input name: `{ image: { 0: 'batch' } }`. Axes that share a name have the same extent. At most
+   * three names.
+   */
   dynamicAxes?: DynamicAxes;
-  /** Stored in the file for its reader. */
+  /** Documentation string stored in the file. */
   documentation?: string;
-  /** `onnx` is what any runtime loads (default); `native` is faster, and only for the ONNX Runtime at hand: see {@link openModel}. */
+  /**
+   * `onnx` (default) produces a file that any runtime can load. `native` is faster but works only with the installed
+   * ONNX Runtime: see {@link openModel}.
+   */
   target?: 'onnx' | 'native';
 }
 
 /**
- * Exports a pure function as ONNX (opset 21). Variables and captured tensors are written as they are now.
+ * Exports a pure function as ONNX (opset 21). Variables and captured tensors are written with their current values.
  *
- * Open axes are found out by tracing the function at several multiples of the signature's extents: what varies between
- * the traces is computed in the file from the inputs' shapes.
+ * Open axes are resolved by tracing the function at several multiples of the signature's extents. Integers that vary
+ * between the traces are computed in the file from the shapes of the inputs.
  *
- * @param signature one entry for each parameter of `fn`.
- * @returns the bytes of the file.
- * @throws {EngineError} E_EXPORT_DYNAMIC when the graph depends on an open axis in more than shapes; E_EXPORT_STATE when
- *   the function assigns variables; E_EXPORT_RANDOM when it draws random numbers; all errors of a trace.
- * @throws {UsageError} E_EXPORT_NAMES, E_EXPORT_AXES for options that do not fit the function.
+ * @param signature One entry for each parameter of `fn`.
+ * @returns The bytes of the file.
+ * @throws {EngineError} E_EXPORT_DYNAMIC when the graph depends on an open axis in more than its shapes; E_EXPORT_STATE
+ *   when the function assigns variables; E_EXPORT_RANDOM when it draws random numbers; any error of tracing.
+ * @throws {UsageError} E_EXPORT_NAMES, E_EXPORT_AXES when the options do not match the function.
  */
 export async function exportOnnx<A extends readonly Structure[]>(
   fn: (...args: A) => Structure,
@@ -80,7 +90,7 @@ export async function exportOnnx<A extends readonly Structure[]>(
     try {
       return await exportDynamic(plan, multiples, trace, options);
     } catch (error) {
-      // A size that happens to equal another extent can change the graph: another set of sizes tells.
+      // A size that happens to equal another extent can change the graph, so another set of sizes is tried.
       if (!(error instanceof TopologyError)) throw error;
       failure ??= error;
     }
@@ -88,7 +98,10 @@ export async function exportOnnx<A extends readonly Structure[]>(
   throw failure;
 }
 
-/** Low, high and verifying size of an open axis, in multiples of the signature's extent: odd and even in each set. */
+/**
+ * Low, high and verification size of an open axis, as multiples of the signature's extent. Each set has odd and even
+ * sizes.
+ */
 const MULTIPLES: readonly (readonly [number, number, number])[] = [
   [2, 3, 5],
   [7, 12, 17],
@@ -96,11 +109,11 @@ const MULTIPLES: readonly (readonly [number, number, number])[] = [
 
 interface Exported {
   graph: Graph;
-  /** The graph's inputs in the order of the signature. */
+  /** Inputs of the graph, in the order of the signature. */
   inputs: Value[];
 }
 
-/** The open extents: names, the signature's sizes, and the axes that have them. */
+/** The open extents: their names, their sizes in the signature, and the axes that have them. */
 interface Plan {
   names: string[];
   base: number[];
@@ -185,7 +198,7 @@ function requirePure(name: string, { written, sources }: TracedFunction): void {
   }
 }
 
-/** Gives inputs and outputs their names; arguments that the function ignores stay inputs. */
+/** Names the inputs and outputs. Arguments that the function ignores remain inputs. */
 function named({ graph, sources }: TracedFunction, inputNames: string[], outputNames: string[]): Exported {
   const inputs = [...sources].filter(([, source]) => 'argument' in source).map(([value]) => value);
   inputs.forEach((value, i) => (value.name = inputNames[i]!));

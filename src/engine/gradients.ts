@@ -1,6 +1,6 @@
-// Gradients of TF.js kernels, written in TF.js ops. tfjs-core as Node loads it registers none of its own. Ours save
-// what makes the compiled backward pass cheap (outputs rather than inputs where either will do), and give integer
-// inputs zero gradients, so that lookups by computed ids need no detours.
+// Gradients of TF.js kernels, written in TF.js ops. The build of tfjs-core that Node loads registers none. These rules
+// keep the compiled backward pass cheap (they save outputs rather than inputs where either works) and give integer
+// inputs zero gradients, so that lookups by computed ids need no workaround.
 import { sizeOf } from '../shape.js';
 import { zeros } from './gradient-rule.js';
 import type { Attributes, Grads, Rule } from './gradient-rule.js';
@@ -13,19 +13,19 @@ function sumTo(dy: tf.Tensor, shape: number[]): tf.Tensor {
   return tf.reshape(axes.length > 0 ? tf.sum(dy, axes) : dy, shape);
 }
 
-/** For y = f(x) with dy/dx computed from x. */
+/** Rule for y = f(x) with dy/dx computed from x. */
 const ofInput = (derivative: (dy: tf.Tensor, x: tf.Tensor, attributes: Attributes) => tf.Tensor): Rule => ({
   save: ['x'],
   gradient: (dy, [x], attributes) => ({ x: () => derivative(dy, x!, attributes) }),
 });
 
-/** For y = f(x) with dy/dx computed from y. */
+/** Rule for y = f(x) with dy/dx computed from y. */
 const ofOutput = (derivative: (dy: tf.Tensor, y: tf.Tensor) => tf.Tensor): Rule => ({
   saveOutput: true,
   gradient: (dy, [y]) => ({ x: () => derivative(dy, y!) }),
 });
 
-/** For y = f(a, b) with broadcasting. */
+/** Rule for y = f(a, b) with broadcasting. */
 const ofOperands = (
   left: (dy: tf.Tensor, a: tf.Tensor, b: tf.Tensor) => tf.Tensor,
   right: (dy: tf.Tensor, a: tf.Tensor, b: tf.Tensor) => tf.Tensor,
@@ -37,8 +37,8 @@ const ofOperands = (
   }),
 });
 
-/** For functions that are flat wherever they are differentiable. */
-const flat = (...inputs: string[]): Rule => ({
+/** Rule for functions whose derivative is zero wherever it exists. */
+const zeroGradient = (...inputs: string[]): Rule => ({
   save: inputs,
   gradient: (_, saved) => Object.fromEntries(inputs.map((name, i) => [name, () => zeros(saved[i]!)])),
 });
@@ -129,7 +129,7 @@ const BINARY: Record<string, Rule> = {
   ),
   Pow: ofOperands(
     (dy, a, b) => tf.mul(dy, tf.mul(asFloat(b), tf.pow(a, tf.sub(b, tf.scalar(1, b.dtype as 'float32'))))),
-    // The logarithm of a base that is not positive has no real value: its exponent gets no gradient.
+    // A base that is not positive has no real logarithm, so the exponent gets no gradient there.
     (dy, a, b) =>
       tf.mul(
         dy,
@@ -153,8 +153,8 @@ const BINARY: Record<string, Rule> = {
   },
 };
 
-/** A reduced gradient spread back over the reduced axes. */
-function spread(dy: tf.Tensor, shape: number[], axes: unknown): tf.Tensor {
+/** Broadcasts a reduced gradient back over the reduced axes. */
+function broadcastBack(dy: tf.Tensor, shape: number[], axes: unknown): tf.Tensor {
   const kept = tf.backend_util.expandShapeToKeepDim(
     shape.filter((_, axis) => !tf.util.parseAxisParam(axes as number[], shape).includes(axis)),
     tf.util.parseAxisParam(axes as number[], shape),
@@ -165,22 +165,22 @@ function spread(dy: tf.Tensor, shape: number[], axes: unknown): tf.Tensor {
 const reducedCount = (shape: number[], axes: unknown): number =>
   tf.util.parseAxisParam(axes as number[], shape).reduce((n, axis) => n * shape[axis]!, 1);
 
-/** Minimum and maximum: the gradient goes to every element that equals the result. */
+/** Rule for minimum and maximum: the gradient goes to every element that equals the result. */
 const extremum = (axisKey: string): Rule => ({
   save: ['x'],
   saveOutput: true,
   gradient: (dy, [x, y], attributes) => ({
     x: () =>
       tf.mul(
-        spread(dy, x!.shape, attributes[axisKey]),
-        asFloat(tf.equal(x!, spread(y!, x!.shape, attributes[axisKey]))),
+        broadcastBack(dy, x!.shape, attributes[axisKey]),
+        asFloat(tf.equal(x!, broadcastBack(y!, x!.shape, attributes[axisKey]))),
       ),
   }),
 });
 
 const REDUCTIONS: Record<string, Rule> = {
-  Sum: ofInput((dy, x, { axis }) => spread(dy, x.shape, axis)),
-  Mean: ofInput((dy, x, { axis }) => spread(tf.div(dy, reducedCount(x.shape, axis)), x.shape, axis)),
+  Sum: ofInput((dy, x, { axis }) => broadcastBack(dy, x.shape, axis)),
+  Mean: ofInput((dy, x, { axis }) => broadcastBack(tf.div(dy, reducedCount(x.shape, axis)), x.shape, axis)),
   Max: extremum('reductionIndices'),
   Min: extremum('axis'),
   Prod: {
@@ -203,7 +203,10 @@ const REDUCTIONS: Record<string, Rule> = {
   },
 };
 
-/** Products of matrices; when a batch meets one shared matrix, its gradient is a single tall product. */
+/**
+ * Gradient of a matrix product. When a batch is multiplied by one shared matrix, the gradient of that matrix is a
+ * single tall product.
+ */
 function matMulGradient(dy: tf.Tensor, [a, b]: tf.Tensor[], attributes: Attributes): Grads {
   const { transposeA, transposeB } = attributes as { transposeA: boolean; transposeB: boolean };
   const left = (): tf.Tensor =>
@@ -219,7 +222,7 @@ function matMulGradient(dy: tf.Tensor, [a, b]: tf.Tensor[], attributes: Attribut
   return { a: () => sumTo(left(), a!.shape), b: () => sumTo(right(), b!.shape) };
 }
 
-/** Sums the rows of dy that were read from the same place. x [.., N, ..] indexed on `axis`. */
+/** Sums the rows of dy that were read from the same position. x is [.., N, ..] and indexed along `axis`. */
 function gatherGradient(dy: tf.Tensor, x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
   const at = axis < 0 ? axis + x.rank : axis;
   const ids = tf.reshape(indices, [indices.size]) as tf.Tensor1D;
@@ -232,7 +235,10 @@ function gatherGradient(dy: tf.Tensor, x: tf.Tensor, indices: tf.Tensor, axis: n
   return tf.transpose(summed, tf.backend_util.getUndoAxesPermutation(order));
 }
 
-/** Each batch looks up its own rows: one flat table with offsets. As the lowering does it forward. */
+/**
+ * Gradient of a gather in which each batch looks up its own rows: uses one flat table with offsets, like the forward
+ * lowering.
+ */
 function batchedGatherGradient(
   dy: tf.Tensor,
   x: tf.Tensor,
@@ -248,13 +254,13 @@ function batchedGatherGradient(
   );
   const perBatch = indices.size / batchSize;
   const offsets = tf.reshape(tf.mul(tf.range(0, batchSize, 1, 'int32'), tf.scalar(dimSize, 'int32')), [batchSize, 1]);
-  const flat = tf.reshape(tf.add(tf.reshape(indices, [batchSize, perBatch]), offsets), [
+  const flatIds = tf.reshape(tf.add(tf.reshape(indices, [batchSize, perBatch]), offsets), [
     batchSize * perBatch,
   ]) as tf.Tensor1D;
   const rows = tf.transpose(tf.reshape(dy, [batchSize, outerSize, perBatch, sliceSize]), [0, 2, 1, 3]);
   const summed = tf.unsortedSegmentSum(
     tf.reshape(rows, [batchSize * perBatch, outerSize * sliceSize]),
-    flat,
+    flatIds,
     batchSize * dimSize,
   );
   return tf.reshape(
@@ -263,7 +269,10 @@ function batchedGatherGradient(
   );
 }
 
-/** Products without each element in turn, free of division so that zeros are allowed: those before times those after. */
+/**
+ * Gradient of a product. The product of all other elements is the product of those before times the product of those
+ * after, so zeros need no division.
+ */
 function prodGradient(dy: tf.Tensor, x: tf.Tensor, axis: unknown): tf.Tensor {
   const axes = tf.util.parseAxisParam(axis as number[], x.shape);
   const kept = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
@@ -271,11 +280,11 @@ function prodGradient(dy: tf.Tensor, x: tf.Tensor, axis: unknown): tf.Tensor {
   const moved = tf.transpose(x, order);
   const rows = tf.reshape(moved, [kept.reduce((n, i) => n * x.shape[i]!, 1), reducedCount(x.shape, axis)]);
   const others = tf.mul(tf.cumprod(rows, 1, true, false), tf.cumprod(rows, 1, true, true));
-  const spreadOut = tf.mul(others, tf.reshape(dy, [rows.shape[0]!, 1]));
-  return tf.transpose(tf.reshape(spreadOut, moved.shape), tf.backend_util.getUndoAxesPermutation(order));
+  const broadcast = tf.mul(others, tf.reshape(dy, [rows.shape[0]!, 1]));
+  return tf.transpose(tf.reshape(broadcast, moved.shape), tf.backend_util.getUndoAxesPermutation(order));
 }
 
-/** Puts the elements of a strided slice back where they came from. */
+/** Scatters the elements of a strided slice back to their original positions. */
 function stridedSliceGradient(dy: tf.Tensor, x: tf.Tensor, attributes: Attributes): tf.Tensor {
   const a = attributes as unknown as Record<'begin' | 'end' | 'strides', number[]> &
     Record<'beginMask' | 'endMask' | 'ellipsisMask' | 'newAxisMask' | 'shrinkAxisMask', number>;
@@ -318,7 +327,7 @@ function stridedSliceGradient(dy: tf.Tensor, x: tf.Tensor, attributes: Attribute
   );
 }
 
-/** Mirror padding reads some elements twice: along each axis it is a gather. */
+/** Gradient of mirror padding, which reads some elements twice: along each axis the padding is a gather. */
 function mirrorPadGradient(dy: tf.Tensor, x: tf.Tensor, paddings: [number, number][], mode: string): tf.Tensor {
   const skip = mode === 'reflect' ? 1 : 0;
   return paddings.reduce((part, [before, after], axis) => {
@@ -422,7 +431,7 @@ const STRUCTURE: Record<string, Rule> = {
   TensorScatterUpdate: {
     save: ['indices', 'updates'],
     gradient: (dy, [indices, updates]) => ({
-      // Not tensorScatterUpdate of zeros: TF.js's cpu kernel would write them into dy itself.
+      // tensorScatterUpdate of zeros is not an option: TF.js's cpu kernel would write them into dy itself.
       tensor: () => where(tf.greater(tf.scatterND(indices!, tf.onesLike(updates!), dy.shape), 0), tf.zerosLike(dy), dy),
       updates: () => tf.gatherND(dy, indices!),
       indices: () => zeros(indices!),
@@ -446,19 +455,19 @@ const FLAT: Record<string, Rule> = {
       'IsInf',
       'IsFinite',
       'LogicalNot',
-    ].map((name) => [name, flat('x')]),
+    ].map((name) => [name, zeroGradient('x')]),
   ),
   ...Object.fromEntries(
     ['Equal', 'NotEqual', 'Greater', 'GreaterEqual', 'Less', 'LessEqual', 'LogicalAnd', 'LogicalOr', 'FloorDiv'].map(
-      (name) => [name, flat('a', 'b')],
+      (name) => [name, zeroGradient('a', 'b')],
     ),
   ),
-  OneHot: flat('indices'),
+  OneHot: zeroGradient('indices'),
 };
 
 /**
- * An operand's gradient is the product of dy with all other operands, indexed as the operand is; an index that occurs in
- * it alone was summed, so its gradient is the same all along.
+ * Gradients of an einsum. The gradient of an operand is the product of dy with all other operands, with the operand's
+ * indices. An index that occurs only in that operand was summed, so the gradient is constant along it.
  */
 function einsumGradient(dy: tf.Tensor, operands: tf.Tensor[], equation: string): tf.Tensor[] {
   const [left, out] = equation.replaceAll(' ', '').split('->') as [string, string];
@@ -487,7 +496,7 @@ function register(): void {
 }
 
 /** Registers the gradient of a kernel over a list of tensors. */
-function listed(
+function registerListGradient(
   kernelName: string,
   gradient: (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => tf.Tensor[],
 ): void {
@@ -501,11 +510,11 @@ function listed(
 
 /** Kernels with lists of inputs or outputs. */
 function registerVariadic(): void {
-  // A tensor each: TF.js disposes of gradients it has added up.
-  listed('AddN', (dy, saved) => saved.map(() => tf.clone(dy)));
-  listed('Einsum', (dy, saved, { equation }) => einsumGradient(dy, saved, equation as string));
-  listed('Pack', (dy, _, { axis }) => tf.unstack(dy, axis as number));
-  listed('Concat', (dy, saved, { axis }) => {
+  // Each gradient needs a tensor of its own, because TF.js disposes gradients after adding them up.
+  registerListGradient('AddN', (dy, saved) => saved.map(() => tf.clone(dy)));
+  registerListGradient('Einsum', (dy, saved, { equation }) => einsumGradient(dy, saved, equation as string));
+  registerListGradient('Pack', (dy, _, { axis }) => tf.unstack(dy, axis as number));
+  registerListGradient('Concat', (dy, saved, { axis }) => {
     const at = tf.util.parseAxisParam(axis as number, saved[0]!.shape)[0]!;
     return tf.split(
       dy,
@@ -517,7 +526,7 @@ function registerVariadic(): void {
     kernelName: 'TopK',
     inputsToSave: ['x'],
     outputsToSave: [false, true],
-    // Each value's gradient goes back to where it stood in its row.
+    // The gradient of each value goes back to its position in the row.
     gradFunc: ((dys: tf.Tensor[], [x, indices]: tf.Tensor[]) => ({
       x: () => tf.sum(tf.mul(tf.oneHot(tf.cast(indices!, 'int32'), x!.shape.at(-1)!), tf.expandDims(dys[0]!, -1)), -2),
     })) as unknown as tf.GradFunc,

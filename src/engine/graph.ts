@@ -1,12 +1,12 @@
 // The intermediate representation: a directed acyclic graph of ONNX operators over typed, shaped values, built in
-// topological order. Knows nothing of TF.js, of protobuf or of ONNX Runtime.
+// topological order. It does not depend on TF.js, protocol buffers or ONNX Runtime.
 import { sizeOf } from '../shape.js';
 
 export type Dtype = 'float32' | 'int32' | 'int64' | 'bool' | 'uint8' | 'int8';
 
 export type Data = Float32Array | Int32Array | BigInt64Array | Uint8Array | Int8Array;
 
-/** An attribute: integers as number(s), floating point wrapped, strings as they are. */
+/** An attribute: integers are plain numbers, floating-point numbers are wrapped, strings are plain. */
 export type Attribute = number | number[] | string | { float: number };
 
 /** One edge of the graph. */
@@ -25,20 +25,20 @@ export interface Value {
 /** One operator. */
 export interface Node {
   readonly op: string;
-  /** Empty for standard ONNX, `com.microsoft` and `com.microsoft.nchwc` for ONNX Runtime's own. */
+  /** Empty for standard ONNX; `com.microsoft` and `com.microsoft.nchwc` for ONNX Runtime's own operators. */
   readonly domain: string;
   inputs: (Value | null)[];
   outputs: Value[];
   readonly attributes: Record<string, Attribute>;
 }
 
-/** A finished graph: what is serialised, printed and run. */
+/** A finished graph, ready to be serialized, printed or run. */
 export interface Graph {
   readonly name: string;
   inputs: Value[];
   /** Output names and the values they carry. */
   outputs: { name: string; value: Value }[];
-  /** In topological order; everything here is needed by an output. */
+  /** Nodes in topological order. Every node is needed by an output. */
   nodes: Node[];
 }
 
@@ -51,15 +51,15 @@ export interface Result {
 export class GraphBuilder {
   private readonly shared = new Map<string, Value>();
 
-  /** @param nextId where ids begin; values that meet in one graph must not share ids. */
+  /** @param nextId The first id to assign. Values that end up in the same graph must not share ids. */
   constructor(private nextId = 0) {}
 
-  /** @param dtype element type of the placeholder fed at each call. */
+  /** @param dtype Element type of the tensor fed at each call. */
   input(name: string, dtype: Dtype, shape: readonly number[]): Value {
     return { id: this.nextId++, dtype, shape: [...shape], name };
   }
 
-  /** A value known while tracing. Small ones are shared. */
+  /** Adds a value that is known while tracing. Equal small constants are shared. */
   constant(dtype: Dtype, shape: readonly number[], data: Data): Value {
     const make = (): Value => ({ id: this.nextId++, dtype, shape: [...shape], data });
     if (data.length > 64) return make();
@@ -75,7 +75,7 @@ export class GraphBuilder {
     return this.constant(dtype, [], data);
   }
 
-  /** A 1-D int64 constant: ONNX takes shapes, axes and bounds so. */
+  /** Adds a 1-D int64 constant, the form in which ONNX takes shapes, axes and bounds. */
   ints(values: readonly number[]): Value {
     return this.constant(
       'int64',
@@ -84,7 +84,7 @@ export class GraphBuilder {
     );
   }
 
-  /** Adds a node with one output; an equal node already there is returned instead. */
+  /** Adds a node with one output, or returns the output of an equal node if there is one. */
   op(
     op: string,
     inputs: (Value | null)[],
@@ -118,7 +118,10 @@ export class GraphBuilder {
   }
 }
 
-/** The nodes that `roots` depend on, in topological order. Iterative: traces of training steps are thousands deep. */
+/**
+ * Returns the nodes that `roots` depend on, in topological order. Iterative, because traces of training steps are
+ * thousands of nodes deep.
+ */
 export function reachable(roots: readonly Value[]): Node[] {
   const order: Node[] = [];
   const state = new Map<Node, 'open' | 'done'>();
@@ -146,7 +149,7 @@ export function reachable(roots: readonly Value[]): Node[] {
   return order;
 }
 
-/** Total elements of all constants the graph carries. */
+/** Returns the total number of elements in all constants of the graph. */
 export function constantElements(graph: Graph): number {
   const seen = new Set<Value>();
   for (const node of graph.nodes) for (const value of node.inputs) if (value?.data) seen.add(value);
@@ -170,8 +173,8 @@ const attributeText = (attribute: Attribute): string =>
   typeof attribute === 'object' && 'float' in attribute ? `${attribute.float}f` : JSON.stringify(attribute);
 
 /**
- * The graph as text, one node a line, values numbered in order of appearance: stable between runs, made to be read and
- * to be compared in tests.
+ * Prints the graph as text, one node per line, with values numbered in order of appearance. The text is stable between
+ * runs, so that tests can compare it.
  */
 export function printGraph(graph: Graph): string {
   const names = new Map<Value, string>();

@@ -1,4 +1,4 @@
-// ONNX networks as TF.js functions: what ONNX Runtime only runs can be differentiated and compiled along with the rest.
+// Rebuilds ONNX networks as TF.js functions, so that they can be differentiated and compiled together with other code.
 import { CorruptError, EngineError, TesseraeError, messageOf } from '../errors.js';
 import { MAX_VALUES, OPERATORS, Site, constantTensor, filterForm } from './onnx-ops.js';
 import type { Form, Operand } from './onnx-ops.js';
@@ -7,27 +7,31 @@ import type { OnnxModel, OnnxNode, OnnxTensor } from './onnx-reader.js';
 import { sizeOf } from '../shape.js';
 import { tf } from './tf.js';
 
-/** A network read from a file. Holds plain arrays, no tensors. */
+/** A network read from a file. It holds plain arrays and no tensors. */
 export interface ImportedNetwork {
-  /** Extents that the file leaves open are undefined. All inputs are float32. */
+  /** Open extents are undefined. All inputs are float32. */
   readonly inputs: readonly { readonly name: string; readonly shape: readonly (number | undefined)[] }[];
   readonly outputs: readonly string[];
   /**
-   * The network with its weights as constants of what is being traced: to be called there, once, in a scope that outlives the calls.
+   * Builds the network with its weights as constants of the current trace. Call it once per trace, in a scope that
+   * outlives the calls of the returned function.
    *
-   * @returns a function of one tensor for each input, with one result for each output, axes as in the file: [B, C, H, W].
+   * @returns A function that takes one tensor per input and returns one tensor per output. Axes are those of the file:
+   *   [B, C, H, W].
    */
   prepare(): (...inputs: tf.Tensor[]) => tf.Tensor[];
 }
 
 /**
- * Reads an ONNX model and rebuilds it in TF.js ops: convolutions, pooling, normalisation at inference, dense layers and
- * what goes between them (see `OPERATORS`), in any version of the standard operators. Dropout does nothing.
+ * Reads an ONNX model and rebuilds it in TF.js ops: convolutions, pooling, normalization in inference mode, dense
+ * layers and the operators between them (see `OPERATORS`), in any version of the standard operators. Dropout is
+ * ignored.
  *
- * @param where the file's name, for errors.
- * @throws {CorruptError} E_ONNX_FILE for bytes that are no model.
- * @throws {EngineError} E_IMPORT_OP naming the operator and node that cannot be rebuilt, here or, where it depends on
- *   shapes, when the network is called; E_IMPORT_TENSOR for weights that are not read; E_IMPORT_SIZE for values too large.
+ * @param where Name of the file, for errors.
+ * @throws {CorruptError} E_ONNX_FILE for bytes that are not a valid model.
+ * @throws {EngineError} E_IMPORT_OP naming the operator and node that cannot be rebuilt, either here or, if it depends
+ *   on shapes, when the network is called; E_IMPORT_TENSOR for unsupported weights; E_IMPORT_SIZE for values that are
+ *   too large.
  */
 export function importOnnx(bytes: Uint8Array, where = 'model.onnx'): ImportedNetwork {
   const model = readOnnx(bytes, where);
@@ -44,7 +48,7 @@ export function importOnnx(bytes: Uint8Array, where = 'model.onnx'): ImportedNet
   };
 }
 
-/** Every operator is known, and every value is made before it is read. */
+/** Checks that every operator is supported and that every value is computed before it is read. */
 function refuseUnknown(model: OnnxModel, where: string): void {
   const made = new Set([...model.weights.keys(), ...model.inputs.map(({ name }) => name)]);
   for (const { op, name, domain, inputs, outputs } of model.nodes) {
@@ -60,7 +64,7 @@ function refuseUnknown(model: OnnxModel, where: string): void {
       where,
       `node "${name}" (${op})`,
     );
-    // Further outputs, as of Dropout in training, are not computed: who reads one is refused.
+    // Additional outputs, such as Dropout's mask, are not computed; a node that reads one is rejected.
     if (outputs[0]) made.add(outputs[0]);
   }
   refuseMissing(model.outputs, made, where, 'outputs');
@@ -72,11 +76,11 @@ function refuseMissing(names: readonly string[], made: ReadonlySet<string>, wher
   if (missing !== undefined)
     throw new CorruptError(
       'E_ONNX_FILE',
-      `${where}, ${reader}: expected a value "${missing}" made before, found none.`,
+      `${where}, ${reader}: expected a value "${missing}" to be computed first, found none.`,
     );
 }
 
-/** Weights as the tensors they are read as. Equal constants of a trace are not found out to be so when they are large: each is made once. */
+/** Creates each weight once, in the form in which it is read. A trace shares equal constants only if they are small. */
 function tensorsOf({ nodes, weights }: OnnxModel): Map<OnnxTensor, Partial<Record<Form, tf.Tensor>>> {
   const tensors = new Map<OnnxTensor, Partial<Record<Form, tf.Tensor>>>();
   for (const { op, inputs, attributes } of nodes) {
@@ -126,12 +130,12 @@ function compute(
     if (!(sizeOf(value.shape) <= MAX_VALUES))
       throw new EngineError(
         'E_IMPORT_SIZE',
-        `${where}, node "${node.name}" (${node.op}): expected at most ${MAX_VALUES} values, found [${value.shape.join(', ')}]. Use another network, or smaller pictures.`,
+        `${where}, node "${node.name}" (${node.op}): expected at most ${MAX_VALUES} values, found [${value.shape.join(', ')}]. Use another network, or smaller images.`,
       );
     return value;
   } catch (error) {
     if (error instanceof TesseraeError) throw error;
-    // TF.js refuses shapes with plain errors.
+    // TF.js rejects invalid shapes with plain errors.
     throw new EngineError('E_IMPORT_OP', `${where}, node "${node.name}" (${node.op}): ${messageOf(error)}`, {
       cause: error,
     });

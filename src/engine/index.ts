@@ -1,5 +1,5 @@
-// TF.js functions, compiled: traced to ONNX, run by ONNX Runtime. Holds no module of Node.js; see README.md in this
-// folder.
+// Compiles TF.js functions: traces them to ONNX and runs them in ONNX Runtime. This part uses no module of Node.js. See
+// README.md in this folder.
 import './gradients.js';
 
 export { hostValues, tf } from './tf.js';

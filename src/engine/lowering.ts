@@ -1,37 +1,40 @@
-// What a kernel lowering sees: a graph builder, the target it builds for, and a handful of ONNX idioms.
+// The interface of a kernel lowering: a graph builder, the target that it builds for, and common ONNX idioms.
 import { EngineError } from '../errors.js';
 import { sameShape, sizeOf } from '../shape.js';
 import { GraphBuilder } from './graph.js';
 import type { Attribute, Dtype, Value } from './graph.js';
 
-/** What the graph will run on. */
+/** The runtime that a graph will run on. */
 export interface Target {
-  /** ONNX Runtime's `com.microsoft` operators may be used; false for exported files. */
+  /** Whether ONNX Runtime's `com.microsoft` operators may be used; false for exported files. */
   microsoft: boolean;
-  /** Channel block of ONNX Runtime's NCHWc convolutions (8 or 16), 0 where they are not to be used. */
+  /** Channel block of ONNX Runtime's NCHWc convolutions (8 or 16), or 0 if they must not be used. */
   nchwcBlock: number;
 }
 
-/** Standard ONNX only: what `exportOnnx` writes. */
+/** Standard ONNX only, as `exportOnnx` writes it. */
 export const PORTABLE: Target = { microsoft: false, nchwcBlock: 0 };
 
 export type KernelAttributes = Record<string, unknown>;
 
-/** Turns one TF.js kernel into graph nodes. `inputs` is keyed as TF.js names them, or an array for variadic kernels. */
+/**
+ * Converts one TF.js kernel into graph nodes. `inputs` is keyed by TF.js's input names, or an array for variadic
+ * kernels.
+ */
 export type Lowering = (g: Lower, inputs: Record<string, Value>, attributes: KernelAttributes) => Value | Value[];
 
-/** A {@link GraphBuilder} that speaks in idioms. Every method returns a value of fully known shape. */
+/** A {@link GraphBuilder} with common idioms. Every method returns a value whose shape is fully known. */
 export class Lower extends GraphBuilder {
   constructor(readonly target: Target) {
     super();
   }
 
-  /** Elementwise operator on one value, same shape and dtype. */
+  /** Adds an elementwise operator on one value, with the same shape and dtype. */
   unary(op: string, x: Value, attributes: Record<string, Attribute> = {}): Value {
     return this.op(op, [x], x, attributes);
   }
 
-  /** Elementwise operator on two values with NumPy broadcasting. */
+  /** Adds an elementwise operator on two values with NumPy broadcasting. */
   binary(op: string, a: Value, b: Value, dtype: Dtype = a.dtype): Value {
     return this.op(op, [a, b], { dtype, shape: broadcastShapes(op, a.shape, b.shape) });
   }
@@ -48,7 +51,7 @@ export class Lower extends GraphBuilder {
     return this.binary('Mul', a, b);
   }
 
-  /** A scalar of x's dtype, for arithmetic with x. */
+  /** Returns a scalar of x's dtype, for arithmetic with x. */
   like(x: Value, value: number): Value {
     return this.scalar(value, x.dtype as 'float32' | 'int32');
   }
@@ -61,7 +64,7 @@ export class Lower extends GraphBuilder {
 
   where(condition: Value, a: Value, b: Value): Value {
     const shape = broadcastShapes('Where', broadcastShapes('Where', a.shape, b.shape), condition.shape);
-    // ONNX Runtime has no Where of booleans.
+    // ONNX Runtime does not implement Where for booleans.
     if (a.dtype === 'bool')
       return this.cast(this.where(condition, this.cast(a, 'int32'), this.cast(b, 'int32')), 'bool');
     return this.op('Where', [condition, a, b], { dtype: a.dtype, shape });
@@ -71,7 +74,7 @@ export class Lower extends GraphBuilder {
     if (sameShape(x.shape, shape)) return x;
     const source = x.node?.op === 'Reshape' ? x.node.inputs[0]! : x;
     if (sameShape(source.shape, shape)) return source;
-    // A 0 would copy the input's dimension unless it is allowed to be an extent.
+    // ONNX reads a 0 as "copy the input's dimension" unless allowzero is set.
     return this.op(
       'Reshape',
       [source, this.ints(shape)],
@@ -80,7 +83,9 @@ export class Lower extends GraphBuilder {
     );
   }
 
-  /** Permutes axes; consecutive transposes fold into one, those that move only extents of 1 become reshapes. */
+  /**
+   * Permutes axes. Consecutive transposes are merged; a transpose that moves only axes of extent 1 becomes a reshape.
+   */
   transpose(x: Value, perm: readonly number[]): Value {
     if (x.node?.op === 'Transpose') {
       const before = x.node.attributes.perm as number[];
@@ -100,12 +105,12 @@ export class Lower extends GraphBuilder {
     return this.op('Expand', [x, this.ints(shape)], { dtype: x.dtype, shape });
   }
 
-  /** A value filled with one number, without storing it more than once. */
+  /** Returns a value filled with one number, which is stored only once. */
   fill(shape: readonly number[], value: number, dtype: 'float32' | 'int32' | 'bool'): Value {
     return this.expand(this.scalar(value, dtype), shape);
   }
 
-  /** Slices `[begin, begin + size * stride)` of every axis. */
+  /** Slices `[begin, begin + size * stride)` along every axis. */
   slice(x: Value, begin: readonly number[], size: readonly number[], strides?: readonly number[]): Value {
     const axes = x.shape
       .map((_, axis) => axis)
@@ -134,7 +139,7 @@ export class Lower extends GraphBuilder {
     return this.op('Pad', [x, this.ints(pads), this.like(x, value)], { dtype: x.dtype, shape }, { mode: 'constant' });
   }
 
-  /** ReduceSum, ReduceMax, ... over `axes`. */
+  /** Adds ReduceSum, ReduceMax, ... over `axes`. */
   reduce(op: string, x: Value, axes: readonly number[], keepDims: boolean): Value {
     const reduced = new Set(axes.map((axis) => (axis < 0 ? axis + x.shape.length : axis)));
     if (reduced.size === 0) return x;
@@ -152,7 +157,7 @@ export class Lower extends GraphBuilder {
     return this.op('Gather', [x, indices], { dtype: x.dtype, shape }, { axis });
   }
 
-  /** Matrix product over the last two axes, batch axes broadcast, either side optionally transposed. */
+  /** Adds a matrix product over the last two axes. Batch axes are broadcast, and either operand may be transposed. */
   matMul(a: Value, b: Value, transposeA = false, transposeB = false): Value {
     const [m, k] = lastTwo(a.shape, transposeA);
     const [, n] = lastTwo(b.shape, transposeB);
@@ -162,7 +167,7 @@ export class Lower extends GraphBuilder {
       return this.op('Gemm', [a, b], result, { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 });
     }
     if (!transposeA && b.shape.length === 2 && a.dtype === 'float32') {
-      // One tall product instead of a batch of small ones against the same matrix.
+      // One tall product is faster than a batch of small ones with the same matrix.
       const flat = this.matMul(this.reshape(a, [sizeOf(a.shape) / k, k]), b, false, transposeB);
       return this.reshape(flat, result.shape);
     }
@@ -180,7 +185,7 @@ export class Lower extends GraphBuilder {
     return this.op('MatMul', [left, right], result);
   }
 
-  /** ONNX returns positions as int64; TF.js wants int32. */
+  /** Adds ArgMax or ArgMin. ONNX returns positions as int64; TF.js expects int32. */
   argument(op: 'ArgMax' | 'ArgMin', x: Value, axis: number): Value {
     const shape = x.shape.filter((_, i) => i !== axis);
     return this.cast(this.op(op, [x], { dtype: 'int64', shape }, { axis, keepdims: 0 }), 'int32');
@@ -201,13 +206,16 @@ function lastTwo(shape: readonly number[], transposed: boolean): [number, number
   return transposed ? [columns, rows] : [rows, columns];
 }
 
-/** ONNX reads an end below zero as counted from the back, so a descending slice down to index 0 ends at -infinity. */
+/**
+ * Returns the end of a slice. ONNX counts a negative end from the back, so a descending slice down to index 0 ends at
+ * -infinity.
+ */
 function sliceEnd(begin: number, size: number, stride: number): number {
   const end = begin + (size - 1) * stride + Math.sign(stride);
   return stride < 0 && end < 0 ? Number.MIN_SAFE_INTEGER : end;
 }
 
-/** NumPy broadcasting of two shapes. */
+/** Returns the shape that two shapes broadcast to under NumPy's rules. */
 export function broadcastShapes(where: string, a: readonly number[], b: readonly number[]): number[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {

@@ -1,4 +1,4 @@
-// Exported ONNX models, run without TF.js in threads that only compute.
+// Runs exported ONNX models without TF.js, in worker threads that only run inference.
 import type { Data, Dtype } from './graph.js';
 import { loadRuntime } from './runtime.js';
 import type { SessionOptions } from './runtime.js';
@@ -10,16 +10,17 @@ export interface HostTensor {
 }
 
 export interface OpenModel {
-  /** @returns the results in the order of the names the model was opened with. */
+  /** @returns The results, in the order of the output names given to {@link openModel}. */
   run(inputs: Readonly<Record<string, HostTensor>>): Promise<Data[]>;
   release(): Promise<void>;
 }
 
 /**
- * Opens what `exportOnnx` made.
+ * Opens a model written by `exportOnnx`.
  *
- * @param outputs names of the results wanted.
- * @throws {EngineError} E_ENGINE_RUNTIME when ONNX Runtime does not load; its own error for a model it refuses.
+ * @param outputs Names of the requested results.
+ * @throws {EngineError} E_ENGINE_RUNTIME when ONNX Runtime cannot be loaded. ONNX Runtime's own error is passed on when
+ *   it rejects the model.
  */
 export async function openModel(
   bytes: Uint8Array,

@@ -1,16 +1,19 @@
-// What ONNX operators compute, in TF.js ops: https://onnx.ai/onnx/operators. Every tensor keeps the axes that ONNX gives
-// it, pictures [B, C, H, W]; the transpositions around TF.js's convolutions cancel out when the graph is rewritten.
+// ONNX operators in TF.js ops: https://onnx.ai/onnx/operators. Every tensor keeps ONNX's axis order, [B, C, H, W] for
+// images; the transpositions around TF.js's convolutions cancel out when the graph is rewritten.
 import { EngineError } from '../errors.js';
 import { sizeOf } from '../shape.js';
 import type { OnnxNode, OnnxTensor } from './onnx-reader.js';
 import { tf } from './tf.js';
 
-/** A value while a network is rebuilt: a tensor, or a constant of the file or of a shape, whose numbers are known. */
+/**
+ * A value in a network being rebuilt: a tensor, or a constant (from the file or derived from a shape) whose numbers are
+ * known.
+ */
 export type Operand = tf.Tensor | OnnxTensor;
 
 const isTensor = (value: Operand): value is tf.Tensor => value instanceof tf.Tensor;
 
-/** A node with what it reads. */
+/** A node together with its inputs. */
 export class Site {
   constructor(
     readonly node: OnnxNode,
@@ -18,7 +21,7 @@ export class Site {
     /** Version of the standard operators. */
     readonly opset: number,
     private readonly where: string,
-    /** Makes a constant a tensor, once. */
+    /** Converts a constant to a tensor, once. */
     private readonly materialize: (constant: OnnxTensor, form: Form) => tf.Tensor,
   ) {}
 
@@ -36,14 +39,14 @@ export class Site {
     return form === 'plain' ? value : tf.transpose(value, FILTERS[form]);
   }
 
-  /** A tensor [B, C, H, W]. */
+  /** Returns an input of shape [B, C, H, W]. */
   picture(index: number): tf.Tensor4D {
     const value = this.tensor(index);
     if (value.rank !== 4) this.fail('[B, C, H, W]', `[${value.shape.join(', ')}]`);
     return value as tf.Tensor4D;
   }
 
-  /** The numbers of an input that is constant, or undefined where it is left out. */
+  /** Returns the numbers of a constant input, or undefined if the input is omitted. */
   numbers(index: number): number[] | undefined {
     const value = this.inputs[index];
     if (value === undefined) return undefined;
@@ -51,7 +54,7 @@ export class Site {
     return [...value.data];
   }
 
-  /** True when all inputs are constants. */
+  /** Whether all inputs are constants. */
   get isConstant(): boolean {
     return this.inputs.every((value) => value === undefined || !isTensor(value));
   }
@@ -71,7 +74,10 @@ export class Site {
     return typeof value === 'string' ? value : this.fail(`text as ${name}`, typeof value);
   }
 
-  /** Axes of `rank`, counted from the front: an attribute that became an input in `since`. */
+  /**
+   * Returns axes of `rank`, counted from the front. They are an attribute before operator version `since`, and an input
+   * from then on.
+   */
   axes(rank: number, index: number, since: number): number[] | undefined {
     const axes = this.opset < since ? this.ints('axes') : this.numbers(index);
     return axes?.map((axis) => this.axis(axis, rank));
@@ -85,22 +91,22 @@ export class Site {
   fail(expected: string, received: string): never {
     throw new EngineError(
       'E_IMPORT_OP',
-      `${this.where}, node "${this.node.name}" (${this.node.op}): expected ${expected}, received ${received}. Only networks of pictures in standard operators can be rebuilt.`,
+      `${this.where}, node "${this.node.name}" (${this.node.op}): expected ${expected}, received ${received}. Only image networks of standard operators can be rebuilt.`,
     );
   }
 }
 
-/** How a constant is laid out as a tensor: as it is, or as TF.js wants the filters of convolutions. */
+/** Layout of a constant as a tensor: unchanged, or as TF.js expects convolution filters. */
 export type Form = 'plain' | 'filter' | 'depthwise';
 
-/** From [Co, Ci, kh, kw]. Depthwise filters have Ci 1: [kh, kw, Co, 1]. */
+/** Permutations from [Co, Ci, kh, kw]. Depthwise filters have Ci = 1 and become [kh, kw, Co, 1]. */
 const FILTERS: Record<Exclude<Form, 'plain'>, number[]> = { filter: [2, 3, 1, 0], depthwise: [2, 3, 0, 1] };
 
-/** Of the filter of a convolution in groups: one channel a group is what TF.js calls depthwise. */
+/** Returns the layout of a grouped convolution's filter. TF.js calls one input channel per group depthwise. */
 export const filterForm = ([, inner]: readonly number[], group: unknown): Form =>
   typeof group === 'number' && group > 1 && inner === 1 ? 'depthwise' : 'filter';
 
-/** A constant as a tensor, its axes permuted here and not in the graph. */
+/** Converts a constant to a tensor. Its axes are permuted here rather than in the graph. */
 export function constantTensor({ data, shape, dtype }: OnnxTensor, form: Form): tf.Tensor {
   if (form === 'plain') return tf.tensor(data, shape, dtype);
   const [out, inner, height, width] = shape as [number, number, number, number];
@@ -138,7 +144,7 @@ interface Window {
   kernel: Pair;
   strides: Pair;
   dilations: Pair;
-  /** Of height and of width, each before and after. */
+  /** Padding of height and of width, each [before, after]. */
   pads: Padding;
 }
 
@@ -150,7 +156,7 @@ function windowOf(s: Site, x: tf.Tensor4D, kernel: Pair): Window {
   return { kernel, strides, dilations, pads };
 }
 
-/** Of one axis, the rounding up of the output's size included. */
+/** Returns the padding of one axis, including what rounding up the output size requires. */
 function paddingOf(s: Site, axis: number, extent: number, reach: number, stride: number): Pair {
   const mode = s.text('auto_pad', 'NOTSET');
   if (mode.startsWith('SAME_')) {
@@ -162,7 +168,7 @@ function paddingOf(s: Site, axis: number, extent: number, reach: number, stride:
   const [before, after] = given ? [given[axis]!, given[axis + 2]!] : [0, 0];
   if (s.int('ceil_mode', 0) === 0) return [before, after];
   let out = Math.ceil((extent + before + after - reach) / stride) + 1;
-  // No window begins behind the input.
+  // No window starts after the end of the input.
   if ((out - 1) * stride >= extent + before) out--;
   return [before, Math.max(after, (out - 1) * stride + reach - extent - before)];
 }
@@ -176,16 +182,16 @@ function conv(s: Site): tf.Tensor {
   const { strides, dilations, pads } = windowOf(s, x, kernel);
   const dense = (part: tf.Tensor4D, filter: tf.Tensor): tf.Tensor4D =>
     tf.conv2d(part, filter as tf.Tensor4D, strides, [[0, 0], ...pads, [0, 0]], 'NHWC', dilations);
-  const y = filterForm(s.operand(1).shape, groups) === 'depthwise' ? depthwise() : sideBySide();
+  const y = filterForm(s.operand(1).shape, groups) === 'depthwise' ? depthwise() : grouped();
   return toNchw(s.has(2) ? tf.add(y, s.tensor(2)) : y);
 
-  /** One filter or several for each channel. */
+  /** Convolves each channel with one or more filters of its own. */
   function depthwise(): tf.Tensor4D {
     const filter = tf.reshape(s.tensor(1, 'depthwise'), [...kernel, groups, outChannels / groups]);
     return tf.depthwiseConv2d(padded(toNhwc(x), pads, 0), filter as tf.Tensor4D, strides, 'valid', 'NHWC', dilations);
   }
 
-  function sideBySide(): tf.Tensor4D {
+  function grouped(): tf.Tensor4D {
     if (groups === 1) return dense(toNhwc(x), s.tensor(1, 'filter'));
     const [parts, filters] = [toNhwc(x), s.tensor(1, 'filter') as tf.Tensor4D].map((whole) =>
       tf.split(whole, groups, 3),
@@ -211,7 +217,7 @@ function maxPool(s: Site): tf.Tensor {
   return toNchw(tf.maxPool(padded(toNhwc(x), pads, -Infinity), kernel, strides, 'valid'));
 }
 
-/** Means over what lies on the picture, or over all of the window. */
+/** Averages over the cells of a window that lie on the image, or over all cells, depending on count_include_pad. */
 function averagePool(s: Site): tf.Tensor {
   const x = s.picture(0);
   const { kernel, strides, pads } = poolWindow(s, x);
@@ -223,7 +229,7 @@ function averagePool(s: Site): tf.Tensor {
       : [0, 0, 0, 0];
   const counts = [0, 1].map((axis) => {
     const extent = axis === 0 ? height : width;
-    // Rows or columns of each window that count.
+    // For each window: the number of rows or columns that count.
     return Array.from({ length: mean.shape[axis + 1]! }, (_, i) => {
       const from = i * strides[axis]! - pads[axis]![0];
       return Math.min(from + kernel[axis]!, extent + given[axis + 2]!) - Math.max(from, -given[axis]!);
@@ -237,22 +243,22 @@ function averagePool(s: Site): tf.Tensor {
   return toNchw(tf.mul(mean, tf.mul(tf.tensor(rows, [rows.length, 1, 1]), tf.tensor(columns, [columns.length, 1]))));
 }
 
-/** x [B, H, W, C] */
-/** Of a value on the way: 256 MB. A network of a few bytes can ask for any number. */
+/** Maximum number of elements of an intermediate value (256 MB). A file of a few bytes can ask for any size. */
 export const MAX_VALUES = 2 ** 26;
 
-/** Refused before it is made, where an engine makes it at once. */
-function refuseHuge(x: tf.Tensor, pads: readonly Pair[]): void {
+/** Rejects padding to a huge size before an eager engine would allocate it. */
+function checkPaddedSize(x: tf.Tensor, pads: readonly Pair[]): void {
   const shape = x.shape.map((extent, axis) => extent + (pads[axis]?.[0] ?? 0) + (pads[axis]?.[1] ?? 0));
   if (!(sizeOf(shape) <= MAX_VALUES))
     throw new EngineError(
       'E_IMPORT_SIZE',
-      `padding: expected at most ${MAX_VALUES} values, found [${shape.join(', ')}]. Use another network, or smaller pictures.`,
+      `padding: expected at most ${MAX_VALUES} values, found [${shape.join(', ')}]. Use another network, or smaller images.`,
     );
 }
 
+/** Pads height and width of x [B, H, W, C]. */
 function padded(x: tf.Tensor4D, pads: Padding, value: number): tf.Tensor4D {
-  refuseHuge(x, [[0, 0], ...pads]);
+  checkPaddedSize(x, [[0, 0], ...pads]);
   return pads.flat().every((pad) => pad === 0) ? x : tf.pad(x, [[0, 0], ...pads, [0, 0]], value);
 }
 
@@ -315,7 +321,7 @@ function unsqueeze(s: Site): tf.Tensor {
   );
 }
 
-/** Before version 13 over all axes from the given one on. */
+/** Softmax. Before version 13 it runs over all axes from the given one on. */
 function softmax(s: Site): tf.Tensor {
   const x = s.tensor(0);
   if (s.opset < 13) {
@@ -340,7 +346,7 @@ function pad(s: Site): tf.Tensor {
     const at = axes.indexOf(axis);
     return at < 0 ? [0, 0] : [given[at]!, given[at + axes.length]!];
   });
-  refuseHuge(x, pads);
+  checkPaddedSize(x, pads);
   const mode = s.text('mode', 'constant');
   if (mode === 'reflect') return tf.mirrorPad(x, pads, 'reflect');
   if (mode !== 'constant') s.fail('the mode constant or reflect', mode);
@@ -379,12 +385,12 @@ function constant(s: Site): Operand {
   if (typeof value === 'object' && !Array.isArray(value)) return value;
   if (typeof float === 'number') return { dtype: 'float32', shape: [], data: Float32Array.of(float) };
   if (Array.isArray(floats)) return { dtype: 'float32', shape: [floats.length], data: Float32Array.from(floats) };
-  if (typeof int === 'number') return whole([], [int]);
-  if (Array.isArray(ints)) return whole([ints.length], ints);
+  if (typeof int === 'number') return int32Constant([], [int]);
+  if (Array.isArray(ints)) return int32Constant([ints.length], ints);
   return s.fail('numbers', 'something else');
 }
 
-const whole = (shape: number[], values: readonly number[]): OnnxTensor => ({
+const int32Constant = (shape: number[], values: readonly number[]): OnnxTensor => ({
   dtype: 'int32',
   shape,
   data: Int32Array.from(values),
@@ -398,15 +404,15 @@ const unary =
 const binary =
   (fn: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor, ofNumbers: (a: number, b: number) => number): Operator =>
   (s) =>
-    s.isConstant && sizesAreInts(s) ? ofSizes(s, ofNumbers) : fn(s.tensor(0), s.tensor(1));
+    s.isConstant && areIntegers(s) ? shapeArithmetic(s, ofNumbers) : fn(s.tensor(0), s.tensor(1));
 
-const sizesAreInts = (s: Site): boolean => [0, 1].every((index) => (s.operand(index) as OnnxTensor).dtype === 'int32');
+const areIntegers = (s: Site): boolean => [0, 1].every((index) => (s.operand(index) as OnnxTensor).dtype === 'int32');
 
-/** Arithmetic on shapes: lists of the same length, or one number. */
-function ofSizes(s: Site, fn: (a: number, b: number) => number): OnnxTensor {
+/** Arithmetic on shapes: two lists of the same length, or a list and one number. */
+function shapeArithmetic(s: Site, fn: (a: number, b: number) => number): OnnxTensor {
   const [a, b] = [s.operand(0), s.operand(1)] as [OnnxTensor, OnnxTensor];
   const longer = a.data.length >= b.data.length ? a : b;
-  return whole(
+  return int32Constant(
     longer.shape,
     Array.from(longer.data, (_, i) => Math.trunc(fn(a.data[i % a.data.length]!, b.data[i % b.data.length]!))),
   );
@@ -415,21 +421,21 @@ function ofSizes(s: Site, fn: (a: number, b: number) => number): OnnxTensor {
 function shapeOf(s: Site): OnnxTensor {
   const { shape } = s.operand(0);
   const part = shape.slice(s.int('start', 0), s.node.attributes['end'] === undefined ? undefined : s.int('end', 0));
-  return whole([part.length], part);
+  return int32Constant([part.length], part);
 }
 
-/** One or several numbers of a list: what is done to shapes. */
+/** Picks one or more numbers from a list. Gather is supported for shapes only. */
 function gather(s: Site): OnnxTensor {
   const list = s.numbers(0) ?? s.fail('a list', 'none');
   const ids = s.operand(1) as OnnxTensor;
   const picked = (s.numbers(1) ?? []).map((id) => list.at(id) ?? s.fail(`an index of ${list.length}`, String(id)));
-  return whole(ids.shape, picked);
+  return int32Constant(ids.shape, picked);
 }
 
 function concat(s: Site): Operand {
   const operands = s.node.inputs.map((_, i) => s.operand(i));
   if (s.isConstant)
-    return whole(
+    return int32Constant(
       [operands.reduce((sum, { shape }) => sum + sizeOf(shape), 0)],
       operands.flatMap((operand) => [...(operand as OnnxTensor).data]),
     );
@@ -437,7 +443,7 @@ function concat(s: Site): Operand {
   return tf.concat(tensors, s.axis(s.int('axis', 0), tensors[0]!.rank));
 }
 
-/** Shapes are lists of numbers whatever their rank. */
+/** Applies `fn` to tensors. Constants that hold shapes stay lists of numbers whatever their rank. */
 const reshaped =
   (fn: (s: Site) => tf.Tensor): Operator =>
   (s) => {
@@ -460,7 +466,7 @@ function cast(s: Site): Operand {
   };
 }
 
-/** By name, each giving the node's first output. */
+/** The supported operators by name. Each returns the node's first output. */
 export const OPERATORS: Readonly<Record<string, Operator>> = {
   Add: binary(tf.add, (a, b) => a + b),
   AveragePool: averagePool,

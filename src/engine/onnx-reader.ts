@@ -1,10 +1,11 @@
-// Reads the part of an ONNX model (protocol buffers, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) that says
-// what it computes: nodes, weights, inputs and outputs. Trusts nothing: every length is checked against what is left.
+// Reads the parts of an ONNX model (protocol buffers, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) that
+// define its computation: nodes, weights, inputs and outputs. The input is not trusted: every length is checked against
+// the bytes that remain.
 import { CorruptError, EngineError, InputError } from '../errors.js';
 import { excerpt } from '../names.js';
 import { sizeOf } from '../shape.js';
 
-/** A constant of the file. Whole numbers of all widths are kept as numbers. */
+/** A constant of the file. Integers of all widths become int32. */
 export interface OnnxTensor {
   dtype: 'float32' | 'int32';
   shape: number[];
@@ -18,7 +19,7 @@ export interface OnnxNode {
   /** The node's own name, or that of its first output. */
   name: string;
   domain: string;
-  /** Names of values; empty where an optional input is left out. */
+  /** Names of values; empty for omitted optional inputs. */
   inputs: string[];
   outputs: string[];
   attributes: Record<string, OnnxAttribute>;
@@ -27,17 +28,20 @@ export interface OnnxNode {
 export interface OnnxModel {
   /** Version of the standard operators. */
   opset: number;
-  /** In an order in which each comes after those it reads. */
+  /** Nodes in topological order. */
   nodes: OnnxNode[];
   weights: Map<string, OnnxTensor>;
-  /** Without those that are weights; undefined extents are open. */
+  /** Inputs that are not weights. Open extents are undefined. */
   inputs: { name: string; shape: (number | undefined)[] }[];
   outputs: string[];
 }
 
 /**
- * @param where the file's name, for errors.
- * @throws {CorruptError} E_ONNX_FILE naming the byte. @throws {EngineError} E_IMPORT_TENSOR for weights of a dtype that is not read, or kept in another file.
+ * Reads an ONNX model.
+ *
+ * @param where Name of the file, for errors.
+ * @throws {CorruptError} E_ONNX_FILE naming the byte.
+ * @throws {EngineError} E_IMPORT_TENSOR for weights of an unsupported dtype, or stored in another file.
  */
 export function readOnnx(bytes: Uint8Array, where: string): OnnxModel {
   const model: OnnxModel = { opset: 0, nodes: [], weights: new Map(), inputs: [], outputs: [] };
@@ -57,24 +61,25 @@ export function readOnnx(bytes: Uint8Array, where: string): OnnxModel {
   return model;
 }
 
-/** Graphs within graphs within graphs. */
+/** Maximum depth of nested graphs. */
 const MAX_NESTING = 16;
 const LOOPS: readonly string[] = ['Loop', 'Scan', 'SequenceMap'];
 
 /**
- * Networks of pictures need no loops, and nobody can tell whether one ends.
+ * Rejects networks with loops. Image networks do not need them, and it cannot be decided whether a loop terminates.
  *
- * @throws {InputError} E_ONNX_LOOP naming the node. @throws {CorruptError} E_ONNX_FILE naming the byte.
+ * @throws {InputError} E_ONNX_LOOP naming the node.
+ * @throws {CorruptError} E_ONNX_FILE naming the byte.
  */
 export function refuseLoops(bytes: Uint8Array, where: string): void {
   for (const { field, message } of fieldsOf(new Cursor(bytes, 0, bytes.length, where))) {
     if (field === 7) refuseLoopsIn(message(), 1, 0);
-    // Functions of the file's own hold their nodes elsewhere.
+    // Functions defined in the file store their nodes in another field.
     else if (field === 25) refuseLoopsIn(message(), 7, 0);
   }
 }
 
-/** @param nodes number of the field that holds the nodes. */
+/** @param nodes Number of the field that holds the nodes. */
 function refuseLoopsIn(cursor: Cursor, nodes: number, depth: number): void {
   if (depth > MAX_NESTING) cursor.fail(`graphs nested at most ${MAX_NESTING} times`);
   for (const { field, message } of fieldsOf(cursor)) {
@@ -83,7 +88,7 @@ function refuseLoopsIn(cursor: Cursor, nodes: number, depth: number): void {
       if (part === 4 && LOOPS.includes(text()))
         throw new InputError(
           'E_ONNX_LOOP',
-          `${cursor.where}: expected a network without loops, found the operator ${text()}. Export it without.`,
+          `${cursor.where}: expected a network without loops, found the operator ${text()}. Export the network without it.`,
         );
       if (part !== 5) continue;
       for (const inner of fieldsOf(attribute()))
@@ -92,7 +97,7 @@ function refuseLoopsIn(cursor: Cursor, nodes: number, depth: number): void {
   }
 }
 
-/** A message within the file, and how far it is read. */
+/** A message within the file and the current reading position. */
 class Cursor {
   private readonly view: DataView;
 
@@ -115,7 +120,7 @@ class Cursor {
     return this.fail('a number of at most 10 bytes');
   }
 
-  /** A length of something that follows. */
+  /** Reads the length of the data that follows. */
   length(): number {
     const length = this.varint();
     if (length < 0n || length > BigInt(this.end - this.at))
@@ -131,7 +136,7 @@ class Cursor {
     return this.view.getFloat64(this.take(8), true);
   }
 
-  /** Moves past `count` bytes. @returns where they begin. */
+  /** Skips `count` bytes. @returns the position where they start. */
   take(count: number): number {
     if (count > this.end - this.at) this.fail(`${count} more bytes`);
     const start = this.at;
@@ -143,19 +148,19 @@ class Cursor {
   fail(expected: string): never {
     throw new CorruptError(
       'E_ONNX_FILE',
-      `${this.where}, byte ${this.at}: expected ${expected}, found something else. The file is damaged or no ONNX model.`,
+      `${this.where}, byte ${this.at}: expected ${expected}, found something else. The file is damaged or is not an ONNX model.`,
     );
   }
 }
 
-/** One field; what it holds is read by the function for its kind, or passed over. */
+/** One field of a message. Its value is read by the method for its type, or skipped. */
 interface Field {
   field: number;
   integer(): number;
   float(): number;
   text(): string;
   message(): Cursor;
-  /** Repeated numbers, packed or one by one. */
+  /** Reads repeated numbers, whether packed or not. */
   numbers(read: (cursor: Cursor) => number): number[];
 }
 
@@ -190,7 +195,7 @@ function* fieldsOf(cursor: Cursor): Generator<Field> {
   }
 }
 
-/** The bytes of a field's value; the cursor goes on behind them. */
+/** Returns the bytes of a field's value and moves the cursor past them. */
 function bodyOf(cursor: Cursor, wire: number): Cursor {
   const start = cursor.at;
   const within = (from: number): Cursor => new Cursor(cursor.bytes, from, cursor.at, cursor.where);
@@ -261,7 +266,7 @@ function readAttribute(cursor: Cursor): { name: string; value: OnnxAttribute | u
         numbers((packed) => packed.float()),
       );
     else if (field === 8) pushAll(list, numbers(integerOf));
-    // The attribute's kind: 6 and 7 are lists, which may be empty.
+    // The attribute's type: 6 and 7 are lists, which may be empty.
     else if (field === 20) isList = [6, 7].includes(integer());
   }
   return { name, value: isList || list.length > 0 ? list : value };
@@ -278,7 +283,7 @@ function readValueInfo(cursor: Cursor): { name: string; shape: (number | undefin
   return { name, shape };
 }
 
-/** The messages at a path of fields. */
+/** Returns the messages at a path of fields. */
 function within(cursor: Cursor, [first, ...rest]: number[]): Cursor[] {
   const found: Cursor[] = [];
   for (const { field, message } of fieldsOf(cursor))
@@ -292,7 +297,7 @@ function extentOf(cursor: Cursor): number | undefined {
   return extent;
 }
 
-/** What a tensor's data type is read as: numbers of ONNX, bytes each. */
+/** Supported tensor data types by ONNX number, with their width in bytes. */
 const DTYPES: Record<
   number,
   { dtype: OnnxTensor['dtype']; width: number; read: (view: DataView, at: number) => number }
@@ -305,11 +310,11 @@ const DTYPES: Record<
   11: { dtype: 'float32', width: 8, read: (view, at) => view.getFloat64(at, true) },
 };
 
-/** Bounds like "to the end" are the largest whole number of 64 bits. */
+/** Bounds such as "to the end" are stored as the largest 64-bit integer, so values are clamped to 32 bits. */
 const clampedInt = (value: bigint): number =>
   Number(value < -0x80000000n ? -0x80000000n : value > 0x7fffffffn ? 0x7fffffffn : value);
 
-/** Extents of a tensor; networks of pictures have four. */
+/** Maximum rank of a tensor; image networks use rank 4. */
 const MAX_RANK = 8;
 
 function readTensor(cursor: Cursor): { name: string; tensor: OnnxTensor } {
@@ -364,7 +369,7 @@ function readTensor(cursor: Cursor): { name: string; tensor: OnnxTensor } {
   return { name, tensor: { dtype: kind.dtype, shape, data } };
 }
 
-/** `push(...items)` of a million items overflows the stack. */
+/** Appends items one by one: `push(...items)` with a million items would overflow the stack. */
 function pushAll(values: number[], items: readonly number[]): void {
   for (const item of items) values.push(item);
 }

@@ -58,11 +58,13 @@ function encodeVarint(value: bigint): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** Names of dimensions that stay open, by value: `{ x: { 0: 'batch' } }`. */
+/** Names of open dimensions, by value: `{ x: { 0: 'batch' } }`. */
 export type DynamicAxes = Record<string, Record<number, string>>;
 
 /**
- * @returns the bytes of a ModelProto: opset 21, plus ONNX Runtime's domains where the graph uses them.
+ * Encodes a graph.
+ *
+ * @returns The bytes of a ModelProto: opset 21, plus ONNX Runtime's own domains if the graph uses them.
  */
 export function encodeModel(
   graph: Graph,
@@ -89,7 +91,10 @@ export function encodeModel(
   return model.finish();
 }
 
-/** Every value's name. An output's producer takes the output's name; a second output of one value is an Identity added by the caller. */
+/**
+ * Names every value. A value that is an output takes the output's name. If one value has two output names, the caller
+ * must add an Identity.
+ */
 function nameValues(graph: Graph): Map<Value, string> {
   const names = new Map<Value, string>();
   for (const input of graph.inputs) names.set(input, input.name!);

@@ -1,4 +1,5 @@
-// Arithmetic that need not be done: factors of one, spreading before broadcasting, chains of scalars, squares summed.
+// Removes unnecessary arithmetic: neutral operands, expansion before broadcasting, chains of scalar factors, division
+// by constants.
 import { sameShape, sizeOf } from '../shape.js';
 import type { Value } from './graph.js';
 import { broadcastShapes } from './lowering.js';
@@ -23,11 +24,11 @@ const BROADCASTING = new Set([
   'Where',
 ]);
 
-/** The operator that made a value, if it is a standard one of that name. */
+/** Returns the node that computed a value if it is the standard operator `op`. */
 export const madeBy = (value: Value | null | undefined, op: string): Value['node'] =>
   value?.node?.op === op && value.node.domain === '' ? value.node : undefined;
 
-/** The number a value is known to hold everywhere. */
+/** Returns the number that all elements of a value are known to equal. */
 function uniformNumber(value: Value): number | undefined {
   const source = madeBy(value, 'Expand')?.inputs[0] ?? value;
   if (!source.data || source.dtype === 'int64' || source.data.length !== 1) return undefined;
@@ -36,8 +37,8 @@ function uniformNumber(value: Value): number | undefined {
 
 const isScalar = (value: Value): boolean => sizeOf(value.shape) === 1;
 
-/** An operand that was spread only to meet the others is passed as it was: the operator broadcasts by itself. */
-const spreadOperands: Rule = (g, { op, domain, inputs, attributes, output }) => {
+/** Removes an Expand whose only purpose is to match the other operands: the operator broadcasts by itself. */
+const implicitBroadcast: Rule = (g, { op, domain, inputs, attributes, output }) => {
   if (domain !== '' || !BROADCASTING.has(op)) return undefined;
   const operands = inputs as Value[];
   for (let i = 0; i < operands.length; i++) {
@@ -47,14 +48,14 @@ const spreadOperands: Rule = (g, { op, domain, inputs, attributes, output }) => 
     const shape = replaced.map((value) => value.shape).reduce((a, b) => broadcastShapes(op, a, b));
     if (sameShape(shape, output.shape))
       return (
-        spreadOperands(g, { op, domain, inputs: replaced, attributes, output, single: () => true }) ??
+        implicitBroadcast(g, { op, domain, inputs: replaced, attributes, output, single: () => true }) ??
         g.op(op, replaced, output, attributes)
       );
   }
   return undefined;
 };
 
-/** x * 1, x / 1, x + 0, x - 0: x, spread where the other operand was the larger. */
+/** Replaces x * 1, x / 1, x + 0 and x - 0 by x, expanded if the other operand was larger. */
 const neutralOperands: Rule = (g, { op, domain, inputs, output }) => {
   if (domain !== '' || output.dtype !== 'float32') return undefined;
   const neutral = op === 'Mul' || op === 'Div' ? 1 : op === 'Add' || op === 'Sub' ? 0 : undefined;
@@ -65,7 +66,7 @@ const neutralOperands: Rule = (g, { op, domain, inputs, output }) => {
   return undefined;
 };
 
-/** The two factors of a product with one scalar among them, scalar last. */
+/** Splits a product with exactly one scalar factor into its factors, scalar last. */
 function scaled(value: Value): [Value, Value] | undefined {
   const product = madeBy(value, 'Mul');
   if (!product || value.dtype !== 'float32') return undefined;
@@ -79,7 +80,7 @@ function scalarProduct(g: Lower, a: Value, b: Value): Value {
   return known !== undefined && other !== undefined ? g.scalar(known * other) : g.mul(a, b);
 }
 
-/** (x * s) * t: x * (s * t), one pass over x instead of two. */
+/** Replaces (x * s) * t by x * (s * t): one pass over x instead of two. */
 const scalarChains: Rule = (g, { op, domain, inputs, output, single }) => {
   if (domain !== '' || op !== 'Mul' || output.dtype !== 'float32') return undefined;
   const [a, b] = inputs as [Value, Value];
@@ -94,7 +95,7 @@ const scalarChains: Rule = (g, { op, domain, inputs, output, single }) => {
   return undefined;
 };
 
-/** x / s with a known scalar: a product, at half the cost. */
+/** Replaces x / s, for a constant scalar s, by a product, which costs half as much. */
 const divisionByConstant: Rule = (g, { op, domain, inputs, output }) => {
   if (domain !== '' || op !== 'Div' || output.dtype !== 'float32') return undefined;
   const [a, b] = inputs as [Value, Value];
@@ -104,7 +105,7 @@ const divisionByConstant: Rule = (g, { op, domain, inputs, output }) => {
     : g.mul(a, g.scalar(1 / divisor));
 };
 
-/** A sum of squares in one pass. */
+/** Computes a sum of squares in one pass. */
 const sumOfSquares: Rule = (g, { op, domain, inputs, attributes, output, single }) => {
   if (domain !== '' || op !== 'ReduceSum' || output.dtype !== 'float32') return undefined;
   const square = madeBy(inputs[0], 'Mul');
@@ -114,7 +115,7 @@ const sumOfSquares: Rule = (g, { op, domain, inputs, attributes, output, single 
 
 export const ALGEBRA: readonly Rule[] = [
   neutralOperands,
-  spreadOperands,
+  implicitBroadcast,
   divisionByConstant,
   scalarChains,
   sumOfSquares,

@@ -1,5 +1,5 @@
-// The machinery of graph rewriting: one sweep of rules over a graph, which is rebuilt and never changed in place.
-// Each rule sees one node whose inputs are rewritten already and may offer a value in its place.
+// Graph rewriting: one sweep of rules over a graph, which is rebuilt and never modified in place. Each rule sees one
+// node whose inputs have already been rewritten, and may return a value that replaces it.
 import { reachable } from './graph.js';
 import type { Attribute, Value } from './graph.js';
 import type { Lower } from './lowering.js';
@@ -10,15 +10,15 @@ export interface Site {
   readonly domain: string;
   readonly inputs: (Value | null)[];
   readonly attributes: Record<string, Attribute>;
-  /** What it computes: shape and dtype of the result. */
+  /** Result of the node: shape and dtype. */
   readonly output: Value;
-  /** True when nothing but this node reads the value, so that its producer may be taken apart. */
+  /** Whether only this node reads the value, so that the value's producer may be fused or split. */
   single(value: Value): boolean;
 }
 
 export type Rule = (g: Lower, site: Site) => Value | undefined;
 
-/** One sweep in topological order; the first rule that answers wins. */
+/** Applies the rules to every node in topological order. The first rule that returns a value wins. */
 export function rewrite(g: Lower, outputs: readonly Value[], rules: readonly Rule[]): Value[] {
   const nodes = reachable(outputs);
   const readers = countReaders(outputs);
@@ -52,7 +52,7 @@ export function rewrite(g: Lower, outputs: readonly Value[], rules: readonly Rul
   return outputs.map((value) => fresh.get(value) ?? value);
 }
 
-/** How many nodes and outputs read each value. */
+/** Counts the nodes and outputs that read each value. */
 function countReaders(outputs: readonly Value[]): Map<Value, number> {
   const readers = new Map<Value, number>();
   const count = (value: Value | null): void => {

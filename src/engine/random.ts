@@ -1,5 +1,6 @@
-// Random tensors for compiled functions. In a trace a draw becomes an input that each call fills from the key it is
-// given; run eagerly, the same call fills it at once. Either way the numbers depend on (key, stream, shape) alone.
+// Random tensors for compiled functions. In a trace, a draw becomes an input that each call fills from the key it is
+// given; in eager execution the same function fills the tensor immediately. In both cases the numbers depend only on
+// (key, stream, shape).
 import { EngineError } from '../errors.js';
 import { fillNormal, fillUniform, streamId } from '../rng.js';
 import { sizeOf } from '../shape.js';
@@ -7,10 +8,10 @@ import { currentTrace } from './trace.js';
 import type { RandomKind } from './trace.js';
 import { tf } from './tf.js';
 
-/** int32 [2]: seed and step, both in [0, 2^31). Make one with {@link randomKey} and pass it as an argument. */
+/** int32 [2]: seed and step, both in [0, 2^31). Create it with {@link randomKey} and pass it as an argument. */
 export type RandomKey = tf.Tensor1D;
 
-/** A key to hand to a compiled function. The caller disposes it. */
+/** Creates a key for a compiled function. The caller disposes it. */
 export function randomKey(seed: number, step: number): RandomKey {
   for (const [name, value] of [
     ['seed', seed],
@@ -23,22 +24,25 @@ export function randomKey(seed: number, step: number): RandomKey {
   return tf.tensor1d([seed, step], 'int32');
 }
 
-/** What the streams of a key made by {@link subKey} begin with. */
+/** Stream prefixes of the keys created by {@link subKey}. */
 const scopes = new WeakMap<tf.Tensor, string>();
 
-/** The same key with draws of its own: parts of a function that use the same stream names draw different numbers. */
+/**
+ * Derives a key with independent random numbers, so that parts of a function that use the same stream names draw
+ * different numbers.
+ */
 export function subKey(key: RandomKey, part: string): RandomKey {
   const own = tf.clone(key);
   scopes.set(own, `${scopes.get(key) ?? ''}${part}/`);
   return own;
 }
 
-/** float32 uniforms in (0, 1) of the given shape. `stream` separates the draws of one function. */
+/** Draws float32 uniform numbers in (0, 1). `stream` distinguishes the draws within one function. */
 export function randomUniform(key: RandomKey, shape: number[], stream: string): tf.Tensor {
   return draw('uniform', key, shape, stream);
 }
 
-/** float32 standard normals of the given shape. `stream` separates the draws of one function. */
+/** Draws float32 standard normal numbers. `stream` distinguishes the draws within one function. */
 export function randomNormal(key: RandomKey, shape: number[], stream: string): tf.Tensor {
   return draw('normal', key, shape, stream);
 }

@@ -1,4 +1,4 @@
-// Where resized pixels come from, one axis at a time, as TF.js defines it. Shared by lowerings and gradients.
+// Source positions of resized pixels, one axis at a time, as TF.js defines them. Shared by lowerings and gradients.
 
 export interface Resampling {
   alignCorners: boolean;
@@ -8,7 +8,7 @@ export interface Resampling {
 const scaleOf = (from: number, to: number, { alignCorners }: Resampling): number =>
   alignCorners && to > 1 ? (from - 1) / (to - 1) : from / to;
 
-/** The source index of each of `to` pixels. */
+/** Returns the source index of each of `to` pixels. */
 export function nearestIndices(from: number, to: number, how: Resampling): Int32Array {
   const scale = scaleOf(from, to, how);
   return Int32Array.from({ length: to }, (_, i) => {
@@ -17,7 +17,10 @@ export function nearestIndices(from: number, to: number, how: Resampling): Int32
   });
 }
 
-/** The weights of `from` source pixels in each of `to` pixels: float32 [to, from], row-major, at most two in a row not 0. */
+/**
+ * Returns the weights of `from` source pixels in each of `to` pixels: float32 [to, from], row-major, with at most two
+ * nonzero weights per row.
+ */
 export function linearWeights(from: number, to: number, how: Resampling): Float32Array {
   const scale = scaleOf(from, to, how);
   const weights = new Float32Array(to * from);

@@ -1,6 +1,6 @@
-// Gradients of convolution, pooling, resizing, normalisation and block rearrangement. Where TF.js's own gradient
-// kernels are wrong or partial (dilation, average pooling over padding, resizing with half-pixel centers), the gradient
-// is composed of others that are right, so that the eager engines are right as well.
+// Gradients of convolution, pooling, resizing, normalization and block rearrangement. Some of TF.js's own gradient
+// kernels are wrong or incomplete (dilation, average pooling over padding, resizing with half-pixel centers); those
+// gradients are composed of other kernels, so that the eager engines are correct too.
 import { kernel } from './gradient-rule.js';
 import type { Attributes, Rule } from './gradient-rule.js';
 import { linearWeights, nearestIndices } from './resampling.js';
@@ -10,7 +10,10 @@ import { currentTrace } from './trace.js';
 
 const isDilated = (dilations: unknown): boolean => [dilations ?? 1].flat().some((dilation) => dilation !== 1);
 
-/** Zeros between the taps of a filter: what a dilated convolution does, as an ordinary one. [kh, kw, ..] */
+/**
+ * Inserts zeros between the taps of a filter [kh, kw, ..], so that an ordinary convolution with it equals the dilated
+ * one.
+ */
 function spreadFilter(filter: tf.Tensor4D, dilations: [number, number]): tf.Tensor4D {
   const [kh, kw, ci, co] = filter.shape;
   const [dh, dw] = dilations;
@@ -32,13 +35,13 @@ function spreadShape([kh, kw, ci, co]: number[], [dh, dw]: [number, number]): nu
   return [(kh! - 1) * dh + 1, (kw! - 1) * dw + 1, ci!, co!];
 }
 
-/** The eager kernels ignore dilation; the engine's lowerings do not. */
+/** Whether the filter must be spread: the eager kernels ignore dilation, the engine's lowerings do not. */
 const mustSpread = (attributes: Attributes): boolean => isDilated(attributes.dilations) && !currentTrace();
 
 const dilationsOf = ({ dilations }: Attributes): [number, number] =>
   Array.isArray(dilations) ? (dilations as [number, number]) : [dilations as number, dilations as number];
 
-/** `op` is Conv2D or DepthwiseConv2dNative. */
+/** Gradient with respect to the input. `op` is Conv2D or DepthwiseConv2dNative. */
 function convInputGradient(
   op: string,
   dy: tf.Tensor,
@@ -73,7 +76,7 @@ function convFilterGradient(
   return tf.stridedSlice(wide, [0, 0, 0, 0], wide.shape, [dh, dw, 1, 1]);
 }
 
-/** A convolution of either kind. */
+/** Rule for an ordinary or a depthwise convolution. */
 const convolution = (op: string): Rule => ({
   save: ['x', 'filter'],
   gradient: (dy, [x, filter], attributes) => ({
@@ -82,7 +85,7 @@ const convolution = (op: string): Rule => ({
   }),
 });
 
-/** For each window along one axis: its size over the number of its cells that lie on the input. */
+/** For each window along one axis: the window's size divided by the number of its cells that lie inside the input. */
 function shares(out: number, stride: number, size: number, extent: number, before: number): number[] {
   return Array.from({ length: out }, (_, i) => {
     const from = i * stride - before;
@@ -90,7 +93,10 @@ function shares(out: number, stride: number, size: number, extent: number, befor
   });
 }
 
-/** TF.js shares a window's gradient among all its cells; those over the padding have no element to give it to. */
+/**
+ * TF.js divides a window's gradient among all its cells, so the shares of cells over the padding are lost. This scales
+ * them back.
+ */
 function avgPoolGradient(dy: tf.Tensor, x: tf.Tensor, attributes: Attributes): tf.Tensor {
   const { filterSize, strides, pad, dimRoundingMode } = attributes as {
     filterSize: number;
@@ -114,7 +120,7 @@ function avgPoolGradient(dy: tf.Tensor, x: tf.Tensor, attributes: Attributes): t
   return kernel('AvgPoolGrad', { dy: scaled, input: x }, attributes);
 }
 
-/** Resizing is linear in the pixels: the gradient multiplies by the transposed weights, width first. */
+/** Resizing is linear in the pixels, so the gradient multiplies by the transposed weights, width first. */
 function resizeGradient(
   dy: tf.Tensor,
   images: tf.Tensor,
@@ -136,7 +142,7 @@ function nearestWeights(from: number, to: number, how: Resampling): Float32Array
   return weights;
 }
 
-/** Sums over all axes that `shape` broadcast along. */
+/** Sums over all axes along which `shape` was broadcast. */
 const sumTo = (dy: tf.Tensor, shape: number[]): tf.Tensor =>
   tf.reshape(tf.sum(dy, tf.broadcast_util.getReductionAxes(shape, dy.shape)), shape);
 

@@ -1,4 +1,4 @@
-// One compiled graph: a function specialised to the shapes, dtypes and plain arguments of one call.
+// One compiled graph: a function specialized to the shapes, dtypes and plain arguments of one call.
 import { EngineError, MemoryError, firstLineOf, messageOf } from '../errors.js';
 import { SMALLER, expectMemory, isOutOfMemory } from '../memory.js';
 import { sizeOf } from '../shape.js';
@@ -30,21 +30,22 @@ type Source =
   | { variable: tf.Variable }
   | { random: RandomInput; key: number; buffer: Float32Array };
 
-/** A trace of a function with what is needed to feed it and to rebuild its result. */
+/** A traced function, with what is needed to feed it and to rebuild its result. */
 export interface TracedFunction {
   graph: Graph;
   sources: Map<Value, Source>;
-  /** Variables in the order of the graph's last outputs. */
+  /** Assigned variables, in the order of the graph's last outputs. */
   written: tf.Variable[];
-  /** The result with placeholder tensors, to be replaced in order by the graph's first outputs. */
+  /** The result with symbolic tensors, which are replaced in order by the graph's first outputs. */
   result: Structure;
   resultShapes: { dtype: tf.DataType; shape: number[] }[];
 }
 
 /**
- * Traces `fn` for arguments like `args`.
+ * Traces `fn` for arguments with the shapes of `args`.
  *
- * @throws {EngineError} as {@link traceFunction}; E_TRACE_VARIABLES when a second trace creates variables again.
+ * @throws {EngineError} the errors of {@link traceFunction}; E_TRACE_VARIABLES when a second trace creates variables
+ *   again.
  */
 export async function traceCall(
   name: string,
@@ -56,7 +57,7 @@ export async function traceCall(
   const first = traceOnce(name, fn, args, target);
   if (first.created.length === 0) return finish(name, first, freeze);
   try {
-    await initialise(name, first, args);
+    await initialize(name, first, args);
   } catch (error) {
     for (const { variable } of first.created) variable.dispose();
     throw error;
@@ -91,8 +92,8 @@ function traceOnce(name: string, fn: AnyFunction, args: readonly Structure[], ta
   return { trace, created, outputs, result };
 }
 
-/** Computes the initial values of variables the function created and moves the variables to the host. */
-async function initialise(name: string, once: Once, args: readonly Structure[]): Promise<void> {
+/** Computes the initial values of variables that the function created and moves the variables to the cpu backend. */
+async function initialize(name: string, once: Once, args: readonly Structure[]): Promise<void> {
   const outputs = once.created.map(({ created }) => created!);
   const traced = assemble(`${name}_init`, once, outputs, [], false);
   const session = await Specialization.open(traced, {});
@@ -116,7 +117,7 @@ function finish(name: string, once: Once, freeze: boolean): TracedFunction {
   return traced;
 }
 
-/** Makes a graph of the nodes that `outputs` need and says where its inputs come from. */
+/** Builds a graph from the nodes that `outputs` need and records where its inputs come from. */
 function assemble(name: string, once: Once, outputs: Value[], written: tf.Variable[], freeze: boolean): TracedFunction {
   const { trace } = once;
   const { placeholders } = trace;
@@ -151,7 +152,7 @@ function assemble(name: string, once: Once, outputs: Value[], written: tf.Variab
   };
 }
 
-/** Turns what variables and captured tensors hold now into constants of the graph. */
+/** Turns the current values of variables and captured tensors into constants of the graph. */
 function freezeSources(sources: Map<Value, Source>): void {
   for (const [value, source] of sources) {
     const tensor = 'variable' in source ? source.variable : 'capture' in source ? source.capture : undefined;
@@ -161,7 +162,10 @@ function freezeSources(sources: Map<Value, Source>): void {
   }
 }
 
-/** ONNX wants outputs to be distinct results of nodes: inputs, constants and repeats pass through an Identity. */
+/**
+ * Names the outputs. ONNX requires them to be distinct results of nodes, so inputs, constants and repeats pass through
+ * an Identity.
+ */
 function nameOutputs(g: Lower, outputs: Value[]): { name: string; value: Value }[] {
   const taken = new Set<Value>();
   return outputs.map((value, i) => {
@@ -173,13 +177,13 @@ function nameOutputs(g: Lower, outputs: Value[]): { name: string; value: Value }
 
 const identifier = (name: string): string => name.replace(/\W/g, '_') || 'function';
 
-/** Arrays the engine has made itself and may overwrite in place. */
+/** Arrays created by the engine, which it may overwrite in place. */
 const owned = new WeakSet<Host>();
 
-/** ORT tensors over host arrays, so that an unchanged variable costs nothing to feed. */
+/** ORT tensors that wrap host arrays, so that feeding an unchanged variable costs nothing. */
 const wrapped = new WeakMap<Host, OrtTensor>();
 
-/** Stands in where nothing is to be computed: ONNX Runtime opens no graph without nodes. */
+/** A session for graphs without nodes, which ONNX Runtime refuses to open. */
 const IDLE: Pick<Session, 'run' | 'endProfiling' | 'release'> = {
   run: () => Promise.resolve({}),
   endProfiling: () => {},
@@ -225,7 +229,7 @@ export class Specialization {
     }
   }
 
-  /** Runs once: feeds, computes, writes variables back, rebuilds the result. */
+  /** Runs the graph once, writes the assigned variables back and rebuilds the function's result. */
   async run(args: readonly Structure[]): Promise<Structure> {
     const values = await this.values(args);
     let next = 0;
@@ -236,7 +240,7 @@ export class Specialization {
     });
   }
 
-  /** Runs once and returns the result's tensors as typed arrays. */
+  /** Runs the graph once and returns the result's tensors as typed arrays. */
   async values(args: readonly Structure[]): Promise<Host[]> {
     const { graph, written } = this.traced;
     const tensors = tensorsOf(args);
@@ -260,7 +264,7 @@ export class Specialization {
     this.session.endProfiling();
   }
 
-  /** @throws {EngineError} E_ENGINE_RUN, {MemoryError} E_MEMORY; no variable has changed then. */
+  /** @throws {EngineError} E_ENGINE_RUN, {MemoryError} E_MEMORY. No variable has changed in either case. */
   private async compute(
     feeds: Record<string, OrtTensor>,
     fetches: Record<string, OrtTensor | null>,
@@ -296,30 +300,30 @@ export class Specialization {
   }
 }
 
-/** What to do, where the message of ONNX Runtime tells. */
+/** Returns a remedy if ONNX Runtime's message indicates one. */
 export function remedyFor(error: unknown): string {
   const message = messageOf(error);
   if (/indices element out of data bounds|invalid ind(ex|ice)|index out of (range|bounds)/i.test(message))
     return ' An index is out of range: clip the ids.';
   if (/bad_?alloc|failed to allocate|out of memory/i.test(message))
-    return ' It needs more memory than there is: use a smaller batch, smaller pictures or a smaller model.';
+    return ' There is not enough memory: use a smaller batch, smaller images or a smaller model.';
   return '';
 }
 
 /**
- * Arrays that variables held before their current ones. ONNX Runtime writes the next values there, so that a training
- * step allocates nothing; writing over the current array instead would change it under nodes that still read it.
+ * Arrays that variables held before their current ones. ONNX Runtime writes the next values into them, so that a
+ * training step allocates nothing. Overwriting the current array instead would change it while nodes still read it.
  */
 const spares = new WeakMap<tf.Variable, OrtTensor>();
 
-/** Gives a variable data of its own. */
+/** Gives a variable data that it does not share. */
 function assignValues(variable: tf.Variable, values: Host): void {
   const tensor = tf.tensor(values, variable.shape, variable.dtype as 'float32');
   variable.assign(tensor);
   tensor.dispose();
 }
 
-/** Gives a variable its new value without touching tensors that share the old one. */
+/** Gives a variable its new value without changing tensors that share the old one. */
 function store(variable: tf.Variable, value: OrtTensor): void {
   const values = value.data as Host;
   const before = hostValues(variable);
@@ -339,7 +343,10 @@ function outOfMemory(name: string, cause: unknown): MemoryError {
   return new MemoryError('E_MEMORY', `${name}: no memory left (${firstLineOf(cause)}). ${SMALLER}`, { cause });
 }
 
-/** Bytes that a graph needs at least: a node has its operands and results in memory together. Every element type here has four bytes or fewer. */
+/**
+ * Returns a lower bound of the bytes that a graph needs: the operands and results of a node are in memory at the same
+ * time. The element types counted here have four bytes.
+ */
 function leastBytes({ nodes }: Graph): number {
   const bytesOf = (values: readonly (Value | null)[]): number =>
     values.reduce((sum, value) => sum + (value && WIDE.has(value.dtype) ? 4 * Math.max(0, sizeOf(value.shape)) : 0), 0);

@@ -1,7 +1,10 @@
-// Nested arguments and results: flattening, signatures, rebuilding.
+// Nested arguments and results: flattening, signatures and rebuilding.
 import { tf } from './tf.js';
 
-/** What a compiled function takes and returns: tensors within arrays and plain objects. Numbers, strings, booleans and null are plain: as arguments they select the graph. */
+/**
+ * What a compiled function takes and returns: tensors nested in arrays and plain objects. Numbers, strings, booleans
+ * and null are plain values; as arguments they select the graph.
+ */
 export type Structure =
   | tf.Tensor
   | number
@@ -14,7 +17,7 @@ export type Structure =
 
 const isTensor = (value: unknown): value is tf.Tensor => value instanceof tf.Tensor;
 
-/** All tensors, depth first, in order of keys. */
+/** Collects all tensors, depth first, in key order. */
 export function tensorsOf(value: Structure, out: tf.Tensor[] = []): tf.Tensor[] {
   if (isTensor(value)) out.push(value);
   else if (value !== null && typeof value === 'object')
@@ -22,7 +25,7 @@ export function tensorsOf(value: Structure, out: tf.Tensor[] = []): tf.Tensor[] 
   return out;
 }
 
-/** A copy in which every tensor is replaced by what `replace` gives for it, in the order of {@link tensorsOf}. */
+/** Copies a structure, replacing every tensor by the result of `replace`, in the order of {@link tensorsOf}. */
 export function mapTensors(value: Structure, replace: (tensor: tf.Tensor) => tf.Tensor): Structure {
   if (isTensor(value)) return replace(value);
   if (Array.isArray(value)) return value.map((item) => mapTensors(item as Structure, replace));
@@ -34,7 +37,9 @@ export function mapTensors(value: Structure, replace: (tensor: tf.Tensor) => tf.
   return value;
 }
 
-/** Equal for arguments that may share a graph: structure, shapes, dtypes and plain values. */
+/**
+ * Returns a string that is equal for arguments that may share a graph: same structure, shapes, dtypes and plain values.
+ */
 export function signatureOf(value: Structure): string {
   if (isTensor(value)) return `${value.dtype}[${value.shape.join()}]`;
   if (Array.isArray(value)) return `(${value.map((item) => signatureOf(item as Structure)).join(';')})`;

@@ -1,4 +1,4 @@
-// What the ONNX Runtime at hand can do beyond standard ONNX, found out by asking it.
+// Detects what the installed ONNX Runtime supports beyond standard ONNX, by running small graphs.
 import { sizeOf } from '../shape.js';
 import { GraphBuilder, reachable } from './graph.js';
 import type { Value } from './graph.js';
@@ -12,7 +12,7 @@ import type { OrtTensor, Runtime } from './runtime.js';
 
 let probing: Promise<Target> | undefined;
 
-/** The target for graphs that run in this process. Probed once. */
+/** Returns the target for graphs that run in this process. Detection runs once. */
 export function nativeTarget(): Promise<Target> {
   return (probing ??= probe());
 }
@@ -23,7 +23,7 @@ async function probe(): Promise<Target> {
   return { microsoft, nchwcBlock: microsoft && runtime.kind === 'native' ? await probeBlock(runtime) : 0 };
 }
 
-/** True when the runtime accepts a small graph and computes what is expected of it. */
+/** Whether the runtime accepts a small graph and computes the expected numbers. */
 async function answers(
   runtime: Runtime,
   build: (g: GraphBuilder, x: Value) => { value: Value; expected: number[] },
@@ -49,7 +49,7 @@ function probeFusedMatMul(g: GraphBuilder, x: Value): { value: Value; expected: 
   };
 }
 
-/** A convolution that a wrong block size, or a layout other than expected, cannot get right. */
+/** A convolution whose result is wrong if the block size or the layout is wrong. */
 const PROBE: ConvGeometry = {
   batch: 2,
   inHeight: 5,
@@ -64,7 +64,10 @@ const PROBE: ConvGeometry = {
   pads: [1, 1, 1, 1],
 };
 
-/** The channel block of this machine's NCHWc convolutions: the size with which they agree with the plain operator, or 0. */
+/**
+ * Finds the channel block of this machine's NCHWc convolutions: the size for which they agree with the plain operator,
+ * or 0.
+ */
 async function probeBlock(runtime: Runtime): Promise<number> {
   for (const nchwcBlock of [16, 8])
     if (await blocksAgree(runtime, { ...PORTABLE, microsoft: true, nchwcBlock })) return nchwcBlock;

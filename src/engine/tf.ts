@@ -1,5 +1,6 @@
-// The one door to TensorFlow.js. Importing it brings up the `cpu` backend, where the tensors of a program live between
-// compiled calls: its storage is plain typed arrays, which ONNX Runtime reads and writes without a copy.
+// The only module that imports TensorFlow.js. Importing it starts the `cpu` backend, which holds the tensors of a
+// program between compiled calls: its storage is plain typed arrays, which ONNX Runtime reads and writes without a
+// copy.
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import type { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
@@ -16,10 +17,10 @@ type HostArray = HostEntry['values'];
 
 let host: MathBackendCPU | undefined;
 
-/** Arrays that a program has been handed by `data()` or `dataSync()`, which do not copy. */
+/** Arrays returned to the program by `data()` or `dataSync()`, which do not copy. */
 const handedOut = new WeakSet<HostArray>();
 
-/** True when a program may still look at this array, so that it must not be overwritten. */
+/** Whether the program may still hold this array, in which case it must not be overwritten. */
 export function isHandedOut(values: HostArray): boolean {
   return handedOut.has(values);
 }
@@ -28,7 +29,7 @@ export function isHandedOut(values: HostArray): boolean {
 export function hostBackend(): MathBackendCPU {
   if (!host) {
     host = tf.findBackend('cpu') as MathBackendCPU;
-    // The backend's first tensor prints an advertisement of tfjs-node; a library stays quiet.
+    // The backend's first tensor prints an advertisement for tfjs-node, which a library should not do.
     (host as unknown as { firstUse: boolean }).firstUse = false;
     const read = host.readSync.bind(host);
     host.readSync = (dataId) => {
@@ -40,22 +41,25 @@ export function hostBackend(): MathBackendCPU {
   return host;
 }
 
-/** Makes `cpu` the active TF.js backend. Synchronous: its factory is. Idempotent and cheap. */
+/**
+ * Makes `cpu` the active TF.js backend. Synchronous, because the backend's factory is synchronous; idempotent and
+ * cheap.
+ */
 export function useHostBackend(): MathBackendCPU {
   if (tf.engine().backendName !== 'cpu') void tf.setBackend('cpu');
   return hostBackend();
 }
 
-/** True while some backend of TF.js holds the tensor's data. */
+/** Whether any TF.js backend still holds the tensor's data. */
 export function isAlive({ dataId }: tf.TensorInfo): boolean {
   return (tf.engine().state as unknown as { tensorInfo: WeakMap<object, unknown> }).tensorInfo.has(dataId);
 }
 
 /**
- * The typed array behind a cpu tensor, not a copy. A variable's array may be overwritten by a later compiled call:
- * take a `slice()` to keep it, or `dataSync()`, whose arrays are left alone.
+ * Returns the typed array behind a cpu tensor without copying it. A later compiled call may overwrite the array of a
+ * variable: to keep the values, copy them with `slice()`, or use `dataSync()`, whose arrays are never overwritten.
  *
- * @throws {EngineError} E_ENGINE_DISPOSED when the tensor's data are gone.
+ * @throws {EngineError} E_ENGINE_DISPOSED when the tensor's data have been disposed.
  */
 export function hostValues(tensor: tf.TensorInfo): HostArray {
   const backend = useHostBackend();
@@ -66,11 +70,11 @@ export function hostValues(tensor: tf.TensorInfo): HostArray {
     );
   }
   const { values } = backend.data.get(tensor.dataId) as unknown as HostEntry;
-  // A boolean tensor cast to int32 shares its bytes.
+  // A boolean tensor cast to int32 shares the bytes of the original.
   return tensor.dtype === 'int32' && values instanceof Uint8Array ? Int32Array.from(values) : values;
 }
 
-/** Replaces the typed array behind a cpu tensor; the old one is left to its other holders. */
+/** Replaces the typed array behind a cpu tensor. The old array stays valid for other holders. */
 export function setHostValues(tensor: tf.TensorInfo, values: HostArray): void {
   const entry = useHostBackend().data.get(tensor.dataId) as unknown as HostEntry;
   entry.values = values;

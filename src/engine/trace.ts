@@ -1,4 +1,4 @@
-// Runs a function once with symbolic tensors. A TF.js backend of ours stands in for the real one: each kernel TF.js
+// Runs a function once with symbolic tensors. A TF.js backend replaces the real one, and every kernel that TF.js
 // dispatches (forward, gradient and optimizer alike) becomes graph nodes instead of numbers.
 import { EngineError, TesseraeError, messageOf } from '../errors.js';
 import type { Dtype, Value } from './graph.js';
@@ -19,29 +19,29 @@ export interface RandomInput {
   value: Value;
   kind: RandomKind;
   stream: number;
-  /** Which argument of the function is the key. */
+  /** The argument of the function that is the key. */
   key: Value;
 }
 
 /** A variable the function reads, assigns or creates. */
 export interface TracedVariable {
   variable: tf.Variable;
-  /** The placeholder its current value is fed through, when it is read before any assignment. */
+  /** The input that feeds its current value, if it is read before any assignment. */
   read?: Value;
-  /** The value it holds when the function returns, when it is assigned. */
+  /** Its value when the function returns, if it is assigned. */
   written?: Value;
-  /** The initial value, when the function created it. */
+  /** Its initial value, if the function created it. */
   created?: Value;
 }
 
-/** Everything learned from one run of the function. */
+/** Everything recorded during one run of the function. */
 export class Trace {
   readonly builder: Lower;
-  /** Tensors from outside that the function uses without being given them. */
+  /** Tensors that the function uses but that are not among its arguments. */
   readonly captures = new Map<DataId, { tensor: tf.TensorInfo; value: Value }>();
   readonly variables = new Map<tf.Variable, TracedVariable>();
   readonly randoms: RandomInput[] = [];
-  /** Placeholders of the function's tensor arguments, in order. */
+  /** Inputs for the function's tensor arguments, in order. */
   readonly placeholders: Value[] = [];
   private readonly held = new Map<DataId, { value: Value; references: number }>();
 
@@ -52,7 +52,7 @@ export class Trace {
     this.builder = new Lower(target);
   }
 
-  /** A symbolic tensor for an argument of the function. */
+  /** Creates a symbolic tensor for an argument of the function. */
   argument(tensor: tf.Tensor): tf.Tensor {
     const placeholder = this.builder.input(
       `arg${this.placeholders.length}`,
@@ -64,12 +64,12 @@ export class Trace {
   }
 
   /**
-   * The value a tensor stands for; tensors from outside become inputs of the graph.
+   * Returns the graph value that a tensor stands for. Tensors created outside the trace become inputs of the graph.
    *
-   * @throws {EngineError} E_TRACE_DISPOSED when its data are gone.
+   * @throws {EngineError} E_TRACE_DISPOSED when the tensor's data have been disposed.
    */
   valueOf(tensor: tf.TensorInfo): Value {
-    // An assignment in the trace leaves the variable's data alone, so it comes first.
+    // Check variables first: an assignment during the trace does not change the variable's data.
     if (tensor instanceof tf.Variable && (this.variables.get(tensor)?.written || !this.held.has(tensor.dataId)))
       return this.readVariable(tensor);
     const held = this.held.get(tensor.dataId);
@@ -86,7 +86,7 @@ export class Trace {
     return this.shaped(capture.value, tensor);
   }
 
-  /** A tensor info that stands for `value`, owned by TF.js like any kernel's output. */
+  /** Creates a tensor info that stands for `value`. TF.js owns it like the output of any kernel. */
   hold(value: Value): tf.TensorInfo {
     const dataId = {};
     this.held.set(dataId, { value, references: 1 });
@@ -119,7 +119,10 @@ export class Trace {
     return this.held.size;
   }
 
-  /** Moves variables that the function created out of the trace: their initial values, to be computed once. */
+  /**
+   * Removes the variables that the function created from the trace and returns them, so that their initial values can
+   * be computed once.
+   */
   takeCreated(before: ReadonlySet<tf.Variable>): TracedVariable[] {
     const created: TracedVariable[] = [];
     for (const variable of Object.values(tf.engine().state.registeredVariables)) {
@@ -149,7 +152,7 @@ export class Trace {
     return entry;
   }
 
-  /** Reshaped tensors share their data in TF.js: the same value under another shape. */
+  /** Reshapes a value to the tensor's shape: reshaped tensors share their data in TF.js. */
   private shaped(value: Value, tensor: tf.TensorInfo): Value {
     return this.builder.reshape(value, tensor.shape);
   }
@@ -164,12 +167,12 @@ function dtypeOf(where: string, dtype: string): Dtype {
 
 let current: Trace | undefined;
 
-/** The trace under way, if any. */
+/** The trace in progress, if any. */
 export function currentTrace(): Trace | undefined {
   return current;
 }
 
-/** The backend TF.js believes in while a trace runs. */
+/** The TF.js backend that is active while a trace runs. */
 class TraceBackend extends tf.KernelBackend {
   override write(values: tf.BackendValues | null, shape: number[], dtype: tf.DataType): DataId {
     return active().hold(constantOf(active(), values, shape, dtype)).dataId;
@@ -188,7 +191,7 @@ class TraceBackend extends tf.KernelBackend {
   }
   override incRef(dataId: DataId): void {
     if (current?.references(dataId)) current.retain(dataId);
-    // A variable made of a tensor from outside shares its data.
+    // A variable created from a tensor outside the trace shares that tensor's data.
     else if (hostBackend().data.has(dataId)) hostBackend().incRef(dataId);
   }
   override numDataIds(): number {
@@ -208,7 +211,7 @@ class TraceBackend extends tf.KernelBackend {
   private readError(): EngineError {
     return new EngineError(
       'E_TRACE_READ',
-      `${active().name}: expected a function that does not look at tensor values, received a read of one. Return the tensor instead and read it from the result.`,
+      `${active().name}: expected a function that does not read tensor values, but it reads one. Return the tensor instead and read it from the result.`,
     );
   }
 }
@@ -243,7 +246,7 @@ function register(): void {
     if (!(kernelName in LOWERINGS)) registerTraceKernel(kernelName, refuse(kernelName));
 }
 
-/** A kernel TF.js has and the engine does not: fails with all that is needed to find the call. */
+/** Lowering for a kernel that the engine does not support: throws an error with the details needed to find the call. */
 function refuse(kernelName: string): Lowering {
   const remedy = REMEDIES[kernelName] ?? 'Rewrite it in other ops, or run with the "reference" engine.';
   return (_, inputs) => {
@@ -259,7 +262,7 @@ const describeInputs = (inputs: Record<string, Value>): string =>
     .map(([key, value]) => `${key} ${value.dtype} [${value.shape.join(', ')}]`)
     .join(', ');
 
-/** Lowerings are written for channels last. */
+/** Rejects other data formats: all lowerings assume that channels come last. */
 function requireChannelsLast(kernelName: string, inputs: Record<string, Value>, dataFormat: unknown): void {
   if (dataFormat === undefined || dataFormat === 'NHWC' || dataFormat === 'channelsLast') return;
   throw new EngineError(
@@ -268,7 +271,7 @@ function requireChannelsLast(kernelName: string, inputs: Record<string, Value>, 
   );
 }
 
-/** Makes a kernel known to the tracer. Used for TF.js's kernels and for the fused kernels of our own. */
+/** Registers a kernel with the tracer, either one of TF.js or one of the engine's own fused kernels. */
 export function registerTraceKernel(kernelName: string, lowering: Lowering): void {
   tf.registerKernel({
     kernelName,
@@ -286,7 +289,7 @@ export function registerTraceKernel(kernelName: string, lowering: Lowering): voi
   });
 }
 
-/** Runs `fn` symbolically. Everything it makes is recorded in the returned trace; no tensor outlives the call. */
+/** Runs `fn` symbolically. Everything it computes is recorded in the returned trace; no tensor outlives the call. */
 export function traceFunction<T>(
   name: string,
   target: Target,
@@ -295,7 +298,7 @@ export function traceFunction<T>(
   if (current)
     throw new EngineError(
       'E_TRACE_NESTED',
-      `${name}: a compiled function was called inside a trace. Call the plain function there; compile the outermost one.`,
+      `${name}: a compiled function was called inside a trace. Call the plain function there, and compile only the outermost one.`,
     );
   useHostBackend();
   const before = new Set(Object.values(tf.engine().state.registeredVariables));
@@ -314,7 +317,10 @@ export function traceFunction<T>(
   }
 }
 
-/** Swaps in the trace backend, symbolic assignment, and a guard against randomness that a graph would freeze. */
+/**
+ * Activates the trace backend and symbolic assignment, and makes `Math.random` throw, because a graph would freeze its
+ * result. Returns a function that restores everything.
+ */
 function enterTrace(trace: Trace): () => void {
   const assign = tf.Variable.prototype.assign;
   const random = Math.random;
@@ -346,12 +352,15 @@ function enterTrace(trace: Trace): () => void {
 function disposedError(name: string, what: string, cause?: unknown): EngineError {
   return new EngineError(
     'E_TRACE_DISPOSED',
-    `${name}: expected a live tensor, received a disposed ${what}. Dispose of nothing that is used later: within a compiled function intermediate results take no memory.`,
+    `${name}: expected a live tensor, received a disposed ${what}. Do not dispose tensors that are used later: intermediate results take no memory within a compiled function.`,
     { cause },
   );
 }
 
-/** What TF.js itself reports without the function's name: kernels that even the cpu backend lacks, methods of disposed tensors. */
+/**
+ * Adds the function's name to errors that TF.js reports without it: kernels that even the cpu backend lacks, and
+ * methods of disposed tensors.
+ */
 function explain(name: string, error: unknown): Error {
   if (messageOf(error) === 'Tensor is disposed.') return disposedError(name, 'one', error);
   const missing = /Kernel '(\w+)' not registered/.exec(messageOf(error));

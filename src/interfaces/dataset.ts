@@ -67,7 +67,7 @@ export interface Dataset {
 
 /** Files or captions that were not used, by reason. */
 export interface LeftOut {
-  /** What they are and why, after a count: `.caption files without a picture of their name`. */
+  /** What they are and why, after a count: `.caption files without an image of the same name`. */
   reason: string;
   /** True when they are pictures, which would be samples otherwise. */
   pictures?: true;

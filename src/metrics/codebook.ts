@@ -1,44 +1,44 @@
-// How much of a codebook is in use, over a whole set: the perplexity of a batch depends on the size of the batch.
+// Codebook usage over a whole dataset. (The perplexity of a single batch depends on the batch size.)
 import { ShapeError, UsageError } from '../errors.js';
 import type { TokenMapSpec } from '../interfaces/tokens.js';
 import { sizeOf } from '../shape.js';
 
-/** How the ids of a set spread over the codes there are. */
+/** How the ids of a dataset are distributed over the codes. */
 export interface CodeSpread {
   /** Codes that occur at least once. */
   used: number;
-  /** used / the codes there are. */
+  /** Fraction of the codes that occur: used / number of codes. */
   usage: number;
-  /** Nats per id, of the codes' frequencies over the set. */
+  /** Entropy of the code frequencies over the dataset, in nats per id. */
   entropy: number;
-  /** entropy / ln K: 1 when all codes are equally frequent. For K = 1 it is 1. */
+  /** entropy / ln K: 1 when all codes are equally frequent. Defined as 1 for K = 1. */
   entropyRatio: number;
-  /** exp(entropy): how many equally frequent codes would have this entropy. */
+  /** exp(entropy): the number of equally frequent codes that would have this entropy. */
   perplexity: number;
 }
 
 /**
- * Use of the codes of one token map.
+ * Codebook usage of one token map.
  *
- * A map of several ids a position, [h, w, depth], has a codebook for each: `depths` tells of them one by one, `used` is
- * their sum, of depth * K, and `entropy` their mean.
+ * A map with several ids per position, [h, w, depth], has one codebook per depth. `depths` lists them individually;
+ * `used` is their sum, out of depth * K, and `entropy` is their mean.
  */
 export interface CodebookUse extends CodeSpread {
   name: string;
   shape: number[];
-  /** Codes of a codebook: K. */
+  /** Number of codes in a codebook (K). */
   vocabSize: number;
-  /** Ids counted. */
+  /** Number of ids counted. */
   codes: number;
   depths?: CodeSpread[];
 }
 
-/** Ids of one position of a map: the third axis of [h, w, depth], 1 without it. */
+/** Returns the number of ids per position of a map: the third axis of [h, w, depth], or 1. */
 export const depthOf = ({ shape }: Pick<TokenMapSpec, 'shape'>): number => (shape.length === 3 ? shape[2]! : 1);
 
-/** Counts the codes of one token map over a set. */
+/** Counts the codes of one token map over a dataset. */
 export class CodebookMeter {
-  /** float64 [depth, K], how often each code occurs at each depth. */
+  /** float64 [depth, K]: how often each code occurs at each depth. */
   readonly counts: Float64Array;
   private readonly depth: number;
   private codes = 0;
@@ -49,15 +49,17 @@ export class CodebookMeter {
   }
 
   /**
-   * @param ids of whole positions, the depth running fastest.
-   * @throws {ShapeError} E_METRIC_ID for an id outside [0, K), E_METRIC_SIZE for a part of a position; nothing is counted then.
+   * Counts ids. If an error is thrown, nothing is counted.
+   *
+   * @param ids Ids of whole positions; the depth is the last axis.
+   * @throws {ShapeError} E_METRIC_ID for an id outside [0, K), E_METRIC_SIZE for an incomplete position.
    */
   add(ids: ArrayLike<number>): void {
     const { vocabSize } = this.map;
     if (ids.length % this.depth !== 0) {
       throw new ShapeError(
         'E_METRIC_SIZE',
-        `CodebookMeter.add(${this.map.name}): expected ${this.depth} ids for each position, received ${ids.length} in all.`,
+        `CodebookMeter.add(${this.map.name}): expected ${this.depth} ids for each position, received ${ids.length} ids.`,
       );
     }
     for (let i = 0; i < ids.length; i++) {
@@ -72,7 +74,7 @@ export class CodebookMeter {
     this.codes += ids.length;
   }
 
-  /** @throws {UsageError} E_METRIC_EMPTY before the first id. */
+  /** @throws {UsageError} E_METRIC_EMPTY if no ids have been counted. */
   result(): CodebookUse {
     if (this.codes === 0) {
       throw new UsageError(
@@ -95,7 +97,7 @@ export class CodebookMeter {
   }
 }
 
-/** The counts [depth, K] of a meter, one array a codebook. */
+/** Splits the counts [depth, K] of a meter into one array per codebook. */
 export function codebooksOf(counts: Float64Array, vocabSize: number): Float64Array[] {
   return Array.from({ length: counts.length / vocabSize }, (_, i) =>
     counts.subarray(i * vocabSize, (i + 1) * vocabSize),
@@ -117,7 +119,7 @@ function spread(used: number, codes: number, entropy: number, vocabSize: number)
   };
 }
 
-/** Entropy in nats of the distribution with these relative frequencies; 0 when all of them are 0. */
+/** Returns the entropy in nats of the distribution with these frequencies; 0 if all of them are 0. */
 export function entropyOf(counts: ArrayLike<number>): number {
   let total = 0;
   let weighted = 0;
@@ -131,8 +133,8 @@ export function entropyOf(counts: ArrayLike<number>): number {
 }
 
 /**
- * Bits a picture's tokens take for each pixel when every code is written at full length: the sum over the maps of
- * codes * log2 K, over width * height.
+ * Returns the bits per pixel of an image's tokens at fixed-length coding: the sum over the maps of codes * log2 K,
+ * divided by width * height.
  */
 export function nominalBitsPerPixel(maps: readonly TokenMapSpec[], picture: { width: number; height: number }): number {
   return bitsPerPixel(
@@ -141,7 +143,7 @@ export function nominalBitsPerPixel(maps: readonly TokenMapSpec[], picture: { wi
   );
 }
 
-/** The same when every code is written by an ideal entropy coder that knows how frequent each code is. */
+/** Returns the bits per pixel under an ideal entropy coder that knows the frequency of each code. */
 export function empiricalBitsPerPixel(
   maps: readonly (TokenMapSpec & { entropy: number })[],
   picture: { width: number; height: number },

@@ -1,14 +1,14 @@
-// Squared error and what is derived from it. Signals are compared value by value, whatever their layout.
+// Squared error and metrics derived from it. Signals are compared value by value, whatever their layout.
 import { ShapeError } from '../errors.js';
 
-/** Any array of real numbers: float32 pictures most of all. */
+/** Any array of real numbers, typically float32 pixels. */
 export type Values = ArrayLike<number>;
 
-/** Peak-to-peak range of pictures as float32 in [-1, 1]. */
+/** Peak-to-peak range of float32 images in [-1, 1]. */
 export const PICTURE_RANGE = 2;
 
 /**
- * Sum of squared differences.
+ * Returns the sum of squared differences.
  *
  * @throws {ShapeError} E_METRIC_SIZE when the lengths differ.
  */
@@ -22,33 +22,42 @@ export function squaredError(original: Values, reconstruction: Values): number {
   return sum;
 }
 
-/** Mean squared error, over all values alike. @throws {ShapeError} E_METRIC_SIZE when the lengths differ or are 0. */
+/**
+ * Returns the mean squared error over all values.
+ *
+ * @throws {ShapeError} E_METRIC_SIZE when the lengths differ or are 0.
+ */
 export function mse(original: Values, reconstruction: Values): number {
   assertNotEmpty('mse', original);
   return squaredError(original, reconstruction) / original.length;
 }
 
 /**
- * Normalized mean squared error: the mean squared error divided by the variance of the original.
+ * Returns the normalized mean squared error: the mean squared error divided by the variance of the original.
  *
- * Both are taken over every value of the whole set together: the variance is one number, about the one mean of all pixels
- * and channels of all pictures. 1 is what the best single constant reaches, 0 is perfect. Pass a whole set, not a batch:
- * the mean of the NMSE of batches is another number.
+ * Both are computed over all values together: the variance is a single number, relative to the mean of all pixels and
+ * channels of all images. The best constant prediction scores 1, a perfect reconstruction 0. Pass a whole dataset, not
+ * a batch: the mean of the NMSE of batches is a different number.
  *
- * @returns 0 for a perfect reconstruction, Infinity for an imperfect one of a constant original.
+ * @returns 0 for a perfect reconstruction, Infinity for an imperfect reconstruction of a constant original.
  * @throws {ShapeError} E_METRIC_SIZE when the lengths differ or are 0.
- * Source: the normalization of the reconstruction loss in van den Oord's Sonnet example (`recon_error / data_variance`).
+ * Source: the normalization of the reconstruction loss in van den Oord's Sonnet example (`recon_error /
+ * data_variance`).
  */
 export function nmse(original: Values, reconstruction: Values): number {
   return normalizedBy(mse(original, reconstruction), variance(original));
 }
 
-/** An error in units of a variance; 0 over 0 is 0. */
+/** Divides an error by a variance; 0 divided by 0 is 0. */
 export function normalizedBy(error: number, variance: number): number {
   return error === 0 ? 0 : error / variance;
 }
 
-/** Population variance (divided by n). @throws {ShapeError} E_METRIC_SIZE when empty. */
+/**
+ * Returns the population variance (divided by n).
+ *
+ * @throws {ShapeError} E_METRIC_SIZE when there are no values.
+ */
 export function variance(values: Values): number {
   assertNotEmpty('variance', values);
   const moments = new Moments();
@@ -57,9 +66,9 @@ export function variance(values: Values): number {
 }
 
 /**
- * Peak signal-to-noise ratio in dB: 10 log10(range² / mse).
+ * Returns the peak signal-to-noise ratio in dB: 10 log10(range² / mse).
  *
- * @param range peak-to-peak range of the signal: 2 for [-1, 1], 255 for bytes.
+ * @param range Peak-to-peak range of the signal: 2 for [-1, 1], 255 for bytes.
  * @returns Infinity when both are equal.
  * @throws {ShapeError} E_METRIC_SIZE when the lengths differ or are 0.
  */
@@ -67,15 +76,15 @@ export function psnr(original: Values, reconstruction: Values, range: number = P
   return psnrOfMse(mse(original, reconstruction), range);
 }
 
-/** {@link psnr} of a mean squared error. */
+/** Returns the {@link psnr} for a mean squared error. */
 export function psnrOfMse(error: number, range: number = PICTURE_RANGE): number {
   return error === 0 ? Infinity : 10 * Math.log10((range * range) / error);
 }
 
-/** Mean and variance of a stream of values, exact for a constant one. */
+/** Mean and variance of a stream of values. The variance of constant values is exactly 0. */
 export class Moments {
   count = 0;
-  /** The first value: sums are taken about it, so that a large mean does not swallow a small variance. */
+  /** The first value. It is subtracted from all values, so that a large mean does not cancel a small variance. */
   private pivot = 0;
   private sum = 0;
   private squares = 0;

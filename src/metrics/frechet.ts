@@ -1,5 +1,5 @@
-// How far apart two sets of pictures are as a feature network sees them: the Frechet distance of the Gaussians with the
-// mean and covariance of their features.
+// Fréchet distance between two sets of images in the feature space of a network: the distance between the Gaussians
+// that have the mean and covariance of their features.
 import { ShapeError, UsageError } from '../errors.js';
 import { traceOfRootOfProduct } from './symmetric.js';
 
@@ -11,10 +11,10 @@ export interface Gaussian {
   covariance: Float64Array;
 }
 
-/** Mean and covariance of a stream of feature vectors, in memory of n * n numbers. */
+/** Mean and covariance of a stream of feature vectors, in memory for n * n numbers. */
 export class FeatureMeter {
   count = 0;
-  /** The first vector: sums are taken about it, so that a large mean does not swallow a small variance. */
+  /** The first vector. It is subtracted from all vectors, so that a large mean does not cancel a small variance. */
   private pivot: Float64Array | undefined;
   private readonly sums: Float64Array;
   /** float64 [n, n], lower triangle: sums of products. */
@@ -26,8 +26,11 @@ export class FeatureMeter {
   }
 
   /**
-   * @param features float32 [rows, n], n running fastest.
-   * @throws {ShapeError} E_METRIC_SIZE for a part of a row. @throws {UsageError} E_METRIC_VALUE for a value that is not finite.
+   * Adds feature vectors.
+   *
+   * @param features float32 [rows, n].
+   * @throws {ShapeError} E_METRIC_SIZE for an incomplete row.
+   * @throws {UsageError} E_METRIC_VALUE for a value that is not finite.
    */
   add(features: ArrayLike<number>): void {
     const { dimension, sums, products } = this;
@@ -40,7 +43,7 @@ export class FeatureMeter {
       if (!Number.isFinite(features[i]!))
         throw new UsageError(
           'E_METRIC_VALUE',
-          `features: expected finite values, received ${features[i]} for picture ${Math.floor(i / dimension)} of a batch. Check how the network wants its pixels scaled.`,
+          `features: expected finite values, received ${features[i]} for image ${Math.floor(i / dimension)} of a batch. Check the pixel scaling that the network expects.`,
         );
     }
     for (let start = 0; start < features.length; start += dimension) {
@@ -50,18 +53,22 @@ export class FeatureMeter {
       for (let i = 0; i < dimension; i++) {
         const line = products.subarray(i * dimension, i * dimension + i + 1);
         const value = row[i]!;
-        // Features behind a rectifier are often 0, but seldom equal to the pivot: no shortcut pays.
+        // No test for zeros: features after a ReLU are often 0, but rarely equal to the pivot.
         for (let j = 0; j <= i; j++) line[j]! += value * row[j]!;
       }
       this.count++;
     }
   }
 
-  /** The covariance is the unbiased one (divided by count - 1). @throws {UsageError} E_METRIC_EMPTY before the second vector. */
+  /**
+   * Returns the mean and the unbiased covariance (divided by count - 1).
+   *
+   * @throws {UsageError} E_METRIC_EMPTY for fewer than two vectors.
+   */
   result(): Gaussian {
     const { count, dimension, sums, products, pivot } = this;
     if (count < 2)
-      throw new UsageError('E_METRIC_EMPTY', `FeatureMeter.result: expected at least two pictures, received ${count}.`);
+      throw new UsageError('E_METRIC_EMPTY', `FeatureMeter.result: expected at least two images, received ${count}.`);
     const covariance = new Float64Array(dimension * dimension);
     for (let i = 0; i < dimension; i++) {
       for (let j = 0; j <= i; j++) {
@@ -74,25 +81,26 @@ export class FeatureMeter {
 }
 
 /**
- * Squared Frechet distance of two Gaussians: |m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^(1/2)). 0 for equal ones.
+ * Returns the squared Fréchet distance of two Gaussians: |m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^(1/2)). 0 if they are
+ * equal.
  *
  * @throws {ShapeError} E_METRIC_SIZE when the dimensions differ.
- * Source: Dowson, Landau, "The Fréchet distance between multivariate normal distributions", 1982; on features of pictures
- * Heusel et al., arXiv:1706.08500.
+ * Source: Dowson, Landau, "The Fréchet distance between multivariate normal distributions", 1982; applied to image
+ * features by Heusel et al., arXiv:1706.08500.
  */
 export function frechetDistance(one: Gaussian, other: Gaussian): number {
   const n = one.mean.length;
   if (other.mean.length !== n)
     throw new ShapeError(
       'E_METRIC_SIZE',
-      `frechetDistance: expected ${n} dimensions, received ${other.mean.length}. Take features of one network.`,
+      `frechetDistance: expected ${n} dimensions, received ${other.mean.length}. Use features of the same network.`,
     );
   const between = one.mean.reduce((sum, value, i) => sum + (value - other.mean[i]!) ** 2, 0);
   const spread =
     trace(one.covariance, n) +
     trace(other.covariance, n) -
     2 * traceOfRootOfProduct(one.covariance, other.covariance, n);
-  // The spreads of equal sets differ by rounding alone.
+  // For equal sets this term is nonzero only because of rounding, and may be negative.
   return between + Math.max(0, spread);
 }
 
@@ -102,9 +110,12 @@ function trace(matrix: Float64Array, n: number): number {
   return sum;
 }
 
-/** What is to be said of a distance estimated from this many pictures: with no more than there are dimensions it is far too high, and falls with every picture more. */
-export function frechetBias(pictures: number, dimension: number): string | undefined {
-  return pictures > dimension
+/**
+ * Returns a warning if the distance is estimated from too few images. With no more images than dimensions the estimate
+ * is far too high, and it decreases as images are added.
+ */
+export function frechetBias(images: number, dimension: number): string | undefined {
+  return images > dimension
     ? undefined
-    : `rFID of ${pictures} pictures in ${dimension} features is biased upwards: compare it only with others of as many pictures.`;
+    : `rFID from ${images} images in ${dimension} dimensions is biased upward: compare it only with values from the same number of images.`;
 }

@@ -1,30 +1,33 @@
-// Quality of reconstructed pictures over a whole set, one batch at a time.
+// Quality of reconstructed images over a whole dataset, one batch at a time.
 import { ShapeError, UsageError } from '../errors.js';
 import { sizeOf } from '../shape.js';
 import { Moments, mse, normalizedBy, psnrOfMse, squaredError } from './error.js';
 import { ssim } from './ssim.js';
 
 export interface ReconstructionQuality {
-  /** Pictures measured. */
+  /** Number of images measured. */
   samples: number;
-  /** See {@link nmse}: over the whole set, on the reconstruction as the codec gives it. */
+  /** Over the whole dataset, on the codec's unclipped output; see {@link nmse}. */
   nmse: number;
-  /** dB, the mean over pictures. */
+  /** Mean over images, in dB. */
   psnr: number;
-  /** The mean over pictures; see {@link ssim}. */
+  /** Mean over images; see {@link ssim}. */
   ssim: number;
-  /** Mean difference of neighboring values, over that of the originals: below 1 for blurred pictures, above 1 for noisy ones. */
+  /**
+   * Mean difference of neighboring values, relative to the originals: below 1 for blurred images, above 1 for noisy
+   * ones.
+   */
   sharpness: number;
 }
 
-/** A picture that comes back exactly has no finite PSNR; in a mean it counts as this many dB. */
+/** Maximum PSNR in dB. A perfectly reconstructed image has no finite PSNR and counts as this much in a mean. */
 export const PSNR_LIMIT = 100;
 
 /**
- * Measures reconstructions against originals, in memory that does not grow with the set.
+ * Compares reconstructions with originals, in memory that does not grow with the dataset.
  *
- * PSNR, SSIM and sharpness see the reconstruction limited to [-1, 1], as a picture shows it; NMSE sees it as it is, as the training
- * loss does.
+ * PSNR, SSIM and sharpness are computed on reconstructions clipped to [-1, 1], as an image shows them. NMSE is computed
+ * on the unclipped values, like the training loss.
  */
 export class ReconstructionMeter {
   private readonly moments = new Moments();
@@ -35,10 +38,12 @@ export class ReconstructionMeter {
   private readonly contrast = { originals: 0, reconstructions: 0 };
 
   /**
+   * Adds a batch.
+   *
    * @param originals       float32 [B, H, W, C] in [-1, 1].
    * @param reconstructions float32 [B, H, W, C].
-   * @param shape           [B, H, W, C]; H, W and C may differ from batch to batch.
-   * @throws {ShapeError} E_METRIC_SIZE when an array does not have the size of the shape.
+   * @param shape           [B, H, W, C]; H, W and C may differ between batches.
+   * @throws {ShapeError} E_METRIC_SIZE when an array does not match the shape.
    */
   add(originals: Float32Array, reconstructions: Float32Array, shape: readonly [number, number, number, number]): void {
     const size = sizeOf(shape);
@@ -66,13 +71,10 @@ export class ReconstructionMeter {
     this.samples += batch;
   }
 
-  /** @throws {UsageError} E_METRIC_EMPTY before the first picture. */
+  /** @throws {UsageError} E_METRIC_EMPTY if no image has been measured. */
   result(): ReconstructionQuality {
     if (this.samples === 0) {
-      throw new UsageError(
-        'E_METRIC_EMPTY',
-        'ReconstructionMeter.result: expected at least one picture, received none.',
-      );
+      throw new UsageError('E_METRIC_EMPTY', 'ReconstructionMeter.result: expected at least one image, received none.');
     }
     return {
       samples: this.samples,
@@ -84,7 +86,7 @@ export class ReconstructionMeter {
   }
 }
 
-/** Sum of the absolute differences of values [H, W, C] to those right of and below them. */
+/** Returns the sum of the absolute differences between each value of [H, W, C] and its right and lower neighbors. */
 function contrastOf(values: Float32Array, [height, width, channels]: readonly [number, number, number]): number {
   let sum = 0;
   const row = width * channels;

@@ -1,5 +1,6 @@
-// Structural similarity (Wang, Bovik, Sheikh, Simoncelli: "Image quality assessment: from error visibility to structural
-// similarity", IEEE TIP 2004), with the paper's constants: Gaussian window 11x11 of sigma 1.5, K1 = 0.01, K2 = 0.03.
+// Structural similarity (Wang, Bovik, Sheikh, Simoncelli: "Image quality assessment: from error visibility to
+// structural similarity", IEEE TIP 2004), with the paper's constants: 11x11 Gaussian window with sigma 1.5, K1 = 0.01,
+// K2 = 0.03.
 import { ShapeError } from '../errors.js';
 import { sizeOf } from '../shape.js';
 import { PICTURE_RANGE } from './error.js';
@@ -10,19 +11,19 @@ const C1 = (0.01 * PICTURE_RANGE) ** 2;
 const C2 = (0.03 * PICTURE_RANGE) ** 2;
 
 /**
- * Mean structural similarity of two pictures.
+ * Returns the mean structural similarity of two images.
  *
- * The index is taken at every place where the window lies wholly inside the picture, in every channel on its own, and
- * averaged over all of them: scikit-image's `structural_similarity` with `gaussian_weights=True`, `sigma=1.5`,
- * `use_sample_covariance=False` and `channel_axis=-1`. Intensities count from black, as in the paper: the result is that
- * of the same pictures as bytes with a range of 255. A picture with a side below 11 is seen through the largest odd
- * window that fits it, with the same sigma.
+ * The index is computed at every position where the window lies entirely inside the image, for each channel separately,
+ * and averaged. This equals scikit-image's `structural_similarity` with `gaussian_weights=True`, `sigma=1.5`,
+ * `use_sample_covariance=False` and `channel_axis=-1`. As in the paper, intensities are measured from black, so the
+ * result equals that of the same images as bytes with a range of 255. If a side is shorter than 11 pixels, the largest
+ * odd window that fits is used, with the same sigma.
  *
  * @param original       float32 [H, W, C] in [-1, 1].
  * @param reconstruction float32 [H, W, C] in [-1, 1].
- * @param shape          [H, W, C], none of them 0.
- * @returns a number in [-1, 1]; 1 for equal pictures.
- * @throws {ShapeError} E_METRIC_SIZE when an array does not have the size of the shape.
+ * @param shape          [H, W, C], all nonzero.
+ * @returns A number in [-1, 1]; 1 for equal images.
+ * @throws {ShapeError} E_METRIC_SIZE when an array does not match the shape.
  */
 export function ssim(
   original: Float32Array,
@@ -51,14 +52,17 @@ function windowFor(height: number, width: number): number {
   return side % 2 === 1 ? side : side - 1;
 }
 
-/** One side of the separable window, from the center out: weights[0] + 2 * (weights[1] + ...) = 1. */
+/** Returns one side of the separable window, from the center outward: weights[0] + 2 * (weights[1] + ...) = 1. */
 function gaussian(size: number): Float64Array {
   const half = Float64Array.from({ length: (size + 1) / 2 }, (_, i) => Math.exp(-(i * i) / (2 * SIGMA * SIGMA)));
   const total = 2 * half.reduce((sum, weight) => sum + weight, 0) - half[0]!;
   return half.map((weight) => weight / total);
 }
 
-/** What the index needs the local means of: x, y, x² + y² (the variances only ever meet in a sum) and xy, from black. */
+/**
+ * Returns the maps whose local means the index needs: x, y, x² + y² (only the sum of the variances is needed) and xy,
+ * measured from black.
+ */
 function localMaps(original: Float32Array, reconstruction: Float32Array): Float64Array[] {
   const [xs, ys, squares, products] = Array.from({ length: 4 }, () => new Float64Array(original.length)) as Four;
   for (let i = 0; i < original.length; i++) {
@@ -74,10 +78,10 @@ function localMaps(original: Float32Array, reconstruction: Float32Array): Float6
 
 type Four = [Float64Array, Float64Array, Float64Array, Float64Array];
 
-/** Weighted means down the columns, where the window fits: [H, stride] -> [H - 2 * reach, stride]. */
+/** Weighted means along the columns, where the window fits: [H, stride] -> [H - 2 * reach, stride]. */
 function filterColumns(map: Float64Array, height: number, stride: number, taps: Float64Array): Float64Array {
   const reach = taps.length - 1;
-  const count = (height - 2 * reach) * stride; // one run: the rows follow each other in both arrays
+  const count = (height - 2 * reach) * stride; // one run, because rows are contiguous in both arrays
   return weigh(map, { from: reach * stride, step: stride, rows: 1, rowStride: 0, count }, taps);
 }
 
@@ -89,7 +93,10 @@ function filterRows(map: Float64Array, width: number, channels: number, taps: Fl
   return weigh(map, { from: reach * channels, step: channels, rows: map.length / rowStride, rowStride, count }, taps);
 }
 
-/** Centers of the windows: `rows` runs of `count`, the first at `from`, `rowStride` apart; taps are `step` apart. */
+/**
+ * Centers of the windows: `rows` runs of `count` centers, the first run at `from`, runs `rowStride` apart. Taps are
+ * `step` apart.
+ */
 interface Windows {
   from: number;
   step: number;
@@ -99,8 +106,8 @@ interface Windows {
 }
 
 /**
- * The weighted sum over each window. Five taps of reach are written out for speed, so that sums stay in registers;
- * a smaller window gets weight 0 for the missing ones, which then read its center.
+ * Returns the weighted sum over each window. For speed, the loop is unrolled for five taps on each side, so that sums
+ * stay in registers. A smaller window gives its missing taps weight 0, and they read its center.
  */
 function weigh(map: Float64Array, { from, step, rows, rowStride, count }: Windows, taps: Float64Array): Float64Array {
   const [w0, w1, w2, w3, w4, w5] = [0, 1, 2, 3, 4, 5].map((k) => taps[k] ?? 0) as Six;

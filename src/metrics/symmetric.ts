@@ -1,25 +1,26 @@
-// Symmetric matrices in double precision: eigenvalues, a factor of a covariance, the trace of a square root.
-// Matrices are float64 [n, n], row-major. Sums run along rows, so that n of a few thousand stays a matter of seconds.
+// Symmetric matrices in double precision: eigenvalues, a factor of a covariance, the trace of a square root. Matrices
+// are float64 [n, n], row-major. Sums run along rows, so that n of a few thousand takes only seconds.
 import { UsageError } from '../errors.js';
 
 /**
- * All eigenvalues of a symmetric matrix, ascending.
+ * Returns all eigenvalues of a symmetric matrix in ascending order.
  *
- * @param matrix float64 [n, n]; only the lower triangle is read. It is left as it was.
+ * @param matrix float64 [n, n]; only the lower triangle is read. It is not modified.
  * @throws {UsageError} E_METRIC_VALUE for a value that is not finite.
- * Source: Golub, Van Loan, "Matrix Computations", sections 8.3.1 (Householder tridiagonalization) and 8.3.5 (implicit QR).
+ * Source: Golub, Van Loan, "Matrix Computations", sections 8.3.1 (Householder tridiagonalization) and 8.3.5 (implicit
+ * QR).
  */
 export function symmetricEigenvalues(matrix: Float64Array, n: number): Float64Array {
-  const { diagonal, beside } = tridiagonal(checkedFinite(matrix.slice()), n);
-  diagonalize(diagonal, beside);
+  const { diagonal, offDiagonal } = tridiagonal(checkedFinite(matrix.slice()), n);
+  diagonalize(diagonal, offDiagonal);
   return diagonal.sort();
 }
 
 /**
- * The trace of the square root of a product of two covariances: the sum of the roots of its eigenvalues.
+ * Returns the trace of the square root of a product of two covariances: the sum of the square roots of its eigenvalues.
  *
- * With a = f' f these are the eigenvalues of the symmetric f b f'. A rank below n, from fewer samples than features, costs
- * less and does no harm.
+ * With a = f' f, these are the eigenvalues of the symmetric matrix f b f'. A rank below n (fewer samples than features)
+ * is handled correctly and is cheaper.
  *
  * @param a float64 [n, n], symmetric, positive semidefinite; `b` likewise.
  * @throws {UsageError} E_METRIC_VALUE for a value that is not finite.
@@ -36,8 +37,8 @@ export function traceOfRootOfProduct(a: Float64Array, b: Float64Array, n: number
 }
 
 /**
- * The rows of f with f' f = a positive semidefinite matrix: as many as its rank, by Cholesky's factorization with the
- * largest remaining diagonal as pivot.
+ * Returns the rows of f such that f' f = a, for a positive semidefinite matrix a. There are as many rows as a's rank.
+ * Uses Cholesky factorization with the largest remaining diagonal element as pivot.
  */
 function rowsOfFactor(a: Float64Array, n: number): Float64Array[] {
   const rows: Float64Array[] = [];
@@ -59,18 +60,23 @@ function rowsOfFactor(a: Float64Array, n: number): Float64Array[] {
   return rows;
 }
 
-/** Row by row from the last, reflects what stands left of the subdiagonal to nothing. Overwrites the matrix. */
-function tridiagonal(matrix: Float64Array, n: number): { diagonal: Float64Array; beside: Float64Array } {
-  const beside = new Float64Array(n); // beside[i] joins i - 1 and i
+/**
+ * Reduces the matrix to tridiagonal form with Householder reflections, row by row from the last. Overwrites the matrix.
+ */
+function tridiagonal(matrix: Float64Array, n: number): { diagonal: Float64Array; offDiagonal: Float64Array } {
+  const offDiagonal = new Float64Array(n); // offDiagonal[i] is the entry at (i, i - 1)
   for (let i = n - 1; i > 0; i--) {
     const v = matrix.subarray(i * n, i * n + i);
-    beside[i] = reflector(v);
+    offDiagonal[i] = reflector(v);
     if (i > 1 && v[i - 1] !== 0) reflectBlock(matrix, n, v);
   }
-  return { diagonal: Float64Array.from({ length: n }, (_, i) => matrix[i * n + i]!), beside };
+  return { diagonal: Float64Array.from({ length: n }, (_, i) => matrix[i * n + i]!), offDiagonal };
 }
 
-/** Turns a row x into v, scaled to v'v = 2, with (I - v v') x = (0, ..., 0, result); v = 0 where x has that form. */
+/**
+ * Replaces a row x by v, scaled so that v'v = 2, with (I - v v') x = (0, ..., 0, result). v = 0 if x already has that
+ * form.
+ */
 function reflector(x: Float64Array): number {
   const last = x[x.length - 1]!;
   const largest = x.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
@@ -87,7 +93,9 @@ function reflector(x: Float64Array): number {
   return target * largest;
 }
 
-/** Leading block B of v's size -> (I - v v') B (I - v v') = B - v w' - w v', its lower triangle. */
+/**
+ * Replaces the leading block B, of v's size, by (I - v v') B (I - v v') = B - v w' - w v'; computes the lower triangle.
+ */
 function reflectBlock(matrix: Float64Array, n: number, v: Float64Array): void {
   const size = v.length;
   const w = new Float64Array(size); // B v, then w
@@ -104,7 +112,7 @@ function reflectBlock(matrix: Float64Array, n: number, v: Float64Array): void {
   }
 }
 
-/** Implicit QR steps with Wilkinson's shift until nothing stands beside the diagonal. */
+/** Applies implicit QR steps with Wilkinson's shift until all off-diagonal entries are negligible. */
 function diagonalize(d: Float64Array, e: Float64Array): void {
   const size = d.reduce((max, value, i) => Math.max(max, Math.abs(value), Math.abs(e[i]!)), 0);
   const isNegligible = (i: number): boolean =>
@@ -120,7 +128,7 @@ function diagonalize(d: Float64Array, e: Float64Array): void {
   }
 }
 
-/** One step on the block [low, high], none of whose entries beside the diagonal is negligible. */
+/** Applies one step to the block [low, high], none of whose off-diagonal entries is negligible. */
 function stepQr(d: Float64Array, e: Float64Array, low: number, high: number): void {
   const half = (d[high - 1]! - d[high]!) / 2;
   const corner = e[high]!;
@@ -143,7 +151,10 @@ function stepQr(d: Float64Array, e: Float64Array, low: number, high: number): vo
   }
 }
 
-/** Over the length of the first. Four sums at once: one waits for nothing but itself. */
+/**
+ * Returns the dot product over the length of `a`. Uses four independent sums, so that additions do not wait for each
+ * other.
+ */
 function dot(a: Float64Array, b: Float64Array): number {
   let [s0, s1, s2, s3] = [0, 0, 0, 0];
   let i = 0;
@@ -157,7 +168,7 @@ function dot(a: Float64Array, b: Float64Array): number {
   return s0 + s1 + s2 + s3;
 }
 
-/** target -= factor * row, over the length of the row. */
+/** Computes target -= factor * row, over the length of the row. */
 function subtract(target: Float64Array, factor: number, row: Float64Array): void {
   for (let i = 0; i < row.length; i++) target[i]! -= factor * row[i]!;
 }

@@ -1,8 +1,8 @@
-// The pair of axes that charts of points share.
+// The pair of axes shared by line and scatter charts.
 import { label, rule } from './svg.js';
 import type { Scale } from './scale.js';
 
-/** The inside of the axes, in pixels. */
+/** The plot area inside the axes, in pixels. */
 export interface Frame {
   left: number;
   right: number;
@@ -10,7 +10,7 @@ export interface Frame {
   bottom: number;
 }
 
-/** Lines across at the ticks of y, marks below at those of x, and their numbers. */
+/** Draws horizontal grid lines at the ticks of y, tick marks at those of x, and their labels. */
 export function axes(x: Scale, y: Scale, frame: Frame): string[] {
   const horizontal = y.ticks.flatMap(({ value, label: text }) => {
     const at = frame.bottom - y.place(value) * (frame.bottom - frame.top);

@@ -1,14 +1,17 @@
-// Codebook use in reports: a table over maps and their depths, and a histogram of each codebook.
+// Codebook usage in reports: a table of maps and their depths, and a histogram of each codebook.
 import { codebooksOf } from '../metrics/codebook.js';
 import type { CodeSpread, CodebookUse } from '../metrics/codebook.js';
 import { histogram } from './histogram.js';
 import { chartFigure, table } from './html.js';
 import type { Cell, Fragment } from './html.js';
 
-/** Codes there are: K, times the depth of a map with several ids a position. */
+/** Returns the total number of codes: K times the depth of the map. */
 export const codesOf = ({ vocabSize, depths }: CodebookUse): number => vocabSize * (depths?.length ?? 1);
 
-/** One row a map, and one a depth of it; a first column of names when there are several owners. */
+/**
+ * Builds a table with one row per map and one per depth of the map. If there are several codecs, the first column names
+ * them.
+ */
 export function codebookTable(owners: readonly { name?: string; maps: readonly CodebookUse[] }[]): Fragment {
   const named = owners.length > 1;
   const rows = owners.flatMap(({ name = '', maps }) =>
@@ -46,7 +49,7 @@ function rowsOf(map: CodebookUse): Cell[][] {
 
 const depthName = ({ name }: CodebookUse, depth: number): string => `${name}, depth ${depth + 1}`;
 
-/** @param counts of each map, [depth, K]. */
+/** @param counts Counts of each map, [depth, K]. */
 export function codebookHistograms(maps: readonly CodebookUse[], counts: readonly Float64Array[]): Fragment[] {
   return maps.flatMap((map, i) => {
     const books = codebooksOf(counts[i]!, map.vocabSize);

@@ -1,17 +1,18 @@
-// A dataset's account in sentences.
+// Describes a dataset in sentences.
 import type { DataSummary, LeftOut } from '../interfaces/index.js';
 import { formatCount } from './format.js';
 
-/** Reasons named in the first line; the rest are counted together. */
+/** Maximum number of reasons listed in the first line; the others are added up. */
 const MOST_REASONS = 4;
 
-/** Formats that may hold several pictures, of which the first is read. */
+/** Formats that may hold several images, of which only the first is read. */
 const ANIMATED: ReadonlySet<string> = new Set(['gif', 'tif', 'tiff']);
 
 /**
- * What was read and what was left out, then a line for each warning.
+ * Describes what was read and what was skipped, followed by one line per warning.
  *
- * @returns `data: 4,120 pictures, 3,980 captioned (.txt); 140 .caption files not used; split: ...; conditioning: text`, and so on.
+ * @returns `data: 4,120 images, 3,980 captioned (.txt); 140 .caption files not used; split: ...; conditioning: text`,
+ *   and so on.
  */
 export function summaryLines(summary: DataSummary): string[] {
   const parts = [
@@ -37,16 +38,19 @@ function contentText({ samples, captions, labeled, classes }: DataSummary): stri
       : sources.length > 1
         ? ` (${sources.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ')})`
         : '';
-  return `${formatCount(samples)} ${samples === 1 ? 'picture' : 'pictures'}, ${formatCount(captions.samples)} captioned${from}${labeled > 0 ? `, ${formatCount(labeled)} with one of ${formatCount(classes)} classes` : ''}`;
+  return `${formatCount(samples)} ${samples === 1 ? 'image' : 'images'}, ${formatCount(captions.samples)} captioned${from}${labeled > 0 ? `, ${formatCount(labeled)} with one of ${formatCount(classes)} classes` : ''}`;
 }
 
-/** Everything left out that is not a bad file: those are warned of. Captions that lie in files left out are told with the files. */
+/**
+ * Lists everything that was skipped except bad files, which have their own warnings. Captions inside skipped files are
+ * reported with those files.
+ */
 function leftOutTexts({ leftOut, captions }: DataSummary): string[] {
   const files = new Set(leftOut.map(({ reason }) => reason));
   const alone = captions.unused.filter(
     ({ reason }) => !files.has(reason) && !files.has(reason.replace(/^captions of (\.\S+) /, '$1 files ')),
   );
-  // Lost pictures first, then lost captions, then what may well be there.
+  // Lost images come first, then lost captions, then files that are expected to be skipped.
   const rank = (one: LeftOut): number =>
     one.pictures ? 0 : alone.includes(one) ? 1 : captions.unused.some(({ reason }) => reason === one.reason) ? 1 : 2;
   const all = [...leftOut, ...alone].sort((a, b) => rank(a) - rank(b) || b.count - a.count);
@@ -58,7 +62,7 @@ function leftOutTexts({ leftOut, captions }: DataSummary): string[] {
 function reasonText({ reason, count, examples }: LeftOut): string {
   if (count > 1) return `${formatCount(count)} ${reason}`;
   const one = reason
-    .replace(/\b(picture|file|caption|member)s\b/, '$1')
+    .replace(/\b(image|file|caption|member)s\b/, '$1')
     .replace(/\bthat are\b/, 'that is')
     .replace('pipes, sockets and devices', 'pipe, socket or device');
   return `1 ${one} (${examples[0]!})`;
@@ -67,16 +71,16 @@ function reasonText({ reason, count, examples }: LeftOut): string {
 function firstFrames({ formats }: DataSummary): string[] {
   return Object.entries(formats)
     .filter(([extension]) => ANIMATED.has(extension))
-    .map(([extension, count]) => `${formatCount(count)} .${extension}: only the first picture of each`);
+    .map(([extension, count]) => `${formatCount(count)} .${extension}: only the first image of each`);
 }
 
-/** What a prior trained on these will be conditioned on, if it is not told otherwise. */
+/** The conditioning that a prior trained on this data will use by default. */
 function conditioningText({ captions, classes }: DataSummary): string {
   if (captions.samples > 0 && captions.distinct > classes) return 'text';
   return classes > 0 ? 'label' : 'none';
 }
 
-/** A share of the pictures whose loss is worth a warning of its own. */
+/** If a larger fraction of the images than this is lost, a warning is added. */
 const MANY_LOST = 0.1;
 
 function lossWarnings({ leftOut, samples }: DataSummary): string[] {
@@ -84,7 +88,7 @@ function lossWarnings({ leftOut, samples }: DataSummary): string[] {
   const count = lost.reduce((sum, one) => sum + one.count, 0);
   if (count <= MANY_LOST * (samples + count)) return [];
   return [
-    `${formatCount(count)} of ${formatCount(samples + count)} pictures are left out: ${lost.map(reasonText).join(', ')}.`,
+    `${formatCount(count)} of ${formatCount(samples + count)} images are left out: ${lost.map(reasonText).join(', ')}.`,
   ];
 }
 
@@ -98,9 +102,9 @@ function captionWarnings({ samples, captions, labeled }: DataSummary): string[] 
           .join(', ')}.`
       : '';
   if (captions.samples === 0 && labeled === 0)
-    return [`no picture has a caption or a class, so a prior trained on them draws without a prompt.${hint}`];
+    return [`no image has a caption or a class, so a prior trained on this data will be unconditional.${hint}`];
   if (captions.samples > 0 && captions.samples < samples / 2 && labeled < samples / 2)
-    return [`only ${formatCount(captions.samples)} of ${formatCount(samples)} pictures have a caption.${hint}`];
+    return [`only ${formatCount(captions.samples)} of ${formatCount(samples)} images have a caption.${hint}`];
   return [];
 }
 

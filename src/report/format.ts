@@ -1,10 +1,14 @@
-// Numbers and times as people read them, and the escaping of text. The same on every machine: no locale is asked.
+// Formats numbers and times for people, and escapes text. Independent of the locale, so the result is the same on every
+// machine.
 
 import { formatCount } from '../names.js';
 
 export { formatCount };
 
-/** Four significant digits; whole numbers in full. `0.00012345` -> `0.0001235`, `1.5e-9` -> `1.5e-9`. */
+/**
+ * Formats a number with four significant digits; integers are written in full. `0.00012345` -> `0.0001235`, `1.5e-9` ->
+ * `1.5e-9`.
+ */
 export function formatNumber(value: number): string {
   if (Number.isNaN(value)) return 'not a number';
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '-∞';
@@ -16,7 +20,7 @@ export function formatNumber(value: number): string {
   return String(Number(value.toPrecision(4)));
 }
 
-/** The label of an axis tick: `20000` -> `20k`, `2500000` -> `2.5M`, `0.00001` -> `1e-5`. */
+/** Formats the label of an axis tick: `20000` -> `20k`, `2500000` -> `2.5M`, `0.00001` -> `1e-5`. */
 export function formatTick(value: number): string {
   const magnitude = Math.abs(value);
   if (magnitude >= 1e12 || (magnitude > 0 && magnitude < 1e-3)) return value.toExponential().replace('e+', 'e');
@@ -34,7 +38,7 @@ function trimmed(value: number): string {
   return String(Number(value.toPrecision(10)));
 }
 
-/** `4000` -> `1h 07m`, `75` -> `1m 15s`, `3.2` -> `3s`. */
+/** Formats a duration: `4000` -> `1h 07m`, `75` -> `1m 15s`, `3.2` -> `3s`. */
 export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole}s`;
@@ -49,10 +53,10 @@ function pad(value: number): string {
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
-/** Text for HTML or SVG, in content or in a quoted attribute. What XML forbids becomes U+FFFD. */
+/** Escapes text for HTML or SVG, in content or in a quoted attribute. Characters that XML forbids become U+FFFD. */
 export function escapeMarkup(text: string): string {
   return text.replace(FORBIDDEN, '\ufffd').replace(/[&<>"']/g, (character) => ENTITIES[character]!);
 }
 
-/** Lone surrogates, control characters other than tab and line ends, and two that are no characters. */
+/** Lone surrogates, control characters other than tab and line ends, and two noncharacters. */
 const FORBIDDEN = /\p{Cs}|[^\P{Cc}\t\n\r]|[\ufffe\uffff]/gu;

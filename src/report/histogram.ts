@@ -1,4 +1,4 @@
-// Codebook use: how often each code occurs, by id and from the most to the least frequent.
+// Codebook histogram: how often each code occurs, by id and in descending order.
 import { entropyOf } from '../metrics/codebook.js';
 import { formatCount, formatNumber } from './format.js';
 import { SERIES_COLORS, INK, coordinate, drawing, element, label, rule } from './svg.js';
@@ -18,12 +18,12 @@ interface Frame {
 }
 
 /**
- * Draws how often each code of a codebook occurs, twice: in the order of ids, with the codes that never occur marked below
- * the axis, and sorted. The dashed line is where all would be if all were equally frequent.
+ * Draws how often each code of a codebook occurs, twice: in the order of ids, with unused codes marked below the axis,
+ * and sorted. The dashed line shows the count that all codes would have if they were equally frequent.
  *
- * A codebook with more codes than pixels shows the highest count of the codes that share a pixel.
+ * If a codebook has more codes than pixels, each pixel shows the highest count of its codes.
  *
- * @param counts how often each code occurs, not negative, at least one code.
+ * @param counts How often each code occurs; nonnegative, at least one code.
  * @returns SVG, equal for equal input.
  */
 export function histogram(counts: ArrayLike<number>, options: HistogramOptions = {}): string {
@@ -75,7 +75,7 @@ function grid(scale: Scale, frame: Frame, labeled: boolean): string[] {
   });
 }
 
-/** All bars as one path: bar after bar with a hair of space between them where they are wide enough for it. */
+/** Draws all bars as one path, with thin gaps if the bars are wide enough. */
 function bars(counts: readonly number[], scale: Scale, frame: Frame, slot: number): string {
   const heights = columnsOf(counts, frame, (values) => Math.max(...values));
   const step = (frame.right - frame.left) / heights.length;
@@ -89,7 +89,7 @@ function bars(counts: readonly number[], scale: Scale, frame: Frame, slot: numbe
   return element('path', { class: `bar s${slot}`, d: path.join(''), fill: SERIES_COLORS[slot]! });
 }
 
-/** A tick below the axis where a code (or every code of a pixel) never occurs. */
+/** Marks unused codes with a tick below the axis. If codes share a pixel, all of them must be unused. */
 function unusedMarks(counts: readonly number[], frame: Frame): string {
   const dead = columnsOf(counts, frame, (values) => (values.every((count) => count === 0) ? 1 : 0));
   if (!dead.includes(1)) return '';
@@ -102,7 +102,7 @@ function unusedMarks(counts: readonly number[], frame: Frame): string {
   return element('path', { class: 'bar s1', d: path.join(''), fill: SERIES_COLORS[1] });
 }
 
-/** One value a code, or one a pixel when there are more codes than pixels. */
+/** Returns one value per code, or one per pixel if there are more codes than pixels. */
 function columnsOf(counts: readonly number[], frame: Frame, join: (values: readonly number[]) => number): number[] {
   const columns = Math.min(counts.length, Math.floor(frame.right - frame.left));
   return Array.from({ length: columns }, (_, i) =>

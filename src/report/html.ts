@@ -1,34 +1,36 @@
-// A report in one HTML file: style, drawings and pictures inside, nothing fetched, no scripts. Everything that comes from
-// outside is escaped on its way in; a Fragment is what has been through that.
+// A report as a single HTML file: styles, charts and images are embedded, nothing is fetched, and there are no scripts.
+// All external text is escaped when a Fragment is built.
 import { UsageError } from '../errors.js';
 import { escapeMarkup, formatNumber } from './format.js';
 import { DARK_INK, DARK_SERIES_COLORS, INK } from './svg.js';
 
 declare const escaped: unique symbol;
 
-/** Finished markup, made by the functions of this file alone. */
+/** Finished markup. Only the functions of this file create it. */
 export type Fragment = string & { readonly [escaped]: true };
 
-/** A cell or value: numbers are written with four significant digits, to the right; null is a dash. */
+/**
+ * A table cell or value. Numbers are written with four significant digits and right-aligned; null is shown as a dash.
+ */
 export type Cell = string | number | boolean | null;
 
 export interface ReportSection {
   title: string;
-  /** A sentence under the title. */
+  /** A sentence below the title. */
   intro?: string;
   body: readonly Fragment[];
 }
 
 export interface Report {
   title: string;
-  /** A line under the title: what, on which data. */
+  /** A line below the title that describes the run and its data. */
   subtitle?: string;
-  /** Name and value of what matters most. */
+  /** Names and values of the most important results. */
   summary: readonly (readonly [name: string, value: Cell])[];
   sections: readonly ReportSection[];
 }
 
-/** A whole report as the text of one HTML file; equal for equal input. */
+/** Renders a report as the text of one HTML file; equal for equal input. */
 export function htmlReport(report: Report): string {
   return `<!doctype html>
 <html lang="en">
@@ -67,17 +69,17 @@ function sectionOf({ title, intro, body }: ReportSection): string {
   return `<section>\n<h2>${escapeMarkup(title)}</h2>\n${introduction}${body.join('\n')}\n</section>`;
 }
 
-/** A paragraph of plain text. */
+/** Builds a paragraph of plain text. */
 export function paragraph(text: string): Fragment {
   return fragment(`<p>${escapeMarkup(text)}</p>`);
 }
 
-/** Text as it stands, in a fixed-width font: a config, a command. */
+/** Builds preformatted text in a fixed-width font, such as a config or a command. */
 export function preformatted(text: string): Fragment {
   return fragment(`<pre>${escapeMarkup(text)}</pre>`);
 }
 
-/** A table; a column is set to the right when every cell in it is a number or null. */
+/** Builds a table. A column is right-aligned if every cell in it is a number or null. */
 export function table(columns: readonly string[], rows: readonly (readonly Cell[])[]): Fragment {
   const numeric = columns.map(
     (_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null),
@@ -96,33 +98,36 @@ function cellText(value: Cell): string {
   return escapeMarkup(typeof value === 'number' ? formatNumber(value) : String(value));
 }
 
-/** A drawing of ours ({@link lineChart}, {@link histogram}). Its markup is taken as it is: never pass one from outside. */
+/**
+ * Builds a figure from a chart made by {@link lineChart}, {@link histogram} or {@link scatterChart}. The markup is not
+ * escaped: never pass SVG from another source.
+ */
 export function chartFigure(svg: string, caption?: string): Fragment {
   return fragment(`<figure>\n${svg}${captionOf(caption)}\n</figure>`);
 }
 
 /**
- * A PNG inside the file. Small pictures (grids of small samples) are shown enlarged by a whole factor, pixel by pixel.
+ * Embeds a PNG. Small images (such as grids of small samples) are enlarged by an integer factor without interpolation.
  *
- * @throws {UsageError} E_REPORT_IMAGE when the bytes are not PNG.
+ * @throws {UsageError} E_REPORT_IMAGE when the bytes are not a PNG file.
  */
 export function imageFigure(png: Uint8Array, caption?: string): Fragment {
   const { width, height } = sizeOfPng(png);
   const scale = Math.max(1, Math.min(8, Math.floor(COMFORTABLE_WIDTH / width)));
   const source = `data:image/png;base64,${Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64')}`;
-  const picture = `<img src="${source}" width="${width * scale}" height="${height * scale}" alt="${escapeMarkup(caption ?? 'picture')}">`;
+  const picture = `<img src="${source}" width="${width * scale}" height="${height * scale}" alt="${escapeMarkup(caption ?? 'image')}">`;
   return fragment(`<figure>\n${picture}${captionOf(caption)}\n</figure>`);
 }
 
 const COMFORTABLE_WIDTH = 640;
 const PNG_HEAD = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
-/** Width and height stand at fixed places of a PNG, in its first chunk. */
+/** Reads width and height from the PNG's first chunk, where they have fixed positions. */
 function sizeOfPng(png: Uint8Array): { width: number; height: number } {
   if (png.length < 24 || PNG_HEAD.some((byte, i) => png[i] !== byte)) {
     throw new UsageError(
       'E_REPORT_IMAGE',
-      `imageFigure: expected the bytes of a PNG file, received ${png.length} others. Encode the picture first.`,
+      `imageFigure: expected a PNG file, received ${png.length} bytes of something else. Encode the image as PNG first.`,
     );
   }
   const view = new DataView(png.buffer, png.byteOffset);

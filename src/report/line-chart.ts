@@ -1,4 +1,4 @@
-// Curves over training steps.
+// Line charts over training steps.
 import { axes } from './axes.js';
 import type { Frame } from './axes.js';
 import { INK, SERIES_COLORS, coordinate, drawing, element, label, rule, textWidth } from './svg.js';
@@ -14,7 +14,7 @@ export interface Point {
 export interface Series {
   name: string;
   points: readonly Point[];
-  /** Measured on samples the model was not trained on: drawn with a dot at each point. */
+  /** Whether the values were measured on held-out samples. Such series are drawn with a dot at each point. */
   heldOut?: boolean;
 }
 
@@ -22,18 +22,18 @@ export interface LineChartOptions extends Partial<SvgSize> {
   title?: string;
   xLabel: string;
   yLabel: string;
-  /** Logarithmic y axis; points at or below 0 are left out. */
+  /** Uses a logarithmic y axis. Points at or below 0 are skipped. */
   log?: boolean;
-  /** Upright lines at places of x, each with a word beside it. */
+  /** Vertical lines at values of x, each with a label. */
   marks?: readonly { x: number; text: string }[];
 }
 
 /**
  * Draws series over a common pair of axes.
  *
- * Points that are not finite are left out, and the curve breaks there. A series of many more points than pixels is drawn
- * as its mean in each column of pixels, over a band from the lowest to the highest: no peak is lost, and the drawing stays
- * small.
+ * Points that are not finite are skipped, and the line breaks there. A series with many more points than pixels is
+ * drawn as the mean of each pixel column, over a band from the lowest to the highest value, so that no peak is lost and
+ * the drawing stays small.
  *
  * @returns SVG, equal for equal input.
  */
@@ -70,7 +70,7 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
   ]);
 }
 
-/** The word stands left of the line where there is no room to its right. */
+/** Draws a vertical line with a label to its right, or to its left if there is no room. */
 function mark(at: number, text: string, frame: Frame): string {
   const isCrowded = at + textWidth(text) + 8 > frame.right;
   return [
@@ -79,7 +79,7 @@ function mark(at: number, text: string, frame: Frame): string {
   ].join('');
 }
 
-/** Steps are counted from 0, so the axis starts there unless the series starts far from it. */
+/** Returns the x axis. Steps count from 0, so the axis starts at 0 unless the series starts far from it. */
 function stepScale(values: readonly number[]): Scale {
   const low = values.reduce((min, value) => Math.min(min, value), Infinity);
   const high = values.reduce((max, value) => Math.max(max, value), -Infinity);
@@ -90,7 +90,7 @@ function stepScale(values: readonly number[]): Scale {
   });
 }
 
-/** Runs of points that are all drawn. */
+/** Splits points into runs that are drawn without a break. */
 function segments(points: readonly Point[], isDrawn: (point: Point) => boolean): Point[][] {
   const runs: Point[][] = [[]];
   for (const point of points) {
@@ -119,10 +119,10 @@ function curve(runs: readonly Point[][], index: number, heldOut: boolean): strin
   return parts.join('\n');
 }
 
-/** From this many points a pixel on, single ones cannot be told apart. */
+/** Points per pixel from which single points cannot be distinguished. */
 const DENSE = 2;
 
-/** Points that share a column of pixels, in order. */
+/** Groups points that share a pixel column, in order. */
 function columnsOf(points: readonly Point[]): Point[][] {
   const columns: Point[][] = [];
   for (const point of points) {
@@ -137,7 +137,7 @@ function meanOf(points: readonly Point[]): Point {
   return { x: Math.floor(points[0]!.x) + 0.5, y: points.reduce((sum, { y }) => sum + y, 0) / points.length };
 }
 
-/** Along the highest points and back along the lowest. */
+/** Returns the outline of the band between the lowest and the highest points. */
 function bandOf(columns: readonly Point[][]): string {
   const edge = (pick: (...values: number[]) => number): Point[] =>
     columns.map((points) => ({ x: meanOf(points).x, y: points.map(({ y }) => y).reduce((a, b) => pick(a, b)) }));

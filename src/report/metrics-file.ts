@@ -1,5 +1,5 @@
-// `metrics.jsonl`: what a run measured, one JSON object a line, appended as it goes. A crash may tear the last line, so
-// readers pass over it and the next writer cuts it off.
+// `metrics.jsonl` holds the measurements of a run, one JSON object per line, appended as the run proceeds. A crash may
+// leave an incomplete last line, which readers ignore and the next writer removes.
 import * as fs from 'node:fs';
 import { CorruptError } from '../errors.js';
 import { decodeUtf8 } from '../json.js';
@@ -8,11 +8,11 @@ import { guarded, nodeFiles } from '../files/system.js';
 import { writeFileAtomic } from '../files/commit.js';
 import type { Split } from '../interfaces/dataset.js';
 
-/** One measurement. Further names are the run's own: `loss`, `nmse`, `learningRate`, ... */
+/** One measurement. Further fields depend on the run: `loss`, `nmse`, `learningRate`, ... */
 export interface MetricsRecord {
-  /** Training step it was taken after. */
+  /** Training step after which it was taken. */
   step: number;
-  /** Absent means `train`. */
+  /** Default: `train`. */
   split?: Split;
   [name: string]: number | string | null | undefined;
 }
@@ -20,9 +20,10 @@ export interface MetricsRecord {
 /**
  * Reads a metrics file.
  *
- * A last line without its newline is torn and left out. A number that was not finite reads as null.
+ * A last line without a newline is incomplete and is ignored. A number that was not finite reads as null.
  *
- * @throws {UsageError} E_NOT_FOUND. @throws {CorruptError} E_METRICS_LINE for any other line that is not a record.
+ * @throws {UsageError} E_NOT_FOUND when the file does not exist.
+ * @throws {CorruptError} E_METRICS_LINE for any other line that is not a record.
  */
 export function readMetrics(path: string): MetricsRecord[] {
   expectRegular(path, 'E_METRICS_FILE');
@@ -33,7 +34,7 @@ export function readMetrics(path: string): MetricsRecord[] {
 }
 
 /**
- * Appends one record; a torn last line is cut off first. The file is created when it is missing.
+ * Appends one record, after removing an incomplete last line. Creates the file if necessary.
  *
  * @throws {IoError} E_IO, E_DISK_FULL.
  */
@@ -46,8 +47,8 @@ export function appendMetrics(path: string, record: MetricsRecord): void {
 }
 
 /**
- * Drops every record after a step, and those marked `final`: a run that resumes from a checkpoint measures these again,
- * and its file is then that of an uninterrupted run. A missing file stays missing.
+ * Removes every record after a step and those marked `final`. A run resumed from a checkpoint measures these again, so
+ * its file ends up identical to that of an uninterrupted run. A missing file is not created.
  */
 export function truncateMetrics(path: string, lastStep: number): void {
   if (nodeFiles.status(path) === undefined) return;
@@ -77,7 +78,7 @@ function badLine(where: string, line: string, cause?: unknown): CorruptError {
 
 const NEWLINE = 0x0a;
 
-/** Bytes up to and with the last newline. */
+/** Returns the number of bytes up to and including the last newline. */
 function wholeLines(bytes: Uint8Array): number {
   return bytes.lastIndexOf(NEWLINE) + 1;
 }

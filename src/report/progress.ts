@@ -1,23 +1,26 @@
-// The progress of long work: one line redrawn in place on a terminal, a plain line now and then elsewhere.
+// Shows the progress of long tasks: one line redrawn in place on a terminal, occasional plain lines elsewhere.
 import { printable } from '../errors.js';
 import { formatCount, formatDuration, formatNumber } from './format.js';
 
 export interface ProgressOptions {
-  /** What is going on: `train codec`. */
+  /** Name of the task: `train codec`. */
   label: string;
-  /** Units until done; leave it out when it is not known. */
+  /** Total number of units; omit it if unknown. */
   total?: number;
-  /** What is counted, in the plural: `steps`. */
+  /** Name of the unit, in the plural: `steps`. */
   unit: string;
-  /** Units done before this run, e.g. steps restored from a checkpoint: shown, but no part of the rate. Default 0. */
+  /**
+   * Units done before this run, e.g. steps restored from a checkpoint. They are displayed but do not count toward the
+   * rate. Default 0.
+   */
   initial?: number;
   /** Default `process.stderr`. */
   stream?: ProgressStream;
-  /** Redraw in place; default: whether the stream is a terminal. */
+  /** Whether to redraw in place. Default: whether the stream is a terminal. */
   isTTY?: boolean;
-  /** Milliseconds of a steady clock. Default `performance.now`. */
+  /** Monotonic clock in milliseconds. Default `performance.now`. */
   now?: () => number;
-  /** Seconds between plain lines where it is not a terminal. Default 10. */
+  /** Seconds between plain lines if the stream is not a terminal. Default 10. */
   intervalSeconds?: number;
 }
 
@@ -27,17 +30,17 @@ export interface ProgressStream {
   columns?: number;
 }
 
-/** Ten redraws a second look continuous and cost nothing. */
+/** Ten redraws per second look continuous and are cheap. */
 const REDRAW_MS = 100;
-/** The rate is that of about the last ten seconds, so that it follows a change of speed without flickering. */
+/** The rate covers about the last ten seconds, so that it follows changes in speed without flickering. */
 const RATE_WINDOW_MS = 10_000;
 const BAR_WIDTH = 24;
 const ERASE_LINE = '\r\u001b[2K';
 
 /**
- * Shows how far work has come, how fast it goes, how long it will take, and values of interest such as the loss.
+ * Shows how much work is done, its rate, the remaining time, and values such as the loss.
  *
- * Call {@link Progress.update} as often as you like: it draws at most ten times a second on a terminal, and every
+ * {@link Progress.update} may be called as often as needed: it draws at most ten times a second on a terminal and every
  * `intervalSeconds` elsewhere.
  */
 export class Progress {
@@ -46,7 +49,7 @@ export class Progress {
   private readonly now: () => number;
   private readonly started: number;
   private readonly intervalMs: number;
-  /** Recent (time, units done), oldest first: what the rate is measured over. */
+  /** Recent (time, units done) pairs, oldest first, from which the rate is computed. */
   private readonly recent: { at: number; done: number }[] = [];
   private values: Record<string, number | string> = {};
   private done: number;
@@ -65,7 +68,12 @@ export class Progress {
     this.recent.push({ at: this.started, done: this.done });
   }
 
-  /** @param done units done in all. @param values shown after the rate, in order; they stay until replaced. */
+  /**
+   * Updates the progress.
+   *
+   * @param done Total number of units done.
+   * @param values Values displayed after the rate, in order. They remain until replaced.
+   */
   update(done: number, values: Record<string, number | string> = {}): void {
     if (this.isFinished) return;
     this.done = done;
@@ -77,14 +85,14 @@ export class Progress {
     this.draw(this.line(at));
   }
 
-  /** Prints a line of its own, above the progress line where that is redrawn. */
+  /** Prints a line, above the progress line if that is redrawn in place. */
   note(text: string): void {
     if (this.isTTY && this.isDrawn) this.stream.write(ERASE_LINE);
     this.stream.write(`${text}\n`);
     if (this.isTTY && this.isDrawn && !this.isFinished) this.draw(this.line(this.now()));
   }
 
-  /** Prints the last line, with the time all of it took. Later calls do nothing. */
+  /** Prints the last line, with the total time. Later calls have no effect. */
   finish(): void {
     if (this.isFinished) return;
     this.isFinished = true;
@@ -97,7 +105,7 @@ export class Progress {
     this.isDrawn = true;
   }
 
-  /** A line as wide as the terminal would wrap and could not be erased. */
+  /** Truncates a line to the terminal's width. A longer line would wrap and could not be erased. */
   private fitted(text: string): string {
     const room = (this.stream.columns || 80) - 1;
     const letters = Array.from(text);
@@ -109,7 +117,7 @@ export class Progress {
     while (this.recent.length > 2 && at - this.recent[1]!.at >= RATE_WINDOW_MS) this.recent.shift();
   }
 
-  /** Units a second of late; undefined before there is anything to measure. */
+  /** Returns the recent rate in units per second; undefined if nothing has been measured yet. */
   private rate(at: number): number | undefined {
     const { at: from, done } = this.recent[0]!;
     return at > from && this.done > done ? (1000 * (this.done - done)) / (at - from) : undefined;

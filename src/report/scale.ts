@@ -1,4 +1,4 @@
-// From data to places on a chart, and round numbers to write beside the axis.
+// Maps data to positions on a chart, and chooses round numbers for axis labels.
 import { formatTick } from './format.js';
 
 export interface Tick {
@@ -6,7 +6,7 @@ export interface Tick {
   label: string;
 }
 
-/** One axis. `place` maps [low, high] to [0, 1]. */
+/** An axis. `place` maps [low, high] to [0, 1]. */
 export interface Scale {
   low: number;
   high: number;
@@ -15,13 +15,15 @@ export interface Scale {
 }
 
 export interface LinearOptions {
-  /** Only whole numbers occur, so no tick lies between them. */
+  /** The data are integers, so ticks are integers too. */
   integers?: boolean;
-  /** End the axis at the values rather than at ticks. */
+  /** Ends the axis at the data's range rather than at ticks. */
   tight?: boolean;
 }
 
-/** A linear axis over the values, with about `wanted` ticks in steps of 1, 2 or 5 times a power of ten. */
+/**
+ * Returns a linear axis that covers the values, with about `wanted` ticks in steps of 1, 2 or 5 times a power of ten.
+ */
 export function linearScale(values: Iterable<number>, wanted: number, options: LinearOptions = {}): Scale {
   const [min, max] = rangeOf(values);
   const [from, to] = areOne(min, max) ? widened(min) : [min, max];
@@ -30,14 +32,15 @@ export function linearScale(values: Iterable<number>, wanted: number, options: L
   const high = options.tight === true ? to : Math.ceil(to / step - 1e-9) * step;
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
-  // i * step, not a running sum, so that rounding does not add up; 12 digits take off what one product leaves
+  // Ticks are multiples of the step, not a running sum, so that rounding errors do not accumulate. Rounding to 12
+  // digits removes the error of the product.
   const ticks = Array.from({ length: last - first + 1 }, (_, i) =>
     tickAt(Number(((first + i) * step).toPrecision(12))),
   );
   return { low, high, ticks, place: (value) => (value - low) / (high - low) };
 }
 
-/** A logarithmic axis over positive values: ticks at powers of ten, or at 1-2-5 where there are few. */
+/** Returns a logarithmic axis over positive values, with ticks at powers of ten, or at 1, 2 and 5 if there are few. */
 export function logScale(values: Iterable<number>, wanted: number): Scale {
   const [min, max] = rangeOf(values);
   const low = floorOneTwoFive(min);
@@ -63,12 +66,12 @@ function rangeOf(values: Iterable<number>): [number, number] {
   return min <= max ? [min, max] : [1, 1];
 }
 
-/** True for values so near each other that tick labels could not tell them apart. */
+/** Whether values are so close together that tick labels could not distinguish them. */
 function areOne(min: number, max: number): boolean {
   return max - min <= 1e-8 * Math.max(Math.abs(min), Math.abs(max));
 }
 
-/** Room around a single value. */
+/** Returns a range around a single value. */
 function widened(value: number): [number, number] {
   const margin = value === 0 ? 1 : Math.abs(value) / 2;
   return [value - margin, value + margin];
@@ -86,7 +89,7 @@ function floorOneTwoFive(value: number): number {
   return exact(found, power);
 }
 
-/** digit * 10^power without the rounding error of the product. */
+/** Returns digit * 10^power without the rounding error of the product. */
 function exact(digit: number, power: number): number {
   return Number(`${digit}e${power}`);
 }

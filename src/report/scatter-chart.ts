@@ -1,4 +1,4 @@
-// Named points over a pair of axes, e.g. rate against distortion.
+// Scatter charts of named points, e.g. rate against distortion.
 import { axes } from './axes.js';
 import type { Frame } from './axes.js';
 import { INK, SERIES_COLORS, drawing, element, label, textWidth } from './svg.js';
@@ -25,8 +25,8 @@ interface Box {
 }
 
 /**
- * Draws each point as a dot with its name beside it, where the name covers no dot and no other name as far as there is
- * room. Points that are not finite are left out.
+ * Draws each point as a dot with its name next to it. Names avoid dots and other names where there is room. Points that
+ * are not finite are skipped.
  *
  * @returns SVG, equal for equal input.
  */
@@ -75,7 +75,7 @@ function dot({ x, y }: NamedPoint, index: number): string {
   });
 }
 
-/** Each name at the first of its places that is free; at the first of all when none is. */
+/** Places each name at its first free position, or at its first position if none is free. */
 function names(points: readonly NamedPoint[], room: Box): string[] {
   const taken = points.map(({ x, y }): Box => ({
     left: x - RADIUS,
@@ -92,7 +92,7 @@ function names(points: readonly NamedPoint[], room: Box): string[] {
   });
 }
 
-/** To the right, to the left, above, below, and up to three lines further. */
+/** Candidate positions: right, left, above, below, and up to four lines away. */
 function placesFor(x: number, y: number, width: number): Box[] {
   const at = (left: number, middle: number): Box => ({
     left,

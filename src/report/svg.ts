@@ -1,10 +1,10 @@
-// Drawing in SVG. Colors stand as attributes, in the light theme, so that a picture made of it needs no style sheet; the
-// classes let the report's style sheet, which wins over attributes, put the dark theme in their place.
+// SVG drawing. Colors are attributes in the light theme, so that an image rendered from the SVG needs no style sheet.
+// Classes let the report's style sheet, which takes precedence over attributes, apply the dark theme.
 import sharp from 'sharp';
 import { UsageError, messageOf } from '../errors.js';
 import { escapeMarkup } from './format.js';
 
-/** Colors of data, told apart by people who do not see red and green alike too (after Okabe and Ito, 2008). */
+/** Colors of data series, distinguishable by people with red-green color blindness (after Okabe and Ito, 2008). */
 export const SERIES_COLORS = [
   '#0868ac',
   '#d1590a',
@@ -16,7 +16,7 @@ export const SERIES_COLORS = [
   '#555555',
 ] as const;
 
-/** The same on a dark ground. */
+/** The same for a dark background. */
 export const DARK_SERIES_COLORS = [
   '#56b4e9',
   '#f0934e',
@@ -28,10 +28,10 @@ export const DARK_SERIES_COLORS = [
   '#b0b0b0',
 ] as const;
 
-/** Light theme. */
+/** Colors of the light theme. */
 export const INK = { text: '#1c2430', muted: '#5b6675', grid: '#e3e7ec', axis: '#9aa4b1', paper: '#ffffff' } as const;
 
-/** Dark theme. */
+/** Colors of the dark theme. */
 export const DARK_INK = {
   text: '#e6e9ee',
   muted: '#9aa5b4',
@@ -48,7 +48,7 @@ export interface SvgSize {
   height: number;
 }
 
-/** One element with escaped attributes; `content` is markup already. */
+/** Returns one element. Attributes are escaped; `content` is already markup. */
 export function element(
   name: string,
   attributes: Record<string, string | number | undefined>,
@@ -61,7 +61,7 @@ export function element(
   return content === undefined ? `<${name}${written}/>` : `<${name}${written}>${content}</${name}>`;
 }
 
-/** A whole drawing; `label` is what a screen reader says. */
+/** Returns a complete drawing. `label` is the text for screen readers. */
 export function drawing(size: SvgSize, label: string, content: readonly string[]): string {
   const attributes = {
     xmlns: 'http://www.w3.org/2000/svg',
@@ -82,11 +82,11 @@ export interface TextStyle {
   ink?: 'text' | 'muted';
   size?: number;
   bold?: boolean;
-  /** Turned a quarter to the left, about its place. */
+  /** Rotates the text by 90 degrees counterclockwise about its position. */
   upright?: boolean;
 }
 
-/** Text, escaped, at its baseline. */
+/** Returns escaped text at its baseline. */
 export function label(x: number, y: number, text: string, style: TextStyle = {}): string {
   const { anchor = 'start', ink = 'muted', size, bold = false, upright = false } = style;
   return element(
@@ -105,27 +105,29 @@ export function label(x: number, y: number, text: string, style: TextStyle = {})
   );
 }
 
-/** A straight line of a theme color. */
+/** Returns a straight line in a theme color. */
 export function rule(x1: number, y1: number, x2: number, y2: number, ink: 'grid' | 'axis'): string {
   return element('line', { class: ink, x1, y1, x2, y2, stroke: INK[ink], 'stroke-width': 1 });
 }
 
-/** Two decimals are finer than any screen, and keep the file small and equal everywhere. */
+/** Rounds to two decimals, which is finer than any screen and keeps the file small and identical on every machine. */
 export function coordinate(value: number): string {
   return String(Math.round(value * 100) / 100 + 0);
 }
 
-/** Width in pixels of text of a size, near enough to set it beside other things: letters are taken as 0.62 em wide. */
+/**
+ * Estimates the width of text in pixels for placing it next to other elements. Assumes that letters are 0.62 em wide.
+ */
 export function textWidth(text: string, size = 12): number {
   return Array.from(text).length * size * 0.62;
 }
 
 /**
- * Renders a drawing on the light theme's paper.
+ * Renders a drawing on the background of the light theme.
  *
- * @param scale pixels of the picture for each pixel of the drawing.
+ * @param scale Pixels of the image per pixel of the drawing.
  * @returns PNG bytes.
- * @throws {UsageError} E_REPORT_SVG when it is not SVG that can be drawn.
+ * @throws {UsageError} E_REPORT_SVG when the SVG cannot be rendered.
  */
 export async function svgToPng(svg: string, scale = 2): Promise<Uint8Array> {
   try {

@@ -1,5 +1,6 @@
-// msgpack as shards use it: plain maps, arrays, strings, integers, floats, booleans, null and bin. Extension types,
-// non-string keys, deep nesting and lengths past the end are refused before the decoder sees a byte.
+// The subset of msgpack that shards use: maps, arrays, strings, integers, floats, booleans, null and bin. Extension
+// types, keys that are not strings, deep nesting and lengths past the end are rejected before the decoder sees any
+// byte.
 import type * as msgpackr from 'msgpackr';
 import { CorruptError, messageOf } from '../errors.js';
 import { requireVendored } from '../vendored.js';
@@ -11,13 +12,13 @@ const MAX_DEPTH = 16;
 const packr = new Packr({ useRecords: false, variableMapSize: true, structuredClone: false, moreTypes: false });
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, structuredClone: false, int64AsType: 'number' });
 
-/** Encodes one value; equal values with keys in equal order give equal bytes. */
+/** Encodes one value. Equal values with keys in the same order give equal bytes. */
 export function pack(value: unknown): Uint8Array {
   return packr.pack(value);
 }
 
 /**
- * Decodes the one object that `bytes` hold. `bin` values are views into `bytes`.
+ * Decodes the single object in `bytes`. `bin` values are views into `bytes`.
  *
  * @throws {CorruptError} E_MSGPACK naming `where` and the offset within `bytes`.
  */
@@ -34,15 +35,15 @@ export function unpackStrict(bytes: Uint8Array, where: () => string): unknown {
 function malformed(where: () => string, offset: number, detail: string): CorruptError {
   return new CorruptError(
     'E_MSGPACK',
-    `${where()}: ${detail} at byte ${offset}. The data are damaged or not made by Tesserae.`,
+    `${where()}: ${detail} at byte ${offset}. The data are damaged or were not written by Tesserae.`,
   );
 }
 
 /**
- * Walks one object from `start` without decoding it and returns the offset after it.
+ * Walks over the object at `start` without decoding it and returns the offset after it.
  *
- * @throws {CorruptError} E_MSGPACK when it runs past the end of `bytes`, nests over 16 levels, or holds an extension
- * type, the unused byte 0xc1 or a key that is not a string.
+ * @throws {CorruptError} E_MSGPACK when it runs past the end of `bytes`, is nested more than 16 levels deep, or
+ *   contains an extension type, the unused byte 0xc1 or a key that is not a string.
  */
 export function skipObject(bytes: Uint8Array, start: number, where: () => string, depth = 0): number {
   if (depth > MAX_DEPTH) throw malformed(where, start, `expected at most ${MAX_DEPTH} levels, found more`);
@@ -62,7 +63,7 @@ export function skipObject(bytes: Uint8Array, start: number, where: () => string
   return within(bytes, start, body + length, where);
 }
 
-/** Bytes of the values whose type says their size: nil, false, true, floats and integers. */
+/** Sizes in bytes of the values whose type determines their size: nil, false, true, floats and integers. */
 const FIXED_SIZES: Record<number, number> = {
   0xc0: 1,
   0xc2: 1,
@@ -79,7 +80,7 @@ const FIXED_SIZES: Record<number, number> = {
   0xd3: 9,
 };
 
-/** Bytes of the length of bin, str, array and map; extension types are absent on purpose. */
+/** Number of bytes that encode the length of a bin, str, array or map. Extension types are deliberately absent. */
 const LENGTH_WIDTHS: Record<number, number> = {
   0xc4: 1,
   0xc5: 2,
@@ -101,7 +102,7 @@ function skipEntries(
   where: () => string,
   depth: number,
 ): number {
-  // Every entry takes at least one byte: a count beyond what is left is a length bomb.
+  // Every entry takes at least one byte, so a count beyond the remaining bytes is an attack.
   if (count * (keyed ? 2 : 1) > bytes.length - start)
     throw malformed(where, start, `expected ${count} entries, found ${bytes.length - start} bytes`);
   let position = start;

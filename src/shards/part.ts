@@ -1,5 +1,5 @@
-// One part on disk: header, records, footer. Everything between the first and the last byte is either covered by a
-// checksum or determined by what is, so that no flipped bit passes. FORMAT.md shows the layout.
+// One part on disk: header, records, footer. Every byte is either covered by a checksum or determined by bytes that
+// are, so every flipped bit is detected. FORMAT.md describes the layout.
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { CorruptError } from '../errors.js';
@@ -12,9 +12,12 @@ import { LIMITS, SHARD_FORMAT_VERSION, checkFooter, checkHeader } from './format
 import type { FullCard, ManifestPart, RejectsMark, ShardFooter, ShardHeader } from './format.js';
 import { pack, skipObject, unpackStrict } from './msgpack.js';
 
-/** A uint32 in msgpack: 0xce and four bytes, big-endian. The largest value keeps pack() from choosing a shorter form. */
+/**
+ * Placeholder for a uint32 in msgpack (0xce and four bytes, big-endian). The largest value prevents pack() from
+ * choosing a shorter form.
+ */
 const PLACEHOLDER = 0xffffffff;
-/** The last bytes of a footer: the keys `start` and `crc32`, each with a uint32. */
+/** Size of a footer's end: the keys `start` and `crc32`, each with a uint32. */
 const FOOTER_TAIL = 6 + 5 + 6 + 5;
 const START_KEY = Buffer.from('\xa5start\xce', 'latin1');
 const CRC_KEY = Buffer.from('\xa5crc32\xce', 'latin1');
@@ -24,7 +27,7 @@ const WRITE_CHUNK = 1 << 20;
 // ---------------------------------------------------------------------------------------------------------------------
 // Framing
 
-/** Packs a map whose last field is the crc32 of every byte before the number itself. */
+/** Packs a map whose last field is the crc32 of all bytes before that number. */
 function packSealed(fields: Record<string, unknown>): Uint8Array {
   const bytes = Uint8Array.from(pack({ ...fields, crc32: PLACEHOLDER }));
   const view = new DataView(bytes.buffer);
@@ -32,7 +35,7 @@ function packSealed(fields: Record<string, unknown>): Uint8Array {
   return bytes;
 }
 
-/** True when `bytes` end in their own crc32, as {@link packSealed} leaves them. */
+/** Whether `bytes` end in their own crc32, as written by {@link packSealed}. */
 function isSealed(bytes: Uint8Array): boolean {
   if (bytes.length < CRC_KEY.length + 4) return false;
   const key = bytes.subarray(bytes.length - 4 - CRC_KEY.length, bytes.length - 4);
@@ -45,7 +48,7 @@ function uint32At(bytes: Uint8Array, position: number): number {
   );
 }
 
-/** The header of a part as bytes. */
+/** Encodes the header of a part. */
 export function encodeHeader(part: number, split: Split, card: FullCard): Uint8Array {
   return packSealed({ format: 'tesserae-shard', version: SHARD_FORMAT_VERSION, part, split, ...card });
 }
@@ -62,12 +65,12 @@ function encodeFooter(part: number, split: Split, offsets: Uint32Array, rejects:
   return bytes;
 }
 
-/** Bytes before a payload of `length` bytes: the array of two, the bin's type and length. */
+/** Returns the number of bytes before a payload of `length` bytes: the array of two, and the bin's type and length. */
 export function framingBytes(length: number): number {
   return length < 0x100 ? 3 : length < 0x10000 ? 4 : 6;
 }
 
-/** `[payload, crc32]` in the one form that is valid: the shortest bin, the crc as uint32. */
+/** Encodes `[payload, crc32]` in the only valid form: the shortest possible bin, and the crc as uint32. */
 export function encodeRecord(payload: Uint8Array): Uint8Array {
   const front = framingBytes(payload.length);
   const bytes = new Uint8Array(front + payload.length + CRC_BYTES);
@@ -86,8 +89,8 @@ function writeFraming(bytes: Uint8Array, length: number): void {
 }
 
 /**
- * The payload of the record that fills `bytes` exactly, or what is wrong with it.
- * The length of the record alone determines every byte of its framing.
+ * Returns the payload of the record that fills `bytes` exactly, or a description of what is wrong with it. The record's
+ * length determines every byte of its framing.
  */
 export function openRecord(bytes: Uint8Array): Uint8Array | string {
   const total = bytes.length - CRC_BYTES;
@@ -110,8 +113,8 @@ function hex(value: number): string {
 }
 
 /**
- * Bytes of the record that `bytes` start with, from its framing alone; 0 when they do not start with one.
- * Needs the first 6 bytes.
+ * Returns the length of the record at the start of `bytes`, from its framing alone, or 0 if there is no record. Needs
+ * the first 6 bytes.
  */
 export function recordLength(bytes: Uint8Array): number {
   if (bytes.length < 6 || bytes[0] !== 0x92) return 0;
@@ -127,7 +130,7 @@ export function recordLength(bytes: Uint8Array): number {
 // ---------------------------------------------------------------------------------------------------------------------
 // Writing
 
-/** Writes one part under a temporary name, a megabyte at a time. */
+/** Writes one part under a temporary name, one megabyte at a time. */
 export class PartWriter {
   private readonly file: PendingFile;
   private readonly hash = createHash('sha256');
@@ -135,7 +138,7 @@ export class PartWriter {
   private buffered = 0;
   private position = 0;
   private offsets = new Uint32Array(1024);
-  /** Records so far. */
+  /** Number of records so far. */
   samples = 0;
 
   constructor(
@@ -151,7 +154,7 @@ export class PartWriter {
     this.offsets[0] = this.position;
   }
 
-  /** Bytes so far, without the footer. */
+  /** Number of bytes so far, without the footer. */
   get bytes(): number {
     return this.position;
   }
@@ -167,7 +170,7 @@ export class PartWriter {
     this.offsets[this.samples] = this.position;
   }
 
-  /** Writes the footer and commits the part. @param rejects those before the last record. */
+  /** Writes the footer and commits the part. @param rejects The samples rejected before the last record. */
   commit(rejects: RejectsMark): ManifestPart {
     this.put(encodeFooter(this.part, this.split, this.offsets.subarray(0, this.samples + 1), rejects));
     this.flush();
@@ -203,7 +206,7 @@ export class PartWriter {
 // ---------------------------------------------------------------------------------------------------------------------
 // Reading
 
-/** A part opened for random access: a descriptor and a table of offsets, no samples. */
+/** A part opened for random access. It holds a file descriptor and a table of offsets, but no samples. */
 export class PartReader {
   private scratch = new Uint8Array(4096);
 
@@ -211,12 +214,12 @@ export class PartReader {
     readonly path: string,
     private readonly fd: number,
     private readonly files: FileSystem,
-    /** Bytes of the file. */
+    /** Size of the file in bytes. */
     readonly size: number,
     readonly header: ShardHeader,
-    /** Where each record starts, and where the last one ends: uint32 [samples + 1]. */
+    /** Where each record starts and where the last one ends: uint32 [samples + 1]. */
     readonly offsets: Uint32Array,
-    /** What was left out before the last record; parts of format 1.0 do not say. */
+    /** The samples rejected before the last record; unknown in parts of format 1.0. */
     readonly rejects: RejectsMark | undefined,
   ) {}
 
@@ -225,9 +228,10 @@ export class PartReader {
   }
 
   /**
-   * Opens a part and verifies its header, footer and offsets; records are verified when they are read.
+   * Opens a part and verifies its header, footer and offsets. Records are verified when they are read.
    *
-   * @throws {CorruptError} E_SHARD_MISSING, E_SHARD_HEADER, E_SHARD_FOOTER, E_SHARD_VERSION naming the file and the offset.
+   * @throws {CorruptError} E_SHARD_MISSING, E_SHARD_HEADER, E_SHARD_FOOTER, E_SHARD_VERSION naming the file and the
+   *   offset.
    */
   static open(path: string, files: FileSystem = nodeFiles): PartReader {
     return guarded(path, 'reading', () => {
@@ -244,7 +248,7 @@ export class PartReader {
         const { footer, offsets } = readFooter(path, fd, status.size, files);
         const header = readHeader(path, fd, offsets[0]!, files);
         if (footer.part !== header.part || footer.split !== header.split)
-          throw damagedFooter(path, footer.start, 'expected the part and split of the header, found others');
+          throw damagedFooter(path, footer.start, 'expected the part and split of the header, found different ones');
         return new PartReader(path, fd, files, status.size, header, offsets, footer.rejects);
       } catch (error) {
         files.close(fd);
@@ -253,13 +257,13 @@ export class PartReader {
     });
   }
 
-  /** `path#record@offset`, as errors name a place. */
+  /** Returns the location of a record for errors: `path#record@offset`. */
   place(record: number): string {
     return `${this.path}#${record}@${this.offsets[record]}`;
   }
 
   /**
-   * The payload of a record. It lies in memory that the next call overwrites.
+   * Returns the payload of a record, in memory that the next call overwrites.
    *
    * @throws {CorruptError} E_SHARD_RECORD naming file, record and offset.
    */
@@ -286,11 +290,11 @@ export class PartReader {
 function damagedFooter(path: string, offset: number, detail: string): CorruptError {
   return new CorruptError(
     'E_SHARD_FOOTER',
-    `${path}#footer@${offset}: ${detail}. The part is cut short or damaged; run repair to keep its complete records.`,
+    `${path}#footer@${offset}: ${detail}. The part is truncated or damaged; run repair to keep its complete records.`,
   );
 }
 
-/** Finds the footer from the fixed bytes at the very end, then checks it whole. */
+/** Finds the footer by the fixed bytes at the end of the file, then verifies it. */
 export function readFooter(
   path: string,
   fd: number,
@@ -306,7 +310,7 @@ export function readFooter(
     throw damagedFooter(path, Math.max(0, size - FOOTER_TAIL), 'expected a footer at the end, found other bytes');
   const bytes = new Uint8Array(size - start);
   readFully(fd, bytes, start, files);
-  if (!isSealed(bytes)) throw damagedFooter(path, start, 'expected the footer to match its crc32, it does not');
+  if (!isSealed(bytes)) throw damagedFooter(path, start, 'expected the footer to match its crc32, but it does not');
   const footer = checkFooter(
     unpackStrict(bytes, () => `${path}#footer@${start}`),
     `${path}#footer@${start}`,
@@ -342,7 +346,7 @@ export function decodeHeader(bytes: Uint8Array, path: string): ShardHeader {
   if (!isSealed(bytes))
     throw new CorruptError(
       'E_SHARD_HEADER',
-      `${where}: expected the header to match its crc32, it does not. Run repair to keep the records.`,
+      `${where}: expected the header to match its crc32, but it does not. Run repair to keep the records.`,
     );
   return checkHeader(
     unpackStrict(bytes, () => where),
@@ -350,7 +354,7 @@ export function decodeHeader(bytes: Uint8Array, path: string): ShardHeader {
   );
 }
 
-/** Length of the header that `bytes` start with, when it lies within them; `undefined` otherwise. */
+/** Returns the length of the header at the start of `bytes`, or `undefined` if it is incomplete. */
 export function headerLength(bytes: Uint8Array, path: string): number | undefined {
   try {
     return skipObject(bytes, 0, () => path);

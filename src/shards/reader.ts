@@ -1,5 +1,5 @@
-// Reads a dataset of tokens: any sample by its index, in memory that does not grow with the dataset beyond four bytes
-// a sample of the parts in use.
+// Reads a dataset of tokens with random access, in memory that grows with the dataset only by four bytes per sample of
+// the open parts.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
 import { canonicalJson } from '../json.js';
@@ -18,13 +18,14 @@ import { decodeSample } from './sample.js';
 
 export interface ShardReaderOptions {
   /**
-   * `structure` (default) checks manifest, sizes, headers and footers on opening and each record when it is read;
-   * `full` also checks the sha256 of every part, every record, that no key is there twice, and the list of rejects.
+   * What to verify. `structure` (default) checks the manifest, sizes, headers and footers when the dataset is opened,
+   * and each record when it is read. `full` also checks the sha256 of every part, every record, that keys are unique,
+   * and the list of rejects.
    */
   verify?: 'structure' | 'full';
-  /** Refuse tokens of another codec. */
+  /** Rejects tokens of a codec with another fingerprint. */
   codec?: string;
-  /** Parts kept open. Default 256. */
+  /** Maximum number of open parts. Default 256. */
   openParts?: number;
   files?: FileSystem;
 }
@@ -32,14 +33,14 @@ export interface ShardReaderOptions {
 interface SplitIndex {
   /** Indices into the manifest's parts. */
   parts: number[];
-  /** Index of the first sample of each part, then the number of samples. */
+  /** Index of the first sample of each part, followed by the number of samples. */
   starts: number[];
 }
 
 /** A dataset of tokens on disk. Every read verifies what it returns. */
 export class ShardReader {
   private readonly splits: Record<Split, SplitIndex>;
-  /** Open parts, the least recently used first. */
+  /** Open parts, least recently used first. */
   private readonly open = new Map<number, PartReader>();
   private readonly card: FullCard;
 
@@ -54,10 +55,12 @@ export class ShardReader {
   }
 
   /**
+   * Opens a dataset.
+   *
    * @throws {UsageError} E_NOT_FOUND, E_NOT_A_DATASET.
-   * @throws {CorruptError} E_MANIFEST, E_JSON, E_SHARD_VERSION, E_SHARD_MISSING, E_SHARD_SIZE, E_SHARD_HEADER, E_SHARD_FOOTER,
-   * E_SHARD_MISMATCH, E_SHARD_UNLISTED, E_CODEC_MISMATCH; with `full` also E_SHARD_RECORD, E_SAMPLE, E_MSGPACK,
-   * E_SHARD_SHA256, E_DUPLICATE_KEY, E_REJECTS.
+   * @throws {CorruptError} E_MANIFEST, E_JSON, E_SHARD_VERSION, E_SHARD_MISSING, E_SHARD_SIZE, E_SHARD_HEADER,
+   *   E_SHARD_FOOTER, E_SHARD_MISMATCH, E_SHARD_UNLISTED, E_CODEC_MISMATCH; with `full` also E_SHARD_RECORD, E_SAMPLE,
+   *   E_MSGPACK, E_SHARD_SHA256, E_DUPLICATE_KEY, E_REJECTS.
    */
   static async open(directory: string, options: ShardReaderOptions = {}): Promise<ShardReader> {
     const files = options.files ?? nodeFiles;
@@ -66,7 +69,7 @@ export class ShardReader {
       if (options.codec !== undefined && options.codec !== manifest.codec.fingerprint) {
         throw new CorruptError(
           'E_CODEC_MISMATCH',
-          `${directory}: expected tokens of codec ${options.codec}, found tokens of ${manifest.codec.fingerprint} ("${manifest.codec.name}"). Tokenize with the codec in use.`,
+          `${directory}: expected tokens of codec ${options.codec}, found tokens of ${manifest.codec.fingerprint} ("${manifest.codec.name}"). Tokenize again with this codec.`,
         );
       }
       const reader = new ShardReader(directory, manifest, files, options.openParts ?? 256);
@@ -81,7 +84,7 @@ export class ShardReader {
     });
   }
 
-  /** Identifies the dataset: changes with any sample, setting or order. */
+  /** Identifies the dataset. It changes with any sample, setting or order. */
   get fingerprint(): string {
     return this.manifest.fingerprint;
   }
@@ -94,7 +97,7 @@ export class ShardReader {
     return this.manifest.classes;
   }
 
-  /** What every sample holds. An extent of -1 differs between samples. */
+  /** The token maps of every sample. An extent of -1 differs between samples. */
   get maps(): TokenMapSpec[] {
     return this.manifest.maps.map(({ name, shape, vocabSize }) => ({ name, shape, vocabSize }));
   }
@@ -106,24 +109,25 @@ export class ShardReader {
   /**
    * Reads one sample.
    *
-   * @throws {UsageError} E_SAMPLE_INDEX. @throws {CorruptError} E_SHARD_RECORD, E_MSGPACK, E_SAMPLE naming file, record and offset.
+   * @throws {UsageError} E_SAMPLE_INDEX.
+   * @throws {CorruptError} E_SHARD_RECORD, E_MSGPACK, E_SAMPLE naming file, record and offset.
    */
   async read(split: Split, index: number): Promise<TokenSample> {
     return this.readOne(split, index);
   }
 
-  /** Reads samples by index, in the order of `indices`, without yielding: for the inside of a training step. */
+  /** Reads samples synchronously, in the order of `indices`, for use inside a training step. */
   readBatch(split: Split, indices: ArrayLike<number>): TokenSample[] {
     return Array.from(indices, (index) => this.readOne(split, index));
   }
 
-  /** All samples of a split, in order or in the order given. */
+  /** Yields all samples of a split, in their order or in the given one. */
   async *stream(split: Split, order?: ArrayLike<number>): AsyncGenerator<TokenSample, void, undefined> {
     const count = order?.length ?? this.size(split);
     for (let i = 0; i < count; i++) yield this.readOne(split, order?.[i] ?? i);
   }
 
-  /** A permutation of a split's indices, uint32 [size]: a function of split, size, seed and epoch alone. */
+  /** Returns a permutation of a split's indices, uint32 [size], which depends only on split, size, seed and epoch. */
   shuffledOrder(split: Split, seed: number, epoch: number): Uint32Array {
     return permutation(this.size(split), seed, `shards/${split}`, epoch);
   }
@@ -208,13 +212,13 @@ export class ShardReader {
       if (partNumber(name) !== undefined && !listed.has(name))
         throw new CorruptError(
           'E_SHARD_UNLISTED',
-          `${join(this.directory, name)}: expected only parts of the manifest, found this one besides. Remove it.`,
+          `${join(this.directory, name)}: expected only parts listed in the manifest, found one that is not. Remove it.`,
         );
     }
     this.manifest.parts.forEach((_, index) => this.part(index));
   }
 
-  /** Reads every record first, so that damage is named by its place, then every byte by sha256. */
+  /** Verifies every record first, so that damage is located, and then the sha256 of the whole file. */
   private verifyContent(): void {
     this.verifyKeys();
     if (this.manifest.rejects) verifyRejects(this.directory, this.manifest.rejects, this.files);
@@ -255,7 +259,7 @@ function indexSplit(parts: readonly ManifestPart[], split: Split): SplitIndex {
   return index;
 }
 
-/** The first position in ascending `values` that is greater than `value`. */
+/** Returns the first position in ascending `values` that is greater than `value`. */
 function upperBound(values: readonly number[], value: number): number {
   let low = 0;
   let high = values.length;

@@ -1,5 +1,5 @@
-// rejects.jsonl: the samples that were left out, one JSON object a line, in the order of the input. Footers and manifest
-// bind it by a count of lines and a hash, so that a run that is resumed knows exactly which inputs it is done with.
+// rejects.jsonl lists the samples that were skipped, one JSON object per line, in the order of the input. Footers and
+// manifest store its number of lines and a hash, so that a resumed run knows exactly which inputs have been processed.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -18,27 +18,30 @@ const REMEDY = 'Restore it, or tokenize again with --force.';
 
 const sampleSchema = z.strictObject({
   split: z.enum(['train', 'test']),
-  /** Of the sample in its split of the input. */
+  /** Index of the sample in its split of the input. */
   index: z.int().nonnegative(),
   key: z.string(),
   error: z.string(),
 });
 
-/** A sample that was left out, and why. */
+/** A sample that was skipped, and the reason. */
 export type SampleReject = z.infer<typeof sampleSchema>;
 
-/** A file of the input, or a row of its metadata, that was left out before there were samples. */
+/** A file of the input, or a row of its metadata, that was skipped before samples were formed. */
 const fileSchema = z.strictObject({ file: z.string(), row: z.int().positive().optional(), error: z.string() });
 
 const rejectSchema = z.union([sampleSchema, fileSchema]);
 
-/** A sample or a file that was left out, and why. Files come first. */
+/** A sample or a file that was skipped, and the reason. Files come first. */
 export type Reject = z.infer<typeof rejectSchema>;
 
-/** Rejects that are written as they come, so that whoever looks on sees them; later ones each time the list has doubled. */
+/**
+ * Number of rejects that are written immediately, so that they can be seen while the run is in progress. Later ones are
+ * written each time the list has doubled.
+ */
 const WRITTEN_AT_ONCE = 16;
 
-/** What was left out so far. {@link RejectList.flush} makes it durable. */
+/** The list of what was skipped so far. {@link RejectList.flush} makes it durable. */
 export class RejectList {
   private readonly path: string;
   private readonly lines: string[] = [];
@@ -46,7 +49,7 @@ export class RejectList {
   private readonly hash = createHash('sha256');
   private readonly counts: Record<Split, number> = { train: 0, test: 0 };
   private current: RejectsMark | undefined;
-  /** Lines in the file. */
+  /** Number of lines in the file. */
   private written = 0;
 
   constructor(
@@ -60,20 +63,21 @@ export class RejectList {
     return this.kept.length;
   }
 
-  /** How many of a split are left out. */
+  /** Returns how many samples of a split were skipped. */
   countOf(split: Split): number {
     return this.counts[split];
   }
 
-  /** The list as it stands. */
+  /** Returns the count and hash of the current list. */
   mark(): RejectsMark {
     return (this.current ??= { count: this.count, sha256: this.hash.copy().digest('hex') });
   }
 
   /**
-   * Adds a sample, in constant time on average: the file is not written anew for each.
+   * Adds a sample, in constant time on average, because the file is not rewritten for each one.
    *
-   * @throws {UsageError} E_REJECT_ORDER. @throws {IoError} E_DISK_FULL, E_IO.
+   * @throws {UsageError} E_REJECT_ORDER.
+   * @throws {IoError} E_DISK_FULL, E_IO.
    */
   add(reject: Reject): void {
     if (!follows(reject, this.kept.at(-1)))
@@ -85,22 +89,26 @@ export class RejectList {
     if (this.count <= WRITTEN_AT_ONCE || this.count >= 2 * this.written) this.flush();
   }
 
-  /** Makes the list durable. A part binds what was listed before it, so this comes first. @throws {IoError} E_DISK_FULL, E_IO. */
+  /**
+   * Makes the list durable. Call it before committing a part, because the part refers to the rejects before it.
+   *
+   * @throws {IoError} E_DISK_FULL, E_IO.
+   */
   flush(): void {
     if (this.written === this.count) return;
     writeFileAtomic(this.path, this.lines.join(''), this.files);
     this.written = this.count;
   }
 
-  /** Takes over the first lines of the file, which a mark stands for; the samples of later lines come again. */
+  /** Takes over the lines of the file that a mark covers. The samples of later lines will be processed again. */
   adopt(mark: RejectsMark): void {
     if (mark.count === 0) return;
     for (const line of markedLines(this.directory, mark, this.files))
       this.push(parseReject(line, `${this.path}#${this.count + 1}`, this.kept.at(-1)), line);
   }
 
-  /** Removes what an earlier run listed, when in the end nothing is left out. */
-  settle(): void {
+  /** Writes the complete list, or removes the file if nothing was skipped. */
+  finish(): void {
     if (this.count === 0) guarded(this.path, 'removing', () => this.files.remove(this.path));
     else writeFileAtomic(this.path, this.lines.join(''), this.files);
     this.written = this.count;
@@ -116,9 +124,9 @@ export class RejectList {
 }
 
 /**
- * The lines that a mark stands for, each with its end.
+ * Returns the lines that a mark covers, including their line ends.
  *
- * @throws {CorruptError} E_REJECTS when the file is missing, too short or another one.
+ * @throws {CorruptError} E_REJECTS when the file is missing, too short or does not match.
  */
 function markedLines(directory: string, { count, sha256 }: RejectsMark, files: FileSystem): string[] {
   const path = join(directory, REJECTS);
@@ -126,10 +134,10 @@ function markedLines(directory: string, { count, sha256 }: RejectsMark, files: F
   const lines = text.split(/(?<=\n)/).slice(0, count);
   const found = createHash('sha256').update(lines.join('')).digest('hex');
   if (lines.length === count && found === sha256) return lines;
-  const what = text === '' ? 'found none' : lines.length < count ? `found ${lines.length}` : 'found others';
+  const what = text === '' ? 'found none' : lines.length < count ? `found ${lines.length}` : 'found different ones';
   throw new CorruptError(
     'E_REJECTS',
-    `${path}: expected the ${count} left out samples that the parts name, ${what}. ${REMEDY}`,
+    `${path}: expected the ${count} skipped samples that the parts refer to, ${what}. ${REMEDY}`,
   );
 }
 
@@ -148,7 +156,7 @@ function parseReject(line: string, where: string, previous: Reject | undefined):
   if (!result.success)
     throw new CorruptError(
       'E_REJECTS',
-      `${where}: expected a left out sample, ${z.prettifyError(result.error)}. ${REMEDY}`,
+      `${where}: expected a skipped sample, ${z.prettifyError(result.error)}. ${REMEDY}`,
     );
   if (!follows(result.data, previous))
     throw new CorruptError(
@@ -170,9 +178,9 @@ function follows(reject: Reject, previous: Reject | undefined): boolean {
 }
 
 /**
- * Checks a finished dataset's list of rejects against its manifest.
+ * Checks a complete dataset's list of rejects against its manifest.
  *
- * @throws {CorruptError} E_REJECTS when it is missing, damaged or another one.
+ * @throws {CorruptError} E_REJECTS when it is missing, damaged or does not match.
  */
 export function verifyRejects(directory: string, mark: RejectsMark, files: FileSystem): void {
   if (mark.count === 0) return;

@@ -1,4 +1,4 @@
-// Saves what can be saved of a damaged dataset: every complete record of every part, into a new directory.
+// Recovers a damaged dataset: copies every complete record of every part into a new directory.
 import { join } from 'node:path';
 import { CorruptError, TesseraeError, UsageError } from '../errors.js';
 import { canonicalJson } from '../json.js';
@@ -14,27 +14,27 @@ import { decodeHeader, headerLength, openRecord, readFooter, recordLength } from
 import { decodeSample } from './sample.js';
 import { ShardWriter } from './writer.js';
 
-/** What became of one part. */
+/** The result of repairing one part. */
 export interface PartRepair {
   file: string;
-  /** `undefined` when nothing tells: its records are lost then. */
+  /** `undefined` if it cannot be determined; the part's records are lost in that case. */
   split: Split | undefined;
   recovered: number;
-  /** How many records it had, where footer or manifest tell. */
+  /** Number of records it had, if the footer or the manifest says so. */
   expected: number | undefined;
-  /** One line for each place that could not be saved. */
+  /** One line for each place that could not be recovered. */
   damage: string[];
 }
 
 export interface RepairReport {
   parts: PartRepair[];
   recovered: Record<Split, number>;
-  /** The new dataset's manifest. */
+  /** Manifest of the new dataset. */
   manifest: ShardManifest;
 }
 
-/** A part as repair sees it: what is known of it, from whichever of header, footer and manifest survives. */
-interface Patient {
+/** What is known about a part, from whichever of header, footer and manifest is intact. */
+interface SourcePart {
   file: string;
   path: string;
   size: number;
@@ -46,10 +46,10 @@ interface Patient {
 /**
  * Copies every complete record of a damaged dataset into a new one. The manifest may be missing.
  *
- * @param directory the damaged dataset, which is only read.
- * @param out a new or empty directory.
+ * @param directory The damaged dataset, which is only read.
+ * @param out A new or empty directory.
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_DATASET when there are no parts, E_OUTPUT_EXISTS.
- * @throws {CorruptError} E_REPAIR when neither the manifest nor any header survives.
+ * @throws {CorruptError} E_REPAIR when neither the manifest nor any header is intact.
  */
 export async function repair(directory: string, out: string, files: FileSystem = nodeFiles): Promise<RepairReport> {
   const names = guarded(directory, 'reading', () => files.list(directory)).filter(
@@ -58,12 +58,12 @@ export async function repair(directory: string, out: string, files: FileSystem =
   if (names.length === 0)
     throw new UsageError('E_NOT_A_DATASET', `${directory}: expected parts to repair, found none.`);
   const manifest = survivingManifest(directory, files);
-  const patients = names.map((name) => examine(directory, name, files));
-  const card = manifest === undefined ? patients.find((patient) => patient.header)?.header?.card : cardOf(manifest);
+  const sources = names.map((name) => examine(directory, name, files));
+  const card = manifest === undefined ? sources.find((source) => source.header)?.header?.card : cardOf(manifest);
   if (card === undefined)
     throw new CorruptError(
       'E_REPAIR',
-      `${directory}: expected the manifest or one part's header intact, found neither. Tokenize again.`,
+      `${directory}: expected an intact manifest or part header, found neither. Tokenize again.`,
     );
   const writer = await ShardWriter.open(out, card, {
     shardSamples: card.shardSamples,
@@ -73,8 +73,8 @@ export async function repair(directory: string, out: string, files: FileSystem =
   try {
     const parts: PartRepair[] = [];
     const seen = new Set<string>();
-    for (const patient of inSplitOrder(patients, manifest))
-      parts.push(await rescue(patient, card, manifest, writer, seen, files));
+    for (const source of inSplitOrder(sources, manifest))
+      parts.push(await recover(source, card, manifest, writer, seen, files));
     parts.push(...missingParts(names, manifest));
     return { parts, recovered: { ...writer.done }, manifest: await writer.close() };
   } catch (error) {
@@ -90,7 +90,7 @@ function missingParts(present: string[], manifest: ShardManifest | undefined): P
     split,
     recovered: 0,
     expected: samples,
-    damage: [`${file}: listed in the manifest, not there`],
+    damage: [`${file}: listed in the manifest, but missing`],
   }));
 }
 
@@ -103,10 +103,10 @@ function survivingManifest(directory: string, files: FileSystem): ShardManifest 
   }
 }
 
-function examine(directory: string, file: string, files: FileSystem): Patient {
+function examine(directory: string, file: string, files: FileSystem): SourcePart {
   const path = join(directory, file);
   const status = files.status(path);
-  const patient: Patient = {
+  const source: SourcePart = {
     file,
     path,
     size: status?.kind === 'file' ? status.size : 0,
@@ -115,22 +115,27 @@ function examine(directory: string, file: string, files: FileSystem): Patient {
     damage: [],
   };
   if (status?.kind !== 'file') {
-    patient.damage.push(`${path}: not a regular file`);
-    return patient;
+    source.damage.push(`${path}: not a regular file`);
+    return source;
   }
   withDescriptor(path, files, (fd) => {
-    attempt(patient, () => {
-      const { footer, offsets } = readFooter(path, fd, patient.size, files);
-      patient.footer = { split: footer.split, offsets };
+    attempt(source, () => {
+      const { footer, offsets } = readFooter(path, fd, source.size, files);
+      source.footer = { split: footer.split, offsets };
     });
-    attempt(patient, () => {
-      patient.header = readPatientHeader(path, fd, patient, files);
+    attempt(source, () => {
+      source.header = readSourceHeader(path, fd, source, files);
     });
   });
-  return patient;
+  return source;
 }
 
-function readPatientHeader(path: string, fd: number, { size, footer }: Patient, files: FileSystem): Patient['header'] {
+function readSourceHeader(
+  path: string,
+  fd: number,
+  { size, footer }: SourcePart,
+  files: FileSystem,
+): SourcePart['header'] {
   const head = new Uint8Array(footer?.offsets[0] ?? Math.min(size, LIMITS.headerBytes));
   readFully(fd, head, 0, files);
   const bytes = headerLength(head, path) ?? head.length;
@@ -138,13 +143,13 @@ function readPatientHeader(path: string, fd: number, { size, footer }: Patient, 
   return { card: cardOf(header), part: header.part, split: header.split, bytes };
 }
 
-/** Runs `action`; what it finds corrupt is noted as damage. */
-function attempt(patient: Patient, action: () => void): void {
+/** Runs `action` and records corruption as damage. */
+function attempt(source: SourcePart, action: () => void): void {
   try {
     action();
   } catch (error) {
     if (!(error instanceof CorruptError) || error.code === 'E_SHARD_VERSION') throw error;
-    patient.damage.push(error.detail);
+    source.damage.push(error.detail);
   }
 }
 
@@ -159,40 +164,43 @@ function withDescriptor<T>(path: string, files: FileSystem, action: (fd: number)
   });
 }
 
-function splitOf(patient: Patient, manifest: ShardManifest | undefined): Split | undefined {
+function splitOf(source: SourcePart, manifest: ShardManifest | undefined): Split | undefined {
   return (
-    patient.header?.split ?? patient.footer?.split ?? manifest?.parts.find((part) => part.file === patient.file)?.split
+    source.header?.split ?? source.footer?.split ?? manifest?.parts.find((part) => part.file === source.file)?.split
   );
 }
 
-/** The writer takes one split after the other: the parts of the split seen first come first. */
-function inSplitOrder(patients: Patient[], manifest: ShardManifest | undefined): Patient[] {
-  const first = patients.map((patient) => splitOf(patient, manifest)).find((split) => split !== undefined);
-  const rank = (patient: Patient): number => (splitOf(patient, manifest) === first ? 0 : 1);
-  return patients.toSorted((a, b) => rank(a) - rank(b)); // stable: the order of names within a split
+/**
+ * Orders the parts by split, because the writer takes one split after the other. The split that occurs first comes
+ * first.
+ */
+function inSplitOrder(sources: SourcePart[], manifest: ShardManifest | undefined): SourcePart[] {
+  const first = sources.map((source) => splitOf(source, manifest)).find((split) => split !== undefined);
+  const rank = (source: SourcePart): number => (splitOf(source, manifest) === first ? 0 : 1);
+  return sources.toSorted((a, b) => rank(a) - rank(b)); // stable: the order of names within a split
 }
 
-/** @param seen the keys of the samples recovered so far. */
-async function rescue(
-  patient: Patient,
+/** @param seen Keys of the samples recovered so far. */
+async function recover(
+  source: SourcePart,
   card: FullCard,
   manifest: ShardManifest | undefined,
   writer: ShardWriter,
   seen: Set<string>,
   files: FileSystem,
 ): Promise<PartRepair> {
-  const split = splitOf(patient, manifest);
-  const listed = manifest?.parts.find((part) => part.file === patient.file);
-  const expected = patient.footer === undefined ? listed?.samples : patient.footer.offsets.length - 1;
-  const result: PartRepair = { file: patient.file, split, recovered: 0, expected, damage: patient.damage };
-  if (patient.header !== undefined && canonicalJson(patient.header.card) !== canonicalJson(card)) {
-    result.damage.push(`${patient.path}: belongs to another dataset, left out`);
+  const split = splitOf(source, manifest);
+  const listed = manifest?.parts.find((part) => part.file === source.file);
+  const expected = source.footer === undefined ? listed?.samples : source.footer.offsets.length - 1;
+  const result: PartRepair = { file: source.file, split, recovered: 0, expected, damage: source.damage };
+  if (source.header !== undefined && canonicalJson(source.header.card) !== canonicalJson(card)) {
+    result.damage.push(`${source.path}: belongs to another dataset, skipped`);
   } else if (split === undefined) {
-    result.damage.push(`${patient.path}: neither header, footer nor manifest tells its split, left out`);
+    result.damage.push(`${source.path}: its split is not in the header, footer or manifest, skipped`);
   } else {
-    for (const sample of completeSamples(patient, card, files, result.damage)) {
+    for (const sample of completeSamples(source, card, files, result.damage)) {
       if (seen.has(sample.key)) {
-        result.damage.push(`${patient.path}: repeats sample "${sample.key}", left out`);
+        result.damage.push(`${source.path}: repeats sample "${sample.key}", skipped`);
         continue;
       }
       seen.add(sample.key);
@@ -203,19 +211,21 @@ async function rescue(
   return result;
 }
 
-/** Every record whose checksum and content hold, in file order; what does not is noted in `damage`. */
+/** Yields every record whose checksum and content are valid, in file order. Everything else is recorded in `damage`. */
 function* completeSamples(
-  patient: Patient,
+  source: SourcePart,
   card: FullCard,
   files: FileSystem,
   damage: string[],
 ): Generator<TokenSample> {
-  const { path, footer } = patient;
+  const { path, footer } = source;
   const fd = files.open(path, 'r');
   try {
-    const window = new Window(fd, patient.size, files);
+    const window = new Window(fd, source.size, files);
     const records =
-      footer === undefined ? scanned(window, patient, damage) : tabled(window, footer.offsets, path, damage);
+      footer === undefined
+        ? recordsByScan(window, source, damage)
+        : recordsByOffsets(window, footer.offsets, path, damage);
     for (const { payload, offset } of records) {
       try {
         yield decodeSample(payload, card, () => `${path}@${offset}`);
@@ -234,8 +244,8 @@ interface Found {
   offset: number;
 }
 
-/** Records by the footer's offsets. */
-function* tabled(window: Window, offsets: Uint32Array, path: string, damage: string[]): Generator<Found> {
+/** Yields the records at the footer's offsets. */
+function* recordsByOffsets(window: Window, offsets: Uint32Array, path: string, damage: string[]): Generator<Found> {
   for (let i = 0; i + 1 < offsets.length; i++) {
     const offset = offsets[i]!;
     const payload = openRecord(window.at(offset, offsets[i + 1]! - offset));
@@ -244,12 +254,12 @@ function* tabled(window: Window, offsets: Uint32Array, path: string, damage: str
   }
 }
 
-/** Records without a footer: one after the other, and after damage from the next place where a whole one stands. */
-function* scanned(window: Window, patient: Patient, damage: string[]): Generator<Found> {
-  // Bytes hashed in search of records: bounds the time that made-up records can cost.
-  const budget = { left: 8 * patient.size + (64 << 20) };
+/** Yields records without a footer, one after the other. After damage, it searches for the next complete record. */
+function* recordsByScan(window: Window, source: SourcePart, damage: string[]): Generator<Found> {
+  // Limits the bytes hashed while searching, and with them the time that forged records can cost.
+  const budget = { left: 8 * source.size + (64 << 20) };
   let lostFrom: number | undefined;
-  for (let offset = patient.header?.bytes ?? 0; offset < patient.size && budget.left > 0;) {
+  for (let offset = source.header?.bytes ?? 0; offset < source.size && budget.left > 0;) {
     const payload = recordAt(window, offset, budget);
     if (payload === undefined) {
       lostFrom ??= offset;
@@ -257,14 +267,14 @@ function* scanned(window: Window, patient: Patient, damage: string[]): Generator
       continue;
     }
     if (lostFrom !== undefined)
-      damage.push(`${patient.path}@${lostFrom}: ${offset - lostFrom} bytes without a complete record`);
+      damage.push(`${source.path}@${lostFrom}: ${offset - lostFrom} bytes without a complete record`);
     lostFrom = undefined;
     const length = recordLength(window.at(offset, 6));
     yield { payload, offset };
     offset += length;
   }
   if (lostFrom !== undefined)
-    damage.push(`${patient.path}@${lostFrom}: ${patient.size - lostFrom} bytes at the end without a complete record`);
+    damage.push(`${source.path}@${lostFrom}: ${source.size - lostFrom} bytes at the end without a complete record`);
 }
 
 function recordAt(window: Window, offset: number, budget: { left: number }): Uint8Array | undefined {
@@ -277,7 +287,7 @@ function recordAt(window: Window, offset: number, budget: { left: number }): Uin
 
 const WINDOW_BYTES = 1 << 20;
 
-/** A file seen through a buffer of a megabyte, or of one record where that is larger. */
+/** Reads a file through a buffer of one megabyte, or of one record if that is larger. */
 class Window {
   private bytes = new Uint8Array(0);
   private start = 0;
@@ -288,7 +298,7 @@ class Window {
     private readonly files: FileSystem,
   ) {}
 
-  /** Bytes from `offset`, fewer at the end of the file; valid until the next call. */
+  /** Returns bytes from `offset`, fewer at the end of the file. They are valid until the next call. */
   at(offset: number, length: number): Uint8Array {
     const end = Math.min(offset + length, this.size);
     if (offset < this.start || end > this.start + this.bytes.length) {
@@ -299,7 +309,7 @@ class Window {
     return this.bytes.subarray(offset - this.start, Math.max(offset, end) - this.start);
   }
 
-  /** The first offset from `from` on where `byte` stands, or the size of the file. */
+  /** Returns the first offset at or after `from` that holds `byte`, or the size of the file. */
   next(byte: number, from: number): number {
     for (let offset = from; offset < this.size;) {
       const seen = this.at(offset, 1).length === 0 ? this.bytes : this.bytes.subarray(offset - this.start);

@@ -1,20 +1,20 @@
-// How often each code of each map is used: the histogram behind codebook usage, entropy and perplexity.
+// Counts how often each code of each map is used, for codebook usage, entropy and perplexity.
 import type { Split } from '../interfaces/dataset.js';
 import type { ShardReader } from './reader.js';
 
 export interface MapUsage {
   name: string;
   vocabSize: number;
-  /** Codes counted. */
+  /** Number of ids counted. */
   total: number;
   /** float64 [vocabSize]: occurrences of each id. */
   counts: Float64Array;
 }
 
 /**
- * Streams through a dataset and counts the ids of each map, in memory that does not grow with it.
+ * Counts the ids of each map of a dataset, in memory that does not grow with the dataset.
  *
- * @throws {CorruptError} as {@link ShardReader.read}.
+ * @throws {CorruptError} the errors of {@link ShardReader.read}.
  */
 export async function usageStatistics(
   reader: ShardReader,

@@ -5,9 +5,10 @@ import type { TokenMapSpec } from '../interfaces/tokens.js';
 import { sameShape } from '../shape.js';
 
 /**
- * The maps that all samples of a dataset share. Where the card leaves shapes open, every sample is looked at.
+ * Returns the maps that all samples of a dataset share. If the dataset leaves shapes open, every sample is read.
  *
- * @throws {UsageError} E_MIXED_SHAPES naming two samples that differ. @throws {CorruptError} as {@link ShardReader.read}.
+ * @throws {UsageError} E_MIXED_SHAPES naming two samples that differ.
+ * @throws {CorruptError} the errors of {@link ShardReader.read}.
  */
 export async function uniformMaps(reader: ShardReader): Promise<TokenMapSpec[]> {
   const { maps } = reader;
@@ -23,7 +24,7 @@ export async function uniformMaps(reader: ShardReader): Promise<TokenMapSpec[]> 
           `[${one.shapes[other]!.join(', ')}] of "${one.key}"`;
         throw new UsageError(
           'E_MIXED_SHAPES',
-          `${reader.directory}: expected maps of one shape for a prior, found ${text(first)} and ${text({ key, shapes })}. Tokenize with a codec that resizes pictures, or pictures of one size.`,
+          `${reader.directory}: expected maps of one shape for a prior, found ${text(first)} and ${text({ key, shapes })}. Tokenize with a codec that resizes images, or use images of one size.`,
         );
       }
     }

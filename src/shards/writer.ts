@@ -1,5 +1,5 @@
-// Streams samples into parts. Bytes depend on the samples and the card alone: not on time, not on who computed them,
-// not on whether the run was killed and resumed.
+// Writes a stream of samples to parts. The bytes depend only on the samples and the card: not on time, not on the
+// number of workers, and not on whether the run was killed and resumed.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
 import { canonicalJson } from '../json.js';
@@ -20,40 +20,40 @@ import type { Reject } from './rejects.js';
 import { decodeSample, encodeSample } from './sample.js';
 
 export interface ShardWriterOptions {
-  /** Keep the parts that an interrupted run committed. */
+  /** Keeps the parts that an interrupted run has committed. */
   resume?: boolean;
-  /** Write over a dataset that is there. */
+  /** Overwrites an existing dataset. */
   force?: boolean;
-  /** Names that `force` removes besides the shards' own. */
+  /** Names that `force` removes in addition to the shards' own. */
   owned?: readonly (string | RegExp)[];
-  /** Most samples in a part. Default 4096. */
+  /** Maximum number of samples per part. Default 4096. */
   shardSamples?: number;
-  /** Most bytes of records in a part; a larger sample gets a part of its own. Default 128 MiB. */
+  /** Maximum number of record bytes per part. A larger sample gets a part of its own. Default 128 MiB. */
   shardBytes?: number;
-  /** For tests. With another file system no lock is taken. */
+  /** For tests. No lock is taken with another file system. */
   files?: FileSystem;
 }
 
-/** The names a token dataset owns in its directory. */
+/** Names of the files that belong to a token dataset. */
 export const SHARD_FILES: readonly (string | RegExp)[] = [MANIFEST, REJECTS, /^part-\d{5}\.msgpack$/];
 
 /**
  * Writes a dataset of tokens, one split after the other.
  *
- * Every part is committed when it is full; {@link ShardWriter.close} commits the manifest. A run that was killed is
- * resumed with `resume`: {@link ShardWriter.seen} then says how many samples of each split need not come again, those left
- * out by {@link ShardWriter.reject} included, and the caller goes on with the next one.
+ * Every part is committed when it is full, and {@link ShardWriter.close} commits the manifest. A killed run can be
+ * continued with `resume`: {@link ShardWriter.seen} returns how many samples of each split are already processed,
+ * including those skipped by {@link ShardWriter.reject}, and the caller continues with the next one.
  */
 export class ShardWriter {
-  /** Samples appended, those of earlier runs included. */
+  /** Number of samples appended, including earlier runs. */
   readonly done: Record<Split, number> = { train: 0, test: 0 };
-  /** Damaged parts that resuming found and that are being made again, with every part after them. */
+  /** Damaged parts found while resuming. They and all later parts are written again. */
   readonly discarded: string[] = [];
   private readonly parts: ManifestPart[] = [];
   private current: PartWriter | undefined;
   private closed = false;
   private readonly rejects: RejectList;
-  /** The rejects before the sample appended last: what its part binds, whenever it is committed. */
+  /** The rejects before the last appended sample. The part that contains the sample stores this mark. */
   private mark: RejectsMark;
   private readonly keys = new Set<string>();
 
@@ -68,8 +68,11 @@ export class ShardWriter {
   }
 
   /**
-   * @throws {LockError} E_LOCKED. @throws {UsageError} E_OUTPUT_EXISTS, E_SHARD_CARD, E_RESUME_MISMATCH with the difference.
-   * @throws {CorruptError} E_REJECTS when the list of rejects is not the one that the parts to resume were written with.
+   * Opens a writer.
+   *
+   * @throws {LockError} E_LOCKED.
+   * @throws {UsageError} E_OUTPUT_EXISTS, E_SHARD_CARD, E_RESUME_MISMATCH naming the difference.
+   * @throws {CorruptError} E_REJECTS when the list of rejects does not match the parts to resume.
    * @throws {IoError} E_IO, E_DISK_FULL.
    */
   static async open(directory: string, card: ShardCard, options: ShardWriterOptions = {}): Promise<ShardWriter> {
@@ -93,17 +96,15 @@ export class ShardWriter {
   }
 
   /**
-   * Appends a sample. All samples of one split come before any of the other.
+   * Appends a sample. All samples of one split must come before those of the other.
    *
-   * @throws {UsageError} E_SAMPLE naming the sample, E_DUPLICATE_KEY, E_SPLIT_ORDER. @throws {IoError} E_DISK_FULL, E_IO: resume after.
+   * @throws {UsageError} E_SAMPLE naming the sample, E_DUPLICATE_KEY, E_SPLIT_ORDER.
+   * @throws {IoError} E_DISK_FULL, E_IO; the run can be resumed.
    */
   async append(split: Split, sample: TokenSample): Promise<void> {
     this.assertOpen();
     if (this.keys.has(sample.key))
-      throw new UsageError(
-        'E_DUPLICATE_KEY',
-        `sample "${sample.key}": expected a key of its own, another sample has it.`,
-      );
+      throw new UsageError('E_DUPLICATE_KEY', `sample "${sample.key}": expected a unique key, another sample has it.`);
     const payload = encodeSample(sample, this.card);
     if (payload.length > LIMITS.payloadBytes)
       throw new UsageError(
@@ -118,37 +119,43 @@ export class ShardWriter {
   }
 
   /**
-   * Leaves a sample out and lists it in rejects.jsonl, which is durable before the next part is. Comes in the place where the sample would have been appended.
+   * Skips a sample and lists it in rejects.jsonl, which becomes durable before the next part. Call it where the sample
+   * would have been appended.
    *
-   * @throws {UsageError} E_REJECT_ORDER. @throws {IoError} E_DISK_FULL, E_IO: resume after.
+   * @throws {UsageError} E_REJECT_ORDER.
+   * @throws {IoError} E_DISK_FULL, E_IO; the run can be resumed.
    */
   async reject(reject: Reject): Promise<void> {
     this.assertOpen();
     this.rejects.add(reject);
   }
 
-  /** Samples left out, those of earlier runs included. */
+  /** Number of samples skipped, including earlier runs. */
   get rejected(): number {
     return this.rejects.count;
   }
 
-  /** Samples of the input that are done with: appended or left out. */
+  /** Number of input samples that are processed: appended or skipped. */
   seen(split: Split): number {
     return this.done[split] + this.rejects.countOf(split);
   }
 
-  /** Commits the last part and the manifest. @throws {IoError} E_DISK_FULL, E_IO: resume after. */
+  /**
+   * Commits the last part and the manifest.
+   *
+   * @throws {IoError} E_DISK_FULL, E_IO; the run can be resumed.
+   */
   async close(): Promise<ShardManifest> {
     this.assertOpen();
     this.commitPart();
-    this.rejects.settle();
+    this.rejects.finish();
     const manifest = makeManifest(this.card, this.parts, this.rejects.mark());
     writeManifest(this.directory, manifest, this.files);
     this.end();
     return manifest;
   }
 
-  /** Gives up: keeps the committed parts for a later resume, drops the rest. */
+  /** Stops writing. Committed parts are kept so that the run can be resumed; the rest is discarded. */
   async abort(): Promise<void> {
     if (this.closed) return;
     this.current?.discard();
@@ -156,7 +163,8 @@ export class ShardWriter {
     try {
       this.rejects.flush();
     } catch {
-      // For whoever looks into it: no part binds these rejects, a resumed run comes to them again. Why it was given up counts more.
+      // The list is only informative here: no part refers to these rejects, and a resumed run finds them again. The
+      // error that caused the abort matters more.
     } finally {
       this.end();
     }
@@ -171,7 +179,7 @@ export class ShardWriter {
     if (this.closed)
       throw new UsageError(
         'E_WRITER_CLOSED',
-        `ShardWriter(${this.directory}): expected an open writer, it was closed or aborted.`,
+        `ShardWriter(${this.directory}): expected an open writer, but it was closed or aborted.`,
       );
   }
 
@@ -198,7 +206,7 @@ export class ShardWriter {
     }
     const index = this.parts.length;
     const name = partName(index);
-    // What is being added to is not complete: a crash from here on must not leave a manifest that says so.
+    // The dataset is incomplete from here on, so a crash must not leave a manifest that says it is complete.
     guarded(this.directory, 'starting a part', () => this.files.remove(join(this.directory, MANIFEST)));
     return new PartWriter(join(this.directory, name), name, index, split, this.card, this.files);
   }
@@ -213,7 +221,10 @@ export class ShardWriter {
   // -------------------------------------------------------------------------------------------------------------------
   // Resuming
 
-  /** Takes over the committed parts, every record verified, up to the first that is missing or damaged, and their rejects. */
+  /**
+   * Takes over the committed parts and their rejects, up to the first part that is missing or damaged. Every record is
+   * verified.
+   */
   private adopt(): void {
     const present = this.files.list(this.directory).filter((name) => partNumber(name) !== undefined);
     for (let index = 0; present.includes(partName(index)); index++) {
@@ -259,7 +270,11 @@ export class ShardWriter {
     }
   }
 
-  /** Verifies every record of a part. @returns their keys; nothing when one is there twice, here or in an earlier part. */
+  /**
+   * Verifies every record of a part.
+   *
+   * @returns Their keys, or undefined if a key is repeated here or in an earlier part.
+   */
   private keysOf(reader: PartReader): Set<string> | undefined {
     const keys = new Set<string>();
     for (let record = 0; record < reader.samples; record++) {
@@ -270,7 +285,7 @@ export class ShardWriter {
     return keys;
   }
 
-  /** True when the parts so far already went from `split` to the other one. */
+  /** Whether the parts so far have already switched from `split` to the other one. */
   private returnsTo(split: Split): boolean {
     return this.parts.at(-1)?.split !== split && this.parts.some((part) => part.split === split);
   }
@@ -282,7 +297,7 @@ function assertSameCard(path: string, expected: FullCard, found: FullCard): void
     if (now !== then) {
       throw new UsageError(
         'E_RESUME_MISMATCH',
-        `${path}: expected ${field} ${brief(now)}, the interrupted run had ${brief(then)}. Use the same ${field === 'dataset' ? 'data, split and limit' : 'settings'} to resume, or --force to start again.`,
+        `${path}: expected ${field} ${brief(now)}, but the interrupted run had ${brief(then)}. Use the same ${field === 'dataset' ? 'data, split and limit' : 'settings'} to resume, or --force to start again.`,
       );
     }
   }
@@ -291,7 +306,7 @@ function assertSameCard(path: string, expected: FullCard, found: FullCard): void
 function olderFormat(path: string, version: string): UsageError {
   return new UsageError(
     'E_RESUME_MISMATCH',
-    `${path}: expected format ${SHARD_FORMAT_VERSION}, the interrupted run wrote ${version}, which does not say which samples it left out. Start again with --force.`,
+    `${path}: expected format ${SHARD_FORMAT_VERSION}, but the interrupted run wrote ${version}, which does not record skipped samples. Start again with --force.`,
   );
 }
 

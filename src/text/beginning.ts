@@ -1,6 +1,7 @@
-// Texts longer than a tokenizer takes. A prior reads a thousand ids of a caption, so a million characters are more than it needs.
+// Truncates texts that are too long for a tokenizer. A prior reads at most about a thousand ids of a caption, so longer
+// texts are not needed.
 
-/** As much of a text, from its beginning, as a tokenizer encodes; no character is cut in two. */
+/** Returns the beginning of a text, cut to the longest text that a tokenizer encodes. Surrogate pairs are not split. */
 export function beginningOf(text: string, { longestText = Infinity }: { longestText?: number }): string {
   if (text.length <= longestText) return text;
   const isPair = text.codePointAt(longestText - 1)! > 0xffff;

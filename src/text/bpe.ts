@@ -1,5 +1,5 @@
-// A byte-level BPE tokenizer trained on captions (Radford et al., "Language Models are Unsupervised Multitask Learners",
-// section 2.2), written as a Hugging Face `tokenizer.json`.
+// Trains a byte-level BPE tokenizer on captions (Radford et al., "Language Models are Unsupervised Multitask Learners",
+// section 2.2) and writes it as a Hugging Face `tokenizer.json`.
 import { UsageError } from '../errors.js';
 import { buildTokenizer } from './hugging-face.js';
 import { learnMerges } from './merges.js';
@@ -9,28 +9,32 @@ import { loadTokenizer } from './tokenizer.js';
 import type { TextTokenizer } from './tokenizer.js';
 
 export interface BpeOptions {
-  /** Ids wanted, the 256 bytes included; fewer come out of few captions. */
+  /** Size of the vocabulary, including the 256 bytes. If there are few captions, the vocabulary may be smaller. */
   vocabSize: number;
-  /** Reads "Red" and "red" alike: lower case and Unicode's composed form NFC. Decoding then gives the lower case. Default false. */
+  /**
+   * Converts text to lower case and to Unicode's composed form NFC, so that "Red" and "red" get the same ids. Decoding
+   * returns lower case. Default false.
+   */
   lowercase?: boolean;
-  /** A pair of symbols seen less often is not merged. Default 2. */
+  /** Pairs of symbols that occur less often than this are not merged. Default 2. */
   minFrequency?: number;
 }
 
-/** Bytes are the alphabet, so any text has ids. */
+/** The alphabet is the 256 bytes, so any text can be encoded. */
 const ALPHABET_SIZE = 256;
 const MAX_VOCAB_SIZE = 2 ** 20;
 
 /**
  * Trains a byte-level BPE tokenizer on captions.
  *
- * The result is a function of the captions as a multiset and of the options: not of their order, nor of the machine. Ties
- * between equally frequent pairs go to the lowest ids, as in {@link learnMerges}. It has no special tokens, so no caption
- * and no prompt can spell one. Other libraries give the same ids, except where a letter is newer than their Unicode tables.
+ * The result depends only on the multiset of captions and on the options, not on the order of the captions or on the
+ * machine. Ties between equally frequent pairs go to the lowest ids, as in {@link learnMerges}. There are no special
+ * tokens, so no caption or prompt can spell one. Other libraries produce the same ids, except for letters that are
+ * newer than their Unicode tables.
  *
- * @returns the tokenizer; its `json` is the file to keep.
- * @throws {UsageError} E_TEXT_VOCAB_SIZE unless vocabSize is an integer in [256, 1048576];
- *   E_TEXT_MIN_FREQUENCY unless minFrequency is an integer from 1 up.
+ * @returns The tokenizer. Its `json` is the file to save.
+ * @throws {UsageError} E_TEXT_VOCAB_SIZE unless vocabSize is an integer in [256, 1048576]; E_TEXT_MIN_FREQUENCY unless
+ *   minFrequency is a positive integer.
  */
 export function trainBpe(captions: Iterable<string>, options: BpeOptions): TextTokenizer {
   const { vocabSize, lowercase = false, minFrequency = 2 } = options;
@@ -55,7 +59,7 @@ export function trainBpe(captions: Iterable<string>, options: BpeOptions): TextT
   return loadTokenizer(`${JSON.stringify(definition(merges, lowercase), null, 1)}\n`);
 }
 
-/** How often each word occurs, normalized and cut as the finished tokenizer will do it. */
+/** Counts how often each word occurs, normalized and split as the finished tokenizer does it. */
 function countWords(captions: Iterable<string>, lowercase: boolean): Map<string, number> {
   const repeats = new Map<string, number>();
   for (const caption of captions) repeats.set(caption, (repeats.get(caption) ?? 0) + 1);
@@ -68,7 +72,7 @@ function countWords(captions: Iterable<string>, lowercase: boolean): Map<string,
   return words;
 }
 
-/** The object that `tokenizer.json` holds. */
+/** Returns the contents of `tokenizer.json`. */
 function definition(merges: readonly Merge[], lowercase: boolean): object {
   const tokens = tokensOf(merges);
   return {
@@ -81,22 +85,25 @@ function definition(merges: readonly Merge[], lowercase: boolean): object {
   };
 }
 
-/** The spelling of every id: the bytes, then what each merge makes. */
+/** Returns the spelling of every id: first the bytes, then the result of each merge. */
 function tokensOf(merges: readonly Merge[]): string[] {
   const tokens = [...LETTERS];
   for (const { left, right } of merges) tokens.push(tokens[left]! + tokens[right]!);
   return tokens;
 }
 
-/** The ids of a word's UTF-8 bytes. */
+/** Returns the ids of a word's UTF-8 bytes. */
 function symbolsOf(word: string): Uint8Array {
   return new TextEncoder().encode(word).map((byte) => SYMBOL_OF_BYTE[byte]!);
 }
 
-/** GPT-2's printable letter for each byte: itself where it prints, else the next unused letter from U+0100 on. */
+/**
+ * GPT-2's printable letter for each byte: the byte's own character if it is printable, otherwise the next unused letter
+ * from U+0100.
+ */
 const BYTE_LETTERS: readonly string[] = byteLetters();
 
-/** The letters by code point: ids 0 to 255, the order of GPT-2's own vocabulary and of Hugging Face's trainer. */
+/** The letters by code point, as ids 0 to 255: the order of GPT-2's vocabulary and of Hugging Face's trainer. */
 const LETTERS: readonly string[] = [...BYTE_LETTERS].sort();
 const SYMBOL_OF_BYTE = Uint8Array.from(BYTE_LETTERS, (letter) => LETTERS.indexOf(letter));
 

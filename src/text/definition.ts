@@ -1,9 +1,9 @@
-// What a `tokenizer.json` may hold before the library that runs it sees it: every field that is read is of its type, ids lie in
-// the vocabulary, and no text can grow beyond all bounds on its way to ids.
+// Validates a `tokenizer.json` before it is passed to the tokenizer library: every field that is used has the right
+// type, ids lie in the vocabulary, and no text can grow without bound while it is encoded.
 import { CorruptError, firstLineOf } from '../errors.js';
 import { excerpt } from '../names.js';
 
-/** A checked definition, as the library takes it. */
+/** A validated definition, in the form that the library expects. */
 export interface Definition {
   model: Record<string, unknown>;
   added_tokens: unknown[];
@@ -15,22 +15,22 @@ export interface Definition {
 
 export interface CheckedDefinition {
   definition: Definition;
-  /** One more than the largest id. */
+  /** The largest id plus one. */
   vocabSize: number;
-  /** The id of the unknown token, where there is one. */
+  /** Id of the unknown token, if there is one. */
   unknownId?: number;
-  /** A text of n characters has at most `growth * n + added` when it reaches the model. */
+  /** A text of n characters has at most `growth * n + added` characters when it reaches the model. */
   growth: number;
   added: number;
 }
 
-/** Levels of nesting; real files have a handful. */
+/** Maximum depth of nesting; real files have only a few levels. */
 const MAX_DEPTH = 64;
-/** Normalizers, pre-tokenizers and decoders, those within others included. */
+/** Maximum number of normalizers, pre-tokenizers and decoders, including nested ones. */
 const MAX_STEPS = 256;
 const MAX_GROWTH = 4096;
 
-/** @throws {CorruptError} E_TEXT_TOKENIZER naming what is not as it must be. */
+/** @throws {CorruptError} E_TEXT_TOKENIZER naming what is invalid. */
 export function parseDefinition(text: string): CheckedDefinition {
   let parsed: unknown;
   try {
@@ -64,7 +64,7 @@ export function parseDefinition(text: string): CheckedDefinition {
       added_tokens: added,
       normalizer: parsed['normalizer'] ?? null,
       pre_tokenizer: parsed['pre_tokenizer'] ?? null,
-      // Ids are those of the text alone: what a post-processor adds is not wanted.
+      // Only the ids of the text itself are needed, not those that a post-processor adds.
       post_processor: null,
       decoder: parsed['decoder'] ?? null,
     },
@@ -75,7 +75,7 @@ export function parseDefinition(text: string): CheckedDefinition {
   };
 }
 
-/** Goes down level by level, since recursion is what deep nesting breaks. */
+/** Checks the depth level by level. Recursion would fail on deep nesting. */
 function checkDepth(root: object): void {
   let level: object[] = [root];
   for (let depth = 0; level.length > 0; depth++) {
@@ -87,8 +87,8 @@ function checkDepth(root: object): void {
 }
 
 /**
- * An id far above the number of tokens would make every table built on it (an embedding first) as large as the file says
- * rather than as large as the file is, so at least half of the ids must be in use.
+ * Returns the size of the vocabulary. An id far above the number of tokens would make every table indexed by ids, such
+ * as an embedding, far larger than the file, so at least half of the ids must be in use.
  */
 function vocabSizeOf(model: Record<string, unknown>, added: unknown[]): number {
   const ids = [...modelIds(model['vocab']), ...added.map(addedId)];
@@ -153,7 +153,7 @@ function isScored(entry: unknown): boolean {
 
 type Step = Record<string, unknown>;
 
-/** The normalizers, pre-tokenizers or decoders of a file in a row, each checked. */
+/** Returns the normalizers, pre-tokenizers or decoders of a file as a flat list, each validated. */
 function stepsOf(parsed: Record<string, unknown>, name: 'normalizer' | 'pre_tokenizer' | 'decoder'): Step[] {
   const steps: Step[] = [];
   const visit = (value: unknown): void => {
@@ -174,12 +174,12 @@ function stepsOf(parsed: Record<string, unknown>, name: 'normalizer' | 'pre_toke
   return steps;
 }
 
-/** How many times as long a step can make a text. */
+/** Returns the factor by which a step can lengthen a text. */
 function growthOf(step: Step): number {
   const content = lengthOf(step['content']);
   const pattern = step['pattern'] as { String?: string } | undefined;
   if (pattern && content > 0) {
-    // A pattern of characters takes as many as it has; one of another kind may match nothing, between any two characters.
+    // A string pattern consumes as many characters as it has; a regular expression may match nothing, between any two.
     return pattern.String === undefined ? 1 + content : Math.max(1, content / pattern.String.length);
   }
   return Math.max(1, lengthOf(step['str_rep']), lengthOf(step['replacement']));
@@ -208,7 +208,7 @@ const MODEL_FIELDS: Readonly<Record<string, Rule>> = {
   dropout: NUMBER,
 };
 
-/** By name, whatever the step: a field means the same in all of them. */
+/** Rules by field name: a field means the same in every kind of step. */
 const STEP_FIELDS: Readonly<Record<string, Rule>> = {
   pattern: ['{ "String": ... } or { "Regex": ... } of at least one character', isPattern],
   behavior: [
@@ -244,7 +244,7 @@ const STEP_FIELDS: Readonly<Record<string, Rule>> = {
   stop: COUNT,
 };
 
-/** What a step cannot do without. */
+/** The field that each kind of step requires. */
 const NEEDED: Readonly<Record<string, string>> = {
   Split: 'pattern',
   Replace: 'pattern',

@@ -1,24 +1,26 @@
-// The part of `@huggingface/tokenizers` that is used, typed: its own declarations import each other without file
-// extensions, which TypeScript does not resolve under Node's module rules, so all of it would be `any`.
+// Types for the parts of `@huggingface/tokenizers` that are used here. The package's own declarations import each other
+// without file extensions, which TypeScript does not resolve under Node's module rules, so everything would be `any`.
 import { Tokenizer } from '@huggingface/tokenizers';
 
 export interface HuggingFaceTokenizer {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: unknown[]; tokens: string[] };
-  /** @param ids not empty, each known. */
+  /** @param ids Known ids, at least one. */
   decode(ids: number[], options: { skip_special_tokens: boolean }): string;
   normalizer: ((text: string) => string) | null;
   pre_tokenizer: ((text: string) => string[]) | null;
 }
 
-/** The model is WordLevel's own way of saying what unknown words become; the library looks for it in its settings. */
+/** WordLevel stores its unknown token in the model, but the library looks for it in its settings. */
 interface Built {
   model?: { unk_token?: unknown };
 }
 
-/** Builds the tokenizer of a parsed `tokenizer.json`; throws an Error of the library's for a kind it does not know. */
+/**
+ * Builds the tokenizer of a parsed `tokenizer.json`. The library throws a plain Error for kinds that it does not know.
+ */
 export function buildTokenizer(definition: object): HuggingFaceTokenizer {
   const unknown = (definition as Built).model?.unk_token;
-  // Cleaning up spaces is a lossy habit of old English models; text must come back as it went in.
+  // Cleaning up spaces is lossy; decoding must return the text that was encoded.
   const tokenizer = new Tokenizer(definition, {
     clean_up_tokenization_spaces: false,
     ...(typeof unknown === 'string' && { unk_token: unknown }),
@@ -31,7 +33,7 @@ export function buildTokenizer(definition: object): HuggingFaceTokenizer {
   return tokenizer;
 }
 
-/** What of the library's own is set right. */
+/** Internals of the library that are corrected here. */
 interface Inside {
   model: Model;
   added_tokens_map: ReadonlyMap<string, { single_word: boolean }>;
@@ -40,14 +42,14 @@ interface Inside {
 }
 
 interface Splitter {
-  /** Text in pieces: added tokens, and what lies between. */
+  /** Splits text at added tokens. The result contains the tokens and the text between them. */
   split(text: string): string[];
 }
 
 const WORD_END = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200C\u200D]$/u;
 const WORD_START = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\u200C\u200D]/u;
 
-/** An added token that is a word of its own is none within another word, where it is text like what is around it. */
+/** Prevents an added token marked `single_word` from matching inside another word, where it is ordinary text. */
 function keepWordsWhole(splitter: Splitter, added: ReadonlyMap<string, { single_word: boolean }>): void {
   const split = splitter.split.bind(splitter);
   splitter.split = (text) => {
@@ -71,7 +73,10 @@ interface Model {
   _call(words: string[]): string[];
 }
 
-/** Unknown characters side by side become one unknown token: within a word, where the library joins those of several words too. */
+/**
+ * Merges adjacent unknown characters into one unknown token within each word. The library would also merge them across
+ * words.
+ */
 function fuseWithinWords(model: Model): void {
   if (!model.fuse_unk) return;
   const ofWords = model._call.bind(model);

@@ -1,32 +1,33 @@
-// Learns byte-pair merges (Gage 1994; Sennrich et al., arXiv:1508.07909) over symbols of counted words.
+// Learns byte-pair merges (Gage 1994; Sennrich et al., arXiv:1508.07909) over the symbols of counted words.
 //
-// All words lie in one array of symbols, linked to their neighbors. Every pair keeps its count and the places where it was
-// ever seen; a merge visits only these places, so the whole training costs what the text costs, whatever the word lengths.
+// All words are stored in one array of symbols, linked to their neighbors. Every pair keeps its count and all positions
+// at which it has ever occurred. A merge visits only these positions, so the total cost is linear in the size of the
+// text, whatever the word lengths.
 
-/** A merge: the symbols `left` and `right`, side by side, become one. */
+/** A merge replaces the adjacent symbols `left` and `right` by one symbol. */
 export interface Merge {
   left: number;
   right: number;
 }
 
 export interface MergeOptions {
-  /** Symbols of the alphabet: ids 0 to alphabetSize-1. The i-th merge makes symbol alphabetSize + i. */
+  /** Size of the alphabet: ids 0 to alphabetSize-1. The i-th merge creates symbol alphabetSize + i. */
   alphabetSize: number;
-  /** Merges to learn at most. */
+  /** Maximum number of merges to learn. */
   mergeCount: number;
-  /** Pairs seen less often are not merged. */
+  /** Pairs that occur less often than this are not merged. */
   minFrequency: number;
 }
 
 /**
  * Learns merges, most frequent pair first.
  *
- * Ties go to the pair whose left symbol has the lowest id, then to the lowest right one; so the result depends on the
- * words and their counts alone, in any order. Overlapping pairs count ("aaa" holds "aa" twice) and merge from the left,
- * as in Hugging Face's trainer.
+ * Ties go to the pair whose left symbol has the lowest id, then to the one whose right symbol has the lowest id, so the
+ * result depends only on the words and their counts, in any order. Overlapping pairs count ("aaa" contains "aa" twice)
+ * and are merged from the left, as in Hugging Face's trainer.
  *
- * @param words  symbols of each distinct word, each in [0, alphabetSize).
- * @param counts how often each word occurs, a positive integer.
+ * @param words  Symbols of each distinct word, each in [0, alphabetSize).
+ * @param counts How often each word occurs, a positive integer.
  */
 export function learnMerges(words: readonly Uint8Array[], counts: readonly number[], options: MergeOptions): Merge[] {
   const text = new LinkedText(words, counts);
@@ -45,12 +46,12 @@ export function learnMerges(words: readonly Uint8Array[], counts: readonly numbe
   return merges;
 }
 
-/** The symbols of all words in one row, each word closed by a gap that no pair crosses. */
+/** The symbols of all words in one array. Words are separated by gaps that no pair crosses. */
 class LinkedText {
   private readonly symbol: Int32Array;
   private readonly next: Int32Array;
   private readonly previous: Int32Array;
-  /** Count of the word that a position belongs to. */
+  /** Count of the word that each position belongs to. */
   private readonly weight: Float64Array;
 
   constructor(words: readonly Uint8Array[], counts: readonly number[]) {
@@ -85,7 +86,7 @@ class LinkedText {
     const before = previous[at]!;
     const after = next[second]!;
     symbol[at] = merged;
-    symbol[second] = -2; // swallowed: no place names it any more
+    symbol[second] = -2; // merged away: nothing refers to this position any longer
     next[at] = after;
     previous[after] = at;
     if (symbol[before]! >= 0) {
@@ -101,11 +102,11 @@ class LinkedText {
 
 interface Pair extends Merge {
   count: number;
-  /** Positions where the pair began when it was seen; some may have been merged away since. */
+  /** Positions at which the pair started when it was seen. Some may have been merged away since. */
   places: number[];
 }
 
-/** Symbols fit in 21 bits with room to spare, and two of them in the 53 of an exact double. */
+/** Symbols need fewer than 21 bits, so two of them fit into the 53 bits of an exact double. */
 const SYMBOL_LIMIT = 2 ** 21;
 
 /** Counts of all pairs, and a heap that finds the most frequent one. */
@@ -126,13 +127,13 @@ class PairTable {
     this.grown.add(pair);
   }
 
-  /** A pair that shrinks keeps its old heap entry, which is corrected when it comes to the top. */
+  /** Lowers the count of a pair. Its old heap entry remains and is corrected when it reaches the top. */
   remove(left: number, right: number, weight: number): void {
     const pair = this.pairs.get(left * SYMBOL_LIMIT + right);
     if (pair !== undefined) pair.count -= weight;
   }
 
-  /** Enters the pairs that grew since the last call. */
+  /** Pushes the pairs whose counts grew since the last call onto the heap. */
   settle(): void {
     for (const pair of this.grown) this.push({ count: pair.count, pair });
     this.grown.clear();

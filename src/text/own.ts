@@ -1,10 +1,10 @@
-// What the tokenizers trained here have in common: everything but their vocabulary and merges.
+// The parts that all tokenizers trained here share: everything except vocabulary and merges.
 import { sameJson } from '../json.js';
 
 /**
- * GPT-2's way of cutting text into words that merges never cross. It stands here in full, rather than as the `use_regex`
- * of ByteLevel, because JavaScript's own `\s` differs from Unicode's white space at U+0085 and U+FEFF: spelled out, every
- * library reads it with Unicode's.
+ * GPT-2's pattern for splitting text into words, which merges never cross. It is written out, rather than requested by
+ * the `use_regex` option of ByteLevel, because JavaScript's own `\s` differs from Unicode's white space at U+0085 and
+ * U+FEFF. With the explicit pattern, every library uses Unicode's definition.
  */
 export const WORDS = {
   type: 'Split',
@@ -14,15 +14,15 @@ export const WORDS = {
 };
 
 /**
- * Lower case letter by letter: the final sigma goes back to the plain one, which is all that libraries differ in when some
- * look at a letter's neighbors and some do not.
+ * Converts text to lower case letter by letter. The final sigma is replaced by the ordinary one, because libraries
+ * differ there: some look at neighboring letters and some do not.
  */
 const LOWERCASE = {
   type: 'Sequence',
   normalizers: [{ type: 'Lowercase' }, { type: 'Replace', pattern: { String: 'ς' }, content: 'σ' }, { type: 'NFC' }],
 };
 
-/** The parts of `tokenizer.json` around its model. */
+/** The parts of `tokenizer.json` other than its model. */
 export const ownParts = (lowercase: boolean) => ({
   version: '1.0',
   truncation: null,
@@ -48,7 +48,7 @@ export const OWN_MODEL = {
   ignore_merges: false,
 };
 
-/** Whether a file has exactly the steps of those trained here, whatever its vocabulary and merges. */
+/** Whether a file has exactly the steps of the tokenizers trained here, whatever its vocabulary and merges. */
 export function isOwn({
   model,
   added_tokens: added,

@@ -1,20 +1,22 @@
-// A limit of time for work that cannot be interrupted from outside: a pattern that backtracks, a loop of somebody else's.
+// A time limit for synchronous work that cannot be interrupted from outside, such as a backtracking pattern or a loop
+// in third-party code.
 import { nodeBuiltin } from '../node-builtin.js';
 
-/** The work took longer than it may. */
+/** Thrown when the work exceeds its time limit. */
 export class TimeLimit extends Error {}
 
-// V8 ends a script that runs too long wherever it is, in functions of other contexts and in the matching of patterns too.
+// V8 terminates a script that runs too long wherever it is, including in functions of other contexts and in pattern
+// matching.
 const vm = nodeBuiltin?.('node:vm');
 const desk: { work: (() => unknown) | undefined } = { work: undefined };
 const runner = vm && new vm.Script('work()');
 let context: object | undefined;
 
 /**
- * Runs work that must not wait for anything. Only Node.js can end it: elsewhere it runs without a limit.
+ * Runs synchronous work. Only Node.js can end it early: elsewhere it runs without a limit.
  *
- * @param milliseconds after which it is ended. What the work was about may then be half done.
- * @throws {TimeLimit} @throws what the work throws.
+ * @param milliseconds Time limit. Work that is terminated may be left half done.
+ * @throws {TimeLimit} when the limit is exceeded, or whatever the work throws.
  */
 export function withinTime<T>(milliseconds: number, work: () => T): T {
   if (!vm || !runner) return work();

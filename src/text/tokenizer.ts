@@ -1,4 +1,4 @@
-// Text to ids and back, by any Hugging Face `tokenizer.json`.
+// Encodes text to ids and decodes ids to text, with any Hugging Face `tokenizer.json`.
 import { CorruptError, InputError, ShapeError, TesseraeError, UsageError, firstLineOf } from '../errors.js';
 import { excerpt } from '../names.js';
 import { parseDefinition, refusal } from './definition.js';
@@ -9,42 +9,43 @@ import { isOwn } from './own.js';
 import { TimeLimit, withinTime } from './time-limit.js';
 import { translated } from './translation.js';
 
-/** Ids of a fixed number of positions, as a prior reads them. */
+/** Ids in a fixed number of positions, as a prior reads them. */
 export interface PaddedIds {
-  /** int32 [length asked for]; positions from `length` on hold the padding id. */
+  /** int32 [requested length]; positions from `length` on hold the padding id. */
   ids: Int32Array;
-  /** Positions that carry text. */
+  /** Number of positions that carry text. */
   length: number;
 }
 
 export interface PadOptions {
-  /** What to do with text of more ids than positions. Default `error`. */
+  /** What to do with text that has more ids than positions. Default `error`. */
   overflow?: 'error' | 'truncate';
-  /** Id of the positions without text. Default 0. */
+  /** Id of positions without text. Default 0. */
   padId?: number;
-  /** Names the text in an error, e.g. a sample's key. */
+  /** Names the text in errors, e.g. by a sample's key. */
   where?: string;
 }
 
-/** Turns text into ids in [0, vocabSize) and back. */
+/** Encodes text to ids in [0, vocabSize) and decodes them. */
 export interface TextTokenizer {
-  /** One more than the largest id. */
+  /** The largest id plus one. */
   readonly vocabSize: number;
-  /** The id that unknown pieces of text get, where there is one. */
+  /** Id of unknown pieces of text, if the tokenizer has one. */
   readonly unknownId?: number;
-  /** Most characters of a text that it encodes; `beginningOf` cuts longer ones. */
+  /** Maximum number of characters in a text that it encodes; `beginningOf` truncates longer texts. */
   readonly longestText: number;
-  /** The text of its `tokenizer.json`: what a prior stores beside its weights. */
+  /** Text of its `tokenizer.json`, which a prior stores with its weights. */
   readonly json: string;
   /**
-   * Ids of the text alone: no start, end or separator tokens are added.
+   * Returns the ids of the text itself; no start, end or separator tokens are added.
    *
-   * @throws {InputError} E_TEXT_TOO_LONG for more than {@link longestText} characters, E_TEXT_UNKNOWN.
+   * @throws {InputError} E_TEXT_TOO_LONG for more than {@link longestText} characters; E_TEXT_UNKNOWN for text outside
+   *   the vocabulary.
    */
   encode(text: string): number[];
   /**
-   * Text of the ids, exactly as the tokenizer's own decoder writes it. A byte-level tokenizer without a normalizer gives
-   * back the very text it encoded; ids that cut a character in two give U+FFFD there.
+   * Returns the text of ids, exactly as the tokenizer's own decoder writes it. A byte-level tokenizer without a
+   * normalizer returns exactly the text it encoded. Ids that split a character produce U+FFFD.
    *
    * @throws {ShapeError} E_TEXT_ID for an id outside [0, vocabSize).
    */
@@ -58,10 +59,10 @@ export interface TextTokenizer {
 }
 
 /**
- * Opens a Hugging Face tokenizer.
+ * Loads a Hugging Face tokenizer.
  *
- * @param json the text of a `tokenizer.json`, or the same already parsed.
- * @throws {CorruptError} E_TEXT_TOKENIZER when it is not one, or is of a kind that cannot be run.
+ * @param json Text of a `tokenizer.json`, or the parsed object.
+ * @throws {CorruptError} E_TEXT_TOKENIZER when it is not a tokenizer, or is of an unsupported kind.
  */
 export function loadTokenizer(json: string | object): TextTokenizer {
   const text = typeof json === 'string' ? json : jsonOf(json);
@@ -89,18 +90,21 @@ function jsonOf(value: object): string {
   }
 }
 
-/** What an honest text takes is a thousandth of it; the patterns of a file can take years. */
+/** Time limit for one text. Ordinary texts take a thousandth of it, but the patterns of a file can take years. */
 const TEXT_MILLISECONDS = 2000;
 const LOADING_MILLISECONDS = 3000;
-/** Characters that a text may grow to before it is cut into tokens. */
+/** Maximum number of characters that a text may grow to before it is split into tokens. */
 const MAX_CHARACTERS = 2 ** 20;
 
-/** Captions repeat (labels do by the thousand), so the ids of as many texts are kept. */
+/** Number of texts whose ids are cached. Captions repeat, and those made from labels repeat by the thousand. */
 const REMEMBERED_TEXTS = 4096;
 
 class HuggingFaceText implements TextTokenizer {
   private readonly remembered = new Map<string, number[]>();
-  /** The patterns of our own are known to take time in proportion to the text; watching the clock takes longer than they do. */
+  /**
+   * Whether to limit the time. The patterns of tokenizers trained here run in linear time, and watching the clock would
+   * cost more than running them.
+   */
   private readonly watched: boolean;
 
   constructor(
@@ -143,7 +147,7 @@ class HuggingFaceText implements TextTokenizer {
       );
     }
     const { ids, tokens } = this.run('encode', text, () => this.tokenizer.encode(text, { add_special_tokens: false }));
-    // Ids come from the file's own tables, which were checked; a token that is in none of them has undefined or null.
+    // Ids come from the file's own tables, which were validated. A token that is in none of them has undefined or null.
     return ids.map((id, i) => {
       if (typeof id === 'number' && this.isId(id)) return id;
       throw new InputError(
@@ -154,7 +158,7 @@ class HuggingFaceText implements TextTokenizer {
     });
   }
 
-  /** What the library does for a file must not take long, and its errors are the file's. */
+  /** Runs a call of the library with a time limit. The file is to blame for its errors. */
   private run<T>(what: string, text: string, work: () => T): T {
     try {
       return this.watched ? withinTime(TEXT_MILLISECONDS, work) : work();

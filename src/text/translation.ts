@@ -1,14 +1,14 @@
-// Steps of a `tokenizer.json` that the library runs in another way than Hugging Face's own, written as steps that it runs in the
-// same way; and what cannot be written so.
+// Some steps of a `tokenizer.json` run differently in this library than in Hugging Face's own. They are rewritten as
+// steps that run the same way; those that cannot be rewritten are rejected.
 import { refusal } from './definition.js';
 import type { Definition } from './definition.js';
 
 type Step = Record<string, unknown> & { type?: unknown };
 
 /**
- * The definition that gives the ids of Hugging Face's library.
+ * Returns a definition that produces the same ids as Hugging Face's library.
  *
- * @throws {CorruptError} E_TEXT_TOKENIZER for what would give others.
+ * @throws {CorruptError} E_TEXT_TOKENIZER for steps that would produce different ids.
  */
 export function translated(definition: Definition): Definition {
   const { model, pre_tokenizer: cut } = definition;
@@ -28,7 +28,7 @@ function cutting(step: Step): Step {
         ...step,
         pretokenizers: (step['pretokenizers'] as Step[]).filter((inner) => inner !== null).map(cutting),
       };
-    // The library's own pattern knows no letters beyond ASCII.
+    // The library's own pattern does not recognize letters beyond ASCII.
     case 'Whitespace':
       return matches(`[${WORD}]+|[^${WORD}\\p{White_Space}]+`);
     case 'CharDelimiterSplit':
@@ -56,7 +56,7 @@ function cutting(step: Step): Step {
   }
 }
 
-/** Characters of words, as Unicode's annex 18 has them. */
+/** Characters of words, as defined by Unicode's annex 18. */
 const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200C\\u200D';
 const PUNCTUATION = '[\\p{P}\\u0021-\\u002F\\u003A-\\u0040\\u005B-\\u0060\\u007B-\\u007E]';
 
@@ -67,7 +67,7 @@ const isolated = (regex: string): Step => ({
   invert: false,
 });
 
-/** What matches is kept, what lies between is not. */
+/** Keeps what matches and drops what lies between. */
 const matches = (regex: string): Step => ({
   type: 'Split',
   pattern: { Regex: regex },
@@ -75,7 +75,10 @@ const matches = (regex: string): Step => ({
   invert: true,
 });
 
-/** A word begins at each of its marks, unless `split` is off; files of old say in another way that the first gets none. */
+/**
+ * A word starts at each mark, unless `split` is off. Old files use `add_prefix_space` to say whether the first word
+ * gets a mark.
+ */
 function metaspace(step: Step): Step {
   const scheme = step['prepend_scheme'] ?? (step['add_prefix_space'] === false ? 'never' : 'always');
   const marked = { ...step, prepend_scheme: scheme };
@@ -84,14 +87,14 @@ function metaspace(step: Step): Step {
   return { type: 'Sequence', pretokenizers: [marked, matches(`[${mark}][^${mark}]*|[^${mark}]+`)] };
 }
 
-/** The library knows what is removed, and what stands alone. */
+/** Rewrites a Split. The library supports only the behaviors Removed and Isolated. */
 function split(step: Step): Step {
   const behavior = String(step['behavior'] ?? 'Isolated').toLowerCase();
   const { Regex: regex, String: text = '' } = step['pattern'] as { Regex?: string; String?: string };
   const source = regex ?? text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  // As text the library would hand out what is removed, too.
+  // A string pattern would keep the removed text, so it becomes a regular expression.
   if (behavior === 'removed') return { ...step, pattern: { Regex: source } };
-  // What stands alone does so whichever side of the pattern it is on.
+  // Isolated pieces are the same whether the pattern is inverted or not.
   if (behavior === 'isolated') return isolated(source);
   if (behavior === 'contiguous' && step['invert'] !== true) return isolated(`(?:${source})+`);
   throw unsupported(`a pre-tokenizer with the behavior "${String(step['behavior'])}"`);

@@ -1,24 +1,24 @@
-// Which words of a prompt a prior has never seen. Text always has ids, so a prior draws something for any of it; whether it
-// means anything to the prior is another matter.
+// Finds words of a prompt that a prior has never seen. Any text has ids, so a prior generates something for it, even if
+// the words have no meaning to the prior.
 import { TesseraeError } from '../errors.js';
 import type { TextTokenizer } from './tokenizer.js';
 
 /** Letters, marks and digits, with apostrophes and hyphens inside. */
 const WORD = /[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*/gu;
 
-/** Most words that are kept with a prior; of captions with more of them none are. */
+/** Maximum number of words that are stored with a prior. If the captions have more, none are stored. */
 const MOST_WORDS = 16_384;
 
-/** Words of a text that are looked at: no prompt has as many. */
+/** Maximum number of words of a text that are checked; no real prompt has as many. */
 const MOST_ASKED = 256;
 
 const wordsOf = (text: string): string[] => text.normalize('NFC').toLowerCase().match(WORD) ?? [];
 
 /**
- * The words of captions in lower case, most frequent first, for {@link unknownWords}.
+ * Returns the words of captions in lower case, most frequent first, for {@link unknownWords}.
  *
- * @param captions with how often each occurs.
- * @returns undefined when there are more than a prior should carry.
+ * @param captions Captions, each with its number of occurrences.
+ * @returns undefined if there are too many words to store with a prior.
  */
 export function wordsIn(captions: Iterable<readonly [caption: string, count: number]>): string[] | undefined {
   const counts = new Map<string, number>();
@@ -29,7 +29,7 @@ export function wordsIn(captions: Iterable<readonly [caption: string, count: num
   return [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).map(([word]) => word);
 }
 
-/** The words of captions as they lie in a model directory. @returns undefined for bytes that are no list of words. */
+/** Parses the word list of a model directory. @returns undefined for bytes that are not a list of words. */
 export function parseWords(bytes: Uint8Array | undefined): string[] | undefined {
   if (!bytes) return undefined;
   try {
@@ -41,8 +41,9 @@ export function parseWords(bytes: Uint8Array | undefined): string[] | undefined 
 }
 
 /**
- * The words of a text that no training caption had. Where those words were not kept, a word counts as unknown when the
- * tokenizer has no id for it, or only pieces of a letter or two, which is what is left of words that it was not made for.
+ * Returns the words of a text that no training caption contains. If the words of the captions were not stored, a word
+ * counts as unknown when the tokenizer has no id for it, or only pieces of one or two letters, as for words that it was
+ * not trained on.
  */
 export function unknownWords(text: string, tokenizer: TextTokenizer, known?: readonly string[]): string[] {
   const seen = known && new Set(known);
@@ -59,7 +60,7 @@ function isInPieces(word: string, tokenizer: TextTokenizer): boolean {
 
 const hasId = (word: string, tokenizer: TextTokenizer): boolean => Number.isFinite(pieces(word, tokenizer));
 
-/** How many ids a word takes; no number suffices for one that is unknown. */
+/** Returns the number of ids that a word takes, or Infinity if it is unknown. */
 function pieces(word: string, tokenizer: TextTokenizer): number {
   try {
     const ids = tokenizer.encode(word);
@@ -71,12 +72,12 @@ function pieces(word: string, tokenizer: TextTokenizer): number {
   }
 }
 
-/** Some words that a prior does know: of those that were kept the most frequent, else whole words of the vocabulary. */
+/** Returns some words that a prior knows: the most frequent stored words, or whole words of the vocabulary. */
 export function someKnownWords(tokenizer: TextTokenizer, known: readonly string[] | undefined, most: number): string[] {
   if (known) return known.slice(0, most);
   const spelled = Array.from({ length: Math.min(tokenizer.vocabSize, 4096) }, (_, id) => tokenizer.decode([id]));
   const words = spelled.filter((token) => /^\s\p{L}{3,}$/u.test(token));
-  // Merges lead from letters to words; what another begins with is on its way.
+  // Shorter merges lead to longer words, so prefixes of other words are dropped.
   return words
     .filter((word) => !words.some((other) => other !== word && other.startsWith(word)))
     .map((word) => word.trim())

@@ -136,7 +136,7 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
   ],
   ['a negative temperature', [...generate, '--temperature', '-1'], /^E_OPTION --temperature: /],
   ['no pictures', [...generate, '-n', '0'], /^E_OPTION --n: /],
-  ['rows of nothing', [...generate, '--prime-rows', '2'], /^E_OPTION --prime-rows: expected --prime with it/],
+  ['rows of nothing', [...generate, '--prime-rows', '2'], /^E_OPTION --prime-rows: requires --prime/],
   [
     'missing data',
     ['train', 'codec', '--data', 'dta', '--out', 'new'],
@@ -196,12 +196,12 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
   [
     'output that exists',
     ['train', 'codec', '--data', 'data', '--out', 'codec', '--config', 'codec.json'],
-    /^E_OUTPUT_EXISTS --out codec: expected a new or empty directory, found .* --resume .* --force/,
+    /^E_OUTPUT_EXISTS --out codec: the directory is not empty \(.*\)\. .* --resume .* --force/,
   ],
   [
     'a picture that exists',
     ['generate', 'x', '--prior', 'prior', '--out', 'picture.png'],
-    /^E_OUTPUT_EXISTS --out picture\.png: expected a new file/,
+    /^E_OUTPUT_EXISTS --out picture\.png: the file already exists/,
   ],
   [
     'a file as output directory',
@@ -211,12 +211,12 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
   [
     'output into the data',
     ['tokenize', '--data', 'data', '--codec', 'codec', '--out', './data', '--force'],
-    /^E_SAME_PATH --out \.\/data: expected another path than --data/,
+    /^E_SAME_PATH --out \.\/data: must differ from --data/,
   ],
   [
     'tokens trained into themselves',
     ['train', 'prior', '--tokens', 'tokens', '--out', 'tokens', '--resume'],
-    /^E_SAME_PATH --out tokens: expected another path than --tokens/,
+    /^E_SAME_PATH --out tokens: must differ from --tokens/,
   ],
   [
     'variants that would all be the same',
@@ -288,7 +288,7 @@ const FAULTS: [what: string, args: string[], code: number, line: RegExp][] = [
     'an empty folder',
     ['train', 'codec', '--data', 'empty', '--out', 'new'],
     3,
-    /^E_DATA_EMPTY empty: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF pictures, found an empty folder/,
+    /^E_DATA_EMPTY empty: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF images, found an empty folder/,
   ],
   [
     'a folder without pictures',
@@ -454,7 +454,7 @@ describe('one corrupt picture among many', () => {
     const { samples, rejected } = JSON.parse(stdout) as { samples: { train: number; test: number }; rejected: number };
     expect({ kept: samples.train + samples.test, rejected }).toEqual({ kept: 59, rejected: 1 });
     expect(linesOf(stderr).at(-1)).toMatch(
-      /^E_SKIPPED finished, but left out 1 bad sample, listed in skipped.rejects\.jsonl\.$/,
+      /^E_SKIPPED finished, but skipped 1 bad sample, listed in skipped.rejects\.jsonl\.$/,
     );
     expect(JSON.parse(readFileSync(at('skipped/rejects.jsonl'), 'utf8'))).toMatchObject({ key: 'shape-00030' });
   });
@@ -466,7 +466,7 @@ describe('one corrupt picture among many', () => {
     expect(errorsOf(stopped.stderr)).toEqual([expect.stringMatching(/^E_IMAGE_TRUNCATED one-bad.shape-00030\.png/)]);
     const skipped = await run(world, [...args, '--out', 'skipping-codec', '--skip-bad']);
     expect(skipped.code).toBe(7);
-    expect(skipped.stderr).toContain('E_SKIPPED finished, but left out 1 bad sample.');
+    expect(skipped.stderr).toContain('E_SKIPPED finished, but skipped 1 bad sample.');
   });
 });
 

@@ -256,7 +256,7 @@ describe('train, tokenize, train, generate', () => {
     const refused = await run(world, ['generate', 'a cat', '--prior', 'deaf', '--out', 'deaf.png']);
     expect(refused).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/^E_PROMPT prompt "a cat": expected none for deaf/),
+      stderr: expect.stringMatching(/^E_PROMPT prompt "a cat": expected no prompt, because deaf/),
     });
     await succeed(world, ['generate', '--prior', 'deaf', '--out', 'deaf.png']);
   });
@@ -398,7 +398,7 @@ describe('the surroundings', () => {
   it('print help with the presets and an example on stdout', async () => {
     const { stdout, stderr } = await succeed(world, ['train', 'codec', '--help']);
     expect(stderr).toBe('');
-    expect(stdout).toMatch(/Presets:\n {2}default +Color pictures/);
+    expect(stdout).toMatch(/Presets:\n {2}default +Color images/);
     expect(stdout).toMatch(/Example:\n {2}tesserae train codec --data/);
     const all = await succeed(world, ['--help']);
     for (const command of ['demo', 'train', 'eval', 'tokenize', 'generate', 'decode', 'inspect', 'export', 'doctor'])

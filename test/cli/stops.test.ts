@@ -240,9 +240,7 @@ describe('two processes and one output', () => {
     const second = await run(world, trainCodec('shared'));
     expect(second).toMatchObject({ code: 6, stdout: '' });
     expect(errorsOf(second.stderr)).toEqual([
-      expect.stringMatching(
-        new RegExp(`^E_LOCKED shared: expected to be free, process ${first.child.pid} is writing there`),
-      ),
+      expect.stringMatching(new RegExp(`^E_LOCKED shared: in use, process ${first.child.pid} is writing to it`)),
     ]);
     first.child.kill('SIGKILL');
     await first.finished;

@@ -232,7 +232,7 @@ describe('the account of a dataset', () => {
     const { summary } = await openDataset(folder, { skipBad: true });
     expect(summary!.bad.map(({ file }) => file)).toEqual(['gone.png', 'b.txt']);
     expect(summary!.leftOut).toEqual([
-      { reason: 'pictures whose caption or class cannot be read', pictures: true, count: 1, examples: ['b.png'] },
+      { reason: 'images whose caption or class cannot be read', pictures: true, count: 1, examples: ['b.png'] },
     ]);
     expect(summary!.samples).toBe(1);
   });

@@ -98,9 +98,9 @@ describe('files of one key in an archive', () => {
       ])
     ).summary!;
     expect(leftOut).toEqual([
-      { reason: '.mp3 files that are not pictures', count: 1, examples: ['b.mp3'] },
+      { reason: '.mp3 files that are not images', count: 1, examples: ['b.mp3'] },
       {
-        reason: 'pictures beside the one of their key, such as masks (KEY.mask.png)',
+        reason: 'additional images with the same key, such as masks (KEY.mask.png)',
         count: 1,
         examples: ['a.mask.png'],
       },
@@ -155,7 +155,7 @@ describe('an archive from another system', () => {
       { name: 'b.png', type: 'symlink', linkname: 'gone.png', body: '' },
     ];
     await expect(openTar(dangling)).rejects.toThrow(
-      /^E_DATA_LINK .*:b\.png: expected a link to a file of the archive, found one to "gone\.png"\..*--skip-bad/,
+      /^E_DATA_LINK .*:b\.png: expected a link to a file in the archive, found a link to "gone\.png"\..*--skip-bad/,
     );
     expect(allKeys(await openTar(dangling, { skipBad: true }))).toEqual(['a']);
   });
@@ -260,7 +260,7 @@ describe('a folder with odd files', () => {
     const folder = folderOf({ 'a.png': body });
     symlinkSync('/nowhere.png', join(folder, 'gone.png'));
     await expect(openDataset(folder)).rejects.toThrow(
-      /^E_DATA_LINK .*gone\.png: expected a file, found a link that leads nowhere\. Remove or mend it\. --skip-bad/,
+      /^E_DATA_LINK .*gone\.png: expected a file, found a dangling link\. Remove or repair it\. --skip-bad/,
     );
     expect(allKeys(await openDataset(folder, { skipBad: true }))).toEqual(['a']);
   });

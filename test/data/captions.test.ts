@@ -93,7 +93,7 @@ describe('captions of a folder', () => {
     expect(await taken('tags')).toEqual(['tags']);
     expect(await taken('filename')).toEqual(['a red bird']);
     await expect(taken('nothing')).rejects.toThrow(
-      /^E_DATA_CAPTIONS captions: expected "filename", a column \(there are: blurb, file_name, prompt, text\) or an extension of text files \(there are: \.txt\), received "nothing"/,
+      /^E_DATA_CAPTIONS captions: expected "filename", a column \(available: blurb, file_name, prompt, text\) or an extension of text files \(available: \.txt\), received "nothing"/,
     );
   });
 
@@ -107,12 +107,12 @@ describe('captions of a folder', () => {
     });
     expect(captions).toMatchObject({ samples: 1, distinct: 2, used: { '.txt': 1 } });
     expect(captions.unused).toEqual([
-      { reason: '.txt files without a picture of their name', count: 1, examples: ['lonely.txt'] },
+      { reason: '.txt files without an image of the same name', count: 1, examples: ['lonely.txt'] },
       { reason: 'captions of .caption not used', count: 1, examples: ['a.caption'] },
       { reason: 'captions of .json column prompt not used', count: 1, examples: ['a.json'] },
     ]);
     expect(leftOut.map(({ reason }) => reason)).toEqual([
-      '.txt files without a picture of their name',
+      '.txt files without an image of the same name',
       '.caption files not used',
       '.json files not used',
     ]);
@@ -153,7 +153,7 @@ describe('metadata with bad rows', () => {
     const { bad, leftOut } = await summaryOf(files, { skipBad: true });
     expect(bad.map(({ row }) => row)).toEqual([5, 6, 2, 3, 4]);
     expect(leftOut).toEqual([
-      { reason: 'pictures whose metadata cannot be used', pictures: true, count: 1, examples: ['b.png'] },
+      { reason: 'images whose metadata cannot be used', pictures: true, count: 1, examples: ['b.png'] },
     ]);
     const csv: Files = { 'a.png': body, 'b.png': body, 'metadata.csv': 'file_name,text\na.png,cat,more\nb.png,dog' };
     expect(await captionsOf(csv, { skipBad: true })).toEqual({ a: [], b: ['dog'] });
@@ -182,7 +182,7 @@ describe('labels of a folder', () => {
     expect([dataset.classes, dataset.describe('train', 0).label]).toEqual([undefined, undefined]);
     expect(dataset.summary!.warnings).toEqual([
       expect.stringMatching(
-        /^The labels are 20 different numbers on 20 samples: they were taken for ids, not classes, and dropped\./,
+        /^The labels have 20 distinct values in 20 samples, so they were treated as ids, not classes, and dropped\./,
       ),
     ]);
     const named = await openDataset(folderOf(files), { classes: Array.from({ length: 10_134 }, (_, i) => `c${i}`) });
@@ -199,12 +199,10 @@ describe('labels of a folder', () => {
     };
     const dataset = await openDataset(folderOf(files));
     expect(dataset.classes).toEqual(['cat', 'dog']);
-    expect(dataset.summary!.warnings).toEqual([
-      '1 picture lies outside of the class folders and has no class: preview.png.',
-    ]);
+    expect(dataset.summary!.warnings).toEqual(['1 image is outside the class folders and has no class: preview.png.']);
     const loose = await summaryOf({ 'cat/0.png': body, 'dog/0.png': body, '1.png': body });
     expect(loose.warnings).toEqual([
-      'The folders (cat, dog) were not taken for classes, because 1 of 3 pictures lie in none of them.',
+      'The folders (cat, dog) were not used as classes, because 1 of 3 images are in none of them.',
     ]);
   });
 

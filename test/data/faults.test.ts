@@ -126,7 +126,7 @@ describe('the account', () => {
     expect(allKeys(dataset)).toEqual(['a/x', 'b/y']);
     expect(unaccounted(dataset.summary!)).toBe(0);
     expect(dataset.summary!.leftOut).toContainEqual({
-      reason: 'pictures beside the archives',
+      reason: 'images next to the archives',
       pictures: true,
       count: 3,
       examples: ['photos/0.png', 'photos/1.png', 'photos/2.png'],
@@ -144,7 +144,7 @@ describe('the account', () => {
       await openDataset(folderOf({ 'a.png': body, 'metadata.csv': 'file_name,beschreibung\na.png,Katze' }))
     ).summary!;
     expect(warnings).toEqual([
-      'The metadata of 1 pictures has no caption or class in a column that is known; it has beschreibung. --captions beschreibung takes that one.',
+      'The metadata of 1 images has no known caption or class column; its columns are beschreibung. Use --captions beschreibung to select that one.',
     ]);
   });
 });
@@ -171,7 +171,7 @@ describe('a command is not stopped, nor kept waiting', () => {
     for (const name of ['00', '01'])
       writeFileSync(join(folder, `s-${name}.tar`), await tarOf([{ name: 'x.png', body }]));
     await expect(openDataset(join(folder, 's-{00..03}.tar'))).rejects.toThrow(
-      /^E_NOT_FOUND .*: expected 4 files, 2 of them are missing, the first .*s-02\.tar\./,
+      /^E_NOT_FOUND .*: expected 4 files, but 2 of them are missing, the first is .*s-02\.tar\./,
     );
   });
 

@@ -41,7 +41,7 @@ describe('what is no file in an IDX folder', () => {
   const kinds: Array<[string, string, (path: string) => void]> = [
     ['a pipe', 'a pipe', (path) => execFileSync('mkfifo', [path])],
     ['a folder', 'a folder', (path) => mkdirSync(path)],
-    ['a dangling link', 'a link to nothing', (path) => symlinkSync('nowhere', path)],
+    ['a dangling link', 'a dangling link', (path) => symlinkSync('nowhere', path)],
     ['a link to itself', 'a link to itself', (path) => symlinkSync(path, path)],
   ];
   const names = [IMAGES, LABELS, `${LABELS}.gz`, 'classes.txt'];
@@ -79,7 +79,7 @@ describe('bad IDX files among good ones', () => {
     expect(badLabels).toMatchObject({
       samples: COUNT,
       bad: [{ file: LABELS, error: expect.stringContaining('E_IDX_LABELS') }],
-      leftOut: [{ reason: 'images files whose labels file is bad', pictures: true, examples: [IMAGES] }],
+      leftOut: [{ reason: 'image files whose labels file is bad', pictures: true, examples: [IMAGES] }],
     });
     const badClasses = await summaryOf({ ...whole, 'classes.txt': 'cat\ndog\ncat\n' });
     expect(badClasses).toMatchObject({
@@ -124,7 +124,7 @@ describe('many pictures', () => {
       await expect(openDataset(folder)).rejects.toMatchObject({
         code: 'E_IDX_SIZE',
         exitCode: 3,
-        message: expect.stringContaining('pictures'),
+        message: expect.stringContaining('images'),
       });
   });
 

@@ -94,7 +94,7 @@ describe('FeatureMeter', () => {
       /E_METRIC_SIZE FeatureMeter\.add: expected rows of 2 features, received 3/,
     );
     expect(() => new FeatureMeter(2).add([1, Infinity])).toThrow(
-      /E_METRIC_VALUE features: .*Infinity for picture 0 of a batch\. Check how/,
+      /E_METRIC_VALUE features: .*Infinity for image 0 of a batch\. Check the pixel scaling/,
     );
   });
 });

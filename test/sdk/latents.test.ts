@@ -313,11 +313,11 @@ describe('tesserae latents', () => {
     const codec = stored('vqvae', TINY_CODEC);
     expect(
       await run('interpolate', at('a.png'), at('b.png'), '--codec', codec, '--out', at('way.png'), '-n', '5'),
-    ).toMatch(/^5 pictures from .*way\.png\n$/);
+    ).toMatch(/^5 images from .*way\.png\n$/);
     expect(await sizeOf('way.png')).toEqual([2 + 5 * 10, 12]);
     expect(
       await run('traverse', at('a.png'), '--codec', codec, '--out', at('dims.png'), '--dims', '3,0', '-n', '3'),
-    ).toContain('one row each for the dimensions 3, 0, from -3 to +3');
+    ).toContain('one row for each of the dimensions 3, 0, from -3 to +3');
     expect(await sizeOf('dims.png')).toEqual([2 + 3 * 10, 2 + 2 * 10]);
     expect(
       await run(
@@ -333,10 +333,10 @@ describe('tesserae latents', () => {
         '--range',
         '0.5',
       ),
-    ).toContain('dimension 0 down, 1 across, from -0.5');
+    ).toContain('dimension 0 vertically, 1 horizontally, from -0.5');
     expect(await sizeOf('phase.png')).toEqual([42, 42]);
     expect(await run('codes', at('b.png'), '--codec', codec, '--out', at('codes.png'))).toMatch(
-      /^16 codes of map codes, \d+ of them different, in .*\n +\d+ {2}#[0-9a-f]{6} {2}\d+ times\n/,
+      /^16 codes of map codes, \d+ distinct, in .*\n +\d+ {2}#[0-9a-f]{6} {2}\d+ times\n/,
     );
     expect(await sizeOf('codes.png')).toEqual([2 + 2 * 34, 36]);
     expect(

@@ -201,7 +201,7 @@ describe('tokenize', () => {
       ]);
       expect({ code, errors: errorsOf(stderr) }).toEqual({
         code: 4,
-        errors: [expect.stringMatching(/^E_REJECTS lost.rejects\.jsonl: expected the 5 left out samples .*--force\.$/)],
+        errors: [expect.stringMatching(/^E_REJECTS lost.rejects\.jsonl: expected the 5 skipped samples .*--force\.$/)],
       });
       const inspected = await run(world.path, ['inspect', 'lost']);
       expect(inspected).toMatchObject({ code: 4, stderr: expect.stringContaining('E_REJECTS') });

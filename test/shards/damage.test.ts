@@ -121,7 +121,7 @@ describe('a run that is resumed', () => {
     const files = await killed(3);
     files.remove('/d/rejects.jsonl');
     await expect(finish(files, { resume: true })).rejects.toThrow(
-      /E_REJECTS .*expected the \d left out samples .*found none/,
+      /E_REJECTS .*expected the \d skipped samples that .*found none/,
     );
   });
 

@@ -473,7 +473,7 @@ describe('resuming', () => {
   test('with another setting is refused with the difference', async () => {
     await writeDataset(at('t'), COUNTS);
     await expect(ShardWriter.open(at('t'), CARD, { shardSamples: 5, resume: true })).rejects.toThrow(
-      /E_RESUME_MISMATCH .*expected shardSamples 5, the interrupted run had 4/,
+      /E_RESUME_MISMATCH .*expected shardSamples 5, but the interrupted run had 4/,
     );
     await expect(
       ShardWriter.open(at('t'), { ...CARD, dataset: 'other' }, { shardSamples: 4, resume: true }),

@@ -158,6 +158,6 @@ describe('FrechetMeter', () => {
     const meter = new FrechetMeter(await open(await writeNetwork(colors)));
     const originals = toFloat32(images(1));
     await meter.add(originals, originals, [1, 8, 8, 3]);
-    expect(() => meter.result()).toThrow(/E_METRIC_EMPTY .*at least two pictures, received 1/);
+    expect(() => meter.result()).toThrow(/E_METRIC_EMPTY .*at least two images, received 1/);
   });
 });

@@ -1,4 +1,4 @@
-// Kernels that move data without computing: reshape, slice, join, gather, scatter, tile.
+// Kernels that move data without computing: reshape, slice, concatenate, gather, scatter, tile.
 import { sizeOf, stridesOf } from '../../shape.js';
 import type { Value } from '../graph.js';
 import type { Lower, Lowering } from '../lowering.js';
@@ -7,7 +7,7 @@ import { tf } from '../tf.js';
 const axisOf = (x: Value, axis: unknown): number =>
   (axis as number) < 0 ? (axis as number) + x.shape.length : (axis as number);
 
-/** Concatenates where TF.js allows empty operands. */
+/** Concatenates; TF.js allows empty operands. */
 function concat(g: Lower, inputs: Record<string, Value>, axis: unknown): Value {
   const all = Object.values(inputs);
   const filled = all.filter((x) => sizeOf(x.shape) > 0);
@@ -91,7 +91,9 @@ function gather(g: Lower, x: Value, indices: Value, axis: number, batchDims: num
   return g.reshape(g.transpose(rows, [0, 2, 1, 3]), info.outputShape);
 }
 
-/** Sums slices of `updates` into a zero tensor at the positions in the last axis of `indices`, int32 [.., depth]. */
+/**
+ * Sums slices of `updates` into a tensor of zeros at the positions in the last axis of `indices`, int32 [.., depth].
+ */
 function scatterAdd(g: Lower, indices: Value, updates: Value, shape: readonly number[]): Value {
   const depth = indices.shape.at(-1)!;
   const indexed = shape.slice(0, depth);
@@ -101,8 +103,9 @@ function scatterAdd(g: Lower, indices: Value, updates: Value, shape: readonly nu
 }
 
 /**
- * Sums the rows of x that share an id. ONNX Runtime's ScatterND adds from several threads without a lock, so equal ids
- * may lose updates; ScatterElements is sequential, and a product with a one-hot matrix is faster still for few segments.
+ * Sums the rows of x that share an id. ONNX Runtime's ScatterND adds from several threads without a lock, so it may
+ * lose updates with equal ids. ScatterElements is sequential, and for few segments a product with a one-hot matrix is
+ * faster.
  */
 function unsortedSegmentSum(g: Lower, x: Value, ids: Value, numSegments: number): Value {
   const rows = sizeOf(ids.shape);
@@ -124,9 +127,12 @@ function unsortedSegmentSum(g: Lower, x: Value, ids: Value, numSegments: number)
   return g.reshape(g.op('ScatterElements', [zeros, indices, flat], zeros, { axis: 0, reduction: 'add' }), shape);
 }
 
-/** Below, the product takes less time (about 10 ps a multiply-add) than the scatter (17 ns an element). */
+/**
+ * Up to this many segments the product (about 10 ps per multiply-add) takes less time than the scatter (17 ns per
+ * element).
+ */
 const MAX_ONE_HOT_SEGMENTS = 2048;
-/** Bounds the memory of the one-hot matrix: 16 MB. */
+/** Limits the memory of the one-hot matrix to 16 MB. */
 const MAX_ONE_HOT_ELEMENTS = 1 << 22;
 
 function reverse(g: Lower, x: Value, dims: number | number[]): Value {
@@ -138,7 +144,7 @@ function reverse(g: Lower, x: Value, dims: number | number[]): Value {
 
 function mirrorPad(g: Lower, x: Value, paddings: [number, number][], mode: string): Value {
   const shape = x.shape.map((dim, axis) => dim + paddings[axis]![0] + paddings[axis]![1]);
-  // ONNX reflects without repeating the edge; "symmetric" repeats it, which is one step of edge padding at a time.
+  // ONNX's "reflect" does not repeat the edge. TF.js's "symmetric" mode does, so it is lowered to a gather.
   if (mode === 'reflect') {
     const pads = [...paddings.map(([before]) => before), ...paddings.map(([, after]) => after)];
     return g.op('Pad', [x, g.ints(pads)], { dtype: x.dtype, shape }, { mode: 'reflect' });
@@ -156,7 +162,7 @@ function mirrorPad(g: Lower, x: Value, paddings: [number, number][], mode: strin
   }, x);
 }
 
-/** Channels to blocks of pixels. TF.js and ONNX's DCR mode agree once channels come first. */
+/** Rearranges channels into blocks of pixels. TF.js agrees with ONNX's DCR mode once channels come first. */
 function depthToSpace(g: Lower, x: Value, block: number): Value {
   const [b, h, w, c] = x.shape as [number, number, number, number];
   const parts = g.reshape(x, [b, h, w, block, block, c / block ** 2]);
@@ -200,12 +206,12 @@ export const arrays: Record<string, Lowering> = {
   ScatterNd: (g, { indices, updates }, { shape }) => scatterAdd(g, indices!, updates!, shape as number[]),
   TensorScatterUpdate: (g, { tensor, indices, updates }) =>
     g.op('ScatterND', [tensor!, g.cast(indices!, 'int64'), updates!], tensor!),
-  // TF.js returns float32 whatever the rows are.
+  // TF.js returns float32 whatever the dtype of the rows.
   UnsortedSegmentSum: (g, { x, segmentIds }, { numSegments }) =>
     unsortedSegmentSum(g, g.cast(x!, 'float32'), segmentIds!, numSegments as number),
   OneHot: (g, { indices }, { depth, onValue, offValue, dtype }) => {
     const type = (dtype as 'float32' | 'int32' | 'bool' | undefined) ?? 'float32';
-    // ONNX Runtime's OneHot knows few type combinations; a comparison with 0..depth-1 serves all.
+    // ONNX Runtime's OneHot supports few combinations of types; comparing with 0..depth-1 works for all.
     const range = g.constant(
       'int32',
       [depth as number],

@@ -1,4 +1,5 @@
-// Kernels that are several simpler ones: TF.js's fused operators, normalisation, counting, blocks, running products.
+// Kernels composed of several simpler ones: TF.js's fused operators, normalization, counting, block rearrangement,
+// cumulative products.
 import { sizeOf } from '../../shape.js';
 import type { Value } from '../graph.js';
 import type { Lower, Lowering } from '../lowering.js';
@@ -9,7 +10,7 @@ import { reduce } from './reduce.js';
 
 type Attributes = Record<string, unknown>;
 
-/** TF.js's names of the activations a fused kernel may end with. */
+/** TF.js's names of the activations that a fused kernel may apply. */
 const ACTIVATIONS: Record<string, string> = {
   relu: 'Relu',
   relu6: 'Relu6',
@@ -19,7 +20,7 @@ const ACTIVATIONS: Record<string, string> = {
   leakyrelu: 'LeakyRelu',
 };
 
-/** A product or convolution followed by bias and activation. */
+/** Lowers a product or convolution followed by bias and activation. */
 const fused =
   (product: Lowering): Lowering =>
   (g, inputs, attributes) => {
@@ -40,7 +41,7 @@ function batchNorm(g: Lower, { x, mean, variance, scale, offset }: Record<string
   return offset ? g.add(normal, offset) : normal;
 }
 
-/** How often each of 0..size-1 occurs along the last axis of x, int32 [.., N]; larger ids count for nothing. */
+/** Counts how often each of 0..size-1 occurs along the last axis of x, int32 [.., N]. Larger ids are ignored. */
 function bincount(g: Lower, x: Value, weights: Value, size: number, binary: boolean): Value {
   const range = g.constant(
     'int32',
@@ -53,7 +54,7 @@ function bincount(g: Lower, x: Value, weights: Value, size: number, binary: bool
   return g.reduce('ReduceSum', counted, [x.shape.length - 1], false);
 }
 
-/** Running product in log2(n) steps: after step k every element is the product of the 2^k elements up to it. */
+/** Cumulative product in log2(n) steps: after step k, every element is the product of the 2^k elements up to it. */
 function cumulativeProduct(g: Lower, x: Value, axis: number, exclusive: boolean, reverse: boolean): Value {
   const extent = x.shape[axis]!;
   const shift = (value: Value, by: number): Value => {
@@ -89,14 +90,20 @@ function batchToSpace(g: Lower, x: Value, block: number[], crops: [number, numbe
   return g.slice(g.reshape(g.transpose(g.reshape(x, split), perm), merged), begin, size);
 }
 
-/** Dimensions of the broadcast of two shapes held in tensors: a missing or unit dimension takes the other's. */
+/**
+ * Returns the shape that two shapes, given as tensors, broadcast to: a missing or unit dimension takes the other's
+ * extent.
+ */
 function broadcastArgs(g: Lower, s0: Value, s1: Value): Value {
   const rank = Math.max(s0.shape[0]!, s1.shape[0]!);
   const [a, b] = [s0, s1].map((shape) => g.pad(shape, [[rank - shape.shape[0]!, 0]], 1)) as [Value, Value];
   return g.where(g.binary('Equal', a, g.scalar(1, 'int32'), 'bool'), b, a);
 }
 
-/** Positions at which `values` [B, M] would enter the sorted rows [B, N]: how many elements are less (or not greater). */
+/**
+ * Returns the positions at which `values` [B, M] would be inserted into the sorted rows [B, N]: the number of elements
+ * that are less ("left") or not greater ("right").
+ */
 function searchSorted(g: Lower, sorted: Value, values: Value, side: string): Value {
   const rows = g.reshape(sorted, [sorted.shape[0]!, 1, sorted.shape[1]!]);
   const before = g.binary(

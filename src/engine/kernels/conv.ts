@@ -1,5 +1,6 @@
-// Convolutions and pooling. TF.js speaks NHWC with filters [kh, kw, ci, co]; ONNX speaks NCHW with [co, ci, kh, kw].
-// Three lowerings, chosen by the target and the geometry: blocked layout, patches and a matrix product, plain ONNX.
+// Convolutions and pooling. TF.js uses NHWC with filters [kh, kw, ci, co]; ONNX uses NCHW with filters [co, ci, kh,
+// kw]. There are three lowerings, chosen by target and geometry: blocked layout, patches with a matrix product, and
+// plain ONNX.
 import type { Value } from '../graph.js';
 import type { Lower, Lowering } from '../lowering.js';
 import { convByBlocks, inputGradientByBlocks, isBlockable } from './conv/blocked.js';
@@ -10,7 +11,7 @@ import type { ConvGeometry } from './conv/geometry.js';
 export const toNchw = (g: Lower, x: Value): Value => g.transpose(x, [0, 3, 1, 2]);
 export const toNhwc = (g: Lower, x: Value): Value => g.transpose(x, [0, 2, 3, 1]);
 
-/** x [B, H, W, Ci] * filter [kh, kw, Ci, Co] -> [B, H', W', Co]. */
+/** Convolution: x [B, H, W, Ci] * filter [kh, kw, Ci, Co] -> [B, H', W', Co]. */
 function conv2d(g: Lower, x: Value, filter: Value, c: ConvGeometry): Value {
   if (isPointwise(c)) return pointwise(g, x, g.reshape(filter, [c.inChannels, c.outChannels]), c.outChannels);
   if (g.target.nchwcBlock > 0)
@@ -25,23 +26,26 @@ function conv2d(g: Lower, x: Value, filter: Value, c: ConvGeometry): Value {
   return toNhwc(g, y);
 }
 
-/** Patches beyond this many elements (128 MB) are not worth the memory they hold until the gradient. */
+/** Patches with more elements than this (128 MB) are not worth the memory that they hold until the backward pass. */
 const MOST_PATCH_ELEMENTS = 1 << 25;
 
-/** Strided convolutions gain from the patches that their filter gradient needs anyway; dense ones do not. */
+/**
+ * Strided convolutions are faster with patches, which their filter gradient needs anyway; dense ones are faster in
+ * blocks.
+ */
 function prefersBlocks(g: Lower, c: ConvGeometry): boolean {
   const patchElements = c.batch * c.outHeight * c.outWidth * c.kernel[0] * c.kernel[1] * c.inChannels;
   return isBlockable(g, c) && (isDense(c) || patchElements > MOST_PATCH_ELEMENTS);
 }
 
-/** A 1x1 convolution is one matrix product over the flattened grid. */
+/** A 1x1 convolution: one matrix product over the flattened grid. */
 function pointwise(g: Lower, x: Value, matrix: Value, outChannels: number, transposed = false): Value {
   const rows = x.shape[0]! * x.shape[1]! * x.shape[2]!;
   const y = g.matMul(g.reshape(x, [rows, x.shape[3]!]), matrix, false, transposed);
   return g.reshape(y, [x.shape[0]!, x.shape[1]!, x.shape[2]!, outChannels]);
 }
 
-/** Gradient with respect to the input: the transposed convolution. */
+/** Gradient with respect to the input, which is the transposed convolution. */
 function conv2dInputGradient(g: Lower, dy: Value, filter: Value, c: ConvGeometry): Value {
   if (isPointwise(c)) return pointwise(g, dy, g.reshape(filter, [c.inChannels, c.outChannels]), c.inChannels, true);
   if (g.target.nchwcBlock > 0) {
@@ -72,7 +76,7 @@ function transposedConv(g: Lower, dy: Value, filter: Value, c: ConvGeometry): Va
   return toNhwc(g, dx);
 }
 
-/** Depthwise filter [kh, kw, C, M] as a grouped ONNX filter [C * M, 1, kh, kw]. */
+/** Depthwise convolution: the filter [kh, kw, C, M] becomes a grouped ONNX filter [C * M, 1, kh, kw]. */
 function depthwise(g: Lower, x: Value, filter: Value, c: ConvGeometry): Value {
   const [kh, kw, channels, multiplier] = filter.shape as [number, number, number, number];
   const weights = g.reshape(g.transpose(filter, [2, 3, 0, 1]), [channels * multiplier, 1, kh, kw]);

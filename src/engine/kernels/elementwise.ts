@@ -17,7 +17,7 @@ const compare =
   (g, { a, b }) =>
     g.binary(op, a!, b!, 'bool');
 
-/** x - floor(x / y) * y: the remainder takes the divisor's sign. */
+/** x - floor(x / y) * y: the remainder has the sign of the divisor. */
 function floorMod(g: Lower, a: Value, b: Value): Value {
   if (a.dtype === 'int32') return g.binary('Mod', a, b);
   return g.sub(a, g.mul(g.unary('Floor', g.binary('Div', a, b)), b));
@@ -25,11 +25,11 @@ function floorMod(g: Lower, a: Value, b: Value): Value {
 
 function floorDiv(g: Lower, a: Value, b: Value): Value {
   if (a.dtype !== 'int32') return g.unary('Floor', g.binary('Div', a, b));
-  // Integer division truncates in ONNX: take the (floored) remainder off first.
+  // Integer division truncates in ONNX, so the floored remainder is subtracted first.
   return g.binary('Div', g.sub(a, g.binary('Mod', a, b)), b);
 }
 
-/** The angle of (b, a) in (-pi, pi], from the one-argument arctangent. */
+/** Angle of the point (x, y) in (-pi, pi], computed with the one-argument arctangent. */
 function atan2(g: Lower, y: Value, x: Value): Value {
   const zero = g.scalar(0);
   const base = g.unary('Atan', g.binary('Div', y, x));
@@ -44,13 +44,13 @@ function divide(g: Lower, a: Value, b: Value): Value {
   return g.binary('Div', g.cast(a, 'float32'), g.cast(b, 'float32'));
 }
 
-/** 1 where x > 0, `alpha` elsewhere; NaN stays NaN. */
+/** 1 where x > 0, `alpha` elsewhere. NaN stays NaN. */
 function step(g: Lower, x: Value, alpha: number): Value {
   const positive = g.cast(g.binary('Greater', x, g.like(x, 0), 'bool'), x.dtype);
   return alpha === 0 ? positive : g.add(g.mul(positive, g.like(x, 1 - alpha)), g.like(x, alpha));
 }
 
-/** exp(x) - 1. Near 0 the difference would cancel: there 2t / (1 - t) with t = tanh(x / 2) keeps every digit. */
+/** exp(x) - 1. Near 0 the difference would cancel; there 2t / (1 - t) with t = tanh(x / 2) keeps full precision. */
 function expm1(g: Lower, x: Value): Value {
   const one = g.scalar(1);
   const t = g.unary('Tanh', g.mul(x, g.scalar(0.5)));
@@ -58,7 +58,7 @@ function expm1(g: Lower, x: Value): Value {
   return g.where(g.binary('Less', g.unary('Abs', x), one, 'bool'), near, g.sub(g.unary('Exp', x), one));
 }
 
-/** log(1 + x). Near 0 what rounding took from 1 + x is given back by the factor x / ((1 + x) - 1). */
+/** log(1 + x). Near 0 the factor x / ((1 + x) - 1) corrects the rounding error of 1 + x. */
 function log1p(g: Lower, x: Value): Value {
   const one = g.scalar(1);
   const u = g.add(x, one);
@@ -79,7 +79,7 @@ function selu(g: Lower, x: Value): Value {
   return g.where(g.binary('Greater', x, g.scalar(0), 'bool'), g.mul(g.scalar(SELU_SCALE), x), negative);
 }
 
-/** Maximum and Minimum of ONNX take any number of inputs but want one dtype they know. */
+/** Dtypes that a tensor can be cast to. */
 const CAST_TARGETS: Record<string, Dtype> = { float32: 'float32', int32: 'int32', bool: 'bool' };
 
 export const elementwise: Record<string, Lowering> = {
@@ -146,7 +146,7 @@ export const elementwise: Record<string, Lowering> = {
   },
   AddN: (g, inputs) => {
     const all = Object.values(inputs);
-    // ONNX's Sum takes floats only.
+    // ONNX's Sum supports floating-point types only.
     return all[0]!.dtype === 'float32' && all.length > 1
       ? g.op('Sum', all, all[0]!)
       : all.reduce((total, x) => g.add(total, x));

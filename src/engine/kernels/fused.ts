@@ -1,5 +1,5 @@
-// Operators of our own: what transformers compute over and over, each one node of standard ONNX and a short gradient
-// instead of a dozen passes over memory. Eager backends run them as compositions of TF.js ops.
+// The engine's own operators, which transformers compute often. Each is one node of standard ONNX with a short
+// gradient, instead of a dozen passes over memory. Eager backends run them as compositions of TF.js ops.
 import { EngineError } from '../../errors.js';
 import { sizeOf } from '../../shape.js';
 import type { Value } from '../graph.js';
@@ -12,11 +12,11 @@ type Inputs = Record<string, tf.Tensor>;
 
 interface FusedKernel {
   name: string;
-  /** The graph node. */
+  /** Lowers the kernel to graph nodes. */
   lowering: Lowering;
-  /** The same in TF.js ops. */
+  /** Computes the same in TF.js ops. */
   compose: (inputs: Inputs, attributes: Attributes) => tf.Tensor[];
-  /** Gradients of the inputs from that of the first output. */
+  /** Computes the gradients of the inputs from the gradient of the first output. */
   gradient: (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => Record<string, () => tf.Tensor>;
   save: string[];
   saveOutputs: boolean[];
@@ -36,7 +36,7 @@ function define(kernel: FusedKernel): void {
   });
 }
 
-/** Runs a fused kernel on the backend in use, as a composition where the backend does not know it. */
+/** Runs a fused kernel on the current backend, as a composition if the backend does not implement it. */
 function run(name: string, inputs: Inputs, attributes: Attributes): tf.Tensor[] {
   const backendName = tf.getBackend();
   if (!tf.getKernel(name, backendName)) {
@@ -58,7 +58,7 @@ const mapInputs = (inputs: Record<string, tf.TensorInfo>): Inputs => inputs as u
 const TANH_SCALE = 2 * Math.sqrt(2 / Math.PI);
 const TANH_CUBE = TANH_SCALE * 0.044715;
 
-/** gelu(x) = x * sigmoid(x * (a + b x^2)); the slope below is its derivative times dy. */
+/** gelu(x) = x * sigmoid(x * (a + b x^2)). Returns a + b x^2. */
 const geluInner = (x: tf.Tensor): tf.Tensor => tf.add(tf.mul(tf.square(x), TANH_CUBE), TANH_SCALE);
 
 define({
@@ -109,7 +109,7 @@ function layerNormGradient(dy: tf.Tensor, [x, weight, mean, inverse]: tf.Tensor[
   const leading = x!.shape.slice(0, -1);
   const normal = tf.mul(tf.sub(x!, mean!), inverse!);
   const weighted = tf.mul(dy, normal);
-  // Means against the weights are products with one column: cheaper than a pass and a reduction.
+  // Means over the last axis are matrix products with one column, cheaper than a multiplication and a reduction.
   const column = tf.reshape(tf.mul(weight!, 1 / width), [width, 1]) as tf.Tensor2D;
   const meanOver = (value: tf.Tensor): tf.Tensor =>
     tf.reshape(tf.matMul(tf.reshape(value, [-1, width]) as tf.Tensor2D, column), [...leading, 1]);
@@ -122,7 +122,7 @@ function layerNormGradient(dy: tf.Tensor, [x, weight, mean, inverse]: tf.Tensor[
 }
 
 /**
- * Layer normalisation over the last axis (Ba et al., arXiv:1607.06450).
+ * Layer normalization over the last axis (Ba et al., arXiv:1607.06450).
  *
  * @param x      float32 [.., E].
  * @param weight float32 [E].
@@ -132,7 +132,7 @@ export function layerNorm<T extends tf.Tensor>(x: T, weight: tf.Tensor, bias: tf
   return run('TesseraeLayerNorm', { x, weight, bias }, { epsilon })[0] as T;
 }
 
-/** x[i, ids[i]] for each row: [N, K] and int32 [N, 1] -> [N, 1]. */
+/** Returns x[i, ids[i]] for each row: [N, K] and int32 [N, 1] -> [N, 1]. */
 const pick: (...args: [Parameters<Lowering>[0], Value, Value]) => Value = (g, x, ids) =>
   g.op('GatherElements', [x, ids], { dtype: x.dtype, shape: ids.shape }, { axis: 1 });
 
@@ -165,7 +165,7 @@ define({
   name: 'TesseraeCrossEntropyGradient',
   save: [],
   saveOutputs: [],
-  // softmax * dy, with dy taken off at the target of each row: one scatter of single elements, no two in one place.
+  // softmax * dy, minus dy at each row's target: one scatter of single elements, all at distinct positions.
   lowering: (g, { dy, targets, logProbabilities }) => {
     const rows = sizeOf(dy!.shape);
     const spread = g.reshape(dy!, [rows, 1]);
@@ -181,17 +181,17 @@ define({
   gradient: () => {
     throw new EngineError(
       'E_ENGINE_GRADIENT',
-      'crossEntropy: expected first derivatives only, received a request for the second. Compose it of other ops for that.',
+      'crossEntropy: expected first derivatives only, received a request for the second. Compose it from other ops to get it.',
     );
   },
 });
 
 /**
- * Cross-entropy of each row in nats.
+ * Computes the cross-entropy of each row in nats. Only first derivatives are supported.
  *
  * @param logits  float32 [N, K].
  * @param targets int32 [N], each in [0, K).
- * @returns float32 [N]. First derivatives only.
+ * @returns float32 [N].
  */
 export function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
   return run('TesseraeCrossEntropy', { logits, targets }, {})[0] as tf.Tensor1D;

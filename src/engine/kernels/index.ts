@@ -7,7 +7,7 @@ import { pooling } from './pooling.js';
 import { reduce } from './reduce.js';
 import { resize } from './resize.js';
 
-/** Every TF.js kernel the engine can lower, by kernel name. */
+/** Every TF.js kernel that the engine can lower, by kernel name. */
 export const LOWERINGS: Readonly<Record<string, Lowering>> = {
   ...elementwise,
   ...arrays,

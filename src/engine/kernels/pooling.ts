@@ -1,5 +1,5 @@
-// Pooling and depthwise convolution with their gradients. Everything here is NHWC; windows are taken apart into taps:
-// for each position within the window, one strided slice of the input that lines up with the output.
+// Pooling and depthwise convolution with their gradients. Everything is NHWC. Windows are split into taps: for each
+// position within the window, one strided slice of the input that is aligned with the output.
 import { sizeOf } from '../../shape.js';
 import type { Value } from '../graph.js';
 import type { Lower, Lowering } from '../lowering.js';
@@ -10,18 +10,18 @@ type Pair = [number, number];
 
 /** How a window slides over a grid. */
 interface Windows {
-  /** [B, H, W, C] of the input. */
+  /** Shape of the input: [B, H, W, C]. */
   input: readonly number[];
-  /** [H', W'] of the output. */
+  /** Height and width of the output. */
   out: Pair;
   kernel: Pair;
   strides: Pair;
   dilations: Pair;
-  /** [top, left, bottom, right]: what the windows need, whatever the rounding of the output's size. */
+  /** [top, left, bottom, right]: the padding that the windows need, however the output size was rounded. */
   pads: [number, number, number, number];
 }
 
-/** How far windows reach beyond the end of an axis. */
+/** How far windows extend beyond the end of an axis. */
 const after = (out: number, stride: number, kernel: number, extent: number, before: number): number =>
   Math.max(0, (out - 1) * stride + kernel - extent - before);
 
@@ -76,7 +76,7 @@ function depthwiseWindows(input: readonly number[], filter: readonly number[], a
   );
 }
 
-/** Row-major positions within the window. */
+/** Positions within the window, row-major. */
 const tapsOf = ({ kernel }: Windows): Pair[] =>
   Array.from({ length: kernel[0] * kernel[1] }, (_, i) => [Math.floor(i / kernel[1]), i % kernel[1]]);
 
@@ -93,15 +93,18 @@ function padded(g: Lower, x: Value, { pads }: Windows, value: number): Value {
   );
 }
 
-/** What every window sees at one tap: [B, H', W', C] of a padded input. */
+/** Slices a padded input at one tap of every window: [B, H', W', C]. */
 function tapOf(g: Lower, x: Value, [i, j]: Pair, w: Windows): Value {
   const size = [x.shape[0]!, w.out[0], w.out[1], x.shape[3]!];
   return g.slice(x, [0, i * w.dilations[0], j * w.dilations[1], 0], size, [1, w.strides[0], w.strides[1], 1]);
 }
 
-/** The transpose of {@link tapOf}: [B, H', W', C] put back where the tap was read, zeros elsewhere, the padding cut off. */
-function untap(g: Lower, y: Value, [i, j]: Pair, w: Windows): Value {
-  const spread = stretch(g, stretch(g, y, 1, w.strides[0]), 2, w.strides[1]);
+/**
+ * The transpose of {@link tapOf}: puts [B, H', W', C] back to where the tap was read, with zeros elsewhere, and removes
+ * the padding.
+ */
+function scatterTap(g: Lower, y: Value, [i, j]: Pair, w: Windows): Value {
+  const spread = dilate(g, dilate(g, y, 1, w.strides[0]), 2, w.strides[1]);
   const [, height, width] = w.input as [number, number, number, number];
   const before: Pair = [i * w.dilations[0], j * w.dilations[1]];
   const whole: Pair = [w.pads[0] + height + w.pads[2], w.pads[1] + width + w.pads[3]];
@@ -110,8 +113,8 @@ function untap(g: Lower, y: Value, [i, j]: Pair, w: Windows): Value {
   return g.slice(placed, [0, w.pads[0], w.pads[1], 0], [y.shape[0]!, height, width, y.shape[3]!]);
 }
 
-/** Puts `stride - 1` zeros between the elements of one axis. */
-function stretch(g: Lower, x: Value, axis: number, stride: number): Value {
+/** Inserts `stride - 1` zeros between the elements of one axis. */
+function dilate(g: Lower, x: Value, axis: number, stride: number): Value {
   if (stride === 1) return x;
   const [before, extent, after] = [sizeOf(x.shape.slice(0, axis)), x.shape[axis]!, sizeOf(x.shape.slice(axis + 1))];
   const wide = g.pad(g.reshape(x, [before, extent, 1, after]), [
@@ -141,7 +144,7 @@ function pool(g: Lower, op: 'MaxPool' | 'AveragePool', x: Value, attributes: Att
   return g.transpose(y, [0, 2, 3, 1]);
 }
 
-/** Each window's gradient goes to its first greatest element. */
+/** Gradient of max pooling: each window's gradient goes to the first of its greatest elements. */
 function maxPoolGradient(g: Lower, dy: Value, x: Value, y: Value, attributes: Attributes): Value {
   const w = poolWindows(x.shape, attributes);
   const source = padded(g, x, w, -Infinity);
@@ -151,22 +154,25 @@ function maxPoolGradient(g: Lower, dy: Value, x: Value, y: Value, attributes: At
     const hit = open ? g.binary('And', equal, open) : equal;
     const miss = g.op('Not', [equal], equal);
     open = open ? g.binary('And', open, miss) : miss;
-    return untap(g, g.mul(dy, g.cast(hit, 'float32')), tap, w);
+    return scatterTap(g, g.mul(dy, g.cast(hit, 'float32')), tap, w);
   });
   return sum(g, parts);
 }
 
-/** As TF.js defines the kernel: every element of a window gets the same share, one over the window's full size. */
+/**
+ * Gradient of average pooling as TF.js defines it: every element of a window gets the same share, one over the window's
+ * full size.
+ */
 function avgPoolGradient(g: Lower, dy: Value, x: Value, attributes: Attributes): Value {
   const w = poolWindows(x.shape, attributes);
   const share = g.mul(dy, g.scalar(1 / (w.kernel[0] * w.kernel[1])));
   return sum(
     g,
-    tapsOf(w).map((tap) => untap(g, share, tap, w)),
+    tapsOf(w).map((tap) => scatterTap(g, share, tap, w)),
   );
 }
 
-/** dy [B, H', W', C * M], filter [kh, kw, C, M] -> [B, H, W, C]. */
+/** Gradient with respect to the input: dy [B, H', W', C * M], filter [kh, kw, C, M] -> [B, H, W, C]. */
 function depthwiseInputGradient(g: Lower, dy: Value, filter: Value, attributes: Attributes): Value {
   const input = attributes.inputShape as number[];
   const w = depthwiseWindows(input, filter.shape, attributes);
@@ -174,7 +180,7 @@ function depthwiseInputGradient(g: Lower, dy: Value, filter: Value, attributes: 
   const parts = tapsOf(w).map((tap) => {
     const weights = g.reshape(g.slice(filter, [...tap, 0, 0], [1, 1, channels, multiplier]), [channels, multiplier]);
     const split = g.mul(g.reshape(dy, [input[0]!, ...w.out, channels, multiplier]), weights);
-    return untap(
+    return scatterTap(
       g,
       multiplier === 1 ? g.reshape(split, [input[0]!, ...w.out, channels]) : g.reduce('ReduceSum', split, [4], false),
       tap,
@@ -184,7 +190,7 @@ function depthwiseInputGradient(g: Lower, dy: Value, filter: Value, attributes: 
   return sum(g, parts);
 }
 
-/** x [B, H, W, C], dy [B, H', W', C * M] -> [kh, kw, C, M]. */
+/** Gradient with respect to the filter: x [B, H, W, C], dy [B, H', W', C * M] -> [kh, kw, C, M]. */
 function depthwiseFilterGradient(g: Lower, x: Value, dy: Value, attributes: Attributes): Value {
   const shape = attributes.filterShape as [number, number, number, number];
   const [kh, kw, channels, multiplier] = shape;

@@ -3,7 +3,7 @@ import type { Value } from '../graph.js';
 import type { Lower, Lowering } from '../lowering.js';
 import { tf } from '../tf.js';
 
-/** A TF.js reduction: axes under `key`, all axes when absent. */
+/** Lowers a TF.js reduction. The axes are stored under `key`; if absent, all axes are reduced. */
 const reduction =
   (op: string, key: 'axis' | 'reductionIndices', dtype?: 'int32'): Lowering =>
   (g, { x }, attributes) => {
@@ -16,7 +16,7 @@ const reduction =
     );
   };
 
-/** All and Any: minimum and maximum of 0 and 1. */
+/** Lowers All and Any as minimum and maximum of 0 and 1. */
 const logical =
   (op: 'ReduceMin' | 'ReduceMax'): Lowering =>
   (g, inputs, attributes) =>

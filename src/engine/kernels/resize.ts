@@ -1,5 +1,5 @@
-// Resizing of pictures. ONNX's Resize rounds and clips in ways of its own; a gather per axis (nearest) and a product
-// with a small matrix of weights per axis (linear) give TF.js's pixels exactly.
+// Image resizing. ONNX's Resize rounds and clips differently from TF.js; a gather per axis (nearest) and a product with
+// a small weight matrix per axis (linear) reproduce TF.js's pixels exactly.
 import type { Value } from '../graph.js';
 import type { Lower, Lowering } from '../lowering.js';
 import { linearWeights, nearestIndices } from '../resampling.js';
@@ -12,7 +12,7 @@ function resizeNearest(g: Lower, images: Value, size: [number, number], how: Res
   }, images);
 }
 
-/** [B, H, W, C] -> [B, H', W', C]: rows of the batch are matrices [H, W * C], then [W, C]. */
+/** [B, H, W, C] -> [B, H', W', C]: multiplies matrices [H, W * C], then [W, C]. */
 function resizeLinear(g: Lower, images: Value, [height, width]: [number, number], how: Resampling): Value {
   const [batch, fromHeight, fromWidth, channels] = images.shape as [number, number, number, number];
   const weights = (from: number, to: number): Value => g.constant('float32', [to, from], linearWeights(from, to, how));

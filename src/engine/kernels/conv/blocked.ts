@@ -1,6 +1,6 @@
-// Convolution in ONNX Runtime's own layout, NCHWc: channels in blocks of 8 or 16 that lie side by side in memory, one
-// vector register each. Its operators live in a domain meant for ONNX Runtime's optimizer, which uses them for constant
-// weights only; written into the graph they serve training too. `target.nchwcBlock` says whether they were found to work.
+// Convolution in ONNX Runtime's own layout, NCHWc: blocks of 8 or 16 channels are adjacent in memory, one vector
+// register each. ONNX Runtime's optimizer uses these operators for constant weights only; graphs that contain them
+// directly can use them for training too. `target.nchwcBlock` is 0 if they were found not to work.
 import type { Attribute, Value } from '../../graph.js';
 import type { Lower } from '../../lowering.js';
 import type { ConvGeometry } from './geometry.js';
@@ -8,19 +8,19 @@ import { convAttributes } from './geometry.js';
 
 export const NCHWC = 'com.microsoft.nchwc';
 
-/** True when both channel counts are whole blocks. */
+/** Whether both channel counts are multiples of the block size. */
 export const isBlockable = (g: Lower, c: ConvGeometry): boolean => {
   const block = g.target.nchwcBlock;
   return block > 0 && c.inChannels % block === 0 && c.outChannels % block === 0;
 };
 
-/** NHWC [B, H, W, C] to blocks. The result calls itself [B, C, H, W]. */
+/** Converts NHWC [B, H, W, C] to the blocked layout. The shape of the result is stated as [B, C, H, W]. */
 export function toBlocked(g: Lower, x: Value): Value {
   const [b, h, w, c] = x.shape as [number, number, number, number];
   return g.op('ReorderInput', [x], { dtype: 'float32', shape: [b, c, h, w] }, { channels_last: 1 }, NCHWC);
 }
 
-/** Blocks to NHWC. */
+/** Converts the blocked layout to NHWC. */
 export function fromBlocked(g: Lower, x: Value): Value {
   const [b, c, h, w] = x.shape as [number, number, number, number];
   return g.op(
@@ -32,7 +32,7 @@ export function fromBlocked(g: Lower, x: Value): Value {
   );
 }
 
-/** One convolution between blocked values; `weights` are blocked as [Co/b, Ci/b, kh, kw, b in, b out]. */
+/** Convolves blocked values; `weights` are blocked as [Co/b, Ci/b, kh, kw, b in, b out]. */
 function blockedConv(
   g: Lower,
   x: Value,
@@ -43,7 +43,7 @@ function blockedConv(
   return g.op('Conv', [x, weights], { dtype: 'float32', shape }, attributes, NCHWC);
 }
 
-/** x [B, H, W, Ci] * filter [kh, kw, Ci, Co] -> [B, H', W', Co]. */
+/** Convolution: x [B, H, W, Ci] * filter [kh, kw, Ci, Co] -> [B, H', W', Co]. */
 export function convByBlocks(g: Lower, x: Value, filter: Value, c: ConvGeometry): Value {
   const [kh, kw] = c.kernel;
   const b = g.target.nchwcBlock;
@@ -55,16 +55,16 @@ export function convByBlocks(g: Lower, x: Value, filter: Value, c: ConvGeometry)
   );
 }
 
-/** One of the strides[0] * strides[1] dense convolutions that together make an input gradient. */
+/** One of the strides[0] * strides[1] dense convolutions that together compute an input gradient. */
 interface Phase {
-  /** Taps it uses, in the order it meets them. */
+  /** Taps of the filter that the phase uses, in order. */
   taps: number[];
   pads: [number, number, number, number];
 }
 
 /**
- * The phases of an input gradient: pixels of dx that are congruent modulo the stride see the same taps. None where the
- * extents do not divide, so that phases would differ in size.
+ * Returns the phases of an input gradient: pixels of dx that are congruent modulo the stride depend on the same taps.
+ * Returns undefined if the extents are not divisible, because the phases would differ in size.
  */
 function phasesOf(c: ConvGeometry): Phase[] | undefined {
   const rows = axisPhases(c.kernel[0], c.strides[0], c.dilations[0], c.pads[0], c.inHeight, c.outHeight);
@@ -98,7 +98,10 @@ function axisPhases(
   return phases.every(({ begin, end }) => begin >= 0 && end >= 0) ? phases : undefined;
 }
 
-/** Gradient with respect to the input, which is also the transposed convolution; undefined where the phases do not fit. */
+/**
+ * Gradient with respect to the input, which is also the transposed convolution. Returns undefined if there are no
+ * phases of equal size.
+ */
 export function inputGradientByBlocks(g: Lower, dy: Value, filter: Value, c: ConvGeometry): Value | undefined {
   const phases = phasesOf(c);
   if (!phases) return undefined;
@@ -114,10 +117,10 @@ export function inputGradientByBlocks(g: Lower, dy: Value, filter: Value, c: Con
       blockedConv(g, x, g.reshape(weights[i]!, [c.inChannels, c.outChannels, ...kernel]), shape, attributes),
     );
   });
-  return phases.length === 1 ? parts[0]! : weave(g, parts, [c.batch, c.inHeight, c.inWidth, c.inChannels]);
+  return phases.length === 1 ? parts[0]! : interleave(g, parts, [c.batch, c.inHeight, c.inWidth, c.inChannels]);
 }
 
-/** Blocked weights of every phase, with input and output channels swapped. */
+/** Returns the blocked weights of every phase, with input and output channels swapped. */
 function phaseWeights(g: Lower, filter: Value, phases: Phase[], c: ConvGeometry): Value[] {
   const order = Int32Array.from(phases.flatMap(({ taps }) => taps));
   const all = g.reshape(filter, [c.kernel[0] * c.kernel[1], c.inChannels, c.outChannels]);
@@ -128,8 +131,8 @@ function phaseWeights(g: Lower, filter: Value, phases: Phase[], c: ConvGeometry)
   return phases.map((_, i) => g.slice(blocked, [i, 0, 0, 0, 0, 0], blocked.shape.with(0, 1)));
 }
 
-/** Weaves phases together: of parts [B, h, w, C], part r * sw + s holds the pixels (sh * y + r, sw * x + s) of `shape`. */
-export function weave(g: Lower, parts: Value[], shape: readonly number[]): Value {
+/** Interleaves phases: part r * sw + s, of shape [B, h, w, C], holds the pixels (sh * y + r, sw * x + s) of `shape`. */
+export function interleave(g: Lower, parts: Value[], shape: readonly number[]): Value {
   const [batch, height, width, channels] = shape as [number, number, number, number];
   const [h, w] = [parts[0]!.shape[1]!, parts[0]!.shape[2]!];
   const across = width / w;
@@ -142,8 +145,8 @@ export function weave(g: Lower, parts: Value[], shape: readonly number[]): Value
 
 const behind = (x: Value | null | undefined, op: string): Value['node'] => (x?.node?.op === op ? x.node : undefined);
 
-/** The parts of a value made by {@link weave}, as they were given. */
-export function woven(value: Value): Value[] | undefined {
+/** Returns the parts of a value made by {@link interleave}, or undefined. */
+export function interleavedParts(value: Value): Value[] | undefined {
   const rows = behind(behind(value, 'Reshape')?.inputs[0], 'Concat')?.inputs;
   const parts = rows
     ?.flatMap((row) => behind(behind(row!, 'Reshape')?.inputs[0], 'Concat')?.inputs ?? [])

@@ -1,18 +1,18 @@
-// Convolution as a matrix product over patches. The patches are made by Gather, which copies whole runs of pixels,
-// instead of a slice for every tap and a join of the slices.
+// Convolution as a matrix product over patches. The patches are built by Gather, which copies whole runs of pixels,
+// instead of by slicing every tap and concatenating the slices.
 import type { Value } from '../../graph.js';
 import type { Lower } from '../../lowering.js';
 import type { ConvGeometry } from './geometry.js';
 import { isDense } from './geometry.js';
 
-/** Runs of fewer numbers cost by their count, not by their length. */
+/** The cost of copying runs with fewer numbers than this depends on their count, not on their length. */
 const NARROW = 8;
 
-/** The patches under every output position, one a row: x [B, H, W, Ci] -> [B * H' * W', kh * kw * Ci]. */
+/** Returns the patch at every output position, one per row: x [B, H, W, Ci] -> [B * H' * W', kh * kw * Ci]. */
 export function patches(g: Lower, x: Value, c: ConvGeometry): Value {
   const [kh, kw] = c.kernel;
   const [top, left, bottom, right] = c.pads;
-  // Pixels that are always copied together: as many as both the taps and the strides are multiples of.
+  // Number of pixels that are always copied together: the greatest common divisor of taps and stride.
   const run = c.dilations[1] === 1 ? commonDivisor(kw, c.strides[1]) : 1;
   const width = c.inWidth + left + right;
   const runs = Math.ceil(width / run);
@@ -29,13 +29,13 @@ export function patches(g: Lower, x: Value, c: ConvGeometry): Value {
   const shape = [c.batch * c.outHeight * c.outWidth, kh * kw * c.inChannels];
   if (run * c.inChannels >= NARROW || across.taps < 3 || kh === 1)
     return g.reshape(g.gather(table, tapIndex(g, down, across, runs), 1), shape);
-  // Joined to rows of taps first, each of which serves every patch it crosses.
+  // First gather rows of taps, each of which is shared by all patches that contain it.
   const windows = g.gather(table, tapIndex(g, everyOne(height), across, runs), 1);
   const rows = g.reshape(windows, [c.batch, height * c.outWidth, kw * c.inChannels]);
   return g.reshape(g.gather(rows, tapIndex(g, down, everyOne(c.outWidth), c.outWidth), 1), shape);
 }
 
-/** Where windows begin on an axis, and the taps of each. */
+/** Start positions of the windows along an axis, and the taps of each. */
 interface Axis {
   starts: number;
   stride: number;
@@ -48,7 +48,10 @@ const everyOne = (extent: number): Axis => ({ starts: extent, stride: 1, taps: 1
 /** Index constants by graph and geometry, so that equal patches are equal nodes and are gathered once. */
 const indices = new WeakMap<Lower, Map<string, Value>>();
 
-/** Places of the taps of every window in a grid of `width` columns, row by row: int32 [starts * starts * taps * taps]. */
+/**
+ * Returns the positions of the taps of every window in a grid of `width` columns, row by row: int32 [starts * starts *
+ * taps * taps].
+ */
 function tapIndex(g: Lower, down: Axis, across: Axis, width: number): Value {
   const known = indices.get(g) ?? new Map<string, Value>();
   indices.set(g, known);
@@ -69,13 +72,13 @@ function tapIndex(g: Lower, down: Axis, across: Axis, width: number): Value {
   return found;
 }
 
-/** x [B, H, W, Ci] * filter [kh, kw, Ci, Co] -> [B, H', W', Co]. */
+/** Convolution: x [B, H, W, Ci] * filter [kh, kw, Ci, Co] -> [B, H', W', Co]. */
 export function convByPatches(g: Lower, x: Value, filter: Value, c: ConvGeometry): Value {
   const y = g.matMul(patches(g, x, c), g.reshape(filter, [c.kernel[0] * c.kernel[1] * c.inChannels, c.outChannels]));
   return g.reshape(y, [c.batch, c.outHeight, c.outWidth, c.outChannels]);
 }
 
-/** Gradient with respect to the filter, [kh, kw, Ci, Co]: patches of whichever side has fewer channels. */
+/** Gradient with respect to the filter, [kh, kw, Ci, Co], from the patches of the operand that has fewer channels. */
 export function filterGradient(g: Lower, x: Value, dy: Value, c: ConvGeometry): Value {
   if (isMirrored(c)) return mirroredFilterGradient(g, x, dy, c);
   const dw = g.matMul(
@@ -88,13 +91,13 @@ export function filterGradient(g: Lower, x: Value, dy: Value, c: ConvGeometry): 
 }
 
 /**
- * True where the patches of dy are cheaper than those of x: a dense convolution to fewer channels. They then serve the
- * gradients of both the filter and the input.
+ * Whether the patches of dy are cheaper than those of x: true for a dense convolution that reduces the number of
+ * channels. The patches of dy then serve the gradients of both the filter and the input.
  */
 export const isMirrored = (c: ConvGeometry): boolean =>
   isDense(c) && c.outChannels < c.inChannels && mirror(c).pads.every((pad) => pad >= 0);
 
-/** The dense convolution that dy goes through to become dx: channels swapped, padding complemented. */
+/** Returns the dense convolution that computes dx from dy: channels swapped, padding complemented. */
 export function mirror(c: ConvGeometry): ConvGeometry {
   const reach = [(c.kernel[0] - 1) * c.dilations[0], (c.kernel[1] - 1) * c.dilations[1]] as const;
   return {
@@ -125,7 +128,7 @@ export function inputGradientByPatches(g: Lower, dy: Value, filter: Value, c: Co
   return g.reshape(dx, [c.batch, c.inHeight, c.inWidth, c.inChannels]);
 }
 
-/** Turns a filter around by both axes: x [taps, ..] with its first axis reversed. */
+/** Rotates a filter by 180 degrees: reverses the first axis of x [taps, ..]. */
 function reverseTaps(g: Lower, x: Value): Value {
   const taps = x.shape[0]!;
   return taps === 1

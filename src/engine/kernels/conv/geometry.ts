@@ -1,7 +1,7 @@
-// What a convolution or a pooling looks like once TF.js's attributes are resolved.
+// The geometry of a convolution or a pooling, computed from TF.js's attributes.
 import { tf } from '../../tf.js';
 
-/** Everything about one convolution or pooling that its lowerings need. */
+/** Everything that lowerings need to know about a convolution or a pooling. */
 export interface ConvGeometry {
   batch: number;
   inHeight: number;
@@ -13,7 +13,7 @@ export interface ConvGeometry {
   kernel: [number, number];
   strides: [number, number];
   dilations: [number, number];
-  /** [top, left, bottom, right], ONNX's order. */
+  /** [top, left, bottom, right], in ONNX's order. */
   pads: [number, number, number, number];
 }
 
@@ -34,7 +34,7 @@ function geometryOf(info: tf.backend_util.Conv2DInfo): ConvGeometry {
   };
 }
 
-/** Of x NHWC `xShape` with filter [kh, kw, Ci, Co]. */
+/** Returns the geometry of a convolution of NHWC `xShape` with a filter [kh, kw, Ci, Co]. */
 export function convGeometry(
   xShape: readonly number[],
   filterShape: readonly number[],
@@ -60,7 +60,7 @@ export function convGeometry(
   );
 }
 
-/** Of a pooling window over x NHWC. */
+/** Returns the geometry of a pooling window over x NHWC. */
 export function poolGeometry(xShape: readonly number[], attributes: Record<string, unknown>): ConvGeometry {
   const { filterSize, strides, pad, dimRoundingMode } = attributes as {
     filterSize: number;
@@ -80,7 +80,9 @@ export function poolGeometry(xShape: readonly number[], attributes: Record<strin
   );
 }
 
-/** True for a 1x1 convolution that visits every pixel once: one matrix product over the flattened grid. */
+/**
+ * Whether this is a 1x1 convolution that visits every pixel once, which is one matrix product over the flattened grid.
+ */
 export const isPointwise = (c: ConvGeometry): boolean =>
   c.kernel[0] === 1 &&
   c.kernel[1] === 1 &&
@@ -88,7 +90,7 @@ export const isPointwise = (c: ConvGeometry): boolean =>
   c.strides[1] === 1 &&
   c.pads.every((pad) => pad === 0);
 
-/** True when every output position follows the one before it by one pixel. */
+/** Whether adjacent output positions are one pixel apart. */
 export const isDense = (c: ConvGeometry): boolean => c.strides[0] === 1 && c.strides[1] === 1;
 
 export const convAttributes = (c: ConvGeometry): Record<string, number[]> => ({
