@@ -9,8 +9,10 @@ if (!directory || !path) throw new Error('usage: codec-round-trip.mjs CODEC PICT
 
 const codec = await loadCodec(directory);
 const tokens = await codec.encode(await decodeImage(readFileSync(path), path));
-for (const { name, shape, vocabSize, ids } of tokens.maps) {
-  console.log(`${name}: [${shape.join(', ')}] of ${vocabSize} codes, the first: ${[...ids.subarray(0, 8)].join(' ')}`);
+for (const { name, grid, levels, vocabSize, ids } of tokens.maps) {
+  console.log(
+    `${name}: [${grid.join(', ')}] with ${levels} of ${vocabSize} codes at each position, the first: ${[...ids.subarray(0, 8)].join(' ')}`,
+  );
 }
 
 const back = /** @type {import('tesserae').Image} */ (await codec.decode(tokens));

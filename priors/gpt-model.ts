@@ -7,6 +7,7 @@ import { parseConfig } from '../src/nn/config.js';
 import type { Decoder, PriorBatch, PriorFamily, PriorModel, TextEncoder } from '../src/nn/family.js';
 import { disposeParams, importParams } from '../src/nn/params.js';
 import type { Params } from '../src/nn/params.js';
+import { specOf } from '../src/interfaces/index.js';
 import type { Prompt } from '../src/interfaces/index.js';
 import {
   codeCount,
@@ -232,7 +233,7 @@ export const gpt: PriorFamily<GptConfig> = {
   name: 'gpt',
   parseConfig: (json) => parseConfig('gpt', GptConfigSchema, json),
   conditioning: (c) => c.conditioning,
-  maps: (c) => [{ name: c.codes.name, shape: [...c.codes.shape], vocabSize: c.codes.vocabSize }],
+  maps: (c) => [specOf(c.codes)],
   classes: (c) => c.classes,
   trainable: specs,
   conditionLength: prefixLength,

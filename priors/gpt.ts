@@ -3,20 +3,24 @@
 import { z } from 'zod';
 import { crossEntropy, gelu, randomUniform, tf } from '../src/engine/index.js';
 import type { RandomKey } from '../src/engine/index.js';
+import { codeCount as codesOfMap, withAxes } from '../src/interfaces/index.js';
 import type { PriorBatch } from '../src/nn/family.js';
 import { ONES, ZEROS } from '../src/nn/params.js';
 import type { Init, Params, ParamSpecs } from '../src/nn/params.js';
 import { causalAttention, layerNorm, linear, mergeHeads, splitHeads } from '../src/nn/transformer.js';
-import { sizeOf } from '../src/shape.js';
 
 export const GptConfigSchema = z
   .strictObject({
-    /** The grid of codes to model, from the codec: [H, W] and its vocabulary K. */
-    codes: z.strictObject({
-      name: z.string().default('codes'),
-      shape: z.array(z.int().min(1)).min(1).max(3),
-      vocabSize: z.int().min(2),
-    }),
+    /** The map of codes to model, from the codec: its grid [H, W], levels and vocabulary K. Old configs have a shape. */
+    codes: z.preprocess(
+      withAxes,
+      z.strictObject({
+        name: z.string().default('codes'),
+        grid: z.array(z.int().min(1)).min(1).max(3),
+        levels: z.int().min(1).default(1),
+        vocabSize: z.int().min(2),
+      }),
+    ),
     /** What a sample is conditioned on. */
     conditioning: z.enum(['none', 'label', 'text']).default('none'),
     /** Class names, for label conditioning. */
@@ -43,7 +47,7 @@ export const GptConfigSchema = z
 export type GptConfig = z.infer<typeof GptConfigSchema>;
 
 /** Number of codes of a sample, N. */
-export const codeCount = (c: GptConfig): number => sizeOf(c.codes.shape);
+export const codeCount = (c: GptConfig): number => codesOfMap(c.codes);
 
 /** Tokens before the first code, P: a start token, a class, or a start token and a padded caption. */
 export const prefixLength = (c: GptConfig): number => 1 + (c.text?.length ?? 0);
@@ -93,7 +97,7 @@ export function specs(c: GptConfig): ParamSpecs {
       'wte.weight': { shape: [vocabulary(c).size, E], init: normal(0.02) },
       'wpe.weight': {
         shape: [prefixLength(c) + codeCount(c), E],
-        init: { kind: 'grid', std: 0.02, offset: prefixLength(c), width: c.codes.shape.at(-1)! },
+        init: { kind: 'grid', std: 0.02, offset: prefixLength(c), width: c.codes.grid.at(-1)! * c.codes.levels },
       },
     },
     ...layers,

@@ -37,7 +37,7 @@ export function unsealJson(
 export function isAtLeast(version: unknown, least: string): boolean {
   const [major, minor] = numbersOf(version);
   const [leastMajor, leastMinor] = numbersOf(least);
-  return major === leastMajor && minor >= leastMinor;
+  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
 }
 
 function numbersOf(version: unknown): [major: number, minor: number] {

@@ -53,7 +53,7 @@ describe('the examples', () => {
       /^\d+ training samples, \d+ held out, codec vqvae\nfirst: disc-0, "a small red disc", ids/,
     );
     expect(runExample('codec-round-trip', 'out/codec', 'out/discs.png')).toMatch(
-      /codes: \[8, 8\] of 256 codes, the first: [\d ]+\nPSNR \d+\.\d\d dB/,
+      /codes: \[8, 8\] with 1 of 256 codes at each position, the first: [\d ]+\nPSNR \d+\.\d\d dB/,
     );
     expect(runExample('complete-a-picture', 'out/prior', 'round-trip.png', 'a small red disc')).toContain(
       "written: [ 'completions.png' ]",

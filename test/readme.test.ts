@@ -83,7 +83,7 @@ describe('the README', () => {
     async () => {
       const directory = mkdtempSync(join(tmpdir(), 'tesserae-readme-'));
       const fingerprint = 'ab'.repeat(32);
-      const maps = [{ name: 'codes', shape: [2, 3], vocabSize: 300 }];
+      const maps = [{ name: 'codes', grid: [2, 3], levels: 1, vocabSize: 300 }];
       const writer = await ShardWriter.open(join(directory, 'runs/tokens'), {
         codec: { fingerprint, name: 'vqvae', config: {} },
         maps,

@@ -2,6 +2,7 @@
 // decoding is written here, once.
 import type { z } from 'zod';
 import type { tf } from '../src/engine/index.js';
+import { idsShape } from '../src/interfaces/index.js';
 import type { ImageInput } from '../src/interfaces/index.js';
 import { parseConfig } from '../src/nn/config.js';
 import type { AnySize, CodecFamily } from '../src/nn/family.js';
@@ -80,7 +81,7 @@ export function pictureFamily<C extends ImageInput>({
       },
       decoder: {
         fn: (...ids) => decode(p, ids, c),
-        inputs: maps(c).map((map) => ({ name: map.name, shape: [1, ...map.shape], dtype: 'int32' as const })),
+        inputs: maps(c).map((map) => ({ name: map.name, shape: [1, ...idsShape(map)], dtype: 'int32' as const })),
         outputs: ['images'],
         dynamicBatch: true,
       },

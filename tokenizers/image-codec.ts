@@ -2,14 +2,14 @@
 import { CorruptError, InputError, UsageError } from '../src/errors.js';
 import { compile, hostValues, tf } from '../src/engine/index.js';
 import type { Image, ImageInput, MediaInfo, TokenMapSpec, Tokenizer, Tokens } from '../src/interfaces/index.js';
-import { checkTokens, toIds } from '../src/interfaces/index.js';
-import { checkImage, checkImages } from '../src/media/check.js';
+import { checkTokens, codeCount, idsShape, specOf, toIds } from '../src/interfaces/index.js';
+import { checkImage, checkImageInfo, checkImages } from '../src/media/check.js';
 import { fromFloat32, toFloat32, withChannels } from '../src/media/pixels.js';
 import { batches, encodePictures, MAX_ROWS } from '../src/media/picture-tokens.js';
 import { windowOf } from '../src/media/window.js';
 import { disposeParams } from '../src/nn/params.js';
 import type { Params } from '../src/nn/params.js';
-import { sameShape, sizeOf } from '../src/shape.js';
+import { sameShape } from '../src/shape.js';
 import { copyBlock, innerBlock, TILE, tilesOf, tilingOf, windowBlock } from './tiles.js';
 import type { Grid, Tile, Tiling } from './tiles.js';
 
@@ -65,8 +65,9 @@ export class ImageCodec implements Tokenizer<Image> {
   }
 
   maps(media?: MediaInfo): TokenMapSpec[] {
-    const ofSize = media?.kind === 'image' && this.anySize ? this.anySize.maps(...this.padded(media)) : this.parts.maps;
-    return ofSize.map((map) => ({ ...map, shape: [...map.shape] }));
+    const ofSize =
+      media && this.anySize ? this.anySize.maps(...this.padded(checkImageInfo('maps(media)', media))) : this.parts.maps;
+    return ofSize.map(specOf);
   }
 
   encode(media: Image): Promise<Tokens>;
@@ -118,7 +119,7 @@ export class ImageCodec implements Tokenizer<Image> {
     const { channels } = this.parts.input;
     const sizes = images.map((image) => this.padded(image));
     const ids = sizes.map((size) =>
-      this.anySize!.maps(...size).map((map) => ({ ...map, values: new Int32Array(sizeOf(map.shape)) })),
+      this.anySize!.maps(...size).map((map) => ({ ...map, values: new Int32Array(codeCount(map)) })),
     );
     for (const { height, width, jobs, rows } of this.jobs(sizes)) {
       const windows = jobs.map(({ item, tile }) =>
@@ -133,23 +134,19 @@ export class ImageCodec implements Tokenizer<Image> {
         width,
         channels,
       ]);
-      this.anySize!.maps(height, width).forEach(({ shape }, m) => {
+      this.anySize!.maps(height, width).forEach((map, m) => {
+        const size = codeCount(map);
         jobs.forEach(({ item, tile }, row) => {
           const whole = ids[item]![m]!;
-          const part = encoded[m]!.subarray(row * sizeOf(shape), (row + 1) * sizeOf(shape));
-          copyBlock(gridOf(part, shape), gridOf(whole.values, whole.shape), innerBlock(tile, height / shape[0]!));
+          const part = encoded[m]!.subarray(row * size, (row + 1) * size);
+          copyBlock(gridOf(part, map), gridOf(whole.values, whole), innerBlock(tile, height / map.grid[0]!));
         });
       });
     }
     return images.map(({ width, height, channels }, i) => ({
       codec: this.fingerprint,
       media: { kind: 'image', width, height, channels },
-      maps: ids[i]!.map(({ name, shape, vocabSize, values }) => ({
-        name,
-        shape,
-        vocabSize,
-        ids: toIds(values, vocabSize),
-      })),
+      maps: ids[i]!.map((map) => ({ ...specOf(map), ids: toIds(map.values, map.vocabSize) })),
     }));
   }
 
@@ -159,11 +156,11 @@ export class ImageCodec implements Tokenizer<Image> {
     const images: Image[] = [];
     for (const [start, rows] of batches(tokens.length)) {
       const count = Math.min(rows, tokens.length - start);
-      const maps = this.parts.maps.map(({ shape }, i) => {
-        const size = sizeOf(shape);
+      const maps = this.parts.maps.map((map, i) => {
+        const size = codeCount(map);
         const ids = new Int32Array(rows * size);
         for (let row = 0; row < count; row++) ids.set(tokens[start + row]!.maps[i]!.ids, row * size);
-        return { ids, shape: [rows, ...shape] };
+        return { ids, shape: [rows, ...idsShape(map)] };
       });
       images.push(...(await this.runDecoder(maps)).slice(0, count));
     }
@@ -182,17 +179,18 @@ export class ImageCodec implements Tokenizer<Image> {
     const { channels } = this.parts.input;
     const images = tokens.map(({ media }, i) => blank(this.trueSize(media, sizes[i]!), channels));
     for (const { height, width, jobs, rows } of this.jobs(sizes)) {
-      const maps = this.anySize!.maps(height, width).map(({ shape }, m) => {
-        const ids = new Int32Array(rows * sizeOf(shape));
+      const maps = this.anySize!.maps(height, width).map((map, m) => {
+        const size = codeCount(map);
+        const ids = new Int32Array(rows * size);
         jobs.forEach(({ item, tile }, row) => {
           const whole = tokens[item]!.maps[m]!;
           copyBlock(
-            gridOf(whole.ids, whole.shape),
-            gridOf(ids.subarray(row * sizeOf(shape)), shape),
-            windowBlock(tile, height / shape[0]!),
+            gridOf(whole.ids, whole),
+            gridOf(ids.subarray(row * size), map),
+            windowBlock(tile, height / map.grid[0]!),
           );
         });
-        return { ids, shape: [rows, ...shape] };
+        return { ids, shape: [rows, ...idsShape(map)] };
       });
       const decoded = await this.runDecoder(maps);
       jobs.forEach(({ item, tile }, row) => {
@@ -245,7 +243,8 @@ export class ImageCodec implements Tokenizer<Image> {
 
   /** Height and width of the decoded picture: those of the media, unless codes are of another size, as a prior's are. */
   private trueSize(media: MediaInfo, padded: Size): Size {
-    return media.kind === 'image' && sameShape(this.padded(media), padded) ? [media.height, media.width] : padded;
+    const { height, width } = checkImageInfo('media', media);
+    return sameShape(this.padded({ height, width }), padded) ? [height, width] : padded;
   }
 
   /** @returns height and width of the picture the maps are for. */
@@ -259,16 +258,17 @@ export class ImageCodec implements Tokenizer<Image> {
     }
     const size = this.sizeOf(tokens);
     checkTokens(where, tokens, this.anySize?.maps(...size) ?? this.parts.maps);
+    checkImageInfo(`${where}.media`, tokens.media);
     return size;
   }
 
   /** Height and width that the first map is for. */
   private sizeOf({ maps: [first] }: Tokens): Size {
     const { height, width } = this.parts.input;
-    const [rows, columns] = first?.shape ?? [];
+    const [rows, columns] = first?.grid ?? [];
     if (!this.anySize || !rows || !columns) return [height, width];
     const { multiple, maps } = this.anySize;
-    const [ofRows, ofColumns] = maps(multiple, multiple)[0]!.shape as [number, number];
+    const [ofRows, ofColumns] = maps(multiple, multiple)[0]!.grid as [number, number];
     return [(rows * multiple) / ofRows, (columns * multiple) / ofColumns];
   }
 }
@@ -281,12 +281,12 @@ interface Job {
   tile: Tile;
 }
 
-/** Values [h, w(, n)] as a grid of cells. */
+/** Values of a map as a grid of cells. */
 function gridOf<T extends Int32Array | Uint16Array | Uint32Array>(
   values: T,
-  [, width, ...depth]: readonly number[],
+  { grid: [, width], levels }: TokenMapSpec,
 ): Grid<T> {
-  return { values, width: width!, depth: sizeOf(depth) };
+  return { values, width: width!, depth: levels };
 }
 
 function blank([height, width]: Size, channels: 1 | 3): Image {

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
 import { sha256 } from '../hash.js';
+import { withAxes } from '../interfaces/tokens.js';
 import { decodeUtf8, parseJson } from '../json.js';
 import { isPlainName } from '../names.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
@@ -13,9 +14,10 @@ import type { NamedTensors } from './tensors.js';
 
 /**
  * Major and minor version of the model directory format. A newer major version is refused. 1.1: the card carries a
- * sha256 over itself, and the fingerprint covers the files beside the weights.
+ * sha256 over itself, and the fingerprint covers the files beside the weights. 2.0: maps say their grid and levels;
+ * cards of format 1 are read.
  */
-export const MODEL_FORMAT_VERSION = '1.1';
+export const MODEL_FORMAT_VERSION = '2.0';
 
 /** Name of the card. */
 export const CARD = 'model.json';
@@ -28,6 +30,17 @@ const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
 const fileSchema = z.strictObject({ bytes: z.int().nonnegative(), sha256: hash });
 
+/** What a codec's maps are. Cards of format 1 have a shape in place of grid and levels. */
+export const TokenMapSpecSchema = z.preprocess(
+  withAxes,
+  z.strictObject({
+    name: z.string(),
+    grid: z.array(z.int()),
+    levels: z.int().positive(),
+    vocabSize: z.int().positive(),
+  }),
+);
+
 const cardSchema = z.strictObject({
   format: z.literal('tesserae-model'),
   formatVersion: z.string().regex(/^\d+\.\d+$/),
@@ -38,9 +51,7 @@ const cardSchema = z.strictObject({
   /** A prior's codec: its fingerprint and what a reader wants to know of it. */
   codec: z.looseObject({ fingerprint: hash }).optional(),
   conditioning: z.enum(['none', 'label', 'text']).optional(),
-  maps: z
-    .array(z.strictObject({ name: z.string(), shape: z.array(z.int()), vocabSize: z.int().positive() }))
-    .optional(),
+  maps: z.array(TokenMapSpecSchema).optional(),
   classes: z.array(z.string()).optional(),
   training: z.record(z.string(), z.unknown()).optional(),
   metrics: z.record(z.string(), z.unknown()).optional(),

@@ -96,8 +96,8 @@ function codeLines({
   return [
     `bits per pixel   ${formatNumber(bitsPerPixel)}, entropy-coded ${formatNumber(empiricalBitsPerPixel!)}`,
     ...maps.flatMap((map) => [
-      `${map.name.padEnd(16)} ${spreadText(map, map.vocabSize * (map.depths?.length ?? 1))}`,
-      ...(map.depths ?? []).map((depth, i) => `${`  depth ${i + 1}`.padEnd(16)} ${spreadText(depth, map.vocabSize)}`),
+      `${map.name.padEnd(16)} ${spreadText(map, map.vocabSize * map.levels)}`,
+      ...(map.byLevel ?? []).map((level, i) => `${`  level ${i + 1}`.padEnd(16)} ${spreadText(level, map.vocabSize)}`),
     ]),
   ];
 }

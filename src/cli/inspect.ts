@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { EXIT } from '../errors.js';
+import { axesText } from '../interfaces/tokens.js';
+import type { TokenMapSpec } from '../interfaces/tokens.js';
 import { formatCount, formatNumber } from '../report/format.js';
 import { summaryLines } from '../report/data-summary.js';
 import type { DatasetInspection, Inspection } from '../sdk/inspect.js';
@@ -160,8 +162,8 @@ function firstText(first: DatasetInspection['first']): string {
   return `${first.key}: ${first.width}x${first.height}${first.caption === undefined ? '' : `, "${first.caption}"`}`;
 }
 
-function mapText({ name, shape, vocabSize }: { name: string; shape: readonly number[]; vocabSize: number }): string {
-  return `${name} [${shape.join(', ')}], ${vocabSize} codes`;
+function mapText(map: TokenMapSpec): string {
+  return `${map.name} ${axesText(map)}, ${map.vocabSize} codes`;
 }
 
 /** Joins a list, up to twelve items. */

@@ -1,6 +1,17 @@
-export type { Audio, Image, ImageInput, Media, MediaInfo } from './media.js';
+export type { Audio, Image, ImageInfo, ImageInput, Media, MediaInfo } from './media.js';
 export type { TokenMap, TokenMapSpec, TokenSample, Tokens } from './tokens.js';
-export { checkTokens, flatCodes, toIds } from './tokens.js';
+export {
+  axesText,
+  checkTokens,
+  codeCount,
+  flatCodes,
+  idsShape,
+  isMediaInfo,
+  sameAxes,
+  specOf,
+  toIds,
+  withAxes,
+} from './tokens.js';
 export type { BadFile, Dataset, DataSummary, LeftOut, RawSample, Sample, Split, Splitting } from './dataset.js';
 export type { Tokenizer } from './tokenizer.js';
 export type { Conditioning, Prior, Prompt, SamplingOptions } from './prior.js';

@@ -39,9 +39,16 @@ export interface Audio {
   samples: Float32Array;
 }
 
-export type Media = Image | Audio;
+/** A decoded sample of any medium: `kind` is the name the medium is registered under. */
+export interface Media {
+  kind: string;
+}
 
-/** What is known of a picture or sound without its samples: the size before any resizing by a codec. */
-export type MediaInfo =
-  | { kind: 'image'; width: number; height: number; channels: number }
-  | { kind: 'audio'; sampleRate: number; channels: number; frames: number };
+/**
+ * What is known of a sample without its content, such as its size before any resizing by a codec: the name of its medium
+ * and the fields that the medium defines. Plain data that shards, cards and tokens carry.
+ */
+export type MediaInfo = { kind: string } & Record<string, string | number>;
+
+/** The {@link MediaInfo} of a picture, in pixels. */
+export type ImageInfo = { kind: 'image'; width: number; height: number; channels: number };

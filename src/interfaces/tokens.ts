@@ -3,30 +3,30 @@ import { ShapeError } from '../errors.js';
 import { sameShape, sizeOf } from '../shape.js';
 import type { MediaInfo } from './media.js';
 
-/** One grid of discrete codes, e.g. `[H, W]` of a picture, row-major. */
-export interface TokenMap {
+/** What a codec promises to produce, without the ids. */
+export interface TokenMapSpec {
   /** `codes` for a codec with one map; `top` and `bottom` for a hierarchical one. */
   name: string;
-  shape: number[];
+  /** Positions along each axis: [rows, columns] of a picture, [frames] of a sound, [frames, rows, columns] of a video. */
+  grid: number[];
+  /** Ids at each position: 1, or Q of a residual or grouped quantizer. */
+  levels: number;
   /** Every id is in [0, vocabSize). */
   vocabSize: number;
-  /** Uint16Array up to a vocabulary of 65,536, Uint32Array above. */
+}
+
+/** Discrete codes on a grid. */
+export interface TokenMap extends TokenMapSpec {
+  /** Row-major [...grid, levels]. Uint16Array up to a vocabulary of 65,536, Uint32Array above. */
   ids: Uint16Array | Uint32Array;
 }
 
-/** The tokens of one picture or sound. */
+/** The tokens of one sample of a medium. */
 export interface Tokens {
   /** Fingerprint of the codec that made them: sha256 over config and weights, hex. */
   codec: string;
   media: MediaInfo;
   maps: TokenMap[];
-}
-
-/** A {@link TokenMap} without its ids: what a codec promises to produce. */
-export interface TokenMapSpec {
-  name: string;
-  shape: number[];
-  vocabSize: number;
 }
 
 /** Tokens of one sample of a dataset, with what conditions a prior on it. */
@@ -39,6 +39,40 @@ export interface TokenSample {
   /** Class index into the dataset's `classes`, where it has classes. */
   label?: number;
 }
+
+/** Number of ids in a map. */
+export const codeCount = ({ grid, levels }: Pick<TokenMapSpec, 'grid' | 'levels'>): number => sizeOf(grid) * levels;
+
+/** The shape of a map's ids as a tensor: [...grid], with a last axis of levels where there are several. */
+export const idsShape = ({ grid, levels }: Pick<TokenMapSpec, 'grid' | 'levels'>): number[] =>
+  levels === 1 ? [...grid] : [...grid, levels];
+
+/** `[16, 16]`, or `[75] x 8 levels`: the axes of a map as messages write them. An open extent is -1. */
+export const axesText = ({ grid, levels }: Pick<TokenMapSpec, 'grid' | 'levels'>): string =>
+  `[${grid.join(', ')}]${levels === 1 ? '' : ` x ${levels} levels`}`;
+
+/** A copy without anything else, such as ids. */
+export const specOf = ({ name, grid, levels, vocabSize }: TokenMapSpec): TokenMapSpec => ({
+  name,
+  grid: [...grid],
+  levels,
+  vocabSize,
+});
+
+/**
+ * Brings the map of an older card or config to grid and levels: it has a shape, [rows, columns] or
+ * [rows, columns, levels]. Everything else is returned as it is.
+ */
+export function withAxes(map: unknown): unknown {
+  if (typeof map !== 'object' || map === null || !('shape' in map) || !Array.isArray(map.shape)) return map;
+  const { shape, ...rest } = map;
+  const [rows, columns, levels = 1] = shape as unknown[];
+  return { ...rest, grid: columns === undefined ? [rows] : [rows, columns], levels };
+}
+
+/** True for maps of the same axes; open extents differ from every number. */
+export const sameAxes = (a: Pick<TokenMapSpec, 'grid' | 'levels'>, b: Pick<TokenMapSpec, 'grid' | 'levels'>): boolean =>
+  a.levels === b.levels && sameShape(a.grid, b.grid);
 
 /**
  * Copies ids into the narrowest unsigned integer array that holds `vocabSize`.
@@ -62,62 +96,46 @@ function checkIds(where: string, ids: ArrayLike<number>, vocabSize: number): voi
 }
 
 /**
+ * Checks tokens before they are used.
+ *
  * @param where names the argument, e.g. `decode(tokens[3])`.
  * @param specs the maps that are wanted.
- * @throws {ShapeError} E_TOKENS_SHAPE, E_TOKENS_RANGE unless the tokens say the size of their media and have these maps, and each as many ids in range as its shape says.
+ * @throws {ShapeError} E_TOKENS_SHAPE, E_TOKENS_RANGE unless the tokens name their medium and have these maps, each with
+ *   as many ids in range as its axes say.
  */
 export function checkTokens(where: string, tokens: Tokens, specs: readonly TokenMapSpec[]): void {
-  const fail = (expected: string, received: string): never => {
-    throw new ShapeError('E_TOKENS_SHAPE', `${where}: expected ${expected}, received ${received}.`);
+  const fail = (at: string, expected: string, received: string): never => {
+    throw new ShapeError('E_TOKENS_SHAPE', `${at}: expected ${expected}, received ${received}.`);
   };
   if (typeof tokens?.codec !== 'string' || !Array.isArray(tokens.maps))
-    fail('tokens, { codec, media, maps }', tokens === null ? 'null' : typeof tokens);
-  checkMedia(where, tokens.media);
-  if (tokens.maps.length !== specs.length) fail(`${specs.length} maps`, `${tokens.maps.length}`);
-  specs.forEach(({ name, shape, vocabSize }, i) => {
+    fail(where, 'tokens, { codec, media, maps }', tokens === null ? 'null' : typeof tokens);
+  if (!isMediaInfo(tokens.media))
+    fail(`${where}.media`, 'plain fields with a kind, such as { kind: "image", ... }', mediaText(tokens.media));
+  if (tokens.maps.length !== specs.length) fail(where, `${specs.length} maps`, `${tokens.maps.length}`);
+  specs.forEach((spec, i) => {
     const map = tokens.maps[i]!;
     const at = `${where}.maps[${i}]`;
-    if (!Array.isArray(map?.shape) || !sameShape(map.shape, shape))
-      throw new ShapeError(
-        'E_TOKENS_SHAPE',
-        `${at}: expected map "${name}" of [${shape.join(', ')}], received ${Array.isArray(map?.shape) ? `[${map.shape.join(', ')}]` : 'none'}.`,
-      );
-    if (!(
-      map.ids instanceof Uint16Array ||
-      map.ids instanceof Uint32Array ||
-      (map.ids as unknown) instanceof Int32Array
-    ))
-      throw new ShapeError(
-        'E_TOKENS_SHAPE',
-        `${at}: expected ids in a Uint16Array or Uint32Array, received ${typeof map.ids}.`,
-      );
-    if (map.ids.length !== sizeOf(shape))
-      throw new ShapeError(
-        'E_TOKENS_SHAPE',
-        `${at}: expected ${sizeOf(shape)} ids for [${shape.join(', ')}], received ${map.ids.length}.`,
-      );
-    checkIds(at, map.ids, vocabSize);
+    const hasAxes = Array.isArray(map?.grid) && typeof map.levels === 'number';
+    if (!hasAxes || !sameAxes(map, spec))
+      fail(at, `map "${spec.name}" of ${axesText(spec)}`, hasAxes ? axesText(map) : 'none');
+    if (!isIds(map.ids)) fail(at, 'ids in a Uint16Array or Uint32Array', typeof map.ids);
+    if (map.ids.length !== codeCount(spec))
+      fail(at, `${codeCount(spec)} ids for ${axesText(spec)}`, `${map.ids.length}`);
+    checkIds(at, map.ids, spec.vocabSize);
   });
 }
 
-/** What says the size of a picture or sound, by its kind. */
-const EXTENTS = { image: ['width', 'height', 'channels'], audio: ['sampleRate', 'channels', 'frames'] } as const;
+const isIds = (ids: unknown): boolean =>
+  ids instanceof Uint16Array || ids instanceof Uint32Array || ids instanceof Int32Array;
 
-function checkMedia(where: string, media: MediaInfo): void {
-  const extents: readonly string[] | undefined = EXTENTS[media?.kind];
-  if (extents === undefined)
-    throw new ShapeError(
-      'E_TOKENS_SHAPE',
-      `${where}.media: expected { kind: "image", width, height, channels }, or the like of "audio", received ${media === null ? 'null' : typeof media}.`,
-    );
-  for (const name of extents) {
-    const extent = (media as unknown as Record<string, unknown>)[name];
-    if (!(Number.isInteger(extent) && (extent as number) >= 1 && (extent as number) < 2 ** 31))
-      throw new ShapeError(
-        'E_TOKENS_SHAPE',
-        `${where}.media.${name}: expected a whole number of at least 1, received ${String(extent)}.`,
-      );
-  }
+const mediaText = (media: unknown): string => (media === null ? 'null' : typeof media);
+
+/** True for plain fields of texts and finite numbers with a `kind`. What else a medium needs, it checks itself. */
+export function isMediaInfo(value: unknown): value is MediaInfo {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const isField = (field: unknown): boolean => typeof field === 'string' || Number.isFinite(field);
+  const { kind } = value as { kind?: unknown };
+  return typeof kind === 'string' && kind !== '' && Object.values(value).every(isField);
 }
 
 /** The codes of all maps of all samples in a row, as a prior reads them: int32 [samples * N]. */

@@ -1,6 +1,6 @@
 // What callers hand in as a picture is one: of the sizes it claims, its pixels bytes.
 import { ShapeError } from '../errors.js';
-import type { Image } from '../interfaces/media.js';
+import type { Image, ImageInfo, MediaInfo } from '../interfaces/media.js';
 
 /**
  * @param where names the argument, e.g. `encode(images[3])`.
@@ -19,6 +19,25 @@ export function checkImage(where: string, image: Image): void {
   if (!(pixels instanceof Uint8Array)) fail('pixels in a Uint8Array', describe(pixels));
   const length = width * height * channels;
   if (pixels.length !== length) fail(`${length} values for ${width} x ${height} x ${channels}`, `${pixels.length}`);
+}
+
+/**
+ * Checks what tokens say of the picture they are of.
+ *
+ * @param where names the argument, e.g. `decode(tokens[3]).media`.
+ * @throws {ShapeError} E_TOKENS_SHAPE unless it is a picture whose width, height and channels are whole numbers from 1 up.
+ */
+export function checkImageInfo(where: string, media: MediaInfo): ImageInfo {
+  const { kind, width, height, channels } = media;
+  if (kind !== 'image') throw new ShapeError('E_TOKENS_SHAPE', `${where}: expected a picture, received "${kind}".`);
+  for (const [name, extent] of Object.entries({ width, height, channels })) {
+    if (typeof extent !== 'number' || !Number.isInteger(extent) || extent < 1 || extent >= 2 ** 31)
+      throw new ShapeError(
+        'E_TOKENS_SHAPE',
+        `${where}.${name}: expected a whole number of at least 1, received ${String(extent)}.`,
+      );
+  }
+  return media as ImageInfo;
 }
 
 /** As {@link checkImage} for each of several, naming its place. */

@@ -1,7 +1,6 @@
 // Pictures to tokens through a codec's graph, wherever that graph runs.
-import { toIds } from '../interfaces/index.js';
-import type { Image, ImageInput, TokenMapSpec, Tokens } from '../interfaces/index.js';
-import { sizeOf } from '../shape.js';
+import { codeCount, specOf, toIds } from '../interfaces/index.js';
+import type { Image, ImageInput, TokenMap, TokenMapSpec, Tokens } from '../interfaces/index.js';
 import { imageTo } from './fit.js';
 import { toFloat32 } from './pixels.js';
 import type { DecodeOptions } from './fit.js';
@@ -49,9 +48,9 @@ export async function encodePictures(
   return tokens;
 }
 
-function rowOf({ name, shape, vocabSize }: TokenMapSpec, ids: Int32Array, row: number): Tokens['maps'][number] {
-  const size = sizeOf(shape);
-  return { name, shape: [...shape], vocabSize, ids: toIds(ids.subarray(row * size, (row + 1) * size), vocabSize) };
+function rowOf(map: TokenMapSpec, ids: Int32Array, row: number): TokenMap {
+  const size = codeCount(map);
+  return { ...specOf(map), ids: toIds(ids.subarray(row * size, (row + 1) * size), map.vocabSize) };
 }
 
 /** Batches [start, rows] that cover `count` samples. Sizes are powers of two, so that few graphs are compiled; the last is padded. */

@@ -1,7 +1,7 @@
 // Codebook usage over a whole dataset. (The perplexity of a single batch depends on the batch size.)
 import { ShapeError, UsageError } from '../errors.js';
+import { codeCount, specOf } from '../interfaces/tokens.js';
 import type { TokenMapSpec } from '../interfaces/tokens.js';
-import { sizeOf } from '../shape.js';
 
 /** How the ids of a dataset are distributed over the codes. */
 export interface CodeSpread {
@@ -18,48 +18,39 @@ export interface CodeSpread {
 }
 
 /**
- * Codebook usage of one token map.
+ * Codebook usage of one token map, whose `vocabSize` is K.
  *
- * A map with several ids per position, [h, w, depth], has one codebook per depth. `depths` lists them individually;
- * `used` is their sum, out of depth * K, and `entropy` is their mean.
+ * A map of several levels has a codebook for each: `byLevel` lists them individually, `used` is their sum, out of
+ * levels * K, and `entropy` is their mean.
  */
-export interface CodebookUse extends CodeSpread {
-  name: string;
-  shape: number[];
-  /** Number of codes in a codebook (K). */
-  vocabSize: number;
+export interface CodebookUse extends CodeSpread, TokenMapSpec {
   /** Number of ids counted. */
   codes: number;
-  depths?: CodeSpread[];
+  byLevel?: CodeSpread[];
 }
-
-/** Returns the number of ids per position of a map: the third axis of [h, w, depth], or 1. */
-export const depthOf = ({ shape }: Pick<TokenMapSpec, 'shape'>): number => (shape.length === 3 ? shape[2]! : 1);
 
 /** Counts the codes of one token map over a dataset. */
 export class CodebookMeter {
-  /** float64 [depth, K]: how often each code occurs at each depth. */
+  /** float64 [levels, K]: how often each code occurs at each level. */
   readonly counts: Float64Array;
-  private readonly depth: number;
   private codes = 0;
 
   constructor(private readonly map: TokenMapSpec) {
-    this.depth = depthOf(map);
-    this.counts = new Float64Array(this.depth * map.vocabSize);
+    this.counts = new Float64Array(map.levels * map.vocabSize);
   }
 
   /**
    * Counts ids. If an error is thrown, nothing is counted.
    *
-   * @param ids Ids of whole positions; the depth is the last axis.
+   * @param ids Ids of whole positions; the levels are the last axis.
    * @throws {ShapeError} E_METRIC_ID for an id outside [0, K), E_METRIC_SIZE for an incomplete position.
    */
   add(ids: ArrayLike<number>): void {
-    const { vocabSize } = this.map;
-    if (ids.length % this.depth !== 0) {
+    const { levels, vocabSize } = this.map;
+    if (ids.length % levels !== 0) {
       throw new ShapeError(
         'E_METRIC_SIZE',
-        `CodebookMeter.add(${this.map.name}): expected ${this.depth} ids for each position, received ${ids.length} ids.`,
+        `CodebookMeter.add(${this.map.name}): expected ${levels} ids for each position, received ${ids.length} ids.`,
       );
     }
     for (let i = 0; i < ids.length; i++) {
@@ -70,7 +61,7 @@ export class CodebookMeter {
         );
       }
     }
-    for (let i = 0; i < ids.length; i++) this.counts[(i % this.depth) * vocabSize + ids[i]!]! += 1;
+    for (let i = 0; i < ids.length; i++) this.counts[(i % levels) * vocabSize + ids[i]!]! += 1;
     this.codes += ids.length;
   }
 
@@ -82,22 +73,20 @@ export class CodebookMeter {
         `CodebookMeter.result(${this.map.name}): expected at least one id, received none.`,
       );
     }
-    const { name, shape, vocabSize } = this.map;
-    const depths = codebooksOf(this.counts, vocabSize).map(spreadOf);
-    const used = depths.reduce((sum, one) => sum + one.used, 0);
-    const entropy = depths.reduce((sum, one) => sum + one.entropy, 0) / this.depth;
+    const { levels, vocabSize } = this.map;
+    const byLevel = codebooksOf(this.counts, vocabSize).map(spreadOf);
+    const used = byLevel.reduce((sum, one) => sum + one.used, 0);
+    const entropy = byLevel.reduce((sum, one) => sum + one.entropy, 0) / levels;
     const whole = {
-      name,
-      shape: [...shape],
-      vocabSize,
+      ...specOf(this.map),
       codes: this.codes,
-      ...spread(used, this.depth * vocabSize, entropy, vocabSize),
+      ...spread(used, levels * vocabSize, entropy, vocabSize),
     };
-    return this.depth > 1 ? { ...whole, depths } : whole;
+    return levels > 1 ? { ...whole, byLevel } : whole;
   }
 }
 
-/** Splits the counts [depth, K] of a meter into one array per codebook. */
+/** Splits the counts [levels, K] of a meter into one array per codebook. */
 export function codebooksOf(counts: Float64Array, vocabSize: number): Float64Array[] {
   return Array.from({ length: counts.length / vocabSize }, (_, i) =>
     counts.subarray(i * vocabSize, (i + 1) * vocabSize),
@@ -138,7 +127,7 @@ export function entropyOf(counts: ArrayLike<number>): number {
  */
 export function nominalBitsPerPixel(maps: readonly TokenMapSpec[], picture: { width: number; height: number }): number {
   return bitsPerPixel(
-    maps.map((map) => [sizeOf(map.shape), Math.log2(map.vocabSize)]),
+    maps.map((map) => [codeCount(map), Math.log2(map.vocabSize)]),
     picture,
   );
 }
@@ -149,7 +138,7 @@ export function empiricalBitsPerPixel(
   picture: { width: number; height: number },
 ): number {
   return bitsPerPixel(
-    maps.map((map) => [sizeOf(map.shape), map.entropy / Math.LN2]),
+    maps.map((map) => [codeCount(map), map.entropy / Math.LN2]),
     picture,
   );
 }

@@ -1,15 +1,16 @@
-// Codebook usage in reports: a table of maps and their depths, and a histogram of each codebook.
+// Codebook usage in reports: a table of maps and their levels, and a histogram of each codebook.
+import { idsShape } from '../interfaces/tokens.js';
 import { codebooksOf } from '../metrics/codebook.js';
 import type { CodeSpread, CodebookUse } from '../metrics/codebook.js';
 import { histogram } from './histogram.js';
 import { chartFigure, table } from './html.js';
 import type { Cell, Fragment } from './html.js';
 
-/** Returns the total number of codes: K times the depth of the map. */
-export const codesOf = ({ vocabSize, depths }: CodebookUse): number => vocabSize * (depths?.length ?? 1);
+/** Returns the total number of codes: K for each level of the map. */
+export const codesOf = ({ vocabSize, levels }: CodebookUse): number => vocabSize * levels;
 
 /**
- * Builds a table with one row per map and one per depth of the map. If there are several codecs, the first column names
+ * Builds a table with one row per map and one per level of the map. If there are several codecs, the first column names
  * them.
  */
 export function codebookTable(owners: readonly { name?: string; maps: readonly CodebookUse[] }[]): Fragment {
@@ -40,21 +41,20 @@ function rowsOf(map: CodebookUse): Cell[][] {
     codes: number,
     { used, usage, entropy, entropyRatio, perplexity }: CodeSpread,
   ): Cell[] => [name, shape.join(' × '), codes, used, usage, entropy / Math.LN2, entropyRatio, perplexity];
-  const depths = map.depths ?? [];
   return [
-    row(map.name, map.shape, codesOf(map), map),
-    ...depths.map((depth, i) => row(depthName(map, i), map.shape.slice(0, 2), map.vocabSize, depth)),
+    row(map.name, idsShape(map), codesOf(map), map),
+    ...(map.byLevel ?? []).map((level, i) => row(levelName(map, i), map.grid, map.vocabSize, level)),
   ];
 }
 
-const depthName = ({ name }: CodebookUse, depth: number): string => `${name}, depth ${depth + 1}`;
+const levelName = ({ name }: CodebookUse, level: number): string => `${name}, level ${level + 1}`;
 
-/** @param counts Counts of each map, [depth, K]. */
+/** @param counts Counts of each map, [levels, K]. */
 export function codebookHistograms(maps: readonly CodebookUse[], counts: readonly Float64Array[]): Fragment[] {
   return maps.flatMap((map, i) => {
     const books = codebooksOf(counts[i]!, map.vocabSize);
-    return books.map((book, depth) =>
-      chartFigure(histogram(book, { title: books.length > 1 ? depthName(map, depth) : map.name })),
+    return books.map((book, level) =>
+      chartFigure(histogram(book, { title: books.length > 1 ? levelName(map, level) : map.name })),
     );
   });
 }

@@ -1,6 +1,7 @@
 // The two evaluations, on model directories.
 import { loadModel } from '../checkpoint/model.js';
 import { CorruptError, UsageError } from '../errors.js';
+import { axesText } from '../interfaces/index.js';
 import type { TokenMapSpec } from '../interfaces/index.js';
 import type { FeatureScaling } from '../interfaces/feature-scaling.js';
 import { disposeParams, importParams } from '../nn/params.js';
@@ -124,8 +125,7 @@ export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<Pr
 
 /** @throws {UsageError} E_MIXED_SHAPES, E_PRIOR_MAPS unless the tokens are of the shape the prior was trained for. */
 async function expectMaps(tokens: ShardReader, maps: readonly TokenMapSpec[]): Promise<void> {
-  const text = (specs: readonly TokenMapSpec[]): string =>
-    specs.map(({ shape }) => `[${shape.join(', ')}]`).join(' and ');
+  const text = (specs: readonly TokenMapSpec[]): string => specs.map(axesText).join(' and ');
   const found = await uniformMaps(tokens);
   if (text(found) !== text(maps))
     throw new UsageError(

@@ -17,6 +17,7 @@ import type { Params } from '../nn/params.js';
 import { openOutput } from '../output.js';
 import { priorFamily } from '../registry.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
+import { TokenMapSpecSchema } from '../checkpoint/card.js';
 import { sizeOf } from '../shape.js';
 import { readOwnFile } from '../snapshot.js';
 import { codecOf, codecParams, storedTokenizer } from './open.js';
@@ -37,8 +38,8 @@ const fileFields = { file: z.string().regex(/^[a-z][a-z0-9_-]*\.onnx$/), ...hash
 
 const cardSchema = z.strictObject({
   format: z.literal('tesserae-export'),
-  /** 1.1: the card lists every file, and carries a sha256 over itself. */
-  version: z.enum(['1.0', '1.1']),
+  /** 1.1: the card lists every file, and carries a sha256 over itself. 2.0: maps say their grid and levels. */
+  version: z.enum(['1.0', '1.1', '2.0']),
   kind: z.enum(['codec', 'prior']),
   name: z.string(),
   /** Of the model it was made from. */
@@ -46,7 +47,7 @@ const cardSchema = z.strictObject({
   /** Fingerprint of a prior's codec. */
   codec: z.string().optional(),
   config: z.record(z.string(), z.unknown()),
-  maps: z.array(z.strictObject({ name: z.string(), shape: z.array(z.int()), vocabSize: z.int() })),
+  maps: z.array(TokenMapSpecSchema),
   classes: z.array(z.string()).optional(),
   /** How a prior reads prompts: int32 [P] for none, and for one example. */
   conditions: z
@@ -137,7 +138,7 @@ function described(directory: string, stored: StoredModel): Described {
   const { kind, name, fingerprint, config, classes } = stored.card;
   const common = {
     format: 'tesserae-export' as const,
-    version: '1.1' as const,
+    version: '2.0' as const,
     kind,
     name,
     fingerprint,

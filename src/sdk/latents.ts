@@ -1,7 +1,7 @@
 // A look into a codec: the way between two pictures, what each dimension of the latents does, which code lies where.
 import { compile, hostValues, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
-import type { Image, ImageInput, TokenMap } from '../interfaces/index.js';
+import type { Image, ImageInput, TokenMap, TokenMapSpec } from '../interfaces/index.js';
 import { imageGrid } from '../media/grid.js';
 import { fromFloat32, toFloat32, withChannels } from '../media/pixels.js';
 import { batches } from '../media/picture-tokens.js';
@@ -119,7 +119,7 @@ export interface CodeMap {
   overlay: Image;
   /** Which map is drawn. */
   name: string;
-  shape: number[];
+  grid: number[];
   /** The codes that occur, most frequent first, with their sRGB colors. */
   codes: { id: number; count: number; color: [number, number, number] }[];
 }
@@ -158,8 +158,8 @@ export async function codeMap({ codec: directory, picture, map: name, level = 0 
     const cell = cellOf(specs, codec.input, map.name);
     const scale = Math.max(1, Math.ceil(CELL / Math.min(cell.height, cell.width)));
     const enlarged = imageGrid([seen], { gap: 0, scale });
-    const overlay = drawn(enlarged, ids, map.shape[1]!, { height: cell.height * scale, width: cell.width * scale });
-    return { picture: enlarged, overlay, name: map.name, shape: map.shape, codes: counted(ids) };
+    const overlay = drawn(enlarged, ids, map.grid[1]!, { height: cell.height * scale, width: cell.width * scale });
+    return { picture: enlarged, overlay, name: map.name, grid: map.grid, codes: counted(ids) };
   } finally {
     codec.dispose();
   }
@@ -295,8 +295,7 @@ function checkDims(dims: readonly number[], depth: number, grid: boolean): void 
 }
 
 /** The ids of one level, row by row. */
-function idsOf({ shape, ids }: TokenMap, level: number): number[] {
-  const levels = sizeOf(shape.slice(2));
+function idsOf({ levels, ids }: TokenMap, level: number): number[] {
   if (!Number.isInteger(level) || level < 0 || level >= levels)
     throw new UsageError('E_CODE_MAP', `code map(level): expected one from 0 to ${levels - 1}, received ${level}.`);
   return [...ids].filter((_, i) => i % levels === level);
@@ -304,11 +303,11 @@ function idsOf({ shape, ids }: TokenMap, level: number): number[] {
 
 /** Pixels of a code's side, from the maps of the codec's own size. */
 function cellOf(
-  maps: readonly { name: string; shape: number[] }[],
+  maps: readonly TokenMapSpec[],
   { height, width }: ImageInput,
   name: string,
 ): { height: number; width: number } {
-  const [rows, columns] = maps.find((map) => map.name === name)!.shape as [number, number];
+  const [rows, columns] = maps.find((map) => map.name === name)!.grid as [number, number];
   return { height: height / rows, width: width / columns };
 }
 

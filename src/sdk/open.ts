@@ -3,7 +3,7 @@ import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { CorruptError, ShapeError, TesseraeError, UsageError } from '../errors.js';
 import { excerpt, listNames } from '../names.js';
-import { checkTokens, flatCodes, toIds } from '../interfaces/index.js';
+import { checkTokens, codeCount, flatCodes, specOf, toIds } from '../interfaces/index.js';
 import type {
   Conditioning,
   ImageInput,
@@ -20,7 +20,6 @@ import { importParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { generateCodes } from '../sample/generate.js';
-import { sizeOf } from '../shape.js';
 import { beginningOf } from '../text/beginning.js';
 import { loadTokenizer } from '../text/tokenizer.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
@@ -203,20 +202,19 @@ export class LoadedPrior implements Prior {
     const conditions = prompts.flatMap((prompt) =>
       new Array<Int32Array>(n).fill(this.heard(prompt, source, options.onNote)),
     );
-    const codeCount = sizeOf(map.shape);
     const task = {
       model: this.model,
       conditions,
       unconditional: source.prompt(null),
-      codeCount,
+      codeCount: codeCount(map),
       vocabSize: map.vocabSize,
     };
     const codes = await generateCodes(task, options);
-    const [height, width] = map.shape as [number, number];
+    const [height, width] = map.grid as [number, number];
     return codes.map((ids) => ({
       codec: this.codec,
       media: { kind: 'image', width, height, channels: 3 },
-      maps: [{ ...map, shape: [...map.shape], ids: toIds(ids, map.vocabSize) }],
+      maps: [{ ...specOf(map), ids: toIds(ids, map.vocabSize) }],
     }));
   }
 

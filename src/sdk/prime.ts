@@ -32,7 +32,7 @@ export async function primeCodes({
 }: PrimeOptions): Promise<Int32Array> {
   const card = readModelCard(directory, { kind: 'prior' });
   const family = priorFamily(card.name);
-  const [height, width] = family.maps(family.parseConfig(card.config))[0]!.shape as [number, number];
+  const [height, width] = family.maps(family.parseConfig(card.config))[0]!.grid as [number, number];
   const kept = rows ?? Math.floor(height / 2);
   if (!Number.isInteger(kept) || kept < 1 || kept >= height) {
     throw new UsageError(
@@ -44,7 +44,7 @@ export async function primeCodes({
   try {
     assertCodecOf(card, codec.fingerprint);
     const { input } = codec;
-    const [rowsOfOwn, columnsOfOwn] = codec.maps()[0]!.shape as [number, number];
+    const [rowsOfOwn, columnsOfOwn] = codec.maps()[0]!.grid as [number, number];
     // A codec of any size could take a picture of another, whose codes would be more or fewer than the prior's.
     const size = { height: (input.height / rowsOfOwn) * height, width: (input.width / columnsOfOwn) * width };
     const image = await readPicture(picture, sized({ ...input, ...size }));

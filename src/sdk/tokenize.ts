@@ -86,9 +86,7 @@ async function tokenizeDataset(
   const card = {
     codec: { fingerprint, name, config },
     // Extents of -1 differ between samples.
-    maps: takesAnySize(stored)
-      ? maps!.map((map) => ({ ...map, shape: map.shape.map((extent, axis) => (axis < 2 ? -1 : extent)) }))
-      : maps!,
+    maps: takesAnySize(stored) ? maps!.map((map) => ({ ...map, grid: map.grid.map(() => -1) })) : maps!,
     classes: dataset.classes,
     source: sourceText(options.data),
     dataset: dataset.fingerprint,

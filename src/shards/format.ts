@@ -2,11 +2,12 @@
 // specification; this file is its types and checks.
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
+import { codeCount } from '../interfaces/tokens.js';
 import type { TokenMapSpec } from '../interfaces/tokens.js';
 import type { Split } from '../interfaces/dataset.js';
 
-/** Major and minor version of the shard format. A newer major version is refused. 1.1: footers and manifest bind the list of rejects. */
-export const SHARD_FORMAT_VERSION = '1.1';
+/** Major and minor version of the shard format. Another major version is refused. 2.0: maps say their grid and levels. */
+export const SHARD_FORMAT_VERSION = '2.0';
 
 export const MANIFEST = 'manifest.json';
 export const REJECTS = 'rejects.jsonl';
@@ -20,7 +21,7 @@ export const LIMITS = {
   /** Bytes of one sample's payload. */
   payloadBytes: 64 * 2 ** 20,
   partSamples: 2 ** 22,
-  /** Extent of a map of variable shape, in codes. */
+  /** Codes of one map. */
   mapCodes: 2 ** 24,
   vocabSize: 2 ** 22,
 } as const;
@@ -40,12 +41,13 @@ const mapSchema = z
       .min(1)
       .max(64)
       .refine((name) => name !== '__proto__'),
-    shape: z.array(dimension).max(8),
+    grid: z.array(dimension).max(8),
+    levels: z.int().min(1).max(1024),
     vocabSize: z.int().min(1).max(LIMITS.vocabSize),
     dtype: z.enum(['uint16', 'uint32']),
   })
   .refine((map) => map.dtype === dtypeOf(map.vocabSize), 'expected uint16 up to a vocabulary of 65536, uint32 above')
-  .refine((map) => Math.abs(map.shape.reduce((size, dim) => size * dim, 1)) <= LIMITS.mapCodes, 'expected fewer codes');
+  .refine(({ grid, levels }) => Math.abs(codeCount({ grid, levels })) <= LIMITS.mapCodes, 'expected fewer codes');
 
 /** What all parts of a dataset share. */
 const cardShape = {
@@ -81,6 +83,7 @@ const footerSchema = z.strictObject({
   split: splitSchema,
   samples: z.int().min(1).max(LIMITS.partSamples),
   offsets: z.instanceof(Uint8Array),
+  /** Parts of version 1.0 lack it; their header says the version. */
   rejects: rejectsSchema.optional(),
   start: z.int().nonnegative(),
   crc32: z.int().nonnegative(),
@@ -99,7 +102,7 @@ const manifestSchema = z.strictObject({
   version: versionSchema,
   ...cardShape,
   counts: z.strictObject({ train: z.int().nonnegative(), test: z.int().nonnegative() }),
-  rejects: rejectsSchema.optional(),
+  rejects: rejectsSchema,
   parts: z.array(partSchema).max(100_000),
   fingerprint: hash,
 });
@@ -152,9 +155,10 @@ export function partNumber(name: string): number | undefined {
  * @throws {UsageError} E_SHARD_CARD with the field that is wrong.
  */
 export function fullCard(card: ShardCard, shardSamples: number, shardBytes: number): FullCard {
-  const maps = card.maps.map(({ name, shape, vocabSize }) => ({
+  const maps = card.maps.map(({ name, grid, levels, vocabSize }) => ({
     name,
-    shape: [...shape],
+    grid: [...grid],
+    levels,
     vocabSize,
     dtype: dtypeOf(vocabSize),
   }));
@@ -177,7 +181,7 @@ export function cardOf(holder: FullCard): FullCard {
 
 /** @throws {CorruptError} E_SHARD_HEADER, E_SHARD_VERSION. */
 export function checkHeader(value: unknown, where: string): ShardHeader {
-  refuseNewerVersion(value, where);
+  refuseOtherVersion(value, where);
   return checked(headerSchema, value, 'E_SHARD_HEADER', `${where}: expected a shard header`);
 }
 
@@ -188,7 +192,7 @@ export function checkFooter(value: unknown, where: string): ShardFooter {
 
 /** @throws {CorruptError} E_MANIFEST, E_SHARD_VERSION. */
 export function checkManifest(value: unknown, where: string): ShardManifest {
-  refuseNewerVersion(value, where);
+  refuseOtherVersion(value, where);
   return checked(manifestSchema, value, 'E_MANIFEST', `${where}: expected a token dataset's manifest`);
 }
 
@@ -198,13 +202,21 @@ function checked<T>(schema: z.ZodType<T>, value: unknown, code: string, expectat
   return result.data;
 }
 
-function refuseNewerVersion(value: unknown, where: string): void {
-  const version = (value as { version?: unknown } | null)?.version;
+const MAJOR = Number.parseInt(SHARD_FORMAT_VERSION, 10);
+
+/** Tokens of version 1 do not say which axes they have. Their codec, which lies beside them, makes them anew. */
+function refuseOtherVersion(value: unknown, where: string): void {
+  const { version, source } = (value ?? {}) as { version?: unknown; source?: unknown };
   const major = typeof version === 'string' ? Number.parseInt(version, 10) : Number.NaN;
-  if (major > Number.parseInt(SHARD_FORMAT_VERSION, 10)) {
+  const found = `${where}: expected format ${SHARD_FORMAT_VERSION}, found ${String(version)}`;
+  if (major > MAJOR)
     throw new CorruptError(
       'E_SHARD_VERSION',
-      `${where}: expected format ${SHARD_FORMAT_VERSION}, found ${String(version)}: needs a Tesserae that reads >= ${major}.0. Update Tesserae.`,
+      `${found}, which needs a Tesserae that reads format ${major}. Update Tesserae.`,
     );
-  }
+  if (major < MAJOR)
+    throw new CorruptError(
+      'E_SHARD_VERSION',
+      `${found}, whose maps do not say their axes. Tokenize again: tesserae tokenize --data ${typeof source === 'string' ? source : 'DATA'} --codec CODEC --out NEW (a copy of the codec is in the folder "codec" beside the shards).`,
+    );
 }

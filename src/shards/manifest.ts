@@ -12,11 +12,7 @@ import type { FullCard, ManifestPart, RejectsMark, ShardManifest } from './forma
 const MANIFEST_LIMIT = 64 * 2 ** 20;
 
 /** The manifest of a card, its parts and what was left out; `undefined` for datasets of format 1.0, which do not say. */
-export function makeManifest(
-  card: FullCard,
-  parts: readonly ManifestPart[],
-  rejects: RejectsMark | undefined,
-): ShardManifest {
+export function makeManifest(card: FullCard, parts: readonly ManifestPart[], rejects: RejectsMark): ShardManifest {
   const count = (split: string): number =>
     parts.reduce((sum, part) => sum + (part.split === split ? part.samples : 0), 0);
   const body = {
@@ -24,7 +20,7 @@ export function makeManifest(
     version: SHARD_FORMAT_VERSION as string,
     ...cardOf(card),
     counts: { train: count('train'), test: count('test') },
-    ...(rejects === undefined ? {} : { rejects }),
+    rejects,
     parts: [...parts],
   };
   return { ...body, fingerprint: sha256(canonicalJson(body)) };

@@ -220,7 +220,7 @@ export class PartReader {
     /** Where each record starts and where the last one ends: uint32 [samples + 1]. */
     readonly offsets: Uint32Array,
     /** The samples rejected before the last record; unknown in parts of format 1.0. */
-    readonly rejects: RejectsMark | undefined,
+    readonly rejects: RejectsMark,
   ) {}
 
   get samples(): number {
@@ -249,6 +249,8 @@ export class PartReader {
         const header = readHeader(path, fd, offsets[0]!, files);
         if (footer.part !== header.part || footer.split !== header.split)
           throw damagedFooter(path, footer.start, 'expected the part and split of the header, found different ones');
+        if (!footer.rejects)
+          throw damagedFooter(path, footer.start, 'expected what was skipped before its last record, found nothing');
         return new PartReader(path, fd, files, status.size, header, offsets, footer.rejects);
       } catch (error) {
         files.close(fd);

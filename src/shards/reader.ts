@@ -7,6 +7,7 @@ import { guarded, nodeFiles } from '../files/system.js';
 import { sha256File } from '../files/read.js';
 import type { FileSystem } from '../files/system.js';
 import type { Split } from '../interfaces/dataset.js';
+import { specOf } from '../interfaces/tokens.js';
 import type { TokenMapSpec, TokenSample } from '../interfaces/tokens.js';
 import { permutation } from '../rng.js';
 import { cardOf, partNumber } from './format.js';
@@ -99,7 +100,7 @@ export class ShardReader {
 
   /** The token maps of every sample. An extent of -1 differs between samples. */
   get maps(): TokenMapSpec[] {
-    return this.manifest.maps.map(({ name, shape, vocabSize }) => ({ name, shape, vocabSize }));
+    return this.manifest.maps.map(specOf);
   }
 
   size(split: Split): number {
@@ -221,7 +222,7 @@ export class ShardReader {
   /** Verifies every record first, so that damage is located, and then the sha256 of the whole file. */
   private verifyContent(): void {
     this.verifyKeys();
-    if (this.manifest.rejects) verifyRejects(this.directory, this.manifest.rejects, this.files);
+    verifyRejects(this.directory, this.manifest.rejects, this.files);
     for (const { file, sha256 } of this.manifest.parts) {
       const path = join(this.directory, file);
       const found = sha256File(path, this.files);

@@ -1,6 +1,7 @@
 // One sample to its payload, and back: the msgpack map {key, maps, text?, label?, media} of FORMAT.md.
 import { CorruptError, UsageError } from '../errors.js';
 import type { MediaInfo } from '../interfaces/media.js';
+import { axesText, codeCount, isMediaInfo } from '../interfaces/tokens.js';
 import type { TokenMap, TokenSample } from '../interfaces/tokens.js';
 import { sizeOf } from '../shape.js';
 import { LIMITS } from './format.js';
@@ -81,14 +82,18 @@ function toDiskMap(map: TokenMap, spec: ShardMapSpec): Record<string, unknown> {
     map.vocabSize === spec.vocabSize,
     () => `map "${spec.name}": expected a vocabulary of ${spec.vocabSize}, received ${map.vocabSize}`,
   );
-  checkShape(map.shape, spec);
   expect(
-    map.ids.length === sizeOf(map.shape),
-    () => `map "${spec.name}": expected ${sizeOf(map.shape)} ids, received ${map.ids.length}`,
+    map.levels === spec.levels,
+    () => `map "${spec.name}": expected ${spec.levels} levels, received ${map.levels}`,
+  );
+  checkGrid(map.grid, spec);
+  expect(
+    map.ids.length === codeCount(map),
+    () => `map "${spec.name}": expected ${codeCount(map)} ids, received ${map.ids.length}`,
   );
   checkIds(map.ids, spec);
   const ids = spec.dtype === 'uint16' ? Uint16Array.from(map.ids) : Uint32Array.from(map.ids);
-  return { name: map.name, shape: map.shape, ids: Buffer.from(ids.buffer) };
+  return { name: map.name, grid: map.grid, ids: Buffer.from(ids.buffer) };
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -115,25 +120,25 @@ function fromPayload(value: unknown, card: FullCard): TokenSample {
 
 function fromDiskMap(value: unknown, spec: ShardMapSpec): TokenMap {
   const map = plainMap(value, 'map');
-  const { name, shape, ids } = map;
+  const { name, grid, ids } = map;
   expect(
     Object.keys(map).length === 3 && name === spec.name,
-    () => `expected map "${spec.name}" with name, shape and ids, found "${String(name)}"`,
+    () => `expected map "${spec.name}" with name, grid and ids, found "${String(name)}"`,
   );
-  expect(Array.isArray(shape), () => `map "${spec.name}": expected a shape`);
-  const extents = shape as number[];
-  checkShape(extents, spec);
+  expect(Array.isArray(grid), () => `map "${spec.name}": expected a grid`);
+  const axes = { grid: grid as number[], levels: spec.levels };
+  checkGrid(axes.grid, spec);
   expect(ids instanceof Uint8Array, () => `map "${spec.name}": expected ids as bytes`);
-  const bytes = sizeOf(extents) * (spec.dtype === 'uint16' ? 2 : 4);
+  const bytes = codeCount(axes) * (spec.dtype === 'uint16' ? 2 : 4);
   expect(
     ids.length === bytes,
-    () => `map "${spec.name}": expected ${bytes} bytes of ids for [${extents.join(', ')}], found ${ids.length}`,
+    () => `map "${spec.name}": expected ${bytes} bytes of ids for ${axesText(axes)}, found ${ids.length}`,
   );
   const memory = new ArrayBuffer(bytes); // a copy: payloads are not aligned and their memory is used again
   new Uint8Array(memory).set(ids);
   const codes = spec.dtype === 'uint16' ? new Uint16Array(memory) : new Uint32Array(memory);
   checkIds(codes, spec);
-  return { name, shape: extents, vocabSize: spec.vocabSize, ids: codes };
+  return { name: spec.name, ...axes, vocabSize: spec.vocabSize, ids: codes };
 }
 
 function plainMap(value: unknown, what: string): Record<string, unknown> {
@@ -154,15 +159,15 @@ function captionsOf(text: unknown): string[] {
 // ---------------------------------------------------------------------------------------------------------------------
 // Both ways
 
-function checkShape(shape: readonly number[], spec: ShardMapSpec): void {
-  let fits = shape.length === spec.shape.length;
-  for (let i = 0; fits && i < shape.length; i++) {
-    const dim = shape[i]!;
-    fits = spec.shape[i] === -1 ? Number.isInteger(dim) && dim > 0 : dim === spec.shape[i];
+function checkGrid(grid: readonly number[], spec: ShardMapSpec): void {
+  let fits = grid.length === spec.grid.length;
+  for (let i = 0; fits && i < grid.length; i++) {
+    const extent = grid[i]!;
+    fits = spec.grid[i] === -1 ? Number.isInteger(extent) && extent > 0 : extent === spec.grid[i];
   }
   expect(
-    fits && sizeOf(shape) <= LIMITS.mapCodes,
-    () => `map "${spec.name}": expected shape [${spec.shape.join(', ')}], found [${shape.join(', ')}]`,
+    fits && sizeOf(grid) * spec.levels <= LIMITS.mapCodes,
+    () => `map "${spec.name}": expected grid [${spec.grid.join(', ')}], found [${grid.join(', ')}]`,
   );
 }
 
@@ -183,25 +188,14 @@ function checkLabel(label: unknown, card: FullCard): number {
   return label as number;
 }
 
-function checkMedia(value: unknown): MediaInfo {
-  const media = plainMap(value, 'media');
-  if (media.kind === 'image') {
-    const { width, height, channels } = media;
-    expect(
-      isCount(width) && isCount(height) && isCount(channels),
-      () => 'media: expected width, height and channels as positive integers',
-    );
-    return { kind: 'image', width, height, channels };
-  }
-  expect(media.kind === 'audio', () => `media: expected an image or audio, found "${String(media.kind)}"`);
-  const { sampleRate, channels, frames } = media;
-  expect(
-    isCount(sampleRate) && isCount(channels) && isCount(frames),
-    () => 'media: expected sampleRate, channels and frames as positive integers',
-  );
-  return { kind: 'audio', sampleRate, channels, frames };
-}
+/** Fields of a sample's media. */
+const MEDIA_FIELDS = 32;
 
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
+/** What the fields mean is the medium's to say: shards hold samples of any. */
+function checkMedia(value: unknown): MediaInfo {
+  expect(
+    isMediaInfo(value) && Object.keys(value).length <= MEDIA_FIELDS,
+    () => `media: expected up to ${MEDIA_FIELDS} fields of text or finite numbers, one of them the kind`,
+  );
+  return value;
 }

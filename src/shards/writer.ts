@@ -11,7 +11,7 @@ import { openOutput, prepareOutput } from '../output.js';
 import type { OutputLock } from '../output.js';
 import type { Split } from '../interfaces/dataset.js';
 import type { TokenSample } from '../interfaces/tokens.js';
-import { LIMITS, MANIFEST, REJECTS, SHARD_FORMAT_VERSION, cardOf, fullCard, partName, partNumber } from './format.js';
+import { LIMITS, MANIFEST, REJECTS, cardOf, fullCard, partName, partNumber } from './format.js';
 import type { FullCard, ManifestPart, RejectsMark, ShardCard, ShardManifest } from './format.js';
 import { makeManifest, writeManifest } from './manifest.js';
 import { PartReader, PartWriter, encodeRecord } from './part.js';
@@ -248,7 +248,6 @@ export class ShardWriter {
       reader = PartReader.open(path, this.files);
       assertSameCard(path, this.card, cardOf(reader.header));
       const { rejects, header } = reader;
-      if (rejects === undefined) throw olderFormat(path, header.version);
       const keys = this.keysOf(reader);
       if (keys === undefined || header.part !== index || this.returnsTo(header.split)) return undefined;
       for (const key of keys) this.keys.add(key);
@@ -263,7 +262,7 @@ export class ShardWriter {
         rejects,
       };
     } catch (error) {
-      if (error instanceof CorruptError) return undefined;
+      if (error instanceof CorruptError && error.code !== 'E_SHARD_VERSION') return undefined;
       throw error;
     } finally {
       reader?.close();
@@ -301,13 +300,6 @@ function assertSameCard(path: string, expected: FullCard, found: FullCard): void
       );
     }
   }
-}
-
-function olderFormat(path: string, version: string): UsageError {
-  return new UsageError(
-    'E_RESUME_MISMATCH',
-    `${path}: expected format ${SHARD_FORMAT_VERSION}, but the interrupted run wrote ${version}, which does not record skipped samples. Start again with --force.`,
-  );
 }
 
 function brief(text: string): string {

@@ -85,6 +85,8 @@ function repeatsClass(known: Map<number, string>, { label, captions }: TokenSamp
   return before === undefined || before === own;
 }
 
+const gridText = (grid: readonly number[]): string => grid.map((extent) => (extent < 0 ? '?' : extent)).join(' x ');
+
 /** "tokens runs/tokens: 7,200 training and 800 held-out samples, 8,000 captioned (10 distinct captions), no labels; codes 8 x 8 of 512, 509 in use". */
 export function surveyText(survey: TokenSurvey): string {
   const { samples, captioned, captions, labeled, classes, maps } = survey;
@@ -94,8 +96,8 @@ export function surveyText(survey: TokenSurvey): string {
       : 'no captions';
   const labels = labeled > 0 ? `${formatCount(labeled)} labeled (${formatCount(classes.length)} classes)` : 'no labels';
   const codes = maps.map(
-    ({ name, shape, vocabSize, used }) =>
-      `${name} ${shape.map((extent) => (extent < 0 ? '?' : extent)).join(' x ')} of ${formatCount(vocabSize)}, ${formatCount(used)} in use`,
+    ({ name, grid, levels, vocabSize, used }) =>
+      `${name} ${gridText(grid)}${levels === 1 ? '' : ` x ${levels} levels`} of ${formatCount(vocabSize)}, ${formatCount(used)} in use`,
   );
   return `tokens ${survey.directory}: ${formatCount(samples.train)} training and ${formatCount(samples.test)} held-out samples, ${text}, ${labels}; ${codes.join('; ')}`;
 }

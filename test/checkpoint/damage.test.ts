@@ -15,7 +15,7 @@ const CARD: NewModelCard = {
   config: { nLayer: 1, conditioning: 'text', nested: { list: [1, 2.5, -3e-7], text: 'schön' } },
   codec: { fingerprint: 'ab'.repeat(32), name: 'vqvae' },
   conditioning: 'text',
-  maps: [{ name: 'codes', shape: [2, 2], vocabSize: 16 }],
+  maps: [{ name: 'codes', grid: [2, 2], levels: 1, vocabSize: 16 }],
   training: { steps: 10 },
   metrics: { nats: 1.25 },
 };

@@ -159,7 +159,7 @@ describe('loading refuses', () => {
     ['changed weights', 'E_MODEL_FILE', () => writeSafetensors(join(directory, 'model.safetensors'), tensorsOf(9))],
     ['missing weights', 'E_MODEL_FILE', () => unlinkSync(join(directory, 'model.safetensors'))],
     ['a changed config', 'E_MODEL_FINGERPRINT', () => edit((card) => void (card.config.codebookSize = 5))],
-    ['a newer version', 'E_MODEL_VERSION', () => edit((card) => void (card.formatVersion = '2.0'))],
+    ['a newer version', 'E_MODEL_VERSION', () => edit((card) => void (card.formatVersion = '3.0'))],
     ['an unknown key', 'E_MODEL_CARD', () => edit((card) => void (card.code = 'x'))],
     ['an unknown kind', 'E_MODEL_CARD', () => edit((card) => void (card.kind = 'virus'))],
     ['a card without weights', 'E_MODEL_CARD', () => edit((card) => void (card.files = {}))],

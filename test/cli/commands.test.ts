@@ -283,7 +283,8 @@ describe('eval', () => {
       maps: [
         {
           name: 'codes',
-          shape: [4, 4],
+          grid: [4, 4],
+          levels: 1,
           vocabSize: 16,
           used: NUMBER,
           usage: NUMBER,

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { compile, hostValues, randomKey, tf } from '../../src/engine/index.js';
+import { codeCount } from '../../src/interfaces/index.js';
 import type { PriorFamily } from '../../src/nn/family.js';
 import { adamW, adamWHyper, ADAMW_DEFAULTS, adamWSlots, gradients } from '../../src/nn/optimizer.js';
 import { createParams, disposeParams, importParams } from '../../src/nn/params.js';
@@ -17,7 +18,7 @@ export function priorConformance(name: string, json: Record<string, unknown>): v
     const config = family.parseConfig(json);
     const specs = family.trainable(config);
     const [map] = family.maps(config);
-    const count = map!.shape.reduce((n, dim) => n * dim, 1);
+    const count = codeCount(map!);
     const length = family.conditionLength(config);
     const condition = family.condition(config, null, undefined);
     const open = () => family.open(config, enlarged(freshTensors(specs, 5)));

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { compile, hostValues, tf } from '../../src/engine/index.js';
 import { CorruptError } from '../../src/errors.js';
+import { codeCount, specOf } from '../../src/interfaces/index.js';
 import type { Image } from '../../src/interfaces/index.js';
 import { loadModel, saveModel } from '../../src/checkpoint/model.js';
 import type { CodecFamily } from '../../src/nn/family.js';
@@ -27,9 +28,9 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
       expect(tokens).toHaveLength(pictures.length);
       for (const one of tokens) {
         expect(one.codec).toBe(FINGERPRINT);
-        expect(one.maps.map(({ name, shape, vocabSize }) => ({ name, shape, vocabSize }))).toEqual(codec.maps());
+        expect(one.maps.map(specOf)).toEqual(codec.maps());
         for (const map of one.maps) {
-          expect(map.ids).toHaveLength(map.shape.reduce((n, dim) => n * dim, 1));
+          expect(map.ids).toHaveLength(codeCount(map));
           expect(Math.max(...map.ids)).toBeLessThan(map.vocabSize);
         }
       }
@@ -58,7 +59,7 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
       const odd = picture(3, height * 2, channels === 1 ? 3 : 1);
       const tokens = await codec.encode(odd);
       expect(tokens.media).toEqual({ kind: 'image', width: odd.width, height: odd.height, channels: odd.channels });
-      expect(tokens.maps[0]!.shape).toEqual(codec.maps()[0]!.shape);
+      expect(tokens.maps[0]!.grid).toEqual(codec.maps()[0]!.grid);
       codec.dispose();
     });
 

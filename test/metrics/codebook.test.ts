@@ -7,7 +7,7 @@ import {
   nominalBitsPerPixel,
 } from '../../src/metrics/codebook.js';
 
-const codes = { name: 'codes', shape: [2, 2], vocabSize: 8 };
+const codes = { name: 'codes', grid: [2, 2], levels: 1, vocabSize: 8 };
 
 describe('CodebookMeter', () => {
   it('counts the codes in use and their entropy', () => {
@@ -56,10 +56,10 @@ describe('CodebookMeter', () => {
   });
 });
 
-describe('CodebookMeter of a map with several ids a position', () => {
-  const map = { name: 'codes', shape: [1, 2, 2], vocabSize: 4 };
+describe('CodebookMeter of a map with several levels', () => {
+  const map = { name: 'codes', grid: [1, 2], levels: 2, vocabSize: 4 };
 
-  it('tells of each depth by itself: one codebook may be spread while the other has collapsed', () => {
+  it('describes each level by itself: one codebook may be spread while the other has collapsed', () => {
     const meter = new CodebookMeter(map);
     meter.add([0, 3, 1, 3]);
     meter.add([2, 3, 3, 3]);
@@ -79,7 +79,7 @@ describe('CodebookMeter of a map with several ids a position', () => {
       entropy: expect.closeTo(Math.log(4) / 2, 12) as number,
       entropyRatio: expect.closeTo(0.5, 12) as number,
       perplexity: expect.closeTo(2, 10) as number,
-      depths: [spread, collapsed],
+      byLevel: [spread, collapsed],
     });
     expect(codebooksOf(meter.counts, 4).map((counts) => [...counts])).toEqual([
       [1, 1, 1, 1],
@@ -87,10 +87,10 @@ describe('CodebookMeter of a map with several ids a position', () => {
     ]);
   });
 
-  it('counts bits by the frequencies at each depth, as a coder that knows the depth would', () => {
+  it('counts bits by the frequencies at each level, as a coder that knows the level would', () => {
     const meter = new CodebookMeter(map);
     meter.add([0, 3, 1, 3, 2, 3, 3, 3]);
-    // 2 positions of log2(4) bits at the first depth and 0 at the second, on 4 pixels
+    // 2 positions of log2(4) bits at the first level and 0 at the second, on 4 pixels
     expect(empiricalBitsPerPixel([meter.result()], { width: 2, height: 2 })).toBeCloseTo(1, 12);
     expect(nominalBitsPerPixel([map], { width: 2, height: 2 })).toBe(2);
   });
@@ -112,8 +112,8 @@ describe('entropyOf', () => {
 
 describe('bits per pixel', () => {
   const maps = [
-    { name: 'top', shape: [2, 2], vocabSize: 16, entropy: 3 * Math.LN2 },
-    { name: 'bottom', shape: [4, 4], vocabSize: 4, entropy: Math.LN2 },
+    { name: 'top', grid: [2, 2], levels: 1, vocabSize: 16, entropy: 3 * Math.LN2 },
+    { name: 'bottom', grid: [4, 4], levels: 1, vocabSize: 4, entropy: Math.LN2 },
   ];
 
   it('counts every code at full length', () => {

@@ -6,7 +6,7 @@ import { gpt } from '../../priors/gpt-model.js';
 import { priorConformance } from '../conformance/prior.js';
 import { TINY_PRIOR } from '../support/tiny.js';
 
-const CODES = { name: 'codes', shape: [3, 4], vocabSize: 11 };
+const CODES = { name: 'codes', grid: [3, 4], levels: 1, vocabSize: 11 };
 
 priorConformance('gpt', { ...TINY_PRIOR, codes: CODES });
 priorConformance('gpt', { ...TINY_PRIOR, codes: CODES, dropout: 0.2 });

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { CodebookMeter } from '../../src/metrics/codebook.js';
 import { codebookHistograms, codebookTable, codesOf } from '../../src/report/codebook.js';
 
-const top = new CodebookMeter({ name: 'top', shape: [1, 1], vocabSize: 4 });
+const top = new CodebookMeter({ name: 'top', grid: [1, 1], levels: 1, vocabSize: 4 });
 top.add([0, 1]);
-const bottom = new CodebookMeter({ name: 'bottom', shape: [1, 1, 2], vocabSize: 8 });
+const bottom = new CodebookMeter({ name: 'bottom', grid: [1, 1], levels: 2, vocabSize: 8 });
 bottom.add([0, 7, 1, 7]);
 const maps = [top.result(), bottom.result()];
 
@@ -14,7 +14,7 @@ const rowsOf = (html: string): string[][] =>
   );
 
 describe('codebookTable', () => {
-  it('has a row for each map and each of its depths', () => {
+  it('has a row for each map and each of its levels', () => {
     const [head, ...rows] = rowsOf(codebookTable([{ maps }]));
     expect(head).toEqual([
       'map',
@@ -29,8 +29,8 @@ describe('codebookTable', () => {
     expect(rows).toEqual([
       ['top', '1 × 1', '4', '2', '0.5', '1', '0.5', '2'],
       ['bottom', '1 × 1 × 2', '16', '3', '0.1875', '0.5', '0.1667', '1.414'],
-      ['bottom, depth 1', '1 × 1', '8', '2', '0.25', '1', '0.3333', '2'],
-      ['bottom, depth 2', '1 × 1', '8', '1', '0.125', '0', '0', '1'],
+      ['bottom, level 1', '1 × 1', '8', '2', '0.25', '1', '0.3333', '2'],
+      ['bottom, level 2', '1 × 1', '8', '1', '0.125', '0', '0', '1'],
     ]);
     expect(maps.map(codesOf)).toEqual([4, 16]);
   });
@@ -51,7 +51,7 @@ describe('codebookHistograms', () => {
   it('draws each codebook by itself', () => {
     const figures = codebookHistograms(maps, [top.counts, bottom.counts]);
     expect(figures).toHaveLength(3);
-    ['top', 'bottom, depth 1', 'bottom, depth 2'].forEach((title, i) =>
+    ['top', 'bottom, level 1', 'bottom, level 2'].forEach((title, i) =>
       expect(figures[i]).toContain(`aria-label="${title}"`),
     );
     expect(figures[2]).toContain('1 of 8 codes used');

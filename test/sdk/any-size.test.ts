@@ -85,12 +85,12 @@ describe('pictures of any size', () => {
 
   it('become maps of their own shapes, with workers or without', async () => {
     const reader = await ShardReader.open(at('tokens'));
-    expect(reader.maps).toEqual([{ name: 'codes', shape: [-1, -1], vocabSize: 16 }]);
+    expect(reader.maps).toEqual([{ name: 'codes', grid: [-1, -1], levels: 1, vocabSize: 16 }]);
     for (let i = 0; i < reader.size('train'); i++) {
       const { key, tokens } = reader.readBatch('train', [i])[0]!;
       const [width, height] = SIZES[Number(key.split('-')[1])]!;
       expect(tokens.media).toEqual({ kind: 'image', width, height, channels: 1 });
-      expect(tokens.maps[0]!.shape).toEqual([Math.ceil(height / 4), Math.ceil(width / 4)]);
+      expect(tokens.maps[0]!.grid).toEqual([Math.ceil(height / 4), Math.ceil(width / 4)]);
     }
     await reader.close();
     const { manifest } = await tokenize({ data: mixed, codec: at('codec'), out: at('tokens-2'), workers: 2 });
@@ -108,7 +108,7 @@ describe('pictures of any size', () => {
   it('are told by inspect as open shapes', async () => {
     expect(await inspect(at('tokens'))).toMatchObject({
       kind: 'tokens',
-      maps: [{ shape: [-1, -1] }],
+      maps: [{ grid: [-1, -1], levels: 1 }],
       health: { ok: true },
     });
   });
@@ -122,6 +122,6 @@ describe('pictures of any size', () => {
   it('of one shape train a prior, whose pictures have that shape', async () => {
     await tokenize({ data: alike, codec: at('codec'), out: at('alike'), workers: 0 });
     const card = await trainPrior({ tokens: at('alike'), out: at('prior'), config: at('prior.json') });
-    expect(card.maps).toMatchObject([{ shape: [5, 3] }]);
+    expect(card.maps).toMatchObject([{ grid: [5, 3] }]);
   });
 });

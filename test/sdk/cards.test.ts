@@ -58,7 +58,7 @@ test('card.json of an export, which lists every file', async () => {
     name: 'vqvae',
     fingerprint: 'ab'.repeat(32),
     config: { hidden: 8 },
-    maps: [{ name: 'codes', shape: [4], vocabSize: 16 }],
+    maps: [{ name: 'codes', grid: [4], levels: 1, vocabSize: 16 }],
     functions: {},
     files: { 'tokenizer.json': { bytes: tokenizer.length, sha256: sha256(tokenizer) } },
   };

@@ -81,15 +81,34 @@ const BAD_TOKENS: [string, string, (tokens: Tokens) => unknown][] = [
     (tokens) => withIds(tokens, new Float32Array(64).fill(Number.NaN)),
   ],
   ['too few ids', 'E_TOKENS_SHAPE', (tokens) => withIds(tokens, new Uint16Array(3))],
-  ['another shape', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, maps: [{ ...tokens.maps[0], shape: [4, 16] }] })],
+  ['another shape', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, maps: [{ ...tokens.maps[0], grid: [4, 16] }] })],
   ['no map', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, maps: [] })],
   ['a map too many', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, maps: [tokens.maps[0], tokens.maps[0]] })],
+  ['another number of levels', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, maps: [{ ...tokens.maps[0], levels: 2 }] })],
   ['nothing', 'E_TOKENS_SHAPE', () => null],
   ['no media', 'E_TOKENS_SHAPE', ({ codec, maps }) => ({ codec, maps })],
-  ['media of no kind', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, media: { ...tokens.media, kind: 'text' } })],
+  ['media of no kind', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, media: { ...tokens.media, kind: '' } })],
   ['media of no size', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, media: { ...tokens.media, width: Number.NaN } })],
-  ['media of a size below 1', 'E_TOKENS_SHAPE', (tokens) => ({ ...tokens, media: { ...tokens.media, height: -32 } })],
 ];
+
+it.each([
+  [
+    'of another kind',
+    { kind: 'audio', sampleRate: 8000, channels: 1, frames: 64 },
+    'decode[0].media: expected a picture',
+  ],
+  ['of a size below 1', { kind: 'image', width: 32, height: -32, channels: 3 }, 'decode[0].media.height'],
+])('refuses to decode media %s', async (_, media, place) => {
+  const codec = await loadCodec(models);
+  try {
+    await expect(codec.decode([{ ...(await tokensOf()), media }])).rejects.toMatchObject({
+      code: 'E_TOKENS_SHAPE',
+      message: expect.stringContaining(place) as string,
+    });
+  } finally {
+    codec.dispose();
+  }
+});
 
 function withIds(tokens: Tokens, ids: ArrayLike<number>): unknown {
   return { ...tokens, maps: [{ ...tokens.maps[0]!, ids }] };

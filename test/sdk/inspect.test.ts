@@ -30,7 +30,7 @@ describe('inspect', () => {
       kind: 'codec',
       fingerprint: HASH,
       name: 'vqvae',
-      maps: [{ name: 'codes', shape: [4, 4], vocabSize: 16 }],
+      maps: [{ name: 'codes', grid: [4, 4], levels: 1, vocabSize: 16 }],
       steps: 6,
     });
     expect(codec).toHaveProperty('parameters', expect.any(Number));

@@ -235,11 +235,11 @@ describe('codeMap', () => {
   it('colors each code’s cell, and counts the codes', async () => {
     const directory = stored('vqvae', TINY_CODEC);
     const picture = noise(8, 8, 1);
-    const { overlay, codes, shape, name, picture: seen } = await codeMap({ codec: directory, picture });
+    const { overlay, codes, grid, name, picture: seen } = await codeMap({ codec: directory, picture });
     const codec = await loadCodec(directory);
     const { ids } = (await codec.encode(picture)).maps[0]!;
     codec.dispose();
-    expect({ name, shape }).toEqual({ name: 'codes', shape: [4, 4] });
+    expect({ name, grid }).toEqual({ name: 'codes', grid: [4, 4] });
     // Codes of 2 x 2 pixels are enlarged to 8 x 8.
     expect([overlay.width, overlay.height, seen.width, seen.channels]).toEqual([32, 32, 32, 1]);
     expect(codes.reduce((sum, { count }) => sum + count, 0)).toBe(16);
@@ -263,11 +263,11 @@ describe('codeMap', () => {
   });
 
   it('covers a picture that keeps its size up to its true border', async () => {
-    const { overlay, shape } = await codeMap({
+    const { overlay, grid } = await codeMap({
       codec: stored('vqvae', { ...TINY_CODEC, resize: 'none' }),
       picture: noise(13, 5, 1),
     });
-    expect({ width: overlay.width, height: overlay.height, shape }).toEqual({ width: 52, height: 20, shape: [3, 7] });
+    expect({ width: overlay.width, height: overlay.height, grid }).toEqual({ width: 52, height: 20, grid: [3, 7] });
   });
 
   it('refuses codecs without codes, and maps and levels there are not', async () => {
@@ -341,7 +341,7 @@ describe('tesserae latents', () => {
     expect(await sizeOf('codes.png')).toEqual([2 + 2 * 34, 36]);
     expect(
       JSON.parse(await run('codes', at('b.png'), '--codec', codec, '--out', at('codes.png'), '--force', '--json')),
-    ).toMatchObject({ kind: 'code-map', name: 'codes', shape: [4, 4] });
+    ).toMatchObject({ kind: 'code-map', name: 'codes', grid: [4, 4] });
   });
 
   it('refuses in one line what it cannot do', async () => {

@@ -18,7 +18,7 @@ async function priorOver(json: Record<string, unknown>): Promise<string> {
   );
   const { fingerprint } = await loadCodec(join(directory, 'codec'));
   const prior = priorFamily('gpt');
-  const priorConfig = prior.parseConfig({ ...TINY_PRIOR, codes: { shape: [4, 6], vocabSize: 16 } });
+  const priorConfig = prior.parseConfig({ ...TINY_PRIOR, codes: { grid: [4, 6], levels: 1, vocabSize: 16 } });
   saveModel(
     directory,
     { kind: 'prior', name: 'gpt', config: priorConfig as Record<string, unknown>, codec: { fingerprint } },
@@ -35,9 +35,9 @@ describe('primeCodes', () => {
     const prior = await priorOver(json);
     const codec = await loadCodec(prior);
     const exact = noise(12, 8, 1);
-    const { ids, shape } = (await codec.encode(exact)).maps[0]!;
+    const { ids, grid } = (await codec.encode(exact)).maps[0]!;
     codec.dispose();
-    expect(shape).toEqual([4, 6]);
+    expect(grid).toEqual([4, 6]);
     expect([...(await primeCodes({ prior, picture: exact }))]).toEqual([...ids.subarray(0, 12)]);
     expect([...(await primeCodes({ prior, picture: exact, rows: 3 }))]).toEqual([...ids.subarray(0, 18)]);
     expect(await primeCodes({ prior, picture: noise(50, 31, 3) })).toHaveLength(12);

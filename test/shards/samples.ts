@@ -10,8 +10,8 @@ export const CODEC = 'c0dec'.padEnd(64, '0');
 export const CARD: ShardCard = {
   codec: { fingerprint: CODEC, name: 'vqvae', config: { codebookSize: 16, codeDim: 4 } },
   maps: [
-    { name: 'top', shape: [2], vocabSize: 16 },
-    { name: 'bottom', shape: [2, 3], vocabSize: 70_000 },
+    { name: 'top', grid: [2], levels: 1, vocabSize: 16 },
+    { name: 'bottom', grid: [2, 3], levels: 1, vocabSize: 70_000 },
   ],
   classes: ['shoe', 'bag', 'hat'],
   source: 'test',
@@ -30,10 +30,11 @@ export function makeSample(split: Split, index: number): TokenSample {
           ? { kind: 'image', width: 8 + index, height: 8, channels: 3 }
           : { kind: 'audio', sampleRate: 16_000, channels: 1, frames: 100 + index },
       maps: [
-        { name: 'top', shape: [2], vocabSize: 16, ids: Uint16Array.of(base % 16, (base * 7) % 16) },
+        { name: 'top', grid: [2], levels: 1, vocabSize: 16, ids: Uint16Array.of(base % 16, (base * 7) % 16) },
         {
           name: 'bottom',
-          shape: [2, 3],
+          grid: [2, 3],
+          levels: 1,
           vocabSize: 70_000,
           ids: Uint32Array.from({ length: 6 }, (_, i) => (base * 7919 + i * 104_729) % 70_000),
         },

@@ -86,7 +86,7 @@ const flip =
 
 /** A sample of one map of any shape, all zeros. */
 function sampleOf(shape: [number, number]): TokenSample {
-  const map = { name: 'codes', shape: [...shape], vocabSize: 16, ids: new Uint16Array(shape[0] * shape[1]) };
+  const map = { name: 'codes', grid: [...shape], levels: 1, vocabSize: 16, ids: new Uint16Array(shape[0] * shape[1]) };
   return {
     key: shape.join('x'),
     captions: [],
@@ -148,13 +148,13 @@ describe('writing and reading', () => {
   });
 
   test('admits any extent where the map says -1', async () => {
-    const card = { ...CARD, maps: [{ name: 'codes', shape: [2, -1], vocabSize: 16 }], classes: undefined };
+    const card = { ...CARD, maps: [{ name: 'codes', grid: [2, -1], levels: 1, vocabSize: 16 }], classes: undefined };
     const writer = await ShardWriter.open(at('t'), card);
     await writer.append('train', sampleOf([2, 5]));
     await writer.append('train', sampleOf([2, 70]));
-    await expect(writer.append('train', sampleOf([3, 5]))).rejects.toThrow(/expected shape \[2, -1\], found \[3, 5\]/);
+    await expect(writer.append('train', sampleOf([3, 5]))).rejects.toThrow(/expected grid \[2, -1\], found \[3, 5\]/);
     await writer.close();
-    expect((await readAll(at('t'))).map((sample) => sample.tokens.maps[0]!.shape)).toEqual([
+    expect((await readAll(at('t'))).map((sample) => sample.tokens.maps[0]!.grid)).toEqual([
       [2, 5],
       [2, 70],
     ]);
@@ -180,7 +180,7 @@ describe('the writer refuses', () => {
       /sample "train\/1": map "top": expected ids below the vocabulary of 16, found 16 at position 1/,
       (s) => void (s.tokens.maps[0]!.ids[1] = 16),
     ],
-    ['another shape', /expected shape \[2\], found \[3\]/, (s) => void (s.tokens.maps[0]!.shape = [3])],
+    ['another grid', /expected grid \[2\], found \[3\]/, (s) => void (s.tokens.maps[0]!.grid = [3])],
     [
       'fewer ids than the shape says',
       /expected 2 ids, received 1/,
@@ -193,8 +193,8 @@ describe('the writer refuses', () => {
     ['an empty key', /expected a key of 1 to 4096 characters/, (s) => void (s.key = '')],
     [
       'media without a size',
-      /expected width, height and channels/,
-      (s) => void (s.tokens.media = { kind: 'image', width: 0, height: 1, channels: 1 }),
+      /media: expected up to 32 fields of text or finite numbers/,
+      (s) => void (s.tokens.media = { kind: 'image', width: Number.NaN, height: 1, channels: 1 }),
     ],
   ];
 
@@ -223,7 +223,7 @@ describe('the writer refuses', () => {
     await expect(ShardWriter.open(at('u'), CARD)).rejects.toThrow(expect.objectContaining({ code: 'E_LOCKED' }));
     await writer.abort();
     await expect(
-      ShardWriter.open(at('v'), { ...CARD, maps: [{ name: 'a', shape: [0], vocabSize: 0 }] }),
+      ShardWriter.open(at('v'), { ...CARD, maps: [{ name: 'a', grid: [0], levels: 1, vocabSize: 0 }] }),
     ).rejects.toThrow(expect.objectContaining({ code: 'E_SHARD_CARD' }));
     expect(await writeDataset(at('t'), { train: 1, test: 0 }, { force: true })).toMatchObject({
       counts: { train: 1, test: 0 },
@@ -377,7 +377,7 @@ describe('a hostile manifest', () => {
     ['lists a part twice', 'E_MANIFEST', (m) => void m.parts.push({ ...m.parts[0] })],
     ['counts more than its parts', 'E_MANIFEST', (m) => void (m.counts.train = 99)],
     ['has an unknown key', 'E_MANIFEST', (m) => void (m.script = 'x')],
-    ['is of a newer version', 'E_SHARD_VERSION', (m) => void (m.version = '2.0')],
+    ['is of a newer version', 'E_SHARD_VERSION', (m) => void (m.version = '3.0')],
     ['asks for a huge vocabulary', 'E_MANIFEST', (m) => void (m.maps[0].vocabSize = 2 ** 40)],
   ];
 
@@ -394,7 +394,7 @@ describe('a hostile manifest', () => {
     await writeDataset(at('t'), { train: 1, test: 0 });
     const manifest = JSON.parse(readFileSync(at('t/manifest.json'), 'utf8')) as object;
     writeFileSync(at('t/manifest.json'), formatJson({ ...manifest, version: '3.1' }));
-    expect((await failure(at('t'))).message).toContain('needs a Tesserae that reads >= 3.0');
+    expect((await failure(at('t'))).message).toContain('needs a Tesserae that reads format 3');
   });
 });
 

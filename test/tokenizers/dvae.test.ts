@@ -48,7 +48,7 @@ describe('the dVAE config', () => {
   });
 
   it.each([2, 4, 8, 16])('codes a picture at one %ith of its side', (downsample) => {
-    expect(family.maps(parse({ height: 32, width: 16, downsample }))[0]!.shape).toEqual([
+    expect(family.maps(parse({ height: 32, width: 16, downsample }))[0]!.grid).toEqual([
       32 / downsample,
       16 / downsample,
     ]);

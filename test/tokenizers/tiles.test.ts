@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compile, hostValues, tf } from '../../src/engine/index.js';
+import { idsShape } from '../../src/interfaces/index.js';
 import type { Image, TokenMap } from '../../src/interfaces/index.js';
 import { toFloat32 } from '../../src/media/pixels.js';
 import { createParams, disposeParams, importParams } from '../../src/nn/params.js';
@@ -205,8 +206,8 @@ describe('a codec for pictures of any size', () => {
     const image = noise(width, height, 1);
     const tokens = await codec.encode(image);
     expect(tokens.media).toEqual({ kind: 'image', width, height, channels: 1 });
-    expect(tokens.maps[0]!.shape).toEqual([Math.ceil(height / 2), Math.ceil(width / 2)]);
-    expect(codec.maps(tokens.media)).toEqual([{ name: 'codes', shape: tokens.maps[0]!.shape, vocabSize: 16 }]);
+    expect(tokens.maps[0]!.grid).toEqual([Math.ceil(height / 2), Math.ceil(width / 2)]);
+    expect(codec.maps(tokens.media)).toEqual([{ name: 'codes', grid: tokens.maps[0]!.grid, levels: 1, vocabSize: 16 }]);
     const decoded = (await codec.decode(tokens)) as Image;
     expect([decoded.width, decoded.height, decoded.pixels.length]).toEqual([width, height, width * height]);
     codec.dispose();
@@ -241,7 +242,7 @@ describe('a codec for pictures of any size', () => {
     const [tiled, whole] = [levels(16), levels(4096)];
     const image = noise(41, 23, 1);
     const tokens = await whole.encode(image);
-    expect(tokens.maps.map(({ shape }) => shape)).toEqual([
+    expect(tokens.maps.map(idsShape)).toEqual([
       [6, 11],
       [12, 22, 2],
     ]);
@@ -249,7 +250,7 @@ describe('a codec for pictures of any size', () => {
     expect(await tiled.encode(image)).toEqual(tokens);
     expect(await tiled.decode(tokens)).toEqual(await whole.decode(tokens));
     await expect(
-      tiled.decode({ ...tokens, maps: [tokens.maps[0]!, { ...tokens.maps[1]!, shape: [11, 24, 2] }] }),
+      tiled.decode({ ...tokens, maps: [tokens.maps[0]!, { ...tokens.maps[1]!, grid: [11, 24] }] }),
     ).rejects.toThrow(/E_TOKENS_SHAPE/);
     tiled.dispose();
     whole.dispose();
@@ -291,13 +292,13 @@ describe('a codec for pictures of any size', () => {
     await expect(codec.decode({ ...tokens, maps: [{ ...map, ids: map.ids.map(() => 99) }] })).rejects.toThrow(
       /E_TOKENS_RANGE/,
     );
-    await expect(codec.decode({ ...tokens, maps: [{ ...map, shape: [6] }] })).rejects.toThrow(/E_TOKENS_SHAPE/);
+    await expect(codec.decode({ ...tokens, maps: [{ ...map, grid: [6] }] })).rejects.toThrow(/E_TOKENS_SHAPE/);
     codec.dispose();
   });
 
   it('takes a picture in one pass when its network sees everything, and refuses a huge one', async () => {
     const codec = open(parse({ norm: 'group' }), 8);
-    expect((await codec.encode(noise(30, 20, 1))).maps[0]!.shape).toEqual([10, 15]);
+    expect((await codec.encode(noise(30, 20, 1))).maps[0]!.grid).toEqual([10, 15]);
     const huge: Image = { kind: 'image', width: 2048, height: 1024, channels: 1, pixels: new Uint8Array(2 ** 21) };
     await expect(codec.encode(huge)).rejects.toThrow(
       /E_IMAGE_TOO_LARGE vqvae: expected at most 1048576 pixels, received 2048 x 1024/,
@@ -308,10 +309,10 @@ describe('a codec for pictures of any size', () => {
 
 /** A codec of two maps without weights: means of 4 x 4 pixels, and of 2 x 2 pixels twice. */
 function levels(tile: number): ImageCodec {
-  const spec = (name: string, shape: number[]) => ({ name, shape, vocabSize: 256 });
+  const spec = (name: string, grid: number[], levels = 1) => ({ name, grid, levels, vocabSize: 256 });
   const maps = (height: number, width: number) => [
     spec('top', [height / 4, width / 4]),
-    spec('bottom', [height / 2, width / 2, 2]),
+    spec('bottom', [height / 2, width / 2], 2),
   ];
   const mean = (x: tf.Tensor4D, size: number): tf.Tensor4D =>
     tf.cast(tf.mul(tf.add(tf.avgPool(x, size, size, 'valid'), 1), 127), 'int32');

@@ -23,7 +23,7 @@ describe('a codec with several ids a position', () => {
   const config = family.parseConfig({ ...TINY_CODEC, quantizer: { name: 'residual', levels: 3, quantizer: SMALL } });
 
   it('promises them as a third axis of its map', () => {
-    expect(family.maps(config)).toEqual([{ name: 'codes', shape: [4, 4, 3], vocabSize: 16 }]);
+    expect(family.maps(config)).toEqual([{ name: 'codes', grid: [4, 4], levels: 3, vocabSize: 16 }]);
   });
 
   it('names a wrong field of an inner quantizer', () => {

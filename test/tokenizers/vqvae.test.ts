@@ -21,7 +21,7 @@ describe('the VQ-VAE config', () => {
 
   it.each([2, 4, 8, 16])('codes a picture at one %ith of its side', (downsample) => {
     const config = parse({ height: 32, width: 16, downsample });
-    expect(codecFamily('vqvae').maps(config)[0]!.shape).toEqual([32 / downsample, 16 / downsample]);
+    expect(codecFamily('vqvae').maps(config)[0]!.grid).toEqual([32 / downsample, 16 / downsample]);
   });
 });
 
@@ -31,7 +31,7 @@ describe('the presets of codecs', () => {
     expect(purpose).toMatch(/^[A-Z].{20,}\.$/);
     const family = codecFamily(codec);
     const parsed = family.parseConfig(config);
-    for (const { shape } of family.maps(parsed)) expect(shape.every((size) => Number.isInteger(size))).toBe(true);
+    for (const { grid } of family.maps(parsed)) expect(grid.every((size) => Number.isInteger(size))).toBe(true);
     expect(CodecTrainingSchema.parse(training).steps).toBeGreaterThan(0);
   });
 });

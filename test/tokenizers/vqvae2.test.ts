@@ -4,6 +4,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { shapeSet } from '../../fixtures/shapes.js';
 import { exportModel, loadCodec, memoryDataset, tokenize, trainCodec, trainPrior } from '../../src/index.js';
+import { idsShape, specOf } from '../../src/interfaces/index.js';
 import type { Image, Tokenizer } from '../../src/interfaces/index.js';
 import { toFloat32 } from '../../src/media/pixels.js';
 import { createParams, disposeParams } from '../../src/nn/params.js';
@@ -23,8 +24,8 @@ describe('the VQ-VAE-2 config', () => {
 
   it('gives a coarse map and one twice as fine', () => {
     expect(family.maps(parse({ height: 128, width: 64, downsample: 4 }))).toMatchObject([
-      { name: 'top', shape: [16, 8] },
-      { name: 'bottom', shape: [32, 16] },
+      { name: 'top', grid: [16, 8] },
+      { name: 'bottom', grid: [32, 16] },
     ]);
   });
 
@@ -91,7 +92,7 @@ describe('pictures of any size', () => {
       pixels: Uint8Array.from({ length: 150 * 30 }, () => rng.int(256)),
     };
     const tokens = await whole.encode(image);
-    expect(tokens.maps.map((map) => map.shape)).toEqual([
+    expect(tokens.maps.map(idsShape)).toEqual([
       [8, 38],
       [16, 76],
     ]);
@@ -148,9 +149,9 @@ describe('a trained VQ-VAE-2', () => {
     const shards = await ShardReader.open(at('tokens'));
     const { tokens, key } = shards.readBatch('train', [0])[0]!;
     await shards.close();
-    expect(tokens.maps.map(({ name, shape, vocabSize }) => ({ name, shape, vocabSize }))).toEqual([
-      { name: 'top', shape: [2, 2], vocabSize: 16 },
-      { name: 'bottom', shape: [4, 4], vocabSize: 300 },
+    expect(tokens.maps.map(specOf)).toEqual([
+      { name: 'top', grid: [2, 2], levels: 1, vocabSize: 16 },
+      { name: 'bottom', grid: [4, 4], levels: 1, vocabSize: 300 },
     ]);
     const codec = await loadCodec(at('codec'));
     const original = shapeSet({ count: 24, seed: 1 }).train[Number(key.split('-')[1])]!.image as Image;

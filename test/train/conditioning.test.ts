@@ -114,7 +114,7 @@ describe('what speaks against tokens', () => {
   });
 
   it('is a codebook of which few codes occur', async () => {
-    const map = { name: 'codes', shape: [2, 2], vocabSize: 64 };
+    const map = { name: 'codes', grid: [2, 2], levels: 1, vocabSize: 64 };
     const using = async (codes: number) =>
       tokenConcerns(
         await surveyOf(

@@ -77,10 +77,10 @@ describe('evaluateCodec', () => {
     });
   });
 
-  it('measures each map and each depth, and sums their bits', async () => {
+  it('measures each map and each level, and sums their bits', async () => {
     const maps = [
-      { name: 'top', shape: [1, 1], vocabSize: 4 },
-      { name: 'bottom', shape: [2, 2, 2], vocabSize: 16 },
+      { name: 'top', grid: [1, 1], levels: 1, vocabSize: 4 },
+      { name: 'bottom', grid: [2, 2], levels: 2, vocabSize: 16 },
     ];
     // top: two codes by brightness; bottom: always 0
     const ids = (images: tf.Tensor4D): tf.Tensor[] => [
@@ -97,7 +97,7 @@ describe('evaluateCodec', () => {
       used: 2,
       usage: 2 / 32,
       entropy: 0,
-      depths: [none, none],
+      byLevel: [none, none],
     });
     expect(evaluation.bitsPerPixel).toBe((1 * 2 + 8 * 4) / 64);
     expect(evaluation.empiricalBitsPerPixel).toBeCloseTo(top!.entropy / Math.LN2 / 64, 12);

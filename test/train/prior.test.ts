@@ -122,7 +122,7 @@ describe('training a prior', () => {
 
 describe('a prior that overfits', () => {
   // Codes that nothing predicts: whatever is learned of the training samples is wrong for others.
-  const map = { name: 'codes', shape: [2, 4], vocabSize: 32 };
+  const map = { name: 'codes', grid: [2, 4], levels: 1, vocabSize: 32 };
   const overfitting = family.parseConfig({ ...TINY_PRIOR, nEmbd: 32, codes: map });
   const OVERFITTING = {
     steps: 40,

@@ -7,7 +7,7 @@ import { surveyTokens } from '../../src/train/survey.js';
 import type { TokenSurvey } from '../../src/train/survey.js';
 import { temporaryDirectory } from '../support/tiny.js';
 
-export const TOKEN_MAP = { name: 'codes', shape: [2, 2], vocabSize: 6 };
+export const TOKEN_MAP = { name: 'codes', grid: [2, 2], levels: 1, vocabSize: 6 };
 export const TOKEN_CODEC = { fingerprint: 'c'.repeat(64), name: 'vqvae', config: {} };
 
 export interface MadeSample {
@@ -37,7 +37,7 @@ export async function writeTokens(
       if (split !== wanted) continue;
       const rng = new Rng(i, 'test.tokens');
       const codes = Uint16Array.from(
-        ids ?? Array.from({ length: map.shape[0]! * map.shape[1]! }, () => rng.int(map.vocabSize)),
+        ids ?? Array.from({ length: map.grid[0]! * map.grid[1]! }, () => rng.int(map.vocabSize)),
       );
       const tokens = {
         codec: TOKEN_CODEC.fingerprint,

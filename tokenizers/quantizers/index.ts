@@ -49,9 +49,9 @@ export class Quantizer {
     return this.ofRows.state();
   }
 
-  /** Ids of a grid [h, w]: the map has a third axis when a position has several. */
+  /** The map of a grid [h, w], with as many levels as a position has ids. */
   map(name: string, grid: readonly [number, number]): TokenMapSpec {
-    return { name, shape: this.idsShape(grid), vocabSize: this.ofRows.vocabSize };
+    return { name, grid: [...grid], levels: this.ofRows.depth, vocabSize: this.ofRows.vocabSize };
   }
 
   /** Starts the codebook from the latents of a first batch, float32 [B, h, w, D]. */

@@ -13,7 +13,7 @@ const NEW = 256;
 export async function generationContestant(batch, threads) {
   setDefaultThreads(threads);
   const config = GptConfigSchema.parse({
-    codes: { shape: [NEW], vocabSize: 1024 },
+    codes: { grid: [NEW], levels: 1, vocabSize: 1024 },
     conditioning: 'text',
     text: { length: PROMPT - 1, vocabSize: 256 },
     nLayer: 8,

@@ -12,7 +12,12 @@ const GPT_ADAMW = { ...ADAMW_DEFAULTS, beta2: 0.96, weightDecay: 0.045, clip: 1 
 
 /** GPT with 4 layers, d = 256, 8 heads over 256 positions, vocabulary 1024, AdamW clipped at norm 1. */
 export function gptStep(batch = 8, length = 256, vocabSize = 1024) {
-  const config = GptConfigSchema.parse({ codes: { shape: [length], vocabSize }, nLayer: 4, nHead: 8, nEmbd: 256 });
+  const config = GptConfigSchema.parse({
+    codes: { grid: [length], levels: 1, vocabSize },
+    nLayer: 4,
+    nHead: 8,
+    nEmbd: 256,
+  });
   const params = createParams(specs(config), 0);
   const slots = adamWSlots(params);
   const codes = tf.tensor2d(

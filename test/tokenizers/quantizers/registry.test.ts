@@ -41,7 +41,7 @@ describe('a quantizer of a third party', () => {
     );
     const family = codecFamily('vqvae');
     expect(family.maps(family.parseConfig({ ...TINY_CODEC, quantizer: { name: 'sign' } }))).toEqual([
-      { name: 'codes', shape: [4, 4], vocabSize: 2 },
+      { name: 'codes', grid: [4, 4], levels: 1, vocabSize: 2 },
     ]);
   });
 
