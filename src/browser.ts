@@ -13,10 +13,10 @@ export type { CodecFamily, ExportedFunction, PriorFamily, PriorModel } from './n
 export type { ModelCard } from './checkpoint/card.js';
 
 // Pictures.
-export { fromRgba, toRgba } from './media/rgba.js';
-export type { RgbaImage } from './media/rgba.js';
-export { resizeImage } from './media/fit.js';
-export type { ResizeOptions } from './media/fit.js';
+export { fromRgba, toRgba } from './media/image/rgba.js';
+export type { RgbaImage } from './media/image/rgba.js';
+export { resizeImage } from './media/image/fit.js';
+export type { ResizeOptions } from './media/image/fit.js';
 
 // Text.
 export { loadTokenizer } from './text/tokenizer.js';

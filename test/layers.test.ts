@@ -36,7 +36,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'src/report',
     'src/data',
   ],
-  ['tokenizers', 'priors', 'fixtures'],
+  ['tokenizers', 'priors', 'fixtures', 'src/codec'],
   ['src/train', 'src/sample'],
   ['src/registry.ts'],
   ['src/sdk'],
@@ -59,6 +59,18 @@ const RESERVED: readonly { what: RegExp; only: readonly string[]; why: string }[
   { what: /^tokenizers\//, only: ['tokenizers', 'src/registry.ts'], why: 'only the registry names concrete codecs' },
   { what: /^priors\//, only: ['priors', 'src/registry.ts'], why: 'only the registry names concrete priors' },
   { what: /^fixtures\//, only: ['fixtures', 'src/sdk'], why: 'only the demo draws fixtures' },
+];
+
+/** Families are mathematics: what codecs, quantizers and priors may import besides each other. */
+const MATHEMATICS = [
+  'src/errors.ts',
+  'src/names.ts',
+  'src/shape.ts',
+  'src/interfaces',
+  'src/engine',
+  'src/nn',
+  'src/losses',
+  'zod',
 ];
 
 /** The entry for browsers. Whatever is loaded along with it must run there. */
@@ -102,6 +114,9 @@ function reasonAgainst({ from, to }: Edge): string[] {
   const target = placeOf(to);
   const reserved = RESERVED.find(({ what, only }) => what.test(to) && !only.includes(place ?? ''));
   if (reserved) return [`${from} -> ${to}: ${reserved.why}`];
+  const isFamily = place === 'tokenizers' || place === 'priors';
+  if (isFamily && target !== place && !MATHEMATICS.includes(target ?? to))
+    return [`${from} -> ${to}: a family is mathematics; files, media and reports are the work of others`];
   if (!place || !target || place === target || SIDEWAYS[place]?.some((name) => name === target || name === to))
     return [];
   const [own, other] = [place, target].map((name) => LAYERS.findIndex((layer) => layer.includes(name))) as [
@@ -228,6 +243,16 @@ describe('the layers', () => {
       'a codec that knows a prior',
       { 'tokenizers/vqvae.ts': `const gpt = await import('../priors/gpt.js');`, 'priors/gpt.ts': '' },
       'tokenizers/vqvae.ts -> priors/gpt.ts: only the registry names concrete priors',
+    ],
+    [
+      'a family that reads files',
+      { 'tokenizers/vqvae.ts': `import { readFile } from '../src/files/read.js';`, 'src/files/read.ts': '' },
+      'tokenizers/vqvae.ts -> src/files/read.ts: a family is mathematics; files, media and reports are the work of others',
+    ],
+    [
+      'a family that loads a package for pictures',
+      { 'tokenizers/vqvae.ts': `import sharp from 'sharp';` },
+      'tokenizers/vqvae.ts -> sharp: a family is mathematics; files, media and reports are the work of others',
     ],
     [
       'a command that names a codec',

@@ -36,6 +36,8 @@ export interface OneMapNetworks<C extends OneMapConfig> extends Pick<CodecParts<
   reach?(config: C): number | undefined;
 }
 
+const both = (reach: number | undefined): number[] | undefined => (reach === undefined ? undefined : [reach, reach]);
+
 /** A one-map codec as the registry knows it. The map is named `codes`; it has a third axis for quantizers that give several ids a position. */
 export function oneMapFamily<C extends OneMapConfig>({
   name,
@@ -79,6 +81,6 @@ export function oneMapFamily<C extends OneMapConfig>({
       decode: (p, [z], c) => decodeIds(p, quantizerOf(c).encode(p, z as tf.Tensor4D), c),
     },
     lastLayer: (c) => `decoder.${outputLayer(c)}`,
-    anySize: reach && { multiple: ({ downsample }) => downsample, reach },
+    anyExtent: reach && { multiple: ({ downsample }) => [downsample, downsample], reach: (c) => both(reach(c)) },
   });
 }

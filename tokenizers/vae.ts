@@ -5,11 +5,10 @@ import { z } from 'zod';
 import { randomNormal, tf } from '../src/engine/index.js';
 import type { RandomKey } from '../src/engine/index.js';
 import { UsageError } from '../src/errors.js';
-import type { Tokenizer } from '../src/interfaces/index.js';
 import { parseConfig } from '../src/nn/config.js';
 import type { CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
 import { normalizedError } from '../src/nn/losses.js';
-import { disposeParams, heUniform, importParams, prefixed, ZEROS } from '../src/nn/params.js';
+import { heUniform, prefixed, ZEROS } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
 import { inputOf } from './family.js';
 import {
@@ -204,30 +203,10 @@ function vaeLoss(p: Params, { images, dataVariance, key, progress }: CodecBatch,
 const decodeLatents = (p: Params, latents: tf.Tensor, c: VaeConfig): tf.Tensor4D =>
   expectedPictures(pixels(p, latents, c));
 
-/** A tokenizer that says why it is none. */
-function withoutCodes(fingerprint: string): Tokenizer {
-  const refuse = (what: string) => (): Promise<never> =>
-    Promise.reject(
-      new UsageError(
-        'E_NO_CODES',
-        `${what}(vae): expected a codec with codes, received one with continuous latents. Use its latent space or its exported encoder and decoder, or train a codec with codes, such as vqvae or dvae.`,
-      ),
-    );
-  return {
-    kind: 'image',
-    name: 'vae',
-    fingerprint,
-    maps: () => [],
-    encode: refuse('encode'),
-    decode: refuse('decode'),
-    dispose: () => {},
-  };
-}
-
 /** The VAE as the registry knows it. */
 export const vae: CodecFamily<VaeConfig> = {
   name: 'vae',
-  kind: 'image',
+  medium: 'image',
   parseConfig: (json) => parseConfig('vae', VaeConfigSchema, json),
   input: inputOf,
   maps: () => [],
@@ -236,11 +215,9 @@ export const vae: CodecFamily<VaeConfig> = {
   initialize: () => {},
   loss: vaeLoss,
   lastLayer: (c) => `decoder.${outputLayer(c)}`,
-  reconstruct: (p, images, c) => ({ maps: [], images: decodeLatents(p, posterior(p, images, c).means, c) }),
-  open: (c, tensors, fingerprint) => {
-    // Nothing is computed with the weights, but damaged ones are told at once, as with every codec.
-    tf.tidy(() => disposeParams(importParams('vae', trainableSpecs(c), tensors)));
-    return withoutCodes(fingerprint);
+  encode: () => [],
+  decode: () => {
+    throw new UsageError('E_NO_CODES', 'vae: expected a codec with codes, received one with continuous latents.');
   },
   latents: {
     shapes: (c) => [latentShape(c)],

@@ -14,7 +14,7 @@ import {
 } from './networks.js';
 import { oneMapFamily } from './one-map.js';
 import { QuantizerConfigSchema } from './quantizers/index.js';
-import { networkReach } from './tiles.js';
+import { networkReach } from './reach.js';
 
 export const VqVaeConfigSchema = z
   .strictObject({

@@ -22,7 +22,7 @@ import {
 } from './networks.js';
 import type { Network } from './networks.js';
 import { Quantizer, QuantizerConfigSchema } from './quantizers/index.js';
-import { decoderReach, encoderReach } from './tiles.js';
+import { decoderReach, encoderReach } from './reach.js';
 
 const LevelSchema = QuantizerConfigSchema.unwrap().optional();
 
@@ -185,5 +185,11 @@ export const vqVae2 = pictureFamily<VqVae2Config>({
       decodeIds(p, [topOf(c).encode(p, top as tf.Tensor4D), bottomOf(c).encode(p, bottom as tf.Tensor4D)], c),
   },
   lastLayer: (c) => `decoder.${outputLayer(c)}`,
-  anySize: { multiple: ({ downsample }) => 2 * downsample, reach: reachOf },
+  anyExtent: {
+    multiple: ({ downsample }) => [2 * downsample, 2 * downsample],
+    reach: (c) => {
+      const reach = reachOf(c);
+      return reach === undefined ? undefined : [reach, reach];
+    },
+  },
 });

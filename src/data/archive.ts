@@ -2,7 +2,7 @@
 import { access, constants, stat, type FileHandle } from 'node:fs/promises';
 
 import { InputError, TesseraeError } from '../errors.js';
-import { describeBytes } from '../media/sniff.js';
+import { describeBytes } from '../media/image/sniff.js';
 import { accessError, firstBytes, readError, readExactly, withHandle, type FilePool } from './files.js';
 import { inflatedHead, InflatedFile } from './inflate.js';
 import { expectSize, isMetadata, MAX_METADATA, MAX_TEXT, SIDECAR_EXTENSIONS, type DataFile } from './listing.js';

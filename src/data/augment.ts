@@ -1,6 +1,6 @@
 import type { Variation } from '../interfaces/dataset.js';
 import type { Image } from '../interfaces/media.js';
-import { windowOf } from '../media/window.js';
+import { windowOf } from '../media/image/window.js';
 import { Rng } from '../rng.js';
 
 export interface AugmentOptions {

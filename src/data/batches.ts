@@ -3,8 +3,8 @@
 import { AbortedError, InputError, UsageError, type TesseraeError } from '../errors.js';
 import type { Dataset, Split } from '../interfaces/dataset.js';
 import type { Image, ImageInput } from '../interfaces/media.js';
-import { pixelsToFloat32 } from '../media/pixels.js';
-import { type DecodeOptions } from '../media/fit.js';
+import { pixelsToFloat32 } from '../media/image/pixels.js';
+import { type DecodeOptions } from '../media/image/fit.js';
 import { permutation } from '../rng.js';
 import { augment, centerCrop, randomCrop, type AugmentKey, type AugmentOptions } from './augment.js';
 import { mapLimit, PARALLEL } from './concurrency.js';

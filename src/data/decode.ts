@@ -1,8 +1,8 @@
 // Decodes the bytes of a sample to its image. This is everything a worker needs from a dataset.
 import { InputError } from '../errors.js';
 import type { RawSample, Sample } from '../interfaces/dataset.js';
-import { decodeWithOriginal, type Decoded } from '../media/image.js';
-import { imageTo, type DecodeOptions } from '../media/fit.js';
+import { decodeWithOriginal, type Decoded } from '../media/image/image.js';
+import { imageTo, type DecodeOptions } from '../media/image/fit.js';
 import { vary } from './augment.js';
 
 /** A sample with the properties of its image before resizing. */

@@ -6,7 +6,7 @@ import { join, relative } from 'node:path';
 import { InputError } from '../errors.js';
 import { isGlob } from '../names.js';
 import type { Dataset } from '../interfaces/dataset.js';
-import { describeBytes, PICTURE_EXTENSIONS } from '../media/sniff.js';
+import { describeBytes, PICTURE_EXTENSIONS } from '../media/image/sniff.js';
 import { isArchive } from './archive.js';
 import { firstBytes, readError } from './files.js';
 import { isIdxFolder, looksLikeIdx, openIdx } from './idx.js';

@@ -3,7 +3,7 @@ import { dirname, relative, resolve, sep } from 'node:path';
 
 import { InputError } from '../errors.js';
 import type { Dataset } from '../interfaces/dataset.js';
-import { PICTURE_EXTENSIONS } from '../media/sniff.js';
+import { PICTURE_EXTENSIONS } from '../media/image/sniff.js';
 import { expectArchive, openArchive, type OpenArchive } from './archive.js';
 import { FilePool } from './files.js';
 import { listFolder } from './folder.js';

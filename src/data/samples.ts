@@ -1,7 +1,7 @@
 // Builds samples from the files of folders or archives: each image with its captions, class and split.
 import { InputError, UsageError } from '../errors.js';
 import { listNames } from '../names.js';
-import { PICTURE_EXTENSIONS } from '../media/sniff.js';
+import { PICTURE_EXTENSIONS } from '../media/image/sniff.js';
 import { mapLimit } from './concurrency.js';
 import type { Entry } from './indexed.js';
 import { isMetadata, SIDECAR_EXTENSIONS, type DataFile, type Listing } from './listing.js';

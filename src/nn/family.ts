@@ -2,7 +2,7 @@
 // the registry finds it by name.
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import type { RandomKey, tf } from '../engine/index.js';
-import type { Conditioning, ImageInput, Prompt, TokenMapSpec, Tokenizer } from '../interfaces/index.js';
+import type { Conditioning, ImageInput, Prompt, TokenMapSpec } from '../interfaces/index.js';
 import type { Params, ParamSpecs } from './params.js';
 import type { TrainingMoment } from './quantizer.js';
 
@@ -45,34 +45,28 @@ export interface LatentSpace<C> {
   decode(p: Params, latents: readonly tf.Tensor[], config: C): tf.Tensor4D;
 }
 
-/** How a codec meets pictures of any size. Its networks follow the shape of what they get. */
-export interface AnySize<C> {
-  /** Pixels that heights and widths are padded to multiples of. */
-  multiple(config: C): number;
-  /** Maps of a picture of this padded size. */
-  maps(config: C, height: number, width: number): TokenMapSpec[];
+/** How a codec handles samples of any extent. Its networks follow the shape of what they get. */
+export interface AnyExtent<C> {
+  /** Positions of one cell along each axis: extents are padded to whole cells. */
+  multiple(config: C): number[];
   /**
-   * Pixels a code or a decoded pixel depends on, counted from the border of its own cell of {@link multiple} pixels; the
+   * How many positions beyond the border of its own cell a code or a decoded position depends on, along each axis; the
    * larger of encoder and decoder. Undefined when everything depends on everything, as with attention or group norm:
-   * such codecs see large pictures in one pass, never in tiles.
+   * such codecs take large samples in one pass, never in tiles.
    */
-  reach(config: C): number | undefined;
+  reach(config: C): number[] | undefined;
 }
 
-/** How a codec is opened. */
-export interface OpenOptions {
-  /** Side of the tiles that larger pictures of any size are cut into, in pixels. Default 256. */
-  tile?: number;
-}
-
+/** A family of codecs: mathematics alone. Batches, tiles, files and reports are the work of others. */
 export interface CodecFamily<C = unknown> {
   readonly name: string;
-  readonly kind: 'image';
+  /** Name of the medium whose samples it codes. */
+  readonly medium: string;
   /** @throws {UsageError} E_CONFIG naming the field. */
   parseConfig(json: unknown): C;
   input(config: C): ImageInput;
-  /** Empty for a codec without codes. */
-  maps(config: C): TokenMapSpec[];
+  /** The maps of a sample of this extent, by axis; by default of the config's own. Empty for a codec without codes. */
+  maps(config: C, extent?: readonly number[]): TokenMapSpec[];
   /** Weights trained by gradient. */
   trainable(config: C): ParamSpecs;
   /** Everything else that is saved: codebooks and running statistics, which the loss itself assigns. */
@@ -81,14 +75,15 @@ export interface CodecFamily<C = unknown> {
   initialize(p: Params, images: tf.Tensor4D, key: RandomKey, config: C): void;
   /** The objective on one training batch. Assigns the state. */
   loss(p: Params, batch: CodecBatch, config: C): CodecLosses;
-  /** Ids of each map, int32 [B, ..shape], and the pictures they decode to, float32 [B, H, W, C] not clipped. */
-  reconstruct(p: Params, images: tf.Tensor4D, config: C): { maps: tf.Tensor[]; images: tf.Tensor4D };
-  /** A codec ready to use, which owns the weights it is given. */
-  open(config: C, tensors: NamedTensors, fingerprint: string, options?: OpenOptions): Tokenizer;
-  exports(p: Params, config: C): Record<string, ExportedFunction>;
+  /** float32 [B, ...axes, channels] in [-1, 1] -> ids of each map, int32 [B, ...idsShape]. */
+  encode(p: Params, inputs: tf.Tensor, config: C): tf.Tensor[];
+  /** Ids of each map, int32 [B, ...idsShape] -> float32 [B, ...axes, channels], not clipped. */
+  decode(p: Params, ids: readonly tf.Tensor[], config: C): tf.Tensor;
+  /** Functions to be written as ONNX files, where they are others than those of {@link encode} and {@link decode}. */
+  exports?(p: Params, config: C): Record<string, ExportedFunction>;
   latents?: LatentSpace<C>;
-  /** For families that take `resize: 'none'`. */
-  anySize?: AnySize<C>;
+  /** For families whose samples may keep their extent. */
+  anyExtent?: AnyExtent<C>;
   /** The trainable kernel that makes the pictures: where losses added from outside are weighed against the codec's own. */
   lastLayer?(config: C): string;
   /** Further measures of held-out pictures, each float32 [B], averaged by name, e.g. bits per dimension. `klBits`, the bits of a picture's latents, counts as a rate. */

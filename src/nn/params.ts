@@ -48,9 +48,17 @@ export function createParams(specs: ParamSpecs, seed: number): Params {
   return Object.fromEntries(
     Object.entries(specs).map(([name, { shape, init }]) => [
       name,
-      tf.variable(tf.tensor(initialValues(name, shape, init, seed), shape)),
+      variableOf(initialValues(name, shape, init, seed), shape),
     ]),
   );
+}
+
+/** A variable has a handle of its own: that of the tensor it is made from is let go. */
+function variableOf(values: Float32Array, shape: number[]): tf.Variable {
+  const initial = tf.tensor(values, shape, 'float32');
+  const variable = tf.variable(initial);
+  initial.dispose();
+  return variable;
 }
 
 function initialValues(name: string, shape: number[], init: Init, seed: number): Float32Array {
@@ -116,7 +124,7 @@ export function importParams(where: string, specs: ParamSpecs, tensors: NamedTen
   return Object.fromEntries(
     Object.entries(specs).map(([name, { shape }]) => [
       name,
-      tf.variable(tf.tensor((tensors[name]!.data as Float32Array).slice(), shape, 'float32')),
+      variableOf((tensors[name]!.data as Float32Array).slice(), shape),
     ]),
   );
 }

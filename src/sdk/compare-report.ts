@@ -1,6 +1,6 @@
 // A comparison of codecs as one HTML file: figures, rate against distortion, pictures, codebooks.
-import { encodePng } from '../media/image.js';
-import { imageGrid } from '../media/grid.js';
+import { encodePng } from '../media/image/image.js';
+import { imageGrid } from '../media/image/grid.js';
 import { frechetBias } from '../metrics/frechet.js';
 import { codebookTable } from '../report/codebook.js';
 import { formatNumber } from '../report/format.js';

@@ -1,11 +1,12 @@
 // Several codecs on the same pictures.
 import { sep } from 'node:path';
+import { encoded } from '../codec/networks.js';
 import type { StoredModel } from '../checkpoint/card.js';
 import { compile, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
 import type { Dataset, Image, ImageInput } from '../interfaces/index.js';
-import { fromFloat32 } from '../media/pixels.js';
-import { resizeImage } from '../media/fit.js';
+import { fromFloat32 } from '../media/image/pixels.js';
+import { resizeImage } from '../media/image/fit.js';
 import type { CodecFamily } from '../nn/family.js';
 import { disposeParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
@@ -200,13 +201,6 @@ async function encodingRate(
     images.dispose();
     await encode.dispose();
   }
-}
-
-/** What the encoder makes of pictures: the graph is cut off behind it. */
-function encoded(family: CodecFamily, config: unknown, params: Params, images: tf.Tensor4D): tf.Tensor[] {
-  const { maps, images: reconstruction } = family.reconstruct(params, images, config);
-  if (maps.length > 0) return maps;
-  return family.latents?.encode(params, images, config) ?? [reconstruction];
 }
 
 /** Originals and reconstructions at the size of the largest codec. */

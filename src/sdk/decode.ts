@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { AbortedError, CorruptError, UsageError } from '../errors.js';
 import { createDirectory, writeFileAtomic } from '../files/commit.js';
 import type { Image, Split, TokenSample } from '../interfaces/index.js';
-import { encodePng } from '../media/image.js';
+import { encodePng } from '../media/image/image.js';
 import { openOutput } from '../output.js';
 import { ShardReader } from '../shards/reader.js';
 import { carriedCodec, loadCodec } from './models.js';

@@ -5,8 +5,8 @@ import { captionOf, shapeSet, writeShapeFolder } from '../../fixtures/shapes.js'
 import type { Scene } from '../../fixtures/shapes.js';
 import { createDirectory, writeFileAtomic } from '../files/commit.js';
 import type { Image } from '../interfaces/index.js';
-import { imageGrid } from '../media/grid.js';
-import { encodePng } from '../media/image.js';
+import { imageGrid } from '../media/image/grid.js';
+import { encodePng } from '../media/image/image.js';
 import { openOutput } from '../output.js';
 import { htmlReport, imageFigure, table } from '../report/html.js';
 import { sealJson } from '../sealed.js';

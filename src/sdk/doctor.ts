@@ -5,8 +5,8 @@ import { compile, defaultThreads, loadRuntime, tf } from '../engine/index.js';
 import { messageOf } from '../errors.js';
 import type { Image } from '../interfaces/index.js';
 import { fallbackLine, keepFallbackQuiet } from '../native.js';
-import { decodeImage, encodePng } from '../media/image.js';
-import { PICTURE_FORMATS } from '../media/sniff.js';
+import { decodeImage, encodePng } from '../media/image/image.js';
+import { PICTURE_FORMATS } from '../media/image/sniff.js';
 import { packageVersion } from './version.js';
 
 /** Something that works in a version, or a reason why not. */

@@ -4,7 +4,8 @@ import { parentPort } from 'node:worker_threads';
 import '../engine/register-node.js';
 import { openModel } from '../engine/model.js';
 import type { RawSample } from '../interfaces/index.js';
-import { encodePictures } from '../media/picture-tokens.js';
+import { encodeFitted } from '../codec/encode.js';
+import { mediumNamed } from '../media/registry.js';
 import type { Answer, EncoderModel, Message } from './encoder-pool.js';
 import { decodeBatch, encodeBatch } from './encoder.js';
 import type { Encoded } from './encoder.js';
@@ -32,15 +33,15 @@ port.on('message', (message: Message) => {
 });
 
 async function open({ model, threads, ...codec }: EncoderModel): Promise<Encode> {
-  const { height, width, channels } = codec.input;
+  const medium = mediumNamed(codec.medium);
   const graph = await openModel(
     model,
     codec.maps.map(({ name }) => name),
     { threads },
   );
   const run = async (data: Float32Array, rows: number): Promise<Int32Array[]> =>
-    (await graph.run({ pixels: { dtype: 'float32', shape: [rows, height, width, channels], data } })) as Int32Array[];
-  return async (decoded) => encodeBatch(decoded, (images) => encodePictures(codec, images, run));
+    (await graph.run({ inputs: { dtype: 'float32', shape: [rows, ...codec.itemShape], data } })) as Int32Array[];
+  return async (decoded) => encodeBatch(decoded, (fitted) => encodeFitted(codec, medium, fitted, run));
 }
 
 /** Begins at once, so that the files of a batch need not all be in memory together. */

@@ -4,12 +4,14 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { StoredModel } from '../checkpoint/card.js';
 import { defaultThreads, engineInUse, exportOnnx } from '../engine/index.js';
+import type { tf } from '../engine/index.js';
 import { EngineError, MemoryError, messageOf } from '../errors.js';
 import type { InputError } from '../errors.js';
-import type { Image, ImageInput, RawSample, Tokens } from '../interfaces/index.js';
+import type { ImageInput, RawSample, Tokens } from '../interfaces/index.js';
 import { isOutOfMemory } from '../memory.js';
-import { MAX_ROWS } from '../media/picture-tokens.js';
-import type { PictureCodec } from '../media/picture-tokens.js';
+import { MAX_ROWS } from '../codec/encode.js';
+import type { EncoderPlan, Fitted } from '../codec/encode.js';
+import { mediumNamed } from '../media/registry.js';
 import { disposeParams } from '../nn/params.js';
 import { BATCH, decodePieces, encodeBatch, encodeSingly } from './encoder.js';
 import type { Encoded } from './encoder.js';
@@ -71,7 +73,7 @@ class LocalEncoder implements EncoderPool {
 
   encode(pieces: Pieces): Promise<Encoded[]> {
     const { input } = this.codec;
-    const encode = (images: readonly Image[]): Promise<Tokens[]> => this.codec.encode(images);
+    const encode = (fitted: readonly Fitted[]): Promise<Tokens[]> => this.codec.encodeFitted(fitted);
     const decoded = input.resize === 'none' ? undefined : decodePieces(input, pieces);
     decoded?.catch(() => undefined);
     const result = this.last.then(async () =>
@@ -87,8 +89,11 @@ class LocalEncoder implements EncoderPool {
 }
 
 /** A codec's encoder as plain data: what a worker gets to work with. */
-export interface EncoderModel extends PictureCodec {
-  /** For the ONNX Runtime at hand: `pixels` float32 [{@link MAX_ROWS}, H, W, C] to the ids of each map, by its name. */
+export interface EncoderModel extends EncoderPlan {
+  input: ImageInput;
+  /**
+   * For the ONNX Runtime at hand: `inputs` float32 [{@link MAX_ROWS}, ...itemShape] to the ids of each map, by its name.
+   */
   model: Uint8Array;
   threads: number;
 }
@@ -222,14 +227,15 @@ async function encoderModel(stored: StoredModel, threads: number): Promise<Encod
   try {
     const input = family.input(config);
     const maps = family.maps(config);
-    const { fn } = family.exports(params, config).encoder!;
-    const pixels = { dtype: 'float32' as const, shape: [MAX_ROWS, input.height, input.width, input.channels] };
-    const model = await exportOnnx(fn, [pixels], {
+    const itemShape = mediumNamed(family.medium).itemShape(input);
+    const inputs = { dtype: 'float32' as const, shape: [MAX_ROWS, ...itemShape] };
+    const model = await exportOnnx((batch: tf.Tensor) => family.encode(params, batch, config), [inputs], {
       target: 'native',
-      inputNames: ['pixels'],
+      inputNames: ['inputs'],
       outputNames: maps.map(({ name }) => name),
     });
-    return { fingerprint: stored.card.fingerprint, input, maps, model, threads };
+    const { fingerprint } = stored.card;
+    return { fingerprint, medium: family.medium, input, itemShape, maps, model, threads };
   } finally {
     disposeParams(params);
   }

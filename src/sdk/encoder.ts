@@ -2,8 +2,9 @@
 import { InputError } from '../errors.js';
 import { decodeSample } from '../data/decode.js';
 import type { DecodedSample } from '../data/decode.js';
-import type { Image, ImageInput, RawSample, Tokens } from '../interfaces/index.js';
-import { decodingFor } from '../media/picture-tokens.js';
+import type { ImageInput, RawSample, Tokens } from '../interfaces/index.js';
+import type { Fitted } from '../codec/encode.js';
+import { decodingFor } from '../media/image/core.js';
 import type { Piece } from './in-flight.js';
 
 /** Samples encoded together. Fixed, so that ids do not depend on how the work is shared out. */
@@ -48,24 +49,24 @@ export async function decodePieces(
 /** Encodes what decoded. Tokens depend on the batch's samples alone, not on who encodes it. */
 export async function encodeBatch(
   decoded: readonly (DecodedSample | Bad)[],
-  encode: (images: readonly Image[]) => Promise<Tokens[]>,
+  encode: (fitted: readonly Fitted[]) => Promise<Tokens[]>,
 ): Promise<Encoded[]> {
   const good = decoded.filter((one) => 'image' in one);
   // Short batches are filled up: a graph for another size would take longer to build than the copies take to encode.
   const filled =
-    good.length > 0 ? Array.from({ length: BATCH }, (_, i) => good[Math.min(i, good.length - 1)]!.image) : [];
+    good.length > 0 ? Array.from({ length: BATCH }, (_, i) => fittedOf(good[Math.min(i, good.length - 1)]!)) : [];
   const tokens = await encode(filled);
   let next = 0;
-  return decoded.map((one) =>
-    'image' in one ? { key: one.key, tokens: { ...tokens[next++]!, media: one.original } } : one,
-  );
+  return decoded.map((one) => ('image' in one ? { key: one.key, tokens: tokens[next++]! } : one));
 }
+
+const fittedOf = ({ image, original }: DecodedSample): Fitted => ({ media: image, original });
 
 /** Encodes pictures that keep their size, one after another: two of them are in memory at a time. */
 export async function encodeSingly(
   input: ImageInput,
   pieces: AsyncIterable<Piece> | Iterable<Piece>,
-  encode: (images: readonly Image[]) => Promise<Tokens[]>,
+  encode: (fitted: readonly Fitted[]) => Promise<Tokens[]>,
 ): Promise<Encoded[]> {
   const encoded: Encoded[] = [];
   let ahead: Promise<(DecodedSample | Bad)[]> | undefined;
@@ -73,8 +74,7 @@ export async function encodeSingly(
     const [decoded] = (await decoding) ?? [];
     if (decoded === undefined) return;
     if (!('image' in decoded)) encoded.push(decoded);
-    else
-      encoded.push({ key: decoded.key, tokens: { ...(await encode([decoded.image]))[0]!, media: decoded.original } });
+    else encoded.push({ key: decoded.key, tokens: (await encode([fittedOf(decoded)]))[0]! });
   };
   for await (const { samples, release } of pieces) {
     for (const sample of samples) {

@@ -14,6 +14,8 @@ import { writeFileAtomic } from '../files/commit.js';
 import type { ExportedFunction } from '../nn/family.js';
 import { disposeParams, importParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
+import { exportsOf } from '../codec/networks.js';
+import { mediumNamed } from '../media/registry.js';
 import { openOutput } from '../output.js';
 import { priorFamily } from '../registry.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
@@ -150,7 +152,7 @@ function described(directory: string, stored: StoredModel): Described {
     const params = codecParams(directory, codec, stored.tensors);
     return {
       params,
-      functions: codec.family.exports(params, codec.config),
+      functions: exportsOf(codec.family, codec.config, params, mediumNamed(codec.family.medium)),
       card: { ...common, maps: codec.family.maps(codec.config) },
     };
   }

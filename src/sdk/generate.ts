@@ -4,9 +4,9 @@ import { UsageError } from '../errors.js';
 import { nodeFiles } from '../files/system.js';
 import { createDirectory, writeFileAtomic } from '../files/commit.js';
 import type { Image, Prompt, SamplingOptions, Tokens } from '../interfaces/index.js';
-import { checkImages } from '../media/check.js';
-import { imageGrid } from '../media/grid.js';
-import { encodePng } from '../media/image.js';
+import { checkImages } from '../media/image/check.js';
+import { imageGrid } from '../media/image/grid.js';
+import { encodePng } from '../media/image/image.js';
 import { loadCodec, loadPrior } from './models.js';
 import { createParent, isPng, refuseOtherPictures } from './output-names.js';
 

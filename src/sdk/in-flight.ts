@@ -2,8 +2,8 @@
 import { PARALLEL } from '../data/concurrency.js';
 import { InputError } from '../errors.js';
 import type { Dataset, RawSample, Split } from '../interfaces/index.js';
-import { announcedExtent } from '../media/extent.js';
-import { MAX_PIXELS } from '../media/fit.js';
+import { announcedExtent } from '../media/image/extent.js';
+import { MAX_PIXELS } from '../media/image/fit.js';
 
 /**
  * Bytes of files read but not yet decoded and brought to the codec's size, together with the pixels they decode to. A

@@ -2,9 +2,9 @@
 import { compile, hostValues, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
 import type { Image, ImageInput, TokenMap, TokenMapSpec } from '../interfaces/index.js';
-import { imageGrid } from '../media/grid.js';
-import { fromFloat32, toFloat32, withChannels } from '../media/pixels.js';
-import { batches } from '../media/picture-tokens.js';
+import { imageGrid } from '../media/image/grid.js';
+import { fromFloat32, toFloat32, withChannels } from '../media/image/pixels.js';
+import { batches } from '../codec/encode.js';
 import { disposeParams } from '../nn/params.js';
 import { sizeOf } from '../shape.js';
 import { codecOf, codecParams, openCodec } from './open.js';

@@ -1,7 +1,7 @@
 // Models from the bytes of their files, wherever those come from.
 import { memorySource, openModelFiles, readCard } from '../checkpoint/card.js';
 import { AbortedError, IoError, UsageError, messageOf } from '../errors.js';
-import type { OpenOptions } from '../nn/family.js';
+import type { OpenOptions } from '../codec/codec.js';
 import { openCodec, openPrior } from './open.js';
 import type { LoadedCodec, LoadedPrior } from './open.js';
 

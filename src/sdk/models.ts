@@ -4,7 +4,7 @@ import type { StoredModel } from '../checkpoint/card.js';
 import { isModelDirectory, loadModel, saveModel } from '../checkpoint/model.js';
 import { CorruptError } from '../errors.js';
 import { nodeFiles } from '../files/system.js';
-import type { OpenOptions } from '../nn/family.js';
+import type { OpenOptions } from '../codec/codec.js';
 import { openCodec, openPrior } from './open.js';
 import type { LoadedCodec, LoadedPrior } from './open.js';
 

@@ -3,8 +3,8 @@ import { evalBatches } from '../data/batches.js';
 import { compile, hostValues, tf } from '../engine/index.js';
 import { InputError, UsageError } from '../errors.js';
 import type { Dataset, Image, Split } from '../interfaces/index.js';
-import { checkImages } from '../media/check.js';
-import { fromFloat32, toFloat32 } from '../media/pixels.js';
+import { checkImages } from '../media/image/check.js';
+import { fromFloat32, toFloat32 } from '../media/image/pixels.js';
 import { withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 

@@ -15,7 +15,10 @@ import type {
   Tokenizer,
   Tokens,
 } from '../interfaces/index.js';
-import type { CodecFamily, OpenOptions, PriorFamily, PriorModel } from '../nn/family.js';
+import type { CodecFamily, PriorFamily, PriorModel } from '../nn/family.js';
+import { Codec } from '../codec/codec.js';
+import type { OpenOptions } from '../codec/codec.js';
+import { mediumNamed } from '../media/registry.js';
 import { importParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
@@ -27,7 +30,7 @@ import { parseWords, someKnownWords, unknownWords } from '../text/words.js';
 import { ConditionSource } from '../train/conditions.js';
 
 /** A codec with the card of its model directory. */
-export interface LoadedCodec extends Tokenizer {
+export interface LoadedCodec extends Tokenizer, Pick<Codec, 'encodeFitted'> {
   readonly card: ModelCard;
   /** How it sees pictures: `encode` brings others to this. */
   readonly input: ImageInput;
@@ -56,7 +59,15 @@ export function openCodec(
   options: OpenOptions = {},
 ): LoadedCodec {
   const { family, config } = codecOf({ card });
-  return Object.assign(family.open(config, tensors, card.fingerprint, options), { card, input: family.input(config) });
+  const codec = new Codec({
+    family,
+    config,
+    medium: mediumNamed(family.medium),
+    params: codecParams(card.name, { family, config }, tensors),
+    fingerprint: card.fingerprint,
+    ...options,
+  });
+  return Object.assign(codec, { card, input: family.input(config) });
 }
 
 /** Opens a prior. @throws {CorruptError} E_MODEL_CARD, E_MODEL_TENSORS. */

@@ -1,9 +1,9 @@
 // One picture for a codec, from a file or from memory.
 import { readFile } from '../files/read.js';
 import type { Image, ImageInput } from '../interfaces/index.js';
-import { decodeImage } from '../media/image.js';
-import { imageTo } from '../media/fit.js';
-import { decodingFor } from '../media/picture-tokens.js';
+import { decodeImage } from '../media/image/image.js';
+import { imageTo } from '../media/image/fit.js';
+import { decodingFor } from '../media/image/core.js';
 
 /** A path of a picture file, or a decoded picture. */
 export type Picture = string | Image;

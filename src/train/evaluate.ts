@@ -2,6 +2,7 @@
 import { evalBatches } from '../data/batches.js';
 import type { BadSample, PixelCache } from '../data/batches.js';
 import { compile, hostValues, randomKey, tf } from '../engine/index.js';
+import { reconstruct } from '../codec/networks.js';
 import { InputError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
 import { flatCodes } from '../interfaces/index.js';
@@ -86,9 +87,9 @@ export async function evaluateCodec<C>(
     );
   const rows = Math.max(1, Math.min(EVALUATION_BATCH, total, Math.floor(BATCH_PIXELS / (height * width))));
   const meters = new CodecMeters(family.maps(config), features);
-  const reconstruct = compile(
+  const measure = compile(
     (images: tf.Tensor4D, key: tf.Tensor1D) => ({
-      ...family.reconstruct(params, images, config),
+      ...reconstruct(family, config, params, images),
       measures: family.measures?.(params, images, key, config) ?? {},
     }),
     { name: `${family.name}_reconstruct` },
@@ -110,16 +111,16 @@ export async function evaluateCodec<C>(
       });
       for await (const { step, pixels, count } of batches) {
         const inputs = [tf.tensor4d(pixels, [rows, height, width, channels]), randomKey(0, step)] as const;
-        const result = await reconstruct(...inputs);
+        const result = await measure(...inputs);
         await meters.add(pixels, result, [count, height, width, channels]);
-        tf.dispose([...inputs, result.images, ...result.maps, ...Object.values(result.measures)]);
+        tf.dispose([...inputs, result.output, ...result.maps, ...Object.values(result.measures)]);
         // Bad samples are missing from their batch, but done with.
         onProgress?.(before + Math.min((step + 1) * rows, limited(one)), total);
       }
       before += limited(one);
     }
   } finally {
-    await reconstruct.dispose();
+    await measure.dispose();
   }
   if (meters.samples === 0)
     throw new InputError(
@@ -166,13 +167,13 @@ class CodecMeters {
   /** Rows of tensors from `count` on are padding. */
   async add(
     pixels: Float32Array,
-    result: { maps: tf.Tensor[]; images: tf.Tensor4D; measures: Record<string, tf.Tensor1D> },
+    result: { maps: tf.Tensor[]; output: tf.Tensor; measures: Record<string, tf.Tensor1D> },
     [count, ...shape]: [number, number, number, number],
   ): Promise<void> {
     if (count === 0) return;
     const size = sizeOf(shape);
     const originals = pixels.subarray(0, count * size);
-    const reconstructions = hostValues(result.images).subarray(0, count * size) as Float32Array;
+    const reconstructions = hostValues(result.output).subarray(0, count * size) as Float32Array;
     this.quality.add(originals, reconstructions, [count, ...shape]);
     result.maps.forEach((ids, i) =>
       this.codes[i]!.add(hostValues(ids).subarray(0, count * (ids.size / ids.shape[0]!))),

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { picture } from '../support/tiny.js';
-import { encodePng } from '../../src/media/image.js';
+import { encodePng } from '../../src/media/image/image.js';
 import { printable } from '../../src/errors.js';
 import { excerpt } from '../../src/names.js';
 import { run, temporaryFolder } from './support.js';

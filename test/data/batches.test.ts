@@ -9,7 +9,7 @@ import { memoryDataset } from '../../src/data/memory.js';
 import { openDataset } from '../../src/data/open.js';
 import { AbortedError, InputError, UsageError } from '../../src/errors.js';
 import type { Dataset, RawSample, Split } from '../../src/interfaces/dataset.js';
-import { noise } from '../media/fixtures.js';
+import { noise } from '../media/image/fixtures.js';
 import { codeOf, folderOf, memorySamples, png } from './fixtures.js';
 
 const SIZE = { width: 4, height: 4 };

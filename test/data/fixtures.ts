@@ -7,8 +7,8 @@ import { afterEach } from 'vitest';
 
 import type { TesseraeError } from '../../src/errors.js';
 import type { Dataset, Sample, Split } from '../../src/interfaces/dataset.js';
-import { encodePng } from '../../src/media/image.js';
-import { noise } from '../media/fixtures.js';
+import { encodePng } from '../../src/media/image/image.js';
+import { noise } from '../media/image/fixtures.js';
 
 const folders: string[] = [];
 

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 
 import { decodeSample } from '../../src/data/decode.js';
 import { openDataset } from '../../src/data/open.js';
-import { encodePng } from '../../src/media/image.js';
-import { noise } from '../media/fixtures.js';
+import { encodePng } from '../../src/media/image/image.js';
+import { noise } from '../media/image/fixtures.js';
 import { allKeys, codeOf, describeAll, folderOf, png, tarOf, temporaryFolder, type Files } from './fixtures.js';
 
 describe('openDataset on a folder', () => {

@@ -17,7 +17,7 @@ import {
 } from '../../src/index.js';
 import type { Dataset, Image } from '../../src/index.js';
 import { readFile } from '../../src/files/read.js';
-import { noise } from '../media/fixtures.js';
+import { noise } from '../media/image/fixtures.js';
 
 const CODEC = {
   config: {

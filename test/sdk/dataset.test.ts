@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shapeSet } from '../../fixtures/shapes.js';
 import { readModelCard } from '../../src/checkpoint/model.js';
 import { tokenize, trainCodec } from '../../src/index.js';
-import { encodePng } from '../../src/media/image.js';
+import { encodePng } from '../../src/media/image/image.js';
 import { splittingOf, withSplitOf } from '../../src/sdk/dataset.js';
 import type { DataOptions } from '../../src/sdk/dataset.js';
 import { evaluateCodecOn } from '../../src/sdk/evaluate.js';

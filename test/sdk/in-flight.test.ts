@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import sharp from 'sharp';
 import type { Dataset, RawSample } from '../../src/interfaces/index.js';
-import { announcedExtent } from '../../src/media/extent.js';
+import { announcedExtent } from '../../src/media/image/extent.js';
 import { ByteBudget, SampleFeed, weightOf } from '../../src/sdk/in-flight.js';
 import type { Piece } from '../../src/sdk/in-flight.js';
 

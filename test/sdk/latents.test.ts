@@ -9,7 +9,7 @@ import { tf } from '../../src/engine/index.js';
 import { codeMap, decodeImage, encodePng, interpolate, loadCodec, registerCodec, traverse } from '../../src/index.js';
 import type { CodecFamily, Image } from '../../src/index.js';
 import { codecFamily } from '../../src/registry.js';
-import { noise } from '../media/fixtures.js';
+import { noise } from '../media/image/fixtures.js';
 import { freshTensors, maxDifference, temporaryDirectory, TINY_CODEC } from '../support/tiny.js';
 
 /** Pictures of 2 x 2 pixels that are their own latents, [4], or [2, 2, 1] as a grid. */
@@ -19,7 +19,7 @@ function identity(name: string, shape: number[]): CodecFamily {
   };
   return {
     name,
-    kind: 'image',
+    medium: 'image',
     parseConfig: () => ({}),
     input: () => ({ height: 2, width: 2, channels: 1, background: [255, 255, 255], resize: 'fill' }),
     maps: () => [],
@@ -27,9 +27,8 @@ function identity(name: string, shape: number[]): CodecFamily {
     state: () => ({}),
     initialize: refuse,
     loss: refuse,
-    reconstruct: refuse,
-    open: refuse,
-    exports: refuse,
+    encode: refuse,
+    decode: refuse,
     latents: {
       shapes: () => [shape],
       encode: (_, x) => [tf.reshape(x, [-1, ...shape])],

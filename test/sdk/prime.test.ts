@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { saveModel } from '../../src/checkpoint/model.js';
 import { loadCodec, primeCodes } from '../../src/index.js';
 import { codecFamily, priorFamily } from '../../src/registry.js';
-import { noise } from '../media/fixtures.js';
+import { noise } from '../media/image/fixtures.js';
 import { freshTensors, temporaryDirectory, TINY_CODEC, TINY_PRIOR } from '../support/tiny.js';
 
 /** A model directory of a fresh prior over codes [4, 6] that carries its codec. */

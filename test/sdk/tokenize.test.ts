@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shapeSet } from '../../fixtures/shapes.js';
 import type * as Sdk from '../../src/index.js';
 import type { RawSample } from '../../src/index.js';
-import { encodePng } from '../../src/media/image.js';
+import { encodePng } from '../../src/media/image/image.js';
 import type * as Pools from '../../src/sdk/encoder-pool.js';
 import type * as Models from '../../src/sdk/models.js';
 import { errorsOf, MAIN, run, sha256Of, succeed, temporaryFolder, until, writeInputs } from '../cli/support.js';

@@ -7,7 +7,11 @@ import { memoryDataset } from '../../src/data/memory.js';
 import { tf } from '../../src/engine/index.js';
 import type { Image, Sample } from '../../src/interfaces/index.js';
 import type { NamedTensors } from '../../src/checkpoint/tensors.js';
-import { createParams, disposeParams, exportParams } from '../../src/nn/params.js';
+import { Codec } from '../../src/codec/codec.js';
+import type { OpenOptions } from '../../src/codec/codec.js';
+import { imageCore } from '../../src/media/image/core.js';
+import type { CodecFamily } from '../../src/nn/family.js';
+import { createParams, disposeParams, exportParams, importParams } from '../../src/nn/params.js';
 import type { ParamSpecs } from '../../src/nn/params.js';
 import { Rng } from '../../src/rng.js';
 
@@ -24,6 +28,18 @@ export const TINY_CODEC = {
 };
 
 export const TINY_PRIOR = { nLayer: 1, nHead: 2, nEmbd: 16 };
+
+/** A codec of pictures at work, with these weights. */
+export function openFamily(
+  family: CodecFamily,
+  config: unknown,
+  tensors: NamedTensors,
+  fingerprint: string,
+  options: OpenOptions = {},
+): Codec {
+  const params = importParams(family.name, { ...family.trainable(config), ...family.state(config) }, tensors);
+  return new Codec({ family, config, medium: imageCore, params, fingerprint, ...options });
+}
 
 /** A deterministic picture: a bright square somewhere on a dark ground. */
 export function picture(index: number, size = 8, channels: 1 | 3 = 1): Image {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { reconstruct } from '../../src/codec/networks.js';
 import { codecFamily } from '../../src/registry.js';
 import { compile, hostValues, randomKey, tf } from '../../src/engine/index.js';
 import { gradients } from '../../src/nn/optimizer.js';
@@ -150,7 +151,7 @@ describe('reconstruction losses of a codec', () => {
       config,
     );
     expect(reconstruction.shape).toEqual([2, 8, 8, 1]);
-    expect(family.reconstruct(p, x, config).images.shape).toEqual([2, 8, 8, 1]);
+    expect(reconstruct(family, config, p, x).output.shape).toEqual([2, 8, 8, 1]);
     expect(Number.isFinite(loss.dataSync()[0])).toBe(true);
     expect(maxDifference(nmse, tf.div(tf.mean(tf.squaredDifference(reconstruction, x)), 0.3))).toBeLessThan(1e-6);
     expect(terms === undefined).toBe(kind === 'mse');

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { exportsOf, reconstruct } from '../../src/codec/networks.js';
+import { imageCore } from '../../src/media/image/core.js';
 import { compile, exportOnnx, hostValues, randomKey, tf } from '../../src/engine/index.js';
 import { UsageError } from '../../src/errors.js';
 import type { CodecFamily } from '../../src/nn/family.js';
@@ -6,7 +8,7 @@ import { createParams, disposeParams } from '../../src/nn/params.js';
 import type { Params } from '../../src/nn/params.js';
 import { codecFamily } from '../../src/registry.js';
 import { expectedPictures, pixelNats } from '../../tokenizers/vae.js';
-import { freshTensors, maxDifference, picture } from '../support/tiny.js';
+import { freshTensors, maxDifference, picture, openFamily } from '../support/tiny.js';
 
 const TINY = { height: 8, width: 8, channels: 1, downsample: 2, hidden: 8, residualLayers: 1, residualHidden: 4 };
 const KINDS = [
@@ -198,7 +200,7 @@ describe.each(KINDS)('the VAE with latents $latent', (kind) => {
       const step = compile(
         (images: tf.Tensor4D, key: tf.Tensor1D, progress: tf.Scalar) => ({
           loss: family.loss(params, { images, key, progress, dataVariance: 0.5 }, config).loss,
-          pictures: family.reconstruct(params, images, config).images,
+          pictures: reconstruct(family, config, params, images).output,
           ...family.measures!(params, images, key, config),
         }),
         { engine },
@@ -226,7 +228,7 @@ describe.each(KINDS)('the VAE with latents $latent', (kind) => {
     const params = freshParams(config);
     const latents = family.latents!.encode(params, pictures, config);
     expect(latents.map(({ shape }) => shape)).toEqual(family.latents!.shapes(config).map((shape) => [4, ...shape]));
-    const { maps, images } = family.reconstruct(params, pictures, config);
+    const { maps, output: images } = reconstruct(family, config, params, pictures);
     expect(maps).toEqual([]);
     expect(images.shape).toEqual(pictures.shape);
     expect(family.latents!.decode(params, latents, config).dataSync()).toEqual(images.dataSync());
@@ -235,7 +237,7 @@ describe.each(KINDS)('the VAE with latents $latent', (kind) => {
 
   it('is exported as an encoder to means and log variances and a decoder', async () => {
     const params = freshParams(config);
-    for (const { fn, inputs, outputs } of Object.values(family.exports(params, config))) {
+    for (const { fn, inputs, outputs } of Object.values(exportsOf(family, config, params, imageCore))) {
       const bytes = await exportOnnx(fn, inputs, {
         inputNames: inputs.map(({ name }) => name),
         outputNames: outputs,
@@ -243,7 +245,7 @@ describe.each(KINDS)('the VAE with latents $latent', (kind) => {
       });
       expect(bytes.length).toBeGreaterThan(100);
     }
-    const [means] = family.exports(params, config).encoder!.fn(pictures) as tf.Tensor[];
+    const [means] = exportsOf(family, config, params, imageCore).encoder!.fn(pictures) as tf.Tensor[];
     expect(means!.dataSync()).toEqual(family.latents!.encode(params, pictures, config)[0]!.dataSync());
     disposeParams(params);
   });
@@ -279,9 +281,9 @@ describe('the loss of the VAE', () => {
   it('has the divergence that integration over each latent gives', () => {
     const config = parse({ latent: { kind: 'vector', size: 2 } });
     const params = freshParams(config);
-    const [means, logVariances] = (family.exports(params, config).encoder!.fn(pictures) as tf.Tensor[]).map((one) =>
-      one.dataSync(),
-    );
+    const [means, logVariances] = (
+      exportsOf(family, config, params, imageCore).encoder!.fn(pictures) as tf.Tensor[]
+    ).map((one) => one.dataSync());
     const kl = family.measures!(params, pictures, randomKey(0, 0), config).klBits!.dataSync();
     const logNormal = (z: number, m: number, v: number): number =>
       -0.5 * (Math.log(2 * Math.PI * v) + (z - m) ** 2 / v);
@@ -310,7 +312,7 @@ describe('the loss of the VAE', () => {
 
 describe('an opened VAE', () => {
   const config = parse();
-  const open = () => family.open(config, freshTensors(family.trainable(config)), 'f'.repeat(64));
+  const open = () => openFamily(family, config, freshTensors(family.trainable(config)), 'f'.repeat(64));
 
   it('has no maps, and says so in one line when asked for tokens', async () => {
     const codec = open();
@@ -325,15 +327,15 @@ describe('an opened VAE', () => {
   });
 
   it('refuses weights of another config', () => {
-    expect(() => family.open(parse({ hidden: 16 }), freshTensors(family.trainable(config)), 'f'.repeat(64))).toThrow(
-      /E_MODEL_TENSORS/,
-    );
+    expect(() =>
+      openFamily(family, parse({ hidden: 16 }), freshTensors(family.trainable(config)), 'f'.repeat(64)),
+    ).toThrow(/E_MODEL_TENSORS/);
   });
 
   it('keeps no tensors', () => {
     const tensors = freshTensors(family.trainable(config));
     const before = tf.memory().numTensors;
-    family.open(config, tensors, 'f'.repeat(64)).dispose();
+    openFamily(family, config, tensors, 'f'.repeat(64)).dispose();
     expect(tf.memory().numTensors).toBe(before);
   });
 });

@@ -1,5 +1,7 @@
 // The VQ-VAE with each kind of quantizer.
 import { describe, expect, it } from 'vitest';
+import { exportsOf } from '../../src/codec/networks.js';
+import { imageCore } from '../../src/media/image/core.js';
 import { exportOnnx } from '../../src/engine/index.js';
 import type { tf } from '../../src/engine/index.js';
 import { codecFamily } from '../../src/registry.js';
@@ -39,7 +41,7 @@ describe('an exported encoder', () => {
     const family = codecFamily('vqvae');
     const config = family.parseConfig({ ...TINY_CODEC, quantizer: { codebookSize: 2000, codeDim: 4 } });
     const p = createParams({ ...family.trainable(config), ...family.state(config) }, 0);
-    const { fn, inputs, outputs } = family.exports(p, config).encoder!;
+    const { fn, inputs, outputs } = exportsOf(family, config, p, imageCore).encoder!;
     const bytes = await exportOnnx(
       (images: tf.Tensor4D) => fn(images),
       [{ dtype: 'float32', shape: inputs[0]!.shape }],

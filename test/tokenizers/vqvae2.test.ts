@@ -2,18 +2,20 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
+import type { Codec } from '../../src/codec/codec.js';
+import { reconstruct } from '../../src/codec/networks.js';
 import { shapeSet } from '../../fixtures/shapes.js';
 import { exportModel, loadCodec, memoryDataset, tokenize, trainCodec, trainPrior } from '../../src/index.js';
 import { idsShape, specOf } from '../../src/interfaces/index.js';
-import type { Image, Tokenizer } from '../../src/interfaces/index.js';
-import { toFloat32 } from '../../src/media/pixels.js';
+import type { Image } from '../../src/interfaces/index.js';
+import { toFloat32 } from '../../src/media/image/pixels.js';
 import { createParams, disposeParams } from '../../src/nn/params.js';
 import { codecFamily } from '../../src/registry.js';
 import { Rng } from '../../src/rng.js';
 import { ShardReader } from '../../src/shards/reader.js';
 import { tf } from '../../src/engine/index.js';
 import { tokenizerConformance } from '../conformance/tokenizer.js';
-import { freshTensors, maxDifference, TINY_CODEC, temporaryDirectory } from '../support/tiny.js';
+import { freshTensors, maxDifference, TINY_CODEC, temporaryDirectory, openFamily } from '../support/tiny.js';
 
 const family = codecFamily('vqvae2');
 
@@ -58,7 +60,7 @@ describe('the two maps', () => {
       [3, 2, 2, 4],
       [3, 4, 4, 4],
     ]);
-    const pictures = family.reconstruct(p, images, config).images;
+    const pictures = reconstruct(family, config, p, images).output;
     expect(maxDifference(family.latents!.decode(p, latents, config), pictures)).toBeLessThan(1e-6);
     const [top, bottom] = latents as [tf.Tensor, tf.Tensor];
     for (const changed of [
@@ -78,9 +80,9 @@ describe('pictures of any size', () => {
   it('have both maps at their own size, in tiles as in one pass', async () => {
     const config = family.parseConfig({ ...TINY_CODEC, resize: 'none' });
     const tensors = freshTensors({ ...family.trainable(config), ...family.state(config) }, 5);
-    const [tiled, whole] = [16, 4096].map((tile) => family.open(config, tensors, 'f'.repeat(64), { tile })) as [
-      Tokenizer<Image>,
-      Tokenizer<Image>,
+    const [tiled, whole] = [16, 4096].map((tile) => openFamily(family, config, tensors, 'f'.repeat(64), { tile })) as [
+      Codec,
+      Codec,
     ];
     // Tiles are three times as large as what a code depends on to one side, 28 pixels here.
     const rng = new Rng(1, 'test.noise');
@@ -106,11 +108,11 @@ describe('pictures of any size', () => {
   });
 
   it('are seen whole by codecs in which everything depends on everything', () => {
-    const reach = (json: Record<string, unknown>): number | undefined =>
-      family.anySize!.reach(family.parseConfig({ ...TINY_CODEC, ...json }));
+    const reach = (json: Record<string, unknown>): number[] | undefined =>
+      family.anyExtent!.reach(family.parseConfig({ ...TINY_CODEC, ...json }));
     expect(reach({ attentionHeads: 2 })).toBeUndefined();
     // Encoders and decoder of the levels: 5 + 10 + 12; the picture's decoder: 4 + 4 + 2.
-    expect(reach({})).toBe(27);
+    expect(reach({})).toEqual([27, 27]);
   });
 });
 

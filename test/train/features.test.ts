@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { tf } from '../../src/engine/index.js';
 import type { Image } from '../../src/interfaces/index.js';
-import { toFloat32 } from '../../src/media/pixels.js';
+import { toFloat32 } from '../../src/media/image/pixels.js';
 import { FeatureExtractor, FrechetMeter } from '../../src/train/features.js';
 import type { FeatureOptions } from '../../src/train/features.js';
 import { picture, temporaryDirectory } from '../support/tiny.js';

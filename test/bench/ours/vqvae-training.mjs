@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { readSafetensors } from '../../../dist/src/checkpoint/safetensors-file.js';
 import { compile, hostValues, randomKey, setDefaultThreads, tf } from '../../../dist/src/engine/node.js';
-import { pixelsToFloat32 } from '../../../dist/src/media/pixels.js';
+import { pixelsToFloat32 } from '../../../dist/src/media/image/pixels.js';
 import { adamW, adamWHyper, adamWSlots, gradients } from '../../../dist/src/nn/optimizer.js';
 import { createParams } from '../../../dist/src/nn/params.js';
 import { cosineSchedule } from '../../../dist/src/nn/schedule.js';

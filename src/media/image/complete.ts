@@ -1,7 +1,7 @@
 // Whether all of a picture file is there. Decoders are lenient about it: they fill missing rows with gray.
 import { crc32 } from 'node:zlib';
 
-import { InputError } from '../errors.js';
+import { InputError } from '../../errors.js';
 import { PICTURE_FORMATS, PNG_SIGNATURE, describeBytes, latin1, pictureFormat, type PictureFormat } from './sniff.js';
 import { walkGif } from './gif.js';
 import { walkJpeg } from './jpeg.js';

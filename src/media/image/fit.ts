@@ -1,6 +1,6 @@
 // Pictures at the size and with the channels that a caller wants.
-import { UsageError } from '../errors.js';
-import type { Image } from '../interfaces/media.js';
+import { UsageError } from '../../errors.js';
+import type { Image } from '../../interfaces/media.js';
 import { checkImage } from './check.js';
 import { withChannels } from './pixels.js';
 import { resample, type Color, type Kernel, type ResizeMode } from './resample.js';

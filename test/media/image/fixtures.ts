@@ -1,7 +1,7 @@
 import sharp, { type Sharp } from 'sharp';
 
-import type { Image } from '../../src/interfaces/media.js';
-import { Rng } from '../../src/rng.js';
+import type { Image } from '../../../src/interfaces/media.js';
+import { Rng } from '../../../src/rng.js';
 
 /** A picture of seeded noise over a gradient. */
 export function noise(width: number, height: number, channels: 1 | 3 = 3, seed = 1): Image {

@@ -16,8 +16,8 @@ import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
 import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
 
-import { InputError, UsageError, firstLineOf } from '../errors.js';
-import type { Image } from '../interfaces/media.js';
+import { InputError, UsageError, firstLineOf } from '../../errors.js';
+import type { Image } from '../../interfaces/media.js';
 import { decodeBmp } from './bmp.js';
 import { checkImage } from './check.js';
 import { MAX_AVIF_PIXELS, checkPicture, hasMorePictures, pngSize } from './complete.js';

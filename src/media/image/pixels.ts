@@ -1,6 +1,6 @@
 // Pixels as bytes, and as the float32 batches that codecs compute with.
-import { ShapeError } from '../errors.js';
-import type { Image } from '../interfaces/media.js';
+import { ShapeError } from '../../errors.js';
+import type { Image } from '../../interfaces/media.js';
 import { checkImage } from './check.js';
 import type { Color } from './resample.js';
 
@@ -53,7 +53,7 @@ export function toFloat32(images: readonly Image[], out?: Float32Array): Float32
 }
 
 /** Writes uint8 [n] as float32 in [-1, 1] into `out` from `offset` on. */
-export function pixelsToFloat32(pixels: Uint8Array, out: Float32Array, offset: number): void {
+export function pixelsToFloat32(pixels: ArrayLike<number>, out: Float32Array, offset: number): void {
   for (let i = 0; i < pixels.length; i++) out[offset + i] = UNIT[pixels[i]!]!;
 }
 
@@ -74,11 +74,17 @@ export function fromFloat32(data: Float32Array, shape: readonly number[]): Image
     );
   }
   return Array.from({ length: count }, (_, i): Image => {
-    // A clamped array rounds and clamps in the store itself.
-    const pixels = new Uint8ClampedArray(length);
-    for (let j = 0, from = i * length; j < length; j++) pixels[j] = (data[from + j]! + 1) * 127.5;
-    return { kind: 'image', width, height, channels, pixels: new Uint8Array(pixels.buffer) };
+    const pixels = floatsToPixels(data.subarray(i * length, (i + 1) * length));
+    return { kind: 'image', width, height, channels, pixels };
   });
+}
+
+/** float32 [n] in [-1, 1] -> uint8 [n]: clamped and rounded to the nearest of 256 levels. */
+export function floatsToPixels(values: Float32Array): Uint8Array {
+  // A clamped array rounds and clamps in the store itself.
+  const pixels = new Uint8ClampedArray(values.length);
+  for (let i = 0; i < values.length; i++) pixels[i] = (values[i]! + 1) * 127.5;
+  return new Uint8Array(pixels.buffer);
 }
 
 function sameSize(a: Image, b: Image): boolean {

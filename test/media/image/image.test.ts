@@ -4,12 +4,12 @@ import { crc32, deflateSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { InputError, ShapeError, TesseraeError, UsageError } from '../../src/errors.js';
-import type { Image } from '../../src/interfaces/media.js';
-import { decodeImage, encodePng, renderSvg } from '../../src/media/image.js';
-import { fromFloat32, toFloat32, withChannels } from '../../src/media/pixels.js';
-import { resizeImage } from '../../src/media/fit.js';
-import { Rng } from '../../src/rng.js';
+import { InputError, ShapeError, TesseraeError, UsageError } from '../../../src/errors.js';
+import type { Image } from '../../../src/interfaces/media.js';
+import { decodeImage, encodePng, renderSvg } from '../../../src/media/image/image.js';
+import { fromFloat32, toFloat32, withChannels } from '../../../src/media/image/pixels.js';
+import { resizeImage } from '../../../src/media/image/fit.js';
+import { Rng } from '../../../src/rng.js';
 import { fromRaw, noise, of } from './fixtures.js';
 
 async function codeOf(work: Promise<unknown>): Promise<string> {

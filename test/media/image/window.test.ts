@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { windowOf } from '../../src/media/window.js';
+import { windowOf } from '../../../src/media/image/window.js';
 import { noise } from './fixtures.js';
 
 describe('windowOf', () => {

@@ -7,8 +7,8 @@ import * as fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 
-import '../../src/media/image.js';
-import { decodePlainPng, type Samples } from '../../src/media/png.js';
+import '../../../src/media/image/image.js';
+import { decodePlainPng, type Samples } from '../../../src/media/image/png.js';
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const LIMIT = 2 ** 20;

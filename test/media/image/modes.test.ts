@@ -2,8 +2,8 @@
 import { crc32, deflateSync } from 'node:zlib';
 import sharp, { type CreateRaw } from 'sharp';
 import { describe, expect, it } from 'vitest';
-import type { Image } from '../../src/interfaces/media.js';
-import { decodeImage, decodeWithOriginal } from '../../src/media/image.js';
+import type { Image } from '../../../src/interfaces/media.js';
+import { decodeImage, decodeWithOriginal } from '../../../src/media/image/image.js';
 import { fromRaw, noise, of } from './fixtures.js';
 
 const pixelsOf = async (bytes: Uint8Array, background?: [number, number, number]): Promise<number[]> => [

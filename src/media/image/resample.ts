@@ -1,6 +1,6 @@
 // Resampling of small pictures. libvips resizes large ones faster than anything here could, but setting up its pipeline
 // costs a small picture more than a millisecond, five times what decoding it costs: this is for those.
-import type { Image } from '../interfaces/media.js';
+import type { Image } from '../../interfaces/media.js';
 
 export type Color = readonly [red: number, green: number, blue: number];
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { InputError } from '../../src/errors.js';
-import { decodeImage } from '../../src/media/image.js';
-import type { Image } from '../../src/interfaces/media.js';
+import { InputError } from '../../../src/errors.js';
+import { decodeImage } from '../../../src/media/image/image.js';
+import type { Image } from '../../../src/interfaces/media.js';
 
 const folder = join(process.env['TESSERAE_DATA'] ?? join(import.meta.dirname, '../../../shared/data'), 'hostile');
 

@@ -1,6 +1,6 @@
 // Windows bitmaps, which libvips does not read: uncompressed ones of 1, 4, 8, 16, 24 and 32 bits a pixel.
 // Source: BITMAPFILEHEADER and BITMAPINFOHEADER to BITMAPV5HEADER, Windows GDI reference.
-import { InputError } from '../errors.js';
+import { InputError } from '../../errors.js';
 import type { Samples } from './png.js';
 
 interface Bitmap {

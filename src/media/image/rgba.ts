@@ -1,6 +1,6 @@
 // Pictures of a canvas: four bytes a pixel, as `ImageData` holds them.
-import { ShapeError } from '../errors.js';
-import type { Image } from '../interfaces/media.js';
+import { ShapeError } from '../../errors.js';
+import type { Image } from '../../interfaces/media.js';
 import { checkImage } from './check.js';
 import { WHITE } from './fit.js';
 import { flatten, withChannels } from './pixels.js';

@@ -4,11 +4,11 @@ import { isDeepStrictEqual } from 'node:util';
 import sharp, { type CreateRaw } from 'sharp';
 import { describe, expect, it } from 'vitest';
 
-import { InputError } from '../../src/errors.js';
-import type { Image } from '../../src/interfaces/media.js';
-import { decodeImage, decodeWithOriginal } from '../../src/media/image.js';
-import { PICTURE_EXTENSIONS, describeBytes, pictureFormat } from '../../src/media/sniff.js';
-import { Rng } from '../../src/rng.js';
+import { InputError } from '../../../src/errors.js';
+import type { Image } from '../../../src/interfaces/media.js';
+import { decodeImage, decodeWithOriginal } from '../../../src/media/image/image.js';
+import { PICTURE_EXTENSIONS, describeBytes, pictureFormat } from '../../../src/media/image/sniff.js';
+import { Rng } from '../../../src/rng.js';
 import { noise, of } from './fixtures.js';
 
 const outcome = (bytes: Uint8Array): Promise<Image | Error> => decodeImage(bytes, 'x').catch((error: Error) => error);

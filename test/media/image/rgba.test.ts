@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Image } from '../../src/interfaces/media.js';
-import { fromRgba, toRgba } from '../../src/media/rgba.js';
+import type { Image } from '../../../src/interfaces/media.js';
+import { fromRgba, toRgba } from '../../../src/media/image/rgba.js';
 
 describe('pixels of a canvas', () => {
   it('become a picture, with transparent pixels laid over the background', () => {

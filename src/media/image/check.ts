@@ -1,6 +1,6 @@
 // What callers hand in as a picture is one: of the sizes it claims, its pixels bytes.
-import { ShapeError } from '../errors.js';
-import type { Image, ImageInfo, MediaInfo } from '../interfaces/media.js';
+import { ShapeError } from '../../errors.js';
+import type { Image, ImageInfo, MediaInfo } from '../../interfaces/media.js';
 
 /**
  * @param where names the argument, e.g. `encode(images[3])`.

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 
-import { InputError } from '../../src/errors.js';
-import type { Image } from '../../src/interfaces/media.js';
-import { decodeImage } from '../../src/media/image.js';
+import { InputError } from '../../../src/errors.js';
+import type { Image } from '../../../src/interfaces/media.js';
+import { decodeImage } from '../../../src/media/image/image.js';
 import { fromRaw, noise, of } from './fixtures.js';
 
 /** Milliseconds no single file may take. */

@@ -1,28 +1,25 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { exportsOf, reconstruct } from '../../src/codec/networks.js';
+import { imageCore } from '../../src/media/image/core.js';
 import { compile, hostValues, tf } from '../../src/engine/index.js';
 import { idsShape } from '../../src/interfaces/index.js';
 import type { Image, TokenMap } from '../../src/interfaces/index.js';
-import { toFloat32 } from '../../src/media/pixels.js';
+import { toFloat32 } from '../../src/media/image/pixels.js';
+import type { CodecFamily } from '../../src/nn/family.js';
 import { createParams, disposeParams, importParams } from '../../src/nn/params.js';
 import type { Params } from '../../src/nn/params.js';
 import { codecFamily } from '../../src/registry.js';
-import { windowOf } from '../../src/media/window.js';
-import { ImageCodec } from '../../tokenizers/image-codec.js';
-import {
-  copyBlock,
-  decoderReach,
-  encoderReach,
-  innerBlock,
-  spansOf,
-  tilesOf,
-  tilingOf,
-  windowBlock,
-} from '../../tokenizers/tiles.js';
-import { noise } from '../media/fixtures.js';
-import { freshTensors, TINY_CODEC } from '../support/tiny.js';
+import { windowOf } from '../../src/media/image/window.js';
+import type { Codec } from '../../src/codec/codec.js';
+import { copyBlock } from '../../src/media/samples.js';
+import { cutOf, innerBlock, spansOf, tilesOf, windowBlock } from '../../src/codec/tiles.js';
+import type { Span } from '../../src/codec/tiles.js';
+import { noise } from '../media/image/fixtures.js';
+import { freshTensors, TINY_CODEC, openFamily } from '../support/tiny.js';
 import { decoder, decoderSpecs, encoder, encoderSpecs } from '../../tokenizers/networks.js';
 import type { Network } from '../../tokenizers/networks.js';
+import { decoderReach, encoderReach } from '../../tokenizers/reach.js';
 
 const family = codecFamily('vqvae');
 const FINGERPRINT = 'a'.repeat(64);
@@ -30,7 +27,7 @@ const FINGERPRINT = 'a'.repeat(64);
 const parse = (json: Record<string, unknown> = {}) => family.parseConfig({ ...TINY_CODEC, resize: 'none', ...json });
 const specsOf = (config: unknown) => ({ ...family.trainable(config), ...family.state(config) });
 const open = (config: unknown, tile?: number) =>
-  family.open(config, freshTensors(specsOf(config), 5), FINGERPRINT, { tile });
+  openFamily(family, config, freshTensors(specsOf(config), 5), FINGERPRINT, { tile });
 
 /** Networks of every kind of layer that can be cut. */
 const NETWORKS: Record<string, Record<string, unknown>> = {
@@ -60,7 +57,7 @@ describe('spans', () => {
         fc.constantFrom(1, 2, 4),
         (extent, more, reach, multiple) => {
           const [length, tile, overlap] = [extent * multiple, (2 * reach + more) * multiple, reach * multiple];
-          const spans = spansOf(length, tile, overlap);
+          const spans = spansOf(length, { length: tile, reach: overlap });
           let at = 0;
           for (const { start, length: own, from, to } of spans) {
             expect(from).toBe(at);
@@ -78,8 +75,8 @@ describe('spans', () => {
   });
 
   it('take tiles of three times the reach where less was asked for', () => {
-    expect(tilingOf(32, 13, 4)).toEqual({ tile: 48, reach: 16 });
-    expect(tilingOf(255, 13, 4)).toEqual({ tile: 256, reach: 16 });
+    expect(cutOf(32, 13, 4)).toEqual({ length: 48, reach: 16 });
+    expect(cutOf(255, 13, 4)).toEqual({ length: 256, reach: 16 });
   });
 });
 
@@ -114,8 +111,8 @@ describe('the reach of a network', () => {
   });
 
   it('has no bounds with attention or group norm', () => {
-    expect(family.anySize!.reach(parse({ attentionHeads: 2 }))).toBeUndefined();
-    expect(family.anySize!.reach(parse({ norm: 'group' }))).toBeUndefined();
+    expect(family.anyExtent!.reach(parse({ attentionHeads: 2 }))).toBeUndefined();
+    expect(family.anyExtent!.reach(parse({ norm: 'group' }))).toBeUndefined();
   });
 });
 
@@ -124,55 +121,59 @@ describe('tiles', () => {
     'give the ids of one pass, borders included, and its pixels: %s',
     async (_, json) => {
       const config = parse(json);
-      const multiple = family.anySize!.multiple(config);
-      const tiling = tilingOf(1, family.anySize!.reach(config)!, multiple);
-      const [height, width] = [tiling.tile + 3 * multiple, 2 * tiling.tile - multiple];
+      const [multiple] = family.anyExtent!.multiple(config) as [number, number];
+      const cut = cutOf(1, family.anyExtent!.reach(config)![0]!, multiple);
+      const [height, width] = [cut.length + 3 * multiple, 2 * cut.length - multiple];
+      const cell = [multiple, multiple];
       const image = noise(width, height, 1);
       const params = importParams('test', specsOf(config), freshTensors(specsOf(config), 5));
-      const reconstruct = compile((images: tf.Tensor4D) => family.reconstruct(params, images, config), {
+      const compiled = compile((images: tf.Tensor4D) => reconstruct(family, config, params, images), {
         name: 'reconstruct',
       });
-      const whole = await run(reconstruct, image);
+      const whole = await run(compiled, image);
       const tiled = { ids: new Int32Array(whole.ids.length), pixels: new Float32Array(whole.pixels.length) };
-      const tiles = tilesOf(height, width, tiling);
+      const tiles = tilesOf([height, width], [cut, cut]);
       expect(tiles.length).toBeGreaterThan(3);
       for (const tile of tiles) {
-        const { rows, columns } = tile;
+        const [rows, columns] = tile as [Span, Span];
         const part = await run(
-          reconstruct,
+          compiled,
           windowOf(image, { left: columns.start, top: rows.start, width: columns.length, height: rows.length }),
         );
         copyBlock(
-          { values: part.ids, width: columns.length / multiple, depth: 1 },
-          { values: tiled.ids, width: width / multiple, depth: 1 },
-          innerBlock(tile, multiple),
+          { data: part.ids, shape: [rows.length / multiple, columns.length / multiple, 1] },
+          { data: tiled.ids, shape: [height / multiple, width / multiple, 1] },
+          innerBlock(tile, cell),
         );
       }
       expect(tiled.ids).toEqual(whole.ids);
       // Decoding starts from the ids of one pass, as its tiles overlap where the encoder's inner parts end.
-      const decode = compile((ids: tf.Tensor) => family.exports(params, config).decoder!.fn(ids) as tf.Tensor, {
-        name: 'decode',
-      });
+      const decode = compile(
+        (ids: tf.Tensor) => exportsOf(family, config, params, imageCore).decoder!.fn(ids) as tf.Tensor,
+        {
+          name: 'decode',
+        },
+      );
       for (const tile of tiles) {
-        const [h, w] = [tile.rows.length / multiple, tile.columns.length / multiple];
+        const [h, w] = tile.map(({ length }) => length / multiple) as [number, number];
         const ids = new Int32Array(h * w);
         copyBlock(
-          { values: whole.ids, width: width / multiple, depth: 1 },
-          { values: ids, width: w, depth: 1 },
-          windowBlock(tile, multiple),
+          { data: whole.ids, shape: [height / multiple, width / multiple, 1] },
+          { data: ids, shape: [h, w, 1] },
+          windowBlock(tile, cell),
         );
         const input = tf.tensor3d(ids, [1, h, w], 'int32');
         const output = await decode(input);
         copyBlock(
-          { values: hostValues(output) as Float32Array, width: tile.columns.length, depth: 1 },
-          { values: tiled.pixels, width, depth: 1 },
-          innerBlock(tile, 1),
+          { data: hostValues(output) as Float32Array, shape: [h * multiple, w * multiple, 1] },
+          { data: tiled.pixels, shape: [height, width, 1] },
+          innerBlock(tile, [1, 1]),
         );
         tf.dispose([input, output]);
       }
       // Sums of a few hundred products in another order.
       expect(largestDifference(tiled.pixels, whole.pixels)).toBeLessThan(1e-4);
-      await reconstruct.dispose();
+      await compiled.dispose();
       await decode.dispose();
       disposeParams(params);
     },
@@ -181,15 +182,15 @@ describe('tiles', () => {
   it('that overlap less than the reach would show', async () => {
     const config = parse({ downsample: 4, residualLayers: 2 });
     const params = importParams('test', specsOf(config), freshTensors(specsOf(config), 5));
-    const reconstruct = compile((images: tf.Tensor4D) => family.reconstruct(params, images, config), {
+    const compiled = compile((images: tf.Tensor4D) => reconstruct(family, config, params, images), {
       name: 'reconstruct',
     });
     const image = noise(64, 32, 1);
-    const whole = await run(reconstruct, image);
-    const part = await run(reconstruct, windowOf(image, { left: 0, top: 0, width: 32, height: 32 }));
+    const whole = await run(compiled, image);
+    const part = await run(compiled, windowOf(image, { left: 0, top: 0, width: 32, height: 32 }));
     const row = (values: Float32Array, width: number): Float32Array => values.subarray(16 * width, 16 * width + 32);
     expect(largestDifference(row(part.pixels, 32), row(whole.pixels, 64))).toBeGreaterThan(1e-3);
-    await reconstruct.dispose();
+    await compiled.dispose();
     disposeParams(params);
   });
 });
@@ -261,9 +262,9 @@ describe('a codec for pictures of any size', () => {
     const config = twoLevels.parseConfig({ ...TINY_CODEC, resize: 'none' });
     const specs = { ...twoLevels.trainable(config), ...twoLevels.state(config) };
     const [tiled, whole] = [16, 4096].map((tile) =>
-      twoLevels.open(config, freshTensors(specs, 5), FINGERPRINT, { tile }),
+      openFamily(twoLevels, config, freshTensors(specs, 5), FINGERPRINT, { tile }),
     );
-    const side = tilingOf(16, twoLevels.anySize!.reach(config)!, 4).tile;
+    const side = cutOf(16, twoLevels.anyExtent!.reach(config)![0]!, 4).length;
     const image = noise(2 * side + 3, side + 9, 1);
     const tokens = await whole!.encode(image);
     expect(tokens.maps.map(({ name }) => name)).toEqual(['top', 'bottom']);
@@ -301,31 +302,38 @@ describe('a codec for pictures of any size', () => {
     expect((await codec.encode(noise(30, 20, 1))).maps[0]!.grid).toEqual([10, 15]);
     const huge: Image = { kind: 'image', width: 2048, height: 1024, channels: 1, pixels: new Uint8Array(2 ** 21) };
     await expect(codec.encode(huge)).rejects.toThrow(
-      /E_IMAGE_TOO_LARGE vqvae: expected at most 1048576 pixels, received 2048 x 1024/,
+      /E_MEDIA_TOO_LARGE vqvae: expected pictures of at most 1048576 positions, received 1024 x 2048/,
     );
     codec.dispose();
   });
 });
 
 /** A codec of two maps without weights: means of 4 x 4 pixels, and of 2 x 2 pixels twice. */
-function levels(tile: number): ImageCodec {
+function levels(tile: number): Codec {
   const spec = (name: string, grid: number[], levels = 1) => ({ name, grid, levels, vocabSize: 256 });
-  const maps = (height: number, width: number) => [
-    spec('top', [height / 4, width / 4]),
-    spec('bottom', [height / 2, width / 2], 2),
-  ];
   const mean = (x: tf.Tensor4D, size: number): tf.Tensor4D =>
     tf.cast(tf.mul(tf.add(tf.avgPool(x, size, size, 'valid'), 1), 127), 'int32');
-  return new ImageCodec({
+  const refuse = () => expect.fail('only encodes and decodes');
+  const twoMaps: CodecFamily = {
     name: 'levels',
-    fingerprint: FINGERPRINT,
-    input: { height: 8, width: 8, channels: 1, background: [255, 255, 255], resize: 'none' },
-    maps: maps(8, 8),
-    params: {},
-    encode: (_, x) => [
-      tf.squeeze(mean(x, 4), [3]),
-      tf.concat([mean(x, 2), tf.add(mean(x, 2), tf.scalar(1, 'int32'))], 3),
+    medium: 'image',
+    parseConfig: (json) => json,
+    input: () => ({ height: 8, width: 8, channels: 1, background: [255, 255, 255], resize: 'none' }),
+    maps: (_, [height, width] = [8, 8]) => [
+      spec('top', [height! / 4, width! / 4]),
+      spec('bottom', [height! / 2, width! / 2], 2),
     ],
+    trainable: () => ({}),
+    state: () => ({}),
+    initialize: refuse,
+    loss: refuse,
+    encode: (_, x) => {
+      const bottom = mean(x as tf.Tensor4D, 2);
+      return [
+        tf.squeeze(mean(x as tf.Tensor4D, 4), [3]),
+        tf.concat([bottom, tf.add(bottom, tf.scalar(1, 'int32'))], 3),
+      ];
+    },
     decode: (_, [, bottom]) => {
       const [, height, width] = bottom!.shape as [number, number, number];
       const values = tf.sub(
@@ -334,16 +342,16 @@ function levels(tile: number): ImageCodec {
       );
       return tf.image.resizeNearestNeighbor(values as tf.Tensor4D, [2 * height, 2 * width]);
     },
-    anySize: { multiple: 4, maps, reach: 0 },
-    tile,
-  });
+    anyExtent: { multiple: () => [4, 4], reach: () => [0, 0] },
+  };
+  return openFamily(twoMaps, {}, {}, FINGERPRINT, { tile });
 }
 
-type Reconstruct = (images: tf.Tensor4D) => Promise<{ maps: tf.Tensor[]; images: tf.Tensor4D }>;
+type Reconstruct = (images: tf.Tensor4D) => Promise<{ maps: tf.Tensor[]; output: tf.Tensor }>;
 
-async function run(reconstruct: Reconstruct, image: Image): Promise<{ ids: Int32Array; pixels: Float32Array }> {
+async function run(compiled: Reconstruct, image: Image): Promise<{ ids: Int32Array; pixels: Float32Array }> {
   const input = tf.tensor4d(toFloat32([image]), [1, image.height, image.width, image.channels]);
-  const { maps, images } = await reconstruct(input);
+  const { maps, output: images } = await compiled(input);
   const [ids, pixels] = [Int32Array.from(hostValues(maps[0]!)), Float32Array.from(hostValues(images))];
   tf.dispose([input, images, ...maps]);
   return { ids, pixels };

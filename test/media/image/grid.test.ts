@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { UsageError } from '../../src/errors.js';
-import type { Image } from '../../src/interfaces/media.js';
-import { imageGrid } from '../../src/media/grid.js';
+import { UsageError } from '../../../src/errors.js';
+import type { Image } from '../../../src/interfaces/media.js';
+import { imageGrid } from '../../../src/media/image/grid.js';
 
 const dot = (value: number): Image => ({
   kind: 'image',

@@ -1,6 +1,6 @@
 // Many pictures as one: sample sheets, reconstructions beside originals.
-import { UsageError } from '../errors.js';
-import type { Image } from '../interfaces/media.js';
+import { UsageError } from '../../errors.js';
+import type { Image } from '../../interfaces/media.js';
 import { checkImages } from './check.js';
 import { withChannels } from './pixels.js';
 import type { Color } from './resample.js';

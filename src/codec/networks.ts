@@ -1,0 +1,61 @@
+// What follows from a family's encoding and decoding, whatever the family: reconstructions and exported functions.
+import type { tf } from '../engine/index.js';
+import { idsShape } from '../interfaces/index.js';
+import type { AnyMedium } from '../media/medium.js';
+import type { CodecFamily, ExportedFunction } from '../nn/family.js';
+import type { Params } from '../nn/params.js';
+
+/** What an encoder gives: ids of each map, int32 [B, ...idsShape], or the latents of a codec without codes. */
+export function encoded<C>(family: CodecFamily<C>, config: C, p: Params, inputs: tf.Tensor): tf.Tensor[] {
+  return family.maps(config).length > 0
+    ? family.encode(p, inputs, config)
+    : latentsOf(family).encode(p, inputs as tf.Tensor4D, config);
+}
+
+/**
+ * Encodes and decodes a batch.
+ *
+ * @param inputs float32 [B, ...axes, channels].
+ * @returns the ids of each map, none for a codec without codes, and what they decode to, not clipped.
+ */
+export function reconstruct<C>(
+  family: CodecFamily<C>,
+  config: C,
+  p: Params,
+  inputs: tf.Tensor,
+): { maps: tf.Tensor[]; output: tf.Tensor } {
+  const codes = encoded(family, config, p, inputs);
+  if (family.maps(config).length > 0) return { maps: codes, output: family.decode(p, codes, config) };
+  return { maps: [], output: latentsOf(family).decode(p, codes, config) };
+}
+
+function latentsOf<C>(family: CodecFamily<C>): NonNullable<CodecFamily<C>['latents']> {
+  if (!family.latents) throw new TypeError(`codec ${family.name}: it has neither codes nor latents.`);
+  return family.latents;
+}
+
+/** The functions of a codec to be written as ONNX files. */
+export function exportsOf<C>(
+  family: CodecFamily<C>,
+  config: C,
+  p: Params,
+  medium: AnyMedium,
+): Record<string, ExportedFunction> {
+  if (family.exports) return family.exports(p, config);
+  const maps = family.maps(config);
+  const { name } = medium.tensor;
+  return {
+    encoder: {
+      fn: (inputs) => family.encode(p, inputs!, config),
+      inputs: [{ name, shape: [1, ...medium.itemShape(family.input(config))], dtype: 'float32' }],
+      outputs: maps.map((map) => map.name),
+      dynamicBatch: true,
+    },
+    decoder: {
+      fn: (...ids) => family.decode(p, ids, config),
+      inputs: maps.map((map) => ({ name: map.name, shape: [1, ...idsShape(map)], dtype: 'int32' as const })),
+      outputs: [name],
+      dynamicBatch: true,
+    },
+  };
+}

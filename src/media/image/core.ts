@@ -1,0 +1,41 @@
+// Pictures as a medium of codecs.
+import { ShapeError } from '../../errors.js';
+import type { Image, ImageInput } from '../../interfaces/media.js';
+import type { MediumCore } from '../medium.js';
+import { checkImage, checkImageInfo } from './check.js';
+import { imageTo } from './fit.js';
+import type { DecodeOptions } from './fit.js';
+import { floatsToPixels, pixelsToFloat32, withChannels } from './pixels.js';
+
+/** Decoding options that bring an encoded picture to what a codec sees. */
+export function decodingFor({ width, height, channels, background, resize }: ImageInput): DecodeOptions {
+  return { channels, background, ...(resize === 'none' ? {} : { size: { width, height }, resize }) };
+}
+
+/** Pictures [rows, columns, channels] of uint8, sRGB. */
+export const imageCore: MediumCore<Image, ImageInput> = {
+  name: 'image',
+  noun: { one: 'picture', many: 'pictures' },
+  tensor: { name: 'images', meaning: 'NHWC, sRGB pixels as value / 127.5 - 1, in [-1, 1]; clip what a decoder gives' },
+  check: checkImage,
+  info: ({ width, height, channels }) => ({ kind: 'image', width, height, channels }),
+  extentOf: (where, info) => {
+    const { height, width } = checkImageInfo(where, info);
+    return [height, width];
+  },
+  itemShape: ({ height, width, channels }) => [height, width, channels],
+  keepsExtent: ({ resize }) => resize === 'none',
+  fit: (image, input) =>
+    input.resize === 'none' ? Promise.resolve(withChannels(image, input.channels)) : imageTo(image, decodingFor(input)),
+  samplesOf: ({ pixels, height, width, channels }) => ({ data: pixels, shape: [height, width, channels] }),
+  create: ({ data, shape: [height = 0, width = 0, channels = 0] }) => {
+    if (!(data instanceof Uint8Array) || (channels !== 1 && channels !== 3))
+      throw new ShapeError(
+        'E_IMAGE_SHAPE',
+        `picture: expected bytes with 1 or 3 channels, received ${channels} channels.`,
+      );
+    return { kind: 'image', width, height, channels, pixels: data };
+  },
+  toFloats: (data, out, offset) => pixelsToFloat32(data, out, offset),
+  fromFloats: floatsToPixels,
+};

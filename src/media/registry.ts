@@ -1,0 +1,27 @@
+// Media by name. Codecs name theirs; third parties register further ones.
+import { UsageError } from '../errors.js';
+import type { Media } from '../interfaces/media.js';
+import { imageCore } from './image/core.js';
+import type { AnyMedium, MediumCore } from './medium.js';
+
+const media = new Map<string, AnyMedium>([[imageCore.name, imageCore]]);
+
+/** @throws {UsageError} E_REGISTERED when the name is taken. */
+export function registerMedium<M extends Media, I>(medium: MediumCore<M, I>): void {
+  if (media.has(medium.name))
+    throw new UsageError(
+      'E_REGISTERED',
+      `register medium: expected a new name, received "${medium.name}", which is taken.`,
+    );
+  media.set(medium.name, medium);
+}
+
+/** @throws {UsageError} E_UNKNOWN_MEDIUM listing the names there are. */
+export function mediumNamed(name: string): AnyMedium {
+  const medium = media.get(name);
+  if (medium) return medium;
+  throw new UsageError(
+    'E_UNKNOWN_MEDIUM',
+    `medium "${name}": expected one of ${[...media.keys()].join(', ')}. Register others before use.`,
+  );
+}
