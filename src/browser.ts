@@ -19,7 +19,7 @@ export { resizeImage } from './media/image/fit.js';
 export type { ResizeOptions } from './media/image/fit.js';
 
 // Text.
-export { loadTokenizer } from './text/tokenizer.js';
+export { loadTextTokenizer } from './text/tokenizer.js';
 export type { TextTokenizer } from './text/tokenizer.js';
 
 // Plain data and contracts.

@@ -64,7 +64,7 @@ export type { ShardWriterOptions } from './shards/writer.js';
 export type { ShardCard, ShardManifest } from './shards/format.js';
 export { repair as repairShards } from './shards/repair.js';
 export { trainBpe } from './text/bpe.js';
-export { loadTokenizer } from './text/tokenizer.js';
+export { loadTextTokenizer } from './text/tokenizer.js';
 export type { TextTokenizer } from './text/tokenizer.js';
 
 // Measures.

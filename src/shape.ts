@@ -1,5 +1,4 @@
 // Small arithmetic on shapes. A shape is an array of non-negative integers, outermost axis first.
-import { ShapeError } from './errors.js';
 
 /** Number of elements of a shape; 1 for a scalar. */
 export function sizeOf(shape: readonly number[]): number {
@@ -18,18 +17,4 @@ export function stridesOf(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length).fill(1);
   for (let i = shape.length - 2; i >= 0; i--) strides[i] = strides[i + 1]! * shape[i + 1]!;
   return strides;
-}
-
-/**
- * @throws {ShapeError} with `code` when the shapes differ.
- */
-export function assertShape(
-  code: string,
-  where: string,
-  expected: readonly number[],
-  received: readonly number[],
-): void {
-  if (!sameShape(expected, received)) {
-    throw new ShapeError(code, `${where}: expected shape [${expected.join(', ')}], received [${received.join(', ')}].`);
-  }
 }

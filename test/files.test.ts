@@ -22,7 +22,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CorruptError, IoError, LockError, UsageError } from '../src/errors.js';
 import { canonicalJson, parseJson } from '../src/json.js';
 import { completeCommit, sweepTemporaries, writeFilesAtomic } from '../src/files/journal.js';
-import { createDirectory, temporaryName, writeDirectoryAtomic, writeFileAtomic } from '../src/files/commit.js';
+import { createDirectory, temporaryName, writeFileAtomic } from '../src/files/commit.js';
 import { fileError } from '../src/files/system.js';
 import { isPlainName } from '../src/names.js';
 import { readFile, readHead, readJson, sha256File } from '../src/files/read.js';
@@ -124,37 +124,6 @@ describe('writeFilesAtomic', () => {
   test('refuses a journal that names another directory', () => {
     writeFileSync(join(directory, '.commit.json'), JSON.stringify(['../x.tmp-1-0123456789ab']));
     expect(() => completeCommit(directory)).toThrow(expect.objectContaining({ code: 'E_JOURNAL' }));
-  });
-});
-
-describe('writeDirectoryAtomic', () => {
-  test('is there whole or not at all after a stop at any call', () => {
-    forEachStop(
-      () => prepared({}),
-      (files) =>
-        writeDirectoryAtomic(
-          '/d/step',
-          (path) => {
-            writeFileAtomic(`${path}/x`, 'x', files);
-            writeFileAtomic(`${path}/y`, 'y', files);
-          },
-          files,
-        ),
-      (files, finished) => {
-        sweepTemporaries('/d', files);
-        const found = Object.entries(files.snapshot())
-          .map(([path, bytes]) => `${path}=${text(bytes)}`)
-          .sort();
-        const whole = ['/d/step/x=x', '/d/step/y=y'];
-        expect(finished ? [whole] : [[], whole]).toContainEqual(found);
-      },
-    );
-  });
-
-  test('refuses a path that exists', () => {
-    expect(() => writeDirectoryAtomic(directory, () => {})).toThrow(
-      expect.objectContaining({ code: 'E_OUTPUT_EXISTS' }),
-    );
   });
 });
 

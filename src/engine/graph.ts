@@ -1,6 +1,5 @@
 // The intermediate representation: a directed acyclic graph of ONNX operators over typed, shaped values, built in
 // topological order. It does not depend on TF.js, protocol buffers or ONNX Runtime.
-import { sizeOf } from '../shape.js';
 
 export type Dtype = 'float32' | 'int32' | 'int64' | 'bool' | 'uint8' | 'int8';
 
@@ -147,15 +146,6 @@ export function reachable(roots: readonly Value[]): Node[] {
     }
   }
   return order;
-}
-
-/** Returns the total number of elements in all constants of the graph. */
-export function constantElements(graph: Graph): number {
-  const seen = new Set<Value>();
-  for (const node of graph.nodes) for (const value of node.inputs) if (value?.data) seen.add(value);
-  let total = 0;
-  for (const value of seen) total += sizeOf(value.shape);
-  return total;
 }
 
 const SHORT: Record<Dtype, string> = {

@@ -137,37 +137,3 @@ function makeIn(parent: string, path: string, files: FileSystem): void {
     );
   }
 }
-
-/**
- * Fills a directory under a temporary name and renames it into place: after a crash it is there whole or not at all.
- *
- * @param fill writes files into the directory it is given, with {@link writeFileAtomic} or {@link PendingFile}.
- * @throws {IoError} E_DISK_FULL, E_IO. @throws {UsageError} E_OUTPUT_EXISTS when `path` exists.
- */
-export function writeDirectoryAtomic(
-  path: string,
-  fill: (directory: string) => void,
-  files: FileSystem = nodeFiles,
-): void {
-  if (files.status(path) !== undefined)
-    throw new UsageError('E_OUTPUT_EXISTS', `${path}: expected nothing there, found a file or directory.`);
-  const temporary = temporaryName(path);
-  try {
-    files.makeDirectory(temporary);
-    fill(temporary);
-    files.fsyncDirectory(temporary);
-    files.rename(temporary, path);
-    files.fsyncDirectory(dirname(path));
-  } catch (error) {
-    removeQuietly(temporary, files);
-    throw fileError(error, path, 'writing');
-  }
-}
-
-function removeQuietly(path: string, files: FileSystem): void {
-  try {
-    files.remove(path);
-  } catch {
-    // the next sweepTemporaries takes it
-  }
-}

@@ -1,7 +1,5 @@
 // SVG drawing. Colors are attributes in the light theme, so that an image rendered from the SVG needs no style sheet.
 // Classes let the report's style sheet, which takes precedence over attributes, apply the dark theme.
-import sharp from 'sharp';
-import { UsageError, messageOf } from '../errors.js';
 import { escapeMarkup } from './format.js';
 
 /** Colors of data series, distinguishable by people with red-green color blindness (after Okabe and Ito, 2008). */
@@ -120,24 +118,4 @@ export function coordinate(value: number): string {
  */
 export function textWidth(text: string, size = 12): number {
   return Array.from(text).length * size * 0.62;
-}
-
-/**
- * Renders a drawing on the background of the light theme.
- *
- * @param scale Pixels of the image per pixel of the drawing.
- * @returns PNG bytes.
- * @throws {UsageError} E_REPORT_SVG when the SVG cannot be rendered.
- */
-export async function svgToPng(svg: string, scale = 2): Promise<Uint8Array> {
-  try {
-    const picture = sharp(Buffer.from(svg), { density: 72 * scale }).flatten({ background: INK.paper });
-    return await picture.png({ compressionLevel: 9 }).toBuffer();
-  } catch (error) {
-    throw new UsageError(
-      'E_REPORT_SVG',
-      `svgToPng: expected an SVG drawing, received one that does not render (${messageOf(error)}).`,
-      { cause: error },
-    );
-  }
 }

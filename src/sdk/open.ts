@@ -24,7 +24,7 @@ import type { Params } from '../nn/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { generateCodes } from '../sample/generate.js';
 import { beginningOf } from '../text/beginning.js';
-import { loadTokenizer } from '../text/tokenizer.js';
+import { loadTextTokenizer } from '../text/tokenizer.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import { parseWords, someKnownWords, unknownWords } from '../text/words.js';
 import { ConditionSource } from '../train/conditions.js';
@@ -82,7 +82,7 @@ export function openPrior(stored: StoredModel): LoadedPrior {
  */
 export function storedTokenizer({ card, extras }: Pick<StoredModel, 'card' | 'extras'>): TextTokenizer | undefined {
   const json = extras['tokenizer.json'];
-  if (json) return loadTokenizer(new TextDecoder().decode(json));
+  if (json) return loadTextTokenizer(new TextDecoder().decode(json));
   const family = priorFamily(card.name);
   if (family.conditioning(family.parseConfig(card.config)) !== 'text') return undefined;
   throw new CorruptError(

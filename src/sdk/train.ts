@@ -11,7 +11,7 @@ import { codecFamily, priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
 import { uniformMaps } from '../shards/uniform.js';
 import { trainBpe } from '../text/bpe.js';
-import { loadTokenizer } from '../text/tokenizer.js';
+import { loadTextTokenizer } from '../text/tokenizer.js';
 import { wordsIn } from '../text/words.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import { captionLengths, cutText, refuseTooLong } from '../train/captions.js';
@@ -169,7 +169,7 @@ function overridesOf({ steps, batchSize, learningRate, keep, patience }: TrainOp
 
 /** The given tokenizer, or one trained on the captions of the training split. */
 function textTokenizer(options: TrainPriorOptions, preset: PriorPreset, survey: TokenSurvey): TextTokenizer {
-  if (options.tokenizer !== undefined) return loadTokenizer(new TextDecoder().decode(readFile(options.tokenizer)));
+  if (options.tokenizer !== undefined) return loadTextTokenizer(new TextDecoder().decode(readFile(options.tokenizer)));
   return trainBpe(repeated(survey), { vocabSize: preset.text.vocabSize, lowercase: true });
 }
 

@@ -5,7 +5,7 @@ import { buildTokenizer } from './hugging-face.js';
 import { learnMerges } from './merges.js';
 import type { Merge } from './merges.js';
 import { OWN_MODEL, WORDS, ownParts } from './own.js';
-import { loadTokenizer } from './tokenizer.js';
+import { loadTextTokenizer } from './tokenizer.js';
 import type { TextTokenizer } from './tokenizer.js';
 
 export interface BpeOptions {
@@ -56,7 +56,7 @@ export function trainBpe(captions: Iterable<string>, options: BpeOptions): TextT
     mergeCount: vocabSize - ALPHABET_SIZE,
     minFrequency,
   });
-  return loadTokenizer(`${JSON.stringify(definition(merges, lowercase), null, 1)}\n`);
+  return loadTextTokenizer(`${JSON.stringify(definition(merges, lowercase), null, 1)}\n`);
 }
 
 /** Counts how often each word occurs, normalized and split as the finished tokenizer does it. */

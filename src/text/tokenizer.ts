@@ -9,23 +9,6 @@ import { isOwn } from './own.js';
 import { TimeLimit, withinTime } from './time-limit.js';
 import { translated } from './translation.js';
 
-/** Ids in a fixed number of positions, as a prior reads them. */
-export interface PaddedIds {
-  /** int32 [requested length]; positions from `length` on hold the padding id. */
-  ids: Int32Array;
-  /** Number of positions that carry text. */
-  length: number;
-}
-
-export interface PadOptions {
-  /** What to do with text that has more ids than positions. Default `error`. */
-  overflow?: 'error' | 'truncate';
-  /** Id of positions without text. Default 0. */
-  padId?: number;
-  /** Names the text in errors, e.g. by a sample's key. */
-  where?: string;
-}
-
 /** Encodes text to ids in [0, vocabSize) and decodes them. */
 export interface TextTokenizer {
   /** The largest id plus one. */
@@ -50,12 +33,6 @@ export interface TextTokenizer {
    * @throws {ShapeError} E_TEXT_ID for an id outside [0, vocabSize).
    */
   decode(ids: ArrayLike<number>): string;
-  /**
-   * Encodes into a fixed number of positions.
-   *
-   * @throws {InputError} E_TEXT_TOO_LONG when the text has more ids than positions and `overflow` is `error`.
-   */
-  encodePadded(text: string, length: number, options?: PadOptions): PaddedIds;
 }
 
 /**
@@ -64,7 +41,7 @@ export interface TextTokenizer {
  * @param json Text of a `tokenizer.json`, or the parsed object.
  * @throws {CorruptError} E_TEXT_TOKENIZER when it is not a tokenizer, or is of an unsupported kind.
  */
-export function loadTokenizer(json: string | object): TextTokenizer {
+export function loadTextTokenizer(json: string | object): TextTokenizer {
   const text = typeof json === 'string' ? json : jsonOf(json);
   const checked = parseDefinition(text);
   const definition = translated(checked.definition);
@@ -189,24 +166,6 @@ class HuggingFaceText implements TextTokenizer {
     return list.length === 0
       ? ''
       : this.run('decode', `${list.length} ids`, () => this.tokenizer.decode(list, { skip_special_tokens: false }));
-  }
-
-  encodePadded(text: string, length: number, options: PadOptions = {}): PaddedIds {
-    const { overflow = 'error', padId = 0, where = 'text' } = options;
-    if (!Number.isInteger(length) || length < 1) {
-      throw new UsageError('E_TEXT_LENGTH', `encodePadded: expected a length of at least 1, received ${length}.`);
-    }
-    const ids = this.encode(text);
-    if (ids.length > length && overflow === 'error') {
-      throw new InputError(
-        'E_TEXT_TOO_LONG',
-        `${where}: expected at most ${length} text tokens, received ${ids.length} (${quoted(text)}). ` +
-          'Shorten the text, or let it be truncated.',
-      );
-    }
-    const padded = new Int32Array(length).fill(padId);
-    padded.set(ids.slice(0, length));
-    return { ids: padded, length: Math.min(ids.length, length) };
   }
 
   private isId(id: number): boolean {

@@ -2,7 +2,6 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { histogram } from '../../src/report/histogram.js';
 import { lineChart } from '../../src/report/line-chart.js';
-import { svgToPng } from '../../src/report/svg.js';
 
 const labels = { xLabel: 'step', yLabel: 'loss' };
 const line = (count: number, f: (x: number) => number): { x: number; y: number }[] =>
@@ -106,26 +105,5 @@ describe('histogram', () => {
       expect(svg.length).toBeLessThan(60_000);
       expect((await sharp(Buffer.from(svg)).metadata()).width).toBe(760);
     }
-  });
-});
-
-describe('svgToPng', () => {
-  it('renders a drawing on white at the scale asked for', async () => {
-    const png = await svgToPng(
-      lineChart([{ name: 'loss', points: line(20, (x) => 1 / x) }], { ...labels, width: 400, height: 200 }),
-      2,
-    );
-    const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
-    expect([info.width, info.height, info.channels]).toEqual([800, 400, 3]);
-    expect(Array.from(data.subarray(0, 3))).toEqual([255, 255, 255]);
-    const blue = Array.from({ length: info.width * info.height }, (_, i) => i * 3).filter(
-      (i) => data[i]! < 60 && data[i + 2]! > 140,
-    );
-    expect(blue.length).toBeGreaterThan(300); // the curve, in the first color
-  });
-
-  it('refuses what is not a drawing', async () => {
-    await expect(svgToPng('<svg>')).rejects.toThrow(/E_REPORT_SVG/);
-    await expect(svgToPng('')).rejects.toThrow(/E_REPORT_SVG/);
   });
 });

@@ -22,7 +22,6 @@ import type { TokenSample } from '../../src/interfaces/tokens.js';
 import { PartReader, encodeRecord, openRecord, recordLength } from '../../src/shards/part.js';
 import { ShardReader } from '../../src/shards/reader.js';
 import { repair } from '../../src/shards/repair.js';
-import { usageStatistics } from '../../src/shards/statistics.js';
 import { ShardWriter } from '../../src/shards/writer.js';
 import { FaultyFiles, SURVIVALS } from '../support/faulty-files.js';
 import { CARD, CODEC, appendRest, makeSample, writeDataset } from './samples.js';
@@ -158,18 +157,6 @@ describe('writing and reading', () => {
       [2, 5],
       [2, 70],
     ]);
-  });
-
-  test('counts how often each code is used', async () => {
-    await writeDataset(at('t'), COUNTS);
-    const reader = await ShardReader.open(at('t'));
-    const { samples, maps } = await usageStatistics(reader);
-    const expected = new Float64Array(16);
-    for (const sample of expectedSamples()) for (const id of sample.tokens.maps[0]!.ids) expected[id]! += 1;
-    expect(samples).toBe(13);
-    expect(maps[0]).toEqual({ name: 'top', vocabSize: 16, total: 26, counts: expected });
-    expect(maps[1]!.total).toBe(78);
-    await reader.close();
   });
 });
 

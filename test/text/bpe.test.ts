@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Rng, permutation } from '../../src/rng.js';
 import { trainBpe } from '../../src/text/bpe.js';
-import { loadTokenizer } from '../../src/text/tokenizer.js';
+import { loadTextTokenizer } from '../../src/text/tokenizer.js';
 import { ODD_TEXTS, plainCaptions } from './captions.js';
 
 const captions = [...plainCaptions(500), ...ODD_TEXTS, ...ODD_TEXTS];
@@ -88,7 +88,7 @@ describe('trainBpe', () => {
   });
 
   it('survives a save and a load', () => {
-    const loaded = loadTokenizer(tokenizer.json);
+    const loaded = loadTextTokenizer(tokenizer.json);
     expect(loaded.json).toBe(tokenizer.json);
     for (const text of [...ODD_TEXTS, ...plainCaptions(20, 9)])
       expect(loaded.encode(text)).toEqual(tokenizer.encode(text));

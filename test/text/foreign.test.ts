@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { CorruptError, InputError, TesseraeError } from '../../src/errors.js';
 import { Rng } from '../../src/rng.js';
 import { trainBpe } from '../../src/text/bpe.js';
-import { loadTokenizer } from '../../src/text/tokenizer.js';
+import { loadTextTokenizer } from '../../src/text/tokenizer.js';
 import { plainCaptions } from './captions.js';
 
 const UNK = '[UNK]';
@@ -199,7 +199,7 @@ const KINDS: [string, object, number[][]][] = [
 
 describe('text with unknown words', () => {
   it.each(KINDS)('has the ids of Hugging Face for %s', (_, file, ids) => {
-    const tokenizer = loadTokenizer(file);
+    const tokenizer = loadTextTokenizer(file);
     expect(TEXTS.map((text) => tokenizer.encode(text))).toEqual(ids);
   });
 
@@ -209,7 +209,7 @@ describe('text with unknown words', () => {
       unigram(undefined),
       { model: { type: 'WordLevel', vocab: { a: 0 } }, pre_tokenizer: inWords },
     ]) {
-      const tokenizer = loadTokenizer(file);
+      const tokenizer = loadTextTokenizer(file);
       expect(tokenizer.encode('a').length).toBeGreaterThan(0);
       expect(() => tokenizer.encode('a zebra')).toThrow(/^E_TEXT_UNKNOWN /);
     }
@@ -232,7 +232,7 @@ const replaced = (pattern: object, content: unknown, times = 1): object => ({
 
 describe('a file of others', () => {
   it.each([20, 40, 1e15, 0.5, -1, '../x', {}])('is refused with the unknown id %s', (id) => {
-    expect(() => loadTokenizer(unigram(id))).toThrow(
+    expect(() => loadTextTokenizer(unigram(id))).toThrow(
       /^E_TEXT_TOKENIZER tokenizer\.json: expected "unk_id" in \[0, 7\), received /,
     );
   });
@@ -260,25 +260,25 @@ describe('a file of others', () => {
     ['a score that is none', { model: { type: 'Unigram', vocab: [['a', null]] } }],
     ['an added token of no letters', { ...own, added_tokens: [{ id: 3, content: '' }] }],
   ])('is refused with %s', (_, file) => {
-    expect(() => loadTokenizer(file)).toThrow(/^E_TEXT_TOKENIZER tokenizer\.json: expected /);
+    expect(() => loadTextTokenizer(file)).toThrow(/^E_TEXT_TOKENIZER tokenizer\.json: expected /);
   });
 
   it('is refused when it is nested deeply, as text or as an object', () => {
     let nested: unknown = { type: 'Lowercase' };
     for (let i = 0; i < 20_000; i++) nested = { type: 'Sequence', normalizers: [nested] };
-    expect(() => loadTokenizer({ ...own, normalizer: nested })).toThrow(/^E_TEXT_TOKENIZER /);
+    expect(() => loadTextTokenizer({ ...own, normalizer: nested })).toThrow(/^E_TEXT_TOKENIZER /);
     const text = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
-    expect(() => loadTokenizer(`{"model":{"vocab":{"a":0}},"deep":${text}}`)).toThrow(
+    expect(() => loadTextTokenizer(`{"model":{"vocab":{"a":0}},"deep":${text}}`)).toThrow(
       'expected at most 64 levels of nesting',
     );
   });
 
   it('may begin with a byte order mark', () => {
-    expect(loadTokenizer(`\uFEFF${trained.json}`).encode('a red star')).toEqual(trained.encode('a red star'));
+    expect(loadTextTokenizer(`\uFEFF${trained.json}`).encode('a red star')).toEqual(trained.encode('a red star'));
   });
 
   it('is ended when its patterns take years, and works again on the next text', () => {
-    const tokenizer = loadTokenizer(cutBy('(\\w+\\s?)+!'));
+    const tokenizer = loadTextTokenizer(cutBy('(\\w+\\s?)+!'));
     const before = tokenizer.encode('a red star');
     const begun = performance.now();
     expect(() => tokenizer.encode('a'.repeat(60))).toThrow(
@@ -289,7 +289,7 @@ describe('a file of others', () => {
   });
 
   it('is not asked to cut a text of more than a million characters', () => {
-    expect(() => loadTokenizer(wordPiece).encode('a'.repeat(2 ** 20 + 1))).toThrow(
+    expect(() => loadTextTokenizer(wordPiece).encode('a'.repeat(2 ** 20 + 1))).toThrow(
       /^E_TEXT_TOO_LONG encode: expected at most 1048576 characters, received 1048577 \("a{1,40}\.\.\."\)/,
     );
   });
@@ -337,7 +337,7 @@ describe('two thousand mutants', () => {
       const file = mutant(files[i % files.length]!, new Rng(3, 'test/tokenizer-mutants', i));
       const begun = performance.now();
       try {
-        const tokenizer = loadTokenizer(file);
+        const tokenizer = loadTextTokenizer(file);
         loaded++;
         const ids = TEXTS.flatMap((text) => tokenizer.encode(text));
         const inRange = ids.every((id) => Number.isInteger(id) && id >= 0 && id < tokenizer.vocabSize);
@@ -371,7 +371,7 @@ describe.skipIf(!existsSync(attack))('files of an attack', () => {
     for (const name of files) {
       const begun = performance.now();
       try {
-        const tokenizer = loadTokenizer(readFileSync(join(attack, name), 'utf8'));
+        const tokenizer = loadTextTokenizer(readFileSync(join(attack, name), 'utf8'));
         const ids = tokenizer.encode(`a small red circle ${'a'.repeat(40)} above a blue square`);
         expect(ids.filter((id) => !(Number.isInteger(id) && id >= 0 && id < tokenizer.vocabSize))).toEqual([]);
       } catch (error) {

@@ -2,21 +2,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { trainBpe } from '../../src/text/bpe.js';
-import { loadTokenizer } from '../../src/text/tokenizer.js';
+import { loadTextTokenizer } from '../../src/text/tokenizer.js';
 import { plainCaptions } from './captions.js';
 
 const trained = trainBpe(plainCaptions(200), { vocabSize: 400 });
 const base = JSON.parse(trained.json) as Record<string, unknown> & { model: Record<string, unknown> };
 
-describe('loadTokenizer', () => {
+describe('loadTextTokenizer', () => {
   it('takes the text of a file or the parsed object', () => {
-    const fromObject = loadTokenizer(JSON.parse(trained.json) as object);
+    const fromObject = loadTextTokenizer(JSON.parse(trained.json) as object);
     expect(fromObject.encode('a red star')).toEqual(trained.encode('a red star'));
-    expect(loadTokenizer(fromObject.json).encode('a red star')).toEqual(trained.encode('a red star'));
+    expect(loadTextTokenizer(fromObject.json).encode('a red star')).toEqual(trained.encode('a red star'));
   });
 
   it('reads a WordPiece tokenizer with special tokens and adds none of them', () => {
-    const wordPiece = loadTokenizer({
+    const wordPiece = loadTextTokenizer({
       added_tokens: [
         { id: 0, content: '[UNK]', special: true },
         { id: 1, content: '[CLS]', special: true },
@@ -48,7 +48,7 @@ describe('loadTokenizer', () => {
   });
 
   it('counts added tokens above the model vocabulary', () => {
-    const added = loadTokenizer({
+    const added = loadTextTokenizer({
       ...base,
       added_tokens: [{ id: trained.vocabSize, content: '<start>', special: true }],
     });
@@ -73,7 +73,7 @@ describe('loadTokenizer', () => {
     ['an unknown pre-tokenizer', { ...base, pre_tokenizer: { type: 'Oracle' } }],
     ['an unknown decoder', { ...base, decoder: { type: 'Oracle' } }],
   ])('refuses %s', (_, file) => {
-    expect(() => loadTokenizer(file)).toThrow(/^E_TEXT_TOKENIZER tokenizer\.json: expected /);
+    expect(() => loadTextTokenizer(file)).toThrow(/^E_TEXT_TOKENIZER tokenizer\.json: expected /);
   });
 });
 
@@ -84,7 +84,7 @@ describe('encode and decode', () => {
   });
 
   it('says which piece of text has no id', () => {
-    const narrow = loadTokenizer({
+    const narrow = loadTextTokenizer({
       model: {
         type: 'WordPiece',
         vocab: { red: 0 },
@@ -112,41 +112,12 @@ describe('encode and decode', () => {
   });
 });
 
-describe('encodePadded', () => {
-  const ids = trained.encode('a red star');
-
-  it('fills the positions after the text with the padding id', () => {
-    expect(trained.encodePadded('a red star', ids.length + 2, { padId: 7 })).toEqual({
-      ids: Int32Array.from([...ids, 7, 7]),
-      length: ids.length,
-    });
-    expect(trained.encodePadded('', 2)).toEqual({ ids: Int32Array.from([0, 0]), length: 0 });
-    expect(trained.encodePadded('a red star', ids.length)).toEqual({ ids: Int32Array.from(ids), length: ids.length });
-  });
-
-  it('refuses text of too many ids and names both counts', () => {
-    const message = `E_TEXT_TOO_LONG sample 7: expected at most 2 text tokens, received ${ids.length} ("a red star")`;
-    expect(() => trained.encodePadded('a red star', 2, { where: 'sample 7' })).toThrow(message);
-  });
-
-  it('truncates when asked to', () => {
-    expect(trained.encodePadded('a red star', 2, { overflow: 'truncate' })).toEqual({
-      ids: Int32Array.from(ids.slice(0, 2)),
-      length: 2,
-    });
-  });
-
-  it('refuses a length of no positions', () => {
-    for (const length of [0, -1, 1.5]) expect(() => trained.encodePadded('a', length)).toThrow(/E_TEXT_LENGTH/);
-  });
-});
-
 const data = process.env['TESSERAE_DATA'] ?? '../shared/data';
 const gpt2File = join(data, 'text/gpt2-tokenizer.json');
 
 describe.skipIf(!existsSync(gpt2File))('the GPT-2 tokenizer', () => {
   it('gives the reference ids and gives the text back', () => {
-    const gpt2 = loadTokenizer(readFileSync(gpt2File, 'utf8'));
+    const gpt2 = loadTextTokenizer(readFileSync(gpt2File, 'utf8'));
     const reference = JSON.parse(readFileSync(join(data, 'text/gpt2_encoded_tokens.json'), 'utf8')) as {
       text: string;
       token_ids: number[];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { trainBpe } from '../../src/text/bpe.js';
-import { loadTokenizer } from '../../src/text/tokenizer.js';
+import { loadTextTokenizer } from '../../src/text/tokenizer.js';
 import { parseWords, someKnownWords, unknownWords, wordsIn } from '../../src/text/words.js';
 
 const CAPTIONS = ['a small red circle', 'a large blue square', 'a small blue circle above a red square'];
@@ -53,7 +53,7 @@ describe('unknown words', () => {
       pre_tokenizer: { type: 'Whitespace' },
     });
     for (const more of [{ unk_token: '[UNK]' }, {}])
-      expect(unknownWords('red zebra circle', loadTokenizer(file(more)))).toEqual(['zebra']);
+      expect(unknownWords('red zebra circle', loadTextTokenizer(file(more)))).toEqual(['zebra']);
   });
 
   it('come with some that are known', () => {

@@ -32,7 +32,6 @@ import { firstPage } from './tiff.js';
 
 // libvips links loaders for dozens of formats; only these may ever see a byte of a dataset.
 const LOADED = ['Png', 'Jpeg', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map((name) => `VipsForeignLoad${name}Buffer`);
-const SVG_LOADER = 'VipsForeignLoadSvgBuffer';
 const LOADERS = 'tesserae.loaders';
 // The block holds for the process. A thread that blocked again would take them from the others for a moment.
 if (getEnvironmentData(LOADERS) === undefined) {
@@ -162,23 +161,6 @@ export async function encodePng(image: Image): Promise<Uint8Array> {
   checkImage('encodePng', image);
   return fromPixels(image).png({ compressionLevel: 9, adaptiveFiltering: true }).toBuffer();
 }
-
-/**
- * Renders an SVG of our own making (plots, labels) as a picture. Never give it bytes from outside.
- *
- * @param scale pixels per SVG unit.
- */
-export async function renderSvg(svg: string, scale = 1): Promise<Image> {
-  rendering++;
-  sharp.unblock({ operation: [SVG_LOADER] });
-  try {
-    return withChannels(await rawImage(sharp(Buffer.from(svg), { density: 72 * scale }), WHITE), 3);
-  } finally {
-    if (--rendering === 0) sharp.block({ operation: [SVG_LOADER] });
-  }
-}
-
-let rendering = 0;
 
 function fromPixels(image: Image): Sharp {
   const { width, height, channels, pixels } = image;

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 
 import { InputError, ShapeError, TesseraeError, UsageError } from '../../../src/errors.js';
 import type { Image } from '../../../src/interfaces/media.js';
-import { decodeImage, encodePng, renderSvg } from '../../../src/media/image/image.js';
+import { decodeImage, encodePng } from '../../../src/media/image/image.js';
 import { fromFloat32, toFloat32, withChannels } from '../../../src/media/image/pixels.js';
 import { resizeImage } from '../../../src/media/image/fit.js';
 import { Rng } from '../../../src/rng.js';
@@ -313,18 +313,6 @@ describe('toFloat32 and fromFloat32', () => {
     expect(() => toFloat32([noise(2, 2)], new Float32Array(3))).toThrow(ShapeError);
     expect(() => fromFloat32(new Float32Array(8), [1, 2, 2, 2])).toThrow(ShapeError);
     expect(() => fromFloat32(new Float32Array(8), [1, 2, 2, 3])).toThrow(ShapeError);
-  });
-});
-
-describe('renderSvg', () => {
-  it('draws our own SVG, and leaves the loader blocked', async () => {
-    const svg =
-      '<svg xmlns="http://www.w3.org/2000/svg" width="3" height="2"><rect width="3" height="2" fill="#102030"/></svg>';
-    const image = await renderSvg(svg, 2);
-    expect([image.width, image.height]).toEqual([6, 4]);
-    expect([...image.pixels.subarray(0, 3)]).toEqual([0x10, 0x20, 0x30]);
-    const { default: sharp } = await import('sharp');
-    await expect(sharp(Buffer.from(svg)).raw().toBuffer()).rejects.toThrow('unsupported');
   });
 });
 
