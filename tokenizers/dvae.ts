@@ -3,9 +3,11 @@
 // Ramesh et al., "Zero-Shot Text-to-Image Generation", arXiv:2102.12092, appendix A.
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
-import { conv, convSpecs } from '../src/nn/conv.js';
+import { conv, maxPool, repeat } from '../src/nn/conv.js';
+import { chain, pointwise, SEES_ITSELF, together } from '../src/nn/layer.js';
+import type { Layer } from '../src/nn/layer.js';
 import { ReconstructionConfigSchema } from '../src/nn/losses.js';
-import type { Params, ParamSpecs } from '../src/nn/params.js';
+import { prefixed, scoped } from '../src/nn/params.js';
 import { pictureFields } from './networks.js';
 import { oneMapFamily } from './one-map.js';
 import { QuantizerConfigSchema } from './quantizers/index.js';
@@ -48,86 +50,67 @@ type Side = keyof typeof KERNELS;
 /** Weights of variance 1 / fanIn: a block's input has been through a ReLU, but what it adds is scaled down anyway. */
 const GAIN = Math.SQRT1_2;
 
+const relu = pointwise((x) => tf.relu(x));
+
 /** A block at work at a quarter of its channels, beside a 1x1 convolution where the number of channels changes. */
-function blockSpecs(name: string, side: Side, inChannels: number, outChannels: number): ParamSpecs {
+function block(side: Side, inChannels: number, outChannels: number, gain: number): Layer {
   const inner = Math.max(1, Math.floor(outChannels / 4));
   const widths = [inChannels, inner, inner, inner, outChannels];
-  return Object.assign(
-    {},
-    inChannels !== outChannels && convSpecs(`${name}.skip`, 1, inChannels, outChannels, GAIN),
-    ...KERNELS[side].map((size, i) => convSpecs(`${name}.conv.${i}`, size, widths[i]!, widths[i + 1]!, GAIN)),
-  ) as ParamSpecs;
+  const skip = inChannels !== outChannels && conv(1, inChannels, outChannels, { gain: GAIN });
+  const convs = KERNELS[side].map((size, i) => ({
+    [`before.${i}`]: relu,
+    [`conv.${i}`]: conv(size, widths[i]!, widths[i + 1]!, { gain: GAIN }),
+  }));
+  const added = chain(Object.assign({}, ...convs));
+  return {
+    params: { ...(skip && prefixed('skip', skip.params)), ...added.params },
+    apply: (p, x) => tf.add(skip ? skip.apply(scoped('skip', p), x) : x, tf.mul(added.apply(p, x), gain)),
+    sees: together(SEES_ITSELF, added.sees),
+    output: added.output,
+  };
 }
 
-/** float32 [B, H, W, Ci] -> [B, H, W, Co]. */
-function block(p: Params, name: string, side: Side, x: tf.Tensor4D, gain: number): tf.Tensor4D {
-  const kept = p[`${name}.skip.weight`] ? conv(p, `${name}.skip`, x) : x;
-  const added = KERNELS[side].reduce((h, _, i) => conv(p, `${name}.conv.${i}`, tf.relu(h)), x);
-  return tf.add(kept, tf.mul(added, gain));
-}
-
-/** Groups of blocks, the first given `inChannels`. */
-function groupSpecs(side: Side, inChannels: number, widths: number[], blocks: number): ParamSpecs {
-  const specs = widths.flatMap((width, g) =>
-    Array.from({ length: blocks }, (_, b) =>
-      blockSpecs(`group.${g}.${b}`, side, b > 0 ? width : (widths[g - 1] ?? inChannels), width),
-    ),
-  );
-  return Object.assign({}, ...specs) as ParamSpecs;
-}
-
-/** float32 [B, H, W, Ci] -> [B, H', W', Co]; `between` changes the resolution from one group to the next. */
+/** Groups of blocks, the first given `inChannels`, with `between` to change the resolution from one group to the next. */
 function groups(
-  p: Params,
-  scope: string,
   side: Side,
-  x: tf.Tensor4D,
+  inChannels: number,
+  widths: readonly number[],
+  between: Layer,
   c: DVaeConfig,
-  between: (x: tf.Tensor4D) => tf.Tensor4D,
-): tf.Tensor4D {
+): Record<string, Layer | false> {
   const gain = residualGain(c);
-  for (let g = 0; g < groupWidths(c).length; g++) {
-    if (g > 0) x = between(x);
-    for (let b = 0; b < c.blocksPerGroup; b++) x = block(p, `${scope}.group.${g}.${b}`, side, x, gain);
-  }
-  return tf.relu(x);
+  const parts = widths.map((width, g) => ({
+    [`between.${g}`]: g > 0 && between,
+    ...Object.fromEntries(
+      Array.from({ length: c.blocksPerGroup }, (_, b) => [
+        `group.${g}.${b}`,
+        block(side, b > 0 ? width : (widths[g - 1] ?? inChannels), width, gain),
+      ]),
+    ),
+  }));
+  return Object.assign({}, ...parts, { activation: relu });
 }
 
-const halved = (x: tf.Tensor4D): tf.Tensor4D => tf.maxPool(x, 2, 2, 'valid');
-const doubled = (x: tf.Tensor4D): tf.Tensor4D => tf.image.resizeNearestNeighbor(x, [x.shape[1] * 2, x.shape[2] * 2]);
-
-function encoderSpecs(c: DVaeConfig, outChannels: number): ParamSpecs {
+/** float32 [B, H, W, channels] -> [B, H / f, W / f, outChannels]. */
+function encoder(c: DVaeConfig, outChannels: number): Layer {
   const widths = groupWidths(c);
-  return {
-    ...convSpecs('input', 7, c.channels, c.hidden, GAIN),
-    ...groupSpecs('encoder', c.hidden, widths, c.blocksPerGroup),
-    ...convSpecs('output', 1, widths.at(-1)!, outChannels, GAIN),
-  };
+  return chain({
+    input: conv(7, c.channels, c.hidden, { gain: GAIN }),
+    ...groups('encoder', c.hidden, widths, maxPool(2), c),
+    output: conv(1, widths.at(-1)!, outChannels, { gain: GAIN }),
+  });
 }
 
-function decoderSpecs(c: DVaeConfig, inChannels: number, outChannels: number): ParamSpecs {
+/** float32 [B, h, w, inChannels] -> [B, h * f, w * f, outChannels]. */
+function decoder(c: DVaeConfig, inChannels: number, outChannels: number): Layer {
   const widths = groupWidths(c).toReversed();
-  return {
-    ...convSpecs('input', 1, inChannels, widths[0]!, GAIN),
-    ...groupSpecs('decoder', widths[0]!, widths, c.blocksPerGroup),
+  return chain({
+    input: conv(1, inChannels, widths[0]!, { gain: GAIN }),
+    ...groups('decoder', widths[0]!, widths, repeat(2), c),
     // The first pictures are faint: an error to learn from, not one to recover from.
-    ...convSpecs('output', 1, c.hidden, outChannels, 0.1),
-  };
+    output: conv(1, c.hidden, outChannels, { gain: 0.1 }),
+  });
 }
-
-/** Input layer, groups of blocks, output layer. */
-const network =
-  (side: Side, between: (x: tf.Tensor4D) => tf.Tensor4D) =>
-  (p: Params, scope: string, x: tf.Tensor4D, c: DVaeConfig): tf.Tensor4D =>
-    conv(p, `${scope}.output`, groups(p, scope, side, conv(p, `${scope}.input`, x), c, between));
 
 /** The discrete VAE as the registry knows it. */
-export const dVae = oneMapFamily<DVaeConfig>({
-  name: 'dvae',
-  schema: DVaeConfigSchema,
-  encoderSpecs,
-  decoderSpecs,
-  encoder: network('encoder', halved),
-  decoder: network('decoder', doubled),
-  outputLayer: () => 'output.weight',
-});
+export const dVae = oneMapFamily<DVaeConfig>({ name: 'dvae', schema: DVaeConfigSchema, encoder, decoder });

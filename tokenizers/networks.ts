@@ -3,19 +3,14 @@
 // norm, SiLU and attention over the grid make VQGAN's (Esser et al., arXiv:2012.09841).
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
-import { gridAttention, gridAttentionSpecs } from '../src/nn/attention2d.js';
-import {
-  conv,
-  convSpecs,
-  convTranspose,
-  convTransposeSpecs,
-  residualStack,
-  residualStackSpecs,
-} from '../src/nn/conv.js';
+import { gridAttention } from '../src/nn/attention2d.js';
+import { conv, convTranspose, resizedConv } from '../src/nn/conv.js';
 import type { CodecLosses } from '../src/nn/family.js';
 import { normalizedError, reconstructionLoss, toPictures } from '../src/nn/losses.js';
 import type { ReconstructionConfig } from '../src/nn/losses.js';
-import type { Params, ParamSpecs } from '../src/nn/params.js';
+import { chain, reachOf } from '../src/nn/layer.js';
+import type { Layer, Sight } from '../src/nn/layer.js';
+import { residualStack } from '../src/nn/residual.js';
 
 /** The part of a codec's config that says which pictures it sees. */
 export const pictureFields = {
@@ -108,102 +103,74 @@ function stagesOf(n: Network): Stage[] {
 
 const innerOf = (n: Network, width: number): number => Math.max(4, Math.round((n.residualHidden * width) / n.hidden));
 
-const stackSpecs = (name: string, blocks: number, width: number, n: Network): ParamSpecs =>
-  residualStackSpecs(name, blocks, width, innerOf(n, width), n);
+const stack = (blocks: number, width: number, n: Network): Layer => residualStack(blocks, width, innerOf(n, width), n);
 
-/** Weights of an encoder. `gain` scales the initial weights of the last layer. */
-export function encoderSpecs(n: Network, inChannels: number, outChannels: number, gain: number): ParamSpecs {
+/** The layers at the resolution of the codes. */
+const middle = (n: Network, inChannels: number): Record<string, Layer | false> => ({
+  conv: conv(3, inChannels, n.hidden),
+  attention: n.attentionHeads > 0 && gridAttention(n.hidden, n.attentionHeads),
+  residual: stack(n.residualLayers, n.hidden, n),
+});
+
+/**
+ * float32 [B, H, W, inChannels] -> float32 [B, H / f, W / f, outChannels].
+ *
+ * @param gain scales the initial weights of the last layer.
+ */
+export function encoder(n: Network, inChannels: number, outChannels: number, gain: number): Layer {
   const stages = stagesOf(n);
-  return Object.assign(
-    {},
-    n.stem > 0 && {
-      ...convSpecs('stem', 3, inChannels, n.stem),
-      ...stackSpecs('stem.stack', n.blocksPerStage, n.stem, n),
-    },
-    ...stages.map(({ stride, width, blocks }, i) => ({
-      ...convSpecs(`down.${i}`, 2 * stride, stages[i - 1]?.width ?? (n.stem || inChannels), width),
-      ...stackSpecs(`down.${i}.stack`, blocks, width, n),
-    })),
-    middleSpecs(n, n.hidden),
-    convSpecs('project', 1, n.hidden, outChannels, gain),
-  ) as ParamSpecs;
+  const down = stages.map(({ stride, width, blocks }, i) => ({
+    [`down.${i}`]: conv(2 * stride, stages[i - 1]?.width ?? (n.stem || inChannels), width, { stride }),
+    [`down.${i}.stack`]: stack(blocks, width, n),
+  }));
+  return chain({
+    stem: n.stem > 0 && conv(3, inChannels, n.stem),
+    'stem.stack': n.stem > 0 && stack(n.blocksPerStage, n.stem, n),
+    ...Object.assign({}, ...down),
+    ...middle(n, n.hidden),
+    project: conv(1, n.hidden, outChannels, { gain }),
+  });
 }
 
-/** Weights of a decoder. `gain` scales the initial weights of the last layer. */
-export function decoderSpecs(n: Network, inChannels: number, outChannels: number, gain: number): ParamSpecs {
+/** float32 [B, h, w, inChannels] -> [B, h * f, w * f, outChannels]. @param gain as {@link encoder}'s. */
+export function decoder(n: Network, inChannels: number, outChannels: number, gain: number): Layer {
   const stages = stagesOf(n).toReversed();
-  const last = stages.length - 1;
-  return Object.assign(
-    {},
-    middleSpecs(n, inChannels),
-    ...stages.map(({ stride, width }, i) => {
-      const next = stages[i + 1]?.width ?? (n.stem || outChannels);
-      const blocks = i === last && n.stem === 0 ? {} : stackSpecs(`up.${i}.stack`, n.blocksPerStage, next, n);
-      return { ...upSpecs(`up.${i}`, n, stride, width, next, i === last && n.stem === 0 ? gain : 1), ...blocks };
-    }),
-    n.stem > 0 && convSpecs('stem', 3, n.stem, outChannels, gain),
-  ) as ParamSpecs;
+  const up = stages.map(({ stride, width }, i) => {
+    const next = stages[i + 1]?.width ?? (n.stem || outChannels);
+    const isLast = i === stages.length - 1 && n.stem === 0;
+    return {
+      [`up.${i}`]: finer(n, stride, width, next, isLast ? gain : 1),
+      [`up.${i}.stack`]: !isLast && stack(n.blocksPerStage, next, n),
+    };
+  });
+  return chain({
+    ...middle(n, inChannels),
+    ...Object.assign({}, ...up),
+    stem: n.stem > 0 && conv(3, n.stem, outChannels, { gain }),
+  });
 }
 
-/** Name of the decoder's kernel that makes the pictures, within its scope. */
-export const outputLayer = (n: Network): string =>
-  n.stem > 0 ? 'stem.weight' : `up.${stridesOf(n).length - 1}.weight`;
+const finer = ({ upsample }: Network, stride: number, from: number, to: number, gain: number): Layer =>
+  upsample === 'transposed'
+    ? convTranspose(2 * stride, stride, from, to, { gain })
+    : resizedConv(3, stride, from, to, { gain });
 
-/** At the resolution of the codes. */
-function middleSpecs(n: Network, inChannels: number): ParamSpecs {
-  return {
-    ...convSpecs('conv', 3, inChannels, n.hidden),
-    ...(n.attentionHeads > 0 ? gridAttentionSpecs('attention', n.hidden) : {}),
-    ...stackSpecs('residual', n.residualLayers, n.hidden, n),
-  };
-}
-
-/** float32 [B, h, w, C] -> [B, h, w, hidden]. */
-function middle(p: Params, scope: string, x: tf.Tensor4D, n: Network): tf.Tensor4D {
-  x = conv(p, `${scope}.conv`, x);
-  if (n.attentionHeads > 0) x = gridAttention(p, `${scope}.attention`, x, n.attentionHeads);
-  return residualStack(p, `${scope}.residual`, n.residualLayers, x, n);
-}
-
-function upSpecs(
-  name: string,
-  { upsample }: Network,
-  stride: number,
-  inChannels: number,
-  outChannels: number,
-  gain: number,
-): ParamSpecs {
-  return upsample === 'transposed'
-    ? convTransposeSpecs(name, 2 * stride, stride, inChannels, outChannels, gain)
-    : convSpecs(name, 3, inChannels, outChannels, gain);
-}
-
-/** float32 [B, H, W, C] -> [B, H * stride, W * stride, C']. */
-function up(p: Params, name: string, { upsample }: Network, stride: number, x: tf.Tensor4D): tf.Tensor4D {
-  if (upsample === 'transposed') return convTranspose(p, name, x, stride);
-  const [, height, width] = x.shape;
-  return conv(p, name, tf.image.resizeNearestNeighbor(x, [height * stride, width * stride]));
-}
-
-/** float32 [B, H, W, C] -> float32 [B, H / f, W / f, C'], the weights named `scope`.*, as {@link encoderSpecs} has them. */
-export function encoder(p: Params, scope: string, x: tf.Tensor4D, n: Network): tf.Tensor4D {
-  if (n.stem > 0) x = residualStack(p, `${scope}.stem.stack`, n.blocksPerStage, conv(p, `${scope}.stem`, x), n);
-  for (const [i, { stride, blocks }] of stagesOf(n).entries()) {
-    x = residualStack(p, `${scope}.down.${i}.stack`, blocks, conv(p, `${scope}.down.${i}`, x, stride), n);
-  }
-  return conv(p, `${scope}.project`, middle(p, scope, x, n));
-}
-
-/** float32 [B, H / f, W / f, C] -> float32 [B, H, W, C'], the weights named `scope`.*, as {@link decoderSpecs} has them. */
-export function decoder(p: Params, scope: string, x: tf.Tensor4D, n: Network): tf.Tensor4D {
-  const stages = stagesOf(n).toReversed();
-  x = middle(p, scope, x, n);
-  for (const [i, { stride }] of stages.entries()) {
-    x = up(p, `${scope}.up.${i}`, n, stride, x);
-    const isPicture = i === stages.length - 1 && n.stem === 0;
-    if (!isPicture) x = residualStack(p, `${scope}.up.${i}.stack`, n.blocksPerStage, x, n);
-  }
-  return n.stem > 0 ? conv(p, `${scope}.stem`, x) : x;
+/**
+ * How far a codec's codes and pixels see beyond their cell of `side` x `side` pixels, in pixels along each axis; undefined
+ * when they see everything.
+ *
+ * @param encode what codes depend on among the pixels, `codesPerCell` of them along an axis of a cell.
+ * @param decode what pixels depend on among those codes.
+ */
+export function squareReach(side: number, encode: Sight, decode: Sight, codesPerCell = 1): number[] | undefined {
+  const reaches = [0, 1].map((axis) => {
+    const ofCodes = reachOf(encode, axis, { outputs: codesPerCell, inputs: side });
+    const ofPixels = reachOf(decode, axis, { outputs: side, inputs: codesPerCell });
+    if (!ofCodes || !ofPixels) return undefined;
+    const pixelsPerCode = side / codesPerCell;
+    return Math.max(ofCodes.before, ofCodes.after, pixelsPerCode * ofPixels.before, pixelsPerCode * ofPixels.after);
+  });
+  return reaches.every((reach) => reach !== undefined) ? reaches : undefined;
 }
 
 /** The losses of a codec: how far its decoder's output is from the pictures, and what its quantizers add. */

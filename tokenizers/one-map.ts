@@ -4,11 +4,12 @@ import type { ImageInput } from '../src/interfaces/index.js';
 import type { CodecFamily } from '../src/nn/family.js';
 import { outputChannels, toPictures } from '../src/nn/losses.js';
 import type { ReconstructionConfig } from '../src/nn/losses.js';
-import { prefixed } from '../src/nn/params.js';
-import type { Params, ParamSpecs } from '../src/nn/params.js';
+import { chain } from '../src/nn/layer.js';
+import type { Layer } from '../src/nn/layer.js';
+import type { Params } from '../src/nn/params.js';
 import { pictureFamily } from './family.js';
 import type { CodecParts } from './family.js';
-import { withReconstruction } from './networks.js';
+import { squareReach, withReconstruction } from './networks.js';
 import { Quantizer } from './quantizers/index.js';
 import type { QuantizerConfig } from './quantizers/index.js';
 
@@ -20,67 +21,87 @@ export interface OneMapConfig extends ImageInput {
   reconstruction: ReconstructionConfig;
 }
 
-/** The networks of a one-map codec; their weights are named without a prefix. */
+/** The networks of a one-map codec, each one layer: weights, forward pass, reach and output layer follow from it. */
 export interface OneMapNetworks<C extends OneMapConfig> extends Pick<CodecParts<C>, 'name' | 'schema'> {
-  /** Weights of an encoder that gives `outChannels`. */
-  encoderSpecs(config: C, outChannels: number): ParamSpecs;
-  /** Weights of a decoder from `inChannels` to `outChannels`. */
-  decoderSpecs(config: C, inChannels: number, outChannels: number): ParamSpecs;
-  /** float32 [B, H, W, C] in [-1, 1] -> latents float32 [B, H / f, W / f, D], the weights named `scope`.*. */
-  encoder(p: Params, scope: string, images: tf.Tensor4D, config: C): tf.Tensor4D;
-  /** Codes float32 [B, H / f, W / f, D] -> what the reconstruction loss takes, float32 [B, H, W, C']. */
-  decoder(p: Params, scope: string, codes: tf.Tensor4D, config: C): tf.Tensor4D;
-  /** Name of the decoder's kernel that makes the pictures. */
-  outputLayer(config: C): string;
-  /** For networks that follow the size of their pictures: see `AnySize`. */
-  reach?(config: C): number | undefined;
+  /** Pictures float32 [B, H, W, C] in [-1, 1] -> latents float32 [B, H / f, W / f, outChannels]. */
+  encoder(config: C, outChannels: number): Layer;
+  /** Codes float32 [B, H / f, W / f, inChannels] -> what the reconstruction loss takes, float32 [B, H, W, outChannels]. */
+  decoder(config: C, inChannels: number, outChannels: number): Layer;
+  /** True if pictures may keep their size: the networks follow that of what they get. */
+  anyExtent?: boolean;
 }
 
-const both = (reach: number | undefined): number[] | undefined => (reach === undefined ? undefined : [reach, reach]);
+/** A quantizer and the networks around it, for one config. */
+interface Parts {
+  quantizer: Quantizer;
+  /** Weights named `encoder.*`, `decoder.*`. */
+  encoder: Layer;
+  decoder: Layer;
+}
 
-/** A one-map codec as the registry knows it. The map is named `codes`; it has a third axis for quantizers that give several ids a position. */
+/** A one-map codec as the registry knows it. The map is named `codes`. */
 export function oneMapFamily<C extends OneMapConfig>({
   name,
   schema,
-  outputLayer,
-  reach,
+  anyExtent = false,
   ...networks
 }: OneMapNetworks<C>): CodecFamily<C> {
-  const quantizerOf = (c: C): Quantizer => new Quantizer(c.quantizer);
   const gridOf = ({ height, width, downsample }: C): [number, number] => [height / downsample, width / downsample];
-  const latents = (p: Params, images: tf.Tensor4D, c: C): tf.Tensor4D => networks.encoder(p, 'encoder', images, c);
-  const output = (p: Params, codes: tf.Tensor4D, c: C): tf.Tensor4D => networks.decoder(p, 'decoder', codes, c);
-  const decodeIds = (p: Params, ids: tf.Tensor, c: C): tf.Tensor4D =>
-    toPictures(output(p, quantizerOf(c).decode(p, ids), c), c.reconstruction);
+  const partsOf = (c: C): Parts => {
+    const quantizer = new Quantizer(c.quantizer);
+    const outputs = outputChannels(c.channels, c.reconstruction);
+    return {
+      quantizer,
+      encoder: chain({ encoder: networks.encoder(c, quantizer.width) }),
+      decoder: chain({ decoder: networks.decoder(c, quantizer.width, outputs) }),
+    };
+  };
+  const decodeIds = ({ quantizer, decoder }: Parts, p: Params, ids: tf.Tensor, c: C): tf.Tensor4D =>
+    toPictures(decoder.apply(p, quantizer.decode(p, ids)) as tf.Tensor4D, c.reconstruction);
+  const latentsOf = ({ encoder }: Parts, p: Params, images: tf.Tensor): tf.Tensor4D =>
+    encoder.apply(p, images) as tf.Tensor4D;
   return pictureFamily<C>({
     name,
     schema,
-    maps: (c) => [quantizerOf(c).map('codes', gridOf(c))],
+    maps: (c) => [new Quantizer(c.quantizer).map('codes', gridOf(c))],
     trainable: (c) => {
-      const quantizer = quantizerOf(c);
-      return {
-        ...prefixed('encoder', networks.encoderSpecs(c, quantizer.width)),
-        ...quantizer.trainable(),
-        ...prefixed('decoder', networks.decoderSpecs(c, quantizer.width, outputChannels(c.channels, c.reconstruction))),
-      };
+      const { quantizer, encoder, decoder } = partsOf(c);
+      return { ...encoder.params, ...quantizer.trainable(), ...decoder.params };
     },
-    state: (c) => quantizerOf(c).state(),
+    state: (c) => new Quantizer(c.quantizer).state(),
     initialize: (p, images, key, c) => {
-      quantizerOf(c).initialize(p, latents(p, images, c), key);
+      const parts = partsOf(c);
+      parts.quantizer.initialize(p, latentsOf(parts, p, images), key);
     },
     // The reconstruction loss + what the quantizer adds.
     loss: (p, { images, dataVariance, ...moment }, c) => {
-      const quantized = quantizerOf(c).train(p, latents(p, images, c), moment);
-      return withReconstruction(output(p, quantized.codes, c), images, dataVariance, c.reconstruction, quantized.loss);
+      const parts = partsOf(c);
+      const quantized = parts.quantizer.train(p, latentsOf(parts, p, images), moment);
+      const output = parts.decoder.apply(p, quantized.codes) as tf.Tensor4D;
+      return withReconstruction(output, images, dataVariance, c.reconstruction, quantized.loss);
     },
-    encode: (p, images, c) => [quantizerOf(c).encode(p, latents(p, images, c))],
-    decode: (p, [ids], c) => decodeIds(p, ids!, c),
+    encode: (p, images, c) => {
+      const parts = partsOf(c);
+      return [parts.quantizer.encode(p, latentsOf(parts, p, images))];
+    },
+    decode: (p, [ids], c) => decodeIds(partsOf(c), p, ids!, c),
     latents: {
-      shapes: (c) => [[...gridOf(c), quantizerOf(c).width]],
-      encode: (p, images, c) => [latents(p, images, c)],
-      decode: (p, [z], c) => decodeIds(p, quantizerOf(c).encode(p, z as tf.Tensor4D), c),
+      shapes: (c) => [[...gridOf(c), new Quantizer(c.quantizer).width]],
+      encode: (p, images, c) => [latentsOf(partsOf(c), p, images)],
+      decode: (p, [z], c) => {
+        const parts = partsOf(c);
+        return decodeIds(parts, p, parts.quantizer.encode(p, z as tf.Tensor4D), c);
+      },
     },
-    lastLayer: (c) => `decoder.${outputLayer(c)}`,
-    anyExtent: reach && { multiple: ({ downsample }) => [downsample, downsample], reach: (c) => both(reach(c)) },
+    lastLayer: (c) => partsOf(c).decoder.output!,
+    ...(anyExtent && {
+      anyExtent: {
+        multiple: ({ downsample: f }) => [f, f],
+        reach: (c) => {
+          const { encoder, decoder } = partsOf(c);
+          return squareReach(c.downsample, encoder.sees, decoder.sees);
+        },
+      },
+    }),
   });
 }

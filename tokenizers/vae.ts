@@ -8,19 +8,13 @@ import { UsageError } from '../src/errors.js';
 import { parseConfig } from '../src/nn/config.js';
 import type { CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
 import { normalizedError } from '../src/nn/losses.js';
-import { heUniform, prefixed, ZEROS } from '../src/nn/params.js';
+import { named, weight } from '../src/nn/layer.js';
+import type { Layer } from '../src/nn/layer.js';
+import { linear } from '../src/nn/linear.js';
+import { ZEROS } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
 import { inputOf } from './family.js';
-import {
-  decoder,
-  decoderSpecs,
-  encoder,
-  encoderSpecs,
-  networkFields,
-  outputLayer,
-  pictureFields,
-  refuseBadNetwork,
-} from './networks.js';
+import { decoder, encoder, networkFields, pictureFields, refuseBadNetwork } from './networks.js';
 
 export const VaeConfigSchema = z
   .strictObject({
@@ -68,29 +62,25 @@ const latentShape = (c: VaeConfig): number[] =>
 
 const sizeOfInner = (c: VaeConfig): number => innerShape(c, 0).reduce((product, size) => product * size);
 
-function linearSpecs(name: string, inputs: number, outputs: number, gain: number): ParamSpecs {
-  return {
-    [`${name}.weight`]: { shape: [inputs, outputs], init: heUniform(inputs, gain) },
-    [`${name}.bias`]: { shape: [outputs], init: ZEROS },
-  };
+/** The layers, each with the weights that its key names. */
+function networksOf(c: VaeConfig): Record<'encoder' | 'posterior' | 'latents' | 'decoder', Layer> {
+  const { kind, size } = c.latent;
+  const outputs = c.scale === 'pixel' ? 2 * c.channels : c.channels;
+  return named({
+    // Posteriors start near the prior, where the KL term is next to nothing.
+    encoder: encoder(c, c.channels, innerShape(c, 2 * size)[2], kind === 'vector' ? 1 : 0.1),
+    posterior: linear(sizeOfInner(c), 2 * size, { gain: 0.1 }),
+    latents: linear(size, sizeOfInner(c), { gain: Math.SQRT1_2 }),
+    decoder: decoder(c, innerShape(c, size)[2], outputs, 0.1),
+  });
 }
 
-/** float32 [B, inputs] -> [B, outputs]. */
-const linear = (p: Params, name: string, x: tf.Tensor2D): tf.Tensor2D =>
-  tf.add(tf.matMul(x, p[`${name}.weight`] as unknown as tf.Tensor2D), p[`${name}.bias`]!);
-
 function trainableSpecs(c: VaeConfig): ParamSpecs {
-  const { kind, size } = c.latent;
-  const vector = kind === 'vector';
-  const outputs = c.scale === 'pixel' ? 2 * c.channels : c.channels;
+  const networks = networksOf(c);
   return {
-    // Posteriors start near the prior, where the KL term is next to nothing.
-    ...prefixed('encoder', encoderSpecs(c, c.channels, innerShape(c, 2 * size)[2], vector ? 1 : 0.1)),
-    ...(vector && {
-      ...linearSpecs('posterior', sizeOfInner(c), 2 * size, 0.1),
-      ...linearSpecs('latents', size, sizeOfInner(c), Math.SQRT1_2),
-    }),
-    ...prefixed('decoder', decoderSpecs(c, innerShape(c, size)[2], outputs, 0.1)),
+    ...networks.encoder.params,
+    ...(c.latent.kind === 'vector' && { ...networks.posterior.params, ...networks.latents.params }),
+    ...networks.decoder.params,
     ...(c.scale === 'channel' && { 'pixels.logScale': { shape: [c.channels], init: ZEROS } }),
   };
 }
@@ -100,8 +90,9 @@ const MAX_LOG_VARIANCE = 12;
 
 /** float32 [B, H, W, C] in [-1, 1] -> the posterior of their latents. */
 function posterior(p: Params, images: tf.Tensor4D, c: VaeConfig): Posterior {
-  const x = encoder(p, 'encoder', images, c);
-  const both = c.latent.kind === 'grid' ? x : linear(p, 'posterior', tf.relu(tf.reshape(x, [-1, sizeOfInner(c)])));
+  const networks = networksOf(c);
+  const x = networks.encoder.apply(p, images);
+  const both = c.latent.kind === 'grid' ? x : networks.posterior.apply(p, tf.relu(tf.reshape(x, [-1, sizeOfInner(c)])));
   const [means, logVariances] = tf.split(both, 2, -1) as [tf.Tensor, tf.Tensor];
   return { means, logVariances: tf.clipByValue(logVariances, -MAX_LOG_VARIANCE, MAX_LOG_VARIANCE) };
 }
@@ -122,12 +113,13 @@ const MIN_LOG_SCALE = -7;
 
 /** float32 [B, ..shape of the latents] -> the distributions of the pixels. */
 function pixels(p: Params, latents: tf.Tensor, c: VaeConfig): Pixels {
+  const networks = networksOf(c);
   const inner =
     c.latent.kind === 'grid'
       ? latents
-      : tf.reshape(tf.relu(linear(p, 'latents', latents as tf.Tensor2D)), [-1, ...innerShape(c, 0)]);
-  const output = decoder(p, 'decoder', inner as tf.Tensor4D, c);
-  const [means, raw] = (c.scale === 'pixel' ? tf.split(output, 2, -1) : [output, p['pixels.logScale']!]) as [
+      : tf.reshape(tf.relu(networks.latents.apply(p, latents)), [-1, ...innerShape(c, 0)]);
+  const output = networks.decoder.apply(p, inner) as tf.Tensor4D;
+  const [means, raw] = (c.scale === 'pixel' ? tf.split(output, 2, -1) : [output, weight(p, 'pixels.logScale')]) as [
     tf.Tensor4D,
     tf.Tensor,
   ];
@@ -214,7 +206,7 @@ export const vae: CodecFamily<VaeConfig> = {
   state: () => ({}),
   initialize: () => {},
   loss: vaeLoss,
-  lastLayer: (c) => `decoder.${outputLayer(c)}`,
+  lastLayer: (c) => networksOf(c).decoder.output!,
   encode: () => [],
   decode: () => {
     throw new UsageError('E_NO_CODES', 'vae: expected a codec with codes, received one with continuous latents.');

@@ -2,19 +2,9 @@
 // van den Oord, Vinyals and Kavukcuoglu, "Neural Discrete Representation Learning", arXiv:1711.00937.
 import { z } from 'zod';
 import { ReconstructionConfigSchema } from '../src/nn/losses.js';
-import {
-  anySizeFields,
-  decoder,
-  decoderSpecs,
-  encoder,
-  encoderSpecs,
-  networkFields,
-  outputLayer,
-  refuseBadNetwork,
-} from './networks.js';
+import { anySizeFields, decoder, encoder, networkFields, refuseBadNetwork } from './networks.js';
 import { oneMapFamily } from './one-map.js';
 import { QuantizerConfigSchema } from './quantizers/index.js';
-import { networkReach } from './reach.js';
 
 export const VqVaeConfigSchema = z
   .strictObject({
@@ -32,11 +22,8 @@ export const vqVae = oneMapFamily<VqVaeConfig>({
   name: 'vqvae',
   schema: VqVaeConfigSchema,
   // Latents of about unit variance let the codebook and the commitment loss start in balance.
-  encoderSpecs: (c, outChannels) => encoderSpecs(c, c.channels, outChannels, 0.6),
+  encoder: (c, outChannels) => encoder(c, c.channels, outChannels, 0.6),
   // The first pictures are faint: an error to learn from, not one to recover from.
-  decoderSpecs: (c, inChannels, outChannels) => decoderSpecs(c, inChannels, outChannels, 0.1),
-  encoder,
-  decoder,
-  outputLayer,
-  reach: networkReach,
+  decoder: (c, inChannels, outChannels) => decoder(c, inChannels, outChannels, 0.1),
+  anyExtent: true,
 });

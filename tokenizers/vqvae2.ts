@@ -3,26 +3,24 @@
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
 import type { TokenMapSpec } from '../src/interfaces/index.js';
-import { conv, convSpecs } from '../src/nn/conv.js';
+import { conv } from '../src/nn/conv.js';
+import { named, through, together } from '../src/nn/layer.js';
+import type { Layer } from '../src/nn/layer.js';
 import type { CodecBatch, CodecLosses } from '../src/nn/family.js';
 import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/nn/losses.js';
-import { prefixed } from '../src/nn/params.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
 import { pictureFamily } from './family.js';
 import {
   anySizeFields,
   decoder,
-  decoderSpecs,
   encoder,
-  encoderSpecs,
   networkFields,
-  outputLayer,
   refuseBadNetwork,
+  squareReach,
   withReconstruction,
 } from './networks.js';
 import type { Network } from './networks.js';
 import { Quantizer, QuantizerConfigSchema } from './quantizers/index.js';
-import { decoderReach, encoderReach } from './reach.js';
 
 const LevelSchema = QuantizerConfigSchema.unwrap().optional();
 
@@ -62,18 +60,32 @@ function gridsOf({ height, width, downsample }: VqVae2Config): { top: [number, n
   return { top: grid(2 * downsample), bottom: grid(downsample) };
 }
 
-function trainableSpecs(c: VqVae2Config): ParamSpecs {
+/** The networks, each with the weights that its key names. */
+function networksOf(
+  c: VqVae2Config,
+): Record<'bottomEncoder' | 'topEncoder' | 'topDecoder' | 'bottomProject' | 'decoder', Layer> {
   const [top, bottom] = [topOf(c), bottomOf(c)];
-  return {
-    ...prefixed('bottomEncoder', encoderSpecs(c, c.channels, c.hidden, 1)),
+  return named({
+    bottomEncoder: encoder(c, c.channels, c.hidden, 1),
     // Latents of about unit variance let the codebooks and the commitment losses start in balance.
-    ...prefixed('topEncoder', encoderSpecs(betweenGrids(c), c.hidden, top.width, 0.6)),
-    ...top.trainable(),
-    ...prefixed('topDecoder', decoderSpecs(betweenGrids(c), top.width, bottom.width, 0.6)),
-    ...convSpecs('bottomProject', 1, c.hidden, bottom.width, 0.6),
-    ...bottom.trainable(),
+    topEncoder: encoder(betweenGrids(c), c.hidden, top.width, 0.6),
+    topDecoder: decoder(betweenGrids(c), top.width, bottom.width, 0.6),
+    bottomProject: conv(1, c.hidden, bottom.width, { gain: 0.6 }),
     // The first pictures are faint: an error to learn from, not one to recover from.
-    ...prefixed('decoder', decoderSpecs(c, bottom.width, outputChannels(c.channels, c.reconstruction), 0.1)),
+    decoder: decoder(c, bottom.width, outputChannels(c.channels, c.reconstruction), 0.1),
+  });
+}
+
+function trainableSpecs(c: VqVae2Config): ParamSpecs {
+  const { bottomEncoder, topEncoder, topDecoder, bottomProject, decoder: last } = networksOf(c);
+  return {
+    ...bottomEncoder.params,
+    ...topEncoder.params,
+    ...topOf(c).trainable(),
+    ...topDecoder.params,
+    ...bottomProject.params,
+    ...bottomOf(c).trainable(),
+    ...last.params,
   };
 }
 
@@ -87,21 +99,22 @@ interface Features {
 
 /** float32 [B, H, W, C] in [-1, 1] -> features of the bottom grid and latents of the top one. */
 function featuresOf(p: Params, images: tf.Tensor4D, c: VqVae2Config): Features {
-  const bottom = tf.relu(encoder(p, 'bottomEncoder', images, c));
-  return { bottom, top: encoder(p, 'topEncoder', bottom, betweenGrids(c)) };
+  const { bottomEncoder, topEncoder } = networksOf(c);
+  const bottom = tf.relu(bottomEncoder.apply(p, images)) as tf.Tensor4D;
+  return { bottom, top: topEncoder.apply(p, bottom) as tf.Tensor4D };
 }
 
 /** What the top codes float32 [B, h / 2, w / 2, D] say about the bottom grid, in the space of its codes: [B, h, w, D']. */
 const baseOf = (p: Params, topCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D =>
-  decoder(p, 'topDecoder', topCodes, betweenGrids(c));
+  networksOf(c).topDecoder.apply(p, topCodes) as tf.Tensor4D;
 
 /** Latents of the bottom map, float32 [B, h, w, D']: what the base leaves over. */
-const bottomLatents = (p: Params, features: tf.Tensor4D, base: tf.Tensor4D): tf.Tensor4D =>
-  tf.sub(conv(p, 'bottomProject', features), base);
+const bottomLatents = (p: Params, features: tf.Tensor4D, base: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D =>
+  tf.sub(networksOf(c).bottomProject.apply(p, features), base) as tf.Tensor4D;
 
 /** Base and codes of the bottom grid, float32 [B, h, w, D'] both -> what the reconstruction loss takes, float32 [B, H, W, C']. */
 const decoderForward = (p: Params, base: tf.Tensor4D, bottomCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D =>
-  decoder(p, 'decoder', tf.add(base, bottomCodes), c);
+  networksOf(c).decoder.apply(p, tf.add(base, bottomCodes)) as tf.Tensor4D;
 
 /** float32 [B, H, W, C] -> latents of both maps, the bottom ones given the ids of the top. */
 function latentsOf(
@@ -111,7 +124,7 @@ function latentsOf(
 ): { top: tf.Tensor4D; topIds: tf.Tensor; bottom: tf.Tensor4D } {
   const { top, bottom } = featuresOf(p, images, c);
   const topIds = topOf(c).encode(p, top);
-  return { top, topIds, bottom: bottomLatents(p, bottom, baseOf(p, topOf(c).decode(p, topIds), c)) };
+  return { top, topIds, bottom: bottomLatents(p, bottom, baseOf(p, topOf(c).decode(p, topIds), c), c) };
 }
 
 /** float32 [B, H, W, C] -> ids of the top and the bottom map, int32 [B, h / 2, w / 2] and [B, h, w]. */
@@ -132,7 +145,7 @@ function vqVae2Loss(p: Params, { images, dataVariance, ...moment }: CodecBatch, 
   const features = featuresOf(p, images, c);
   const top = topOf(c).train(p, features.top, moment);
   const base = baseOf(p, top.codes, c);
-  const bottom = bottomOf(c).train(p, bottomLatents(p, features.bottom, base), moment);
+  const bottom = bottomOf(c).train(p, bottomLatents(p, features.bottom, base, c), moment);
   return withReconstruction(
     decoderForward(p, base, bottom.codes, c),
     images,
@@ -147,16 +160,20 @@ function mapSpecs(c: VqVae2Config): TokenMapSpec[] {
   return [topOf(c).map('top', top), bottomOf(c).map('bottom', bottom)];
 }
 
-/** A bottom code sees through the bottom encoder, the top one and the top decoder, one after another; a pixel through both decoders. */
-function reachOf(c: VqVae2Config): number | undefined {
-  const topDecoder = decoderReach(betweenGrids(c), c.downsample);
-  const ofCodes = [encoderReach(c), encoderReach(betweenGrids(c), c.downsample), topDecoder];
-  const ofPixels = [topDecoder, decoderReach(c)];
-  const sum = (parts: (number | undefined)[]): number =>
-    parts.reduce<number>((total, part) => total + (part ?? NaN), 0);
-  const reach = Math.max(sum(ofCodes), sum(ofPixels));
-  return Number.isNaN(reach) ? undefined : reach;
+/** A bottom code sees through its own encoder and, by way of the top codes, through the top encoder and decoder; a pixel through both decoders. */
+function reachOfAll(c: VqVae2Config): number[] | undefined {
+  const { bottomEncoder, topEncoder, topDecoder, decoder: last } = networksOf(c);
+  const topCodes = through(bottomEncoder.sees, topEncoder.sees);
+  const bottomCodes = together(bottomEncoder.sees, through(topCodes, topDecoder.sees));
+  // Both kinds of code belong to one cell: that of a top code, which has two bottom codes along each axis.
+  const bottomPixels = last.sees;
+  const topPixels = through(topDecoder.sees, last.sees);
+  const side = 2 * c.downsample;
+  return larger(squareReach(side, bottomCodes, bottomPixels, 2), squareReach(side, topCodes, topPixels));
 }
+
+const larger = (a: number[] | undefined, b: number[] | undefined): number[] | undefined =>
+  a && b && a.map((reach, axis) => Math.max(reach, b[axis]!));
 
 /** VQ-VAE-2 as the registry knows it. */
 export const vqVae2 = pictureFamily<VqVae2Config>({
@@ -184,12 +201,9 @@ export const vqVae2 = pictureFamily<VqVae2Config>({
     decode: (p, [top, bottom], c) =>
       decodeIds(p, [topOf(c).encode(p, top as tf.Tensor4D), bottomOf(c).encode(p, bottom as tf.Tensor4D)], c),
   },
-  lastLayer: (c) => `decoder.${outputLayer(c)}`,
+  lastLayer: (c) => networksOf(c).decoder.output!,
   anyExtent: {
     multiple: ({ downsample }) => [2 * downsample, 2 * downsample],
-    reach: (c) => {
-      const reach = reachOf(c);
-      return reach === undefined ? undefined : [reach, reach];
-    },
+    reach: reachOfAll,
   },
 });

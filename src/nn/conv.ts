@@ -1,95 +1,134 @@
-// Convolutions over [B, H, W, C] with "same" padding. Kernels are stored [kh, kw, in, out], as TensorFlow stores them.
+// Convolutions over [B, T, C] and [B, H, W, C] with "same" padding, as layers. Kernels are stored as TensorFlow stores
+// them, [k, in, out] and [kh, kw, in, out].
 import { tf } from '../engine/index.js';
-import { groupNorm, groupNormSpecs } from './norm.js';
+import { chain, weight } from './layer.js';
+import type { Layer, Sight } from './layer.js';
 import { heUniform, ZEROS } from './params.js';
-import type { Params, ParamSpecs } from './params.js';
 
-/** Weights of a `size` x `size` convolution. `gain` scales the initial weights. */
-export function convSpecs(name: string, size: number, inChannels: number, outChannels: number, gain = 1): ParamSpecs {
+export interface ConvOptions {
+  /** Positions between the inputs of neighboring outputs. Default 1. */
+  stride?: number;
+  /** Scales the initial weights. Default 1. */
+  gain?: number;
+  /** 1 for sequences [B, T, C], 2 for grids [B, H, W, C]. Default 2. */
+  axes?: 1 | 2;
+}
+
+/** Positions of "same" padding before the first input, where the stride divides the extent. */
+const paddingBefore = (size: number, stride: number): number => Math.floor(Math.max(0, size - stride) / 2);
+
+/** A convolution of `size` along each axis. float32 [B, ...axes, from] -> [B, ...axes / stride, to]. */
+export function conv(
+  size: number,
+  from: number,
+  to: number,
+  { stride = 1, gain = 1, axes = 2 }: ConvOptions = {},
+): Layer {
+  const before = paddingBefore(size, stride);
+  const extent = new Array<number>(axes).fill(size);
   return {
-    [`${name}.weight`]: {
-      shape: [size, size, inChannels, outChannels],
-      init: heUniform(size * size * inChannels, gain),
+    params: {
+      weight: { shape: [...extent, from, to], init: heUniform(size ** axes * from, gain) },
+      bias: { shape: [to], init: ZEROS },
     },
-    [`${name}.bias`]: { shape: [outChannels], init: ZEROS },
+    apply: (p, x) => {
+      const convolved =
+        axes === 1
+          ? tf.conv1d(x as tf.Tensor3D, weight<tf.Rank.R3>(p, 'weight'), stride, 'same')
+          : tf.conv2d(x as tf.Tensor4D, weight<tf.Rank.R4>(p, 'weight'), stride, 'same');
+      return tf.add(convolved, weight(p, 'bias'));
+    },
+    sees: ({ first, last }) => ({ first: first * stride - before, last: last * stride - before + size - 1 }),
+    output: 'weight',
   };
 }
 
-/** float32 [B, H, W, Ci] -> [B, H / stride, W / stride, Co]. */
-export function conv(p: Params, name: string, x: tf.Tensor4D, stride = 1): tf.Tensor4D {
-  return tf.add(tf.conv2d(x, p[`${name}.weight`] as unknown as tf.Tensor4D, stride, 'same'), p[`${name}.bias`]!);
-}
-
-/** Weights of a transposed convolution: kernel [kh, kw, out, in]. */
-export function convTransposeSpecs(
-  name: string,
+/** A transposed convolution: kernel [.., out, in]. float32 [B, ...axes, from] -> [B, ...axes * stride, to]. */
+export function convTranspose(
   size: number,
   stride: number,
-  inChannels: number,
-  outChannels: number,
-  gain = 1,
-): ParamSpecs {
-  // Each output position is reached by (size / stride)^2 taps of every input channel.
-  const fanIn = (size / stride) ** 2 * inChannels;
+  from: number,
+  to: number,
+  { gain = 1, axes = 2 }: Omit<ConvOptions, 'stride'> = {},
+): Layer {
+  const before = paddingBefore(size, stride);
+  const extent = new Array<number>(axes).fill(size);
   return {
-    [`${name}.weight`]: { shape: [size, size, outChannels, inChannels], init: heUniform(fanIn, gain) },
-    [`${name}.bias`]: { shape: [outChannels], init: ZEROS },
+    params: {
+      // Each output position is reached by (size / stride) taps along each axis, of every input channel.
+      weight: { shape: [...extent, to, from], init: heUniform((size / stride) ** axes * from, gain) },
+      bias: { shape: [to], init: ZEROS },
+    },
+    apply: (p, x) => {
+      const grown =
+        axes === 1
+          ? grow1d(x as tf.Tensor3D, weight<tf.Rank.R3>(p, 'weight'), stride, to)
+          : grow2d(x as tf.Tensor4D, weight<tf.Rank.R4>(p, 'weight'), stride, to);
+      return tf.add(grown, weight(p, 'bias'));
+    },
+    sees: ({ first, last }) => ({
+      first: Math.ceil((first + before - size + 1) / stride),
+      last: Math.floor((last + before) / stride),
+    }),
+    output: 'weight',
   };
 }
 
-/** float32 [B, H, W, Ci] -> [B, H * stride, W * stride, Co]. */
-export function convTranspose(p: Params, name: string, x: tf.Tensor4D, stride: number): tf.Tensor4D {
-  const weight = p[`${name}.weight`] as unknown as tf.Tensor4D;
+function grow2d(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number, to: number): tf.Tensor4D {
   const [batch, height, width] = x.shape;
-  const shape: [number, number, number, number] = [batch, height * stride, width * stride, weight.shape[2]];
-  return tf.add(tf.conv2dTranspose(x, weight, shape, stride, 'same'), p[`${name}.bias`]!);
+  return tf.conv2dTranspose(x, kernel, [batch, height * stride, width * stride, to], stride, 'same');
 }
 
-/** How the blocks of a stack are made. */
-export interface BlockStyle {
-  activation: 'relu' | 'silu';
-  /** Group normalisation before each activation, or none. */
-  norm: 'none' | 'group';
+/** As a grid of one row. */
+function grow1d(x: tf.Tensor3D, kernel: tf.Tensor3D, stride: number, to: number): tf.Tensor3D {
+  const [batch, length, from] = x.shape;
+  const [size] = kernel.shape;
+  const row = tf.reshape(x, [batch, 1, length, from]) as tf.Tensor4D;
+  const grown = tf.conv2dTranspose(
+    row,
+    tf.reshape(kernel, [1, size, to, from]) as tf.Tensor4D,
+    [batch, 1, length * stride, to],
+    [1, stride],
+    'same',
+  );
+  return tf.reshape(grown, [batch, length * stride, to]);
 }
 
-const PLAIN: BlockStyle = { activation: 'relu', norm: 'none' };
+/** Sees of a layer that makes `factor` outputs of each input. */
+const seesOne =
+  (factor: number): Sight =>
+  ({ first, last }) => ({ first: Math.floor(first / factor), last: Math.floor(last / factor) });
 
-/** float32 [..] -> [..]. SiLU: Elfwing, Uchibe and Doya, arXiv:1702.03118. */
-export function activate<T extends tf.Tensor>(x: T, activation: BlockStyle['activation']): T {
-  return activation === 'relu' ? tf.relu(x) : tf.mul(x, tf.sigmoid(x));
+/** Repeats every cell of a grid. float32 [B, H, W, C] -> [B, H * factor, W * factor, C]. */
+export function repeat(factor: number): Layer {
+  return {
+    params: {},
+    apply: (_, x) => {
+      const [, height, width] = x.shape as [number, number, number, number];
+      return tf.image.resizeNearestNeighbor(x as tf.Tensor4D, [height * factor, width * factor]);
+    },
+    sees: seesOne(factor),
+  };
 }
 
-const normSpecs = (name: string, channels: number, { norm }: BlockStyle): ParamSpecs =>
-  norm === 'group' ? groupNormSpecs(name, channels) : {};
-
-/** float32 [B, H, W, C] -> [B, H, W, C]: normalisation, where there is one, and activation. */
-function opening(p: Params, name: string, x: tf.Tensor4D, { activation, norm }: BlockStyle): tf.Tensor4D {
-  return activate(norm === 'group' ? groupNorm(p, name, x) : x, activation);
+/** The maximum of every `size` x `size` cells. float32 [B, H, W, C] -> [B, H / size, W / size, C]. */
+export function maxPool(size: number): Layer {
+  return {
+    params: {},
+    apply: (_, x) => tf.maxPool(x as tf.Tensor4D, size, size, 'valid'),
+    sees: ({ first, last }) => ({ first: first * size, last: last * size + size - 1 }),
+  };
 }
 
-/** A stack of pre-activation residual blocks (3x3 to `inner` channels, 1x1 back), closed by an activation, as in VQ-VAE. */
-export function residualStackSpecs(
-  name: string,
-  layers: number,
-  channels: number,
-  inner: number,
-  style = PLAIN,
-): ParamSpecs {
-  const blocks = Array.from({ length: layers }, (_, i) => ({
-    ...normSpecs(`${name}.${i}.norm3`, channels, style),
-    ...convSpecs(`${name}.${i}.conv3`, 3, channels, inner),
-    ...normSpecs(`${name}.${i}.norm1`, inner, style),
-    // A block starts close to the identity.
-    ...convSpecs(`${name}.${i}.conv1`, 1, inner, channels, 0.3),
-  }));
-  return Object.assign({}, ...blocks, normSpecs(`${name}.norm`, channels, style)) as ParamSpecs;
-}
-
-/** float32 [B, H, W, C] -> [B, H, W, C]. */
-export function residualStack(p: Params, name: string, layers: number, x: tf.Tensor4D, style = PLAIN): tf.Tensor4D {
-  for (let i = 0; i < layers; i++) {
-    const inner = conv(p, `${name}.${i}.conv3`, opening(p, `${name}.${i}.norm3`, x, style));
-    x = tf.add(x, conv(p, `${name}.${i}.conv1`, opening(p, `${name}.${i}.norm1`, inner, style)));
-  }
-  return opening(p, `${name}.norm`, x, style);
+/** Repeated cells and a convolution over them, which leave no checkerboard. The weights are the convolution's. */
+export function resizedConv(
+  size: number,
+  factor: number,
+  from: number,
+  to: number,
+  options: Pick<ConvOptions, 'gain'> = {},
+): Layer {
+  const [grown, convolved] = [repeat(factor), conv(size, from, to, options)];
+  const { sees } = chain({ grown, convolved });
+  return { ...convolved, apply: (p, x) => convolved.apply(p, grown.apply(p, x)), sees };
 }

@@ -1,29 +1,44 @@
-// Group normalisation (Wu and He, arXiv:1803.08494) over [B, H, W, C]: independent of the batch, so a picture's codes are too.
-import { tf } from '../engine/index.js';
+// Normalization layers. Group normalization (Wu and He, arXiv:1803.08494) is independent of the batch, so a sample's
+// codes are too.
+import { layerNorm as normalize, tf } from '../engine/index.js';
+import { SEES_EVERYTHING, SEES_ITSELF, weight } from './layer.js';
+import type { Layer } from './layer.js';
 import { ONES, ZEROS } from './params.js';
-import type { Params, ParamSpecs } from './params.js';
+import type { ParamSpecs } from './params.js';
 
 const EPSILON = 1e-5;
+
+const gainAndBias = (channels: number): ParamSpecs => ({
+  weight: { shape: [channels], init: ONES },
+  bias: { shape: [channels], init: ZEROS },
+});
 
 /** Eight groups, or as many of two channels and more as divide the channels. */
 export function groupsOf(channels: number): number {
   return [8, 4, 2].find((groups) => channels % groups === 0 && channels / groups >= 2) ?? 1;
 }
 
-export function groupNormSpecs(name: string, channels: number): ParamSpecs {
+/** float32 [B, ...axes, C] -> the same shape: zero mean and unit variance in each group of channels of each sample, then gain and bias by channel. */
+export function groupNorm(channels: number): Layer {
+  const groups = groupsOf(channels);
   return {
-    [`${name}.weight`]: { shape: [channels], init: ONES },
-    [`${name}.bias`]: { shape: [channels], init: ZEROS },
+    params: gainAndBias(channels),
+    apply: (p, x) => {
+      const grouped = tf.reshape(x, [x.shape[0]!, x.size / x.shape[0]! / channels, groups, channels / groups]);
+      const centered = tf.sub(grouped, tf.mean(grouped, [1, 3], true));
+      const variance = tf.mean(tf.square(centered), [1, 3], true); // [B, 1, G, 1]
+      const normal = tf.reshape(tf.mul(centered, tf.rsqrt(tf.add(variance, EPSILON))), x.shape);
+      return tf.add(tf.mul(normal, weight(p, 'weight')), weight(p, 'bias'));
+    },
+    sees: SEES_EVERYTHING,
   };
 }
 
-/** float32 [B, H, W, C] -> [B, H, W, C]: zero mean and unit variance in each group of channels of each picture, then gain and bias a channel. */
-export function groupNorm(p: Params, name: string, x: tf.Tensor4D): tf.Tensor4D {
-  const [batch, height, width, channels] = x.shape;
-  const groups = groupsOf(channels);
-  const grouped = tf.reshape(x, [batch, height * width, groups, channels / groups]);
-  const centered = tf.sub(grouped, tf.mean(grouped, [1, 3], true));
-  const variance = tf.mean(tf.square(centered), [1, 3], true); // [B, 1, G, 1]
-  const normal = tf.reshape(tf.mul(centered, tf.rsqrt(tf.add(variance, EPSILON))), x.shape);
-  return tf.add(tf.mul(normal, p[`${name}.weight`]!), p[`${name}.bias`]!);
+/** Layer normalization over the last axis. float32 [.., C] -> [.., C]. */
+export function layerNorm(channels: number): Layer {
+  return {
+    params: gainAndBias(channels),
+    apply: (p, x) => normalize(x, weight(p, 'weight'), weight(p, 'bias')),
+    sees: SEES_ITSELF,
+  };
 }

@@ -2,9 +2,10 @@
 // losses of both sides. Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
 // arXiv:1611.07004, section 3.2.2; hinge losses and adaptive weight as in Esser et al., arXiv:2012.09841, section 3.1.
 import { stopGradient, tf } from '../engine/index.js';
-import { conv, convSpecs } from './conv.js';
-import { groupNorm, groupNormSpecs } from './norm.js';
-import type { Params, ParamSpecs } from './params.js';
+import { conv } from './conv.js';
+import { chain, pointwise } from './layer.js';
+import type { Layer } from './layer.js';
+import { groupNorm } from './norm.js';
 
 export interface PatchGanConfig {
   /** Channels of the first layer; each of the next two doubles them. */
@@ -19,24 +20,16 @@ const LEAK = 0.2;
 const widthsOf = ({ channels, layers }: PatchGanConfig): number[] =>
   Array.from({ length: layers + 1 }, (_, i) => channels * 2 ** Math.min(i, 3));
 
-export function patchGanSpecs(inChannels: number, config: PatchGanConfig): ParamSpecs {
+/** Pictures float32 [B, H, W, channels] -> verdicts [B, H / 2^layers, W / 2^layers, 1], positive for real. */
+export function patchGan(channels: number, config: PatchGanConfig): Layer {
   const widths = widthsOf(config);
   const layers = widths.map((width, i) => ({
-    ...convSpecs(`layers.${i}`, 4, widths[i - 1] ?? inChannels, width),
-    ...(i > 0 && groupNormSpecs(`norms.${i}`, width)),
+    [`layers.${i}`]: conv(4, widths[i - 1] ?? channels, width, { stride: i < config.layers ? 2 : 1 }),
+    [`norms.${i}`]: i > 0 && groupNorm(width),
+    [`activations.${i}`]: pointwise((x) => tf.leakyRelu(x, LEAK)),
   }));
   // A first verdict near zero: within the margin of the hinge.
-  return Object.assign({}, ...layers, convSpecs('verdict', 4, widths.at(-1)!, 1, 0.1)) as ParamSpecs;
-}
-
-/** Pictures float32 [B, H, W, C] -> verdicts [B, H / 2^layers, W / 2^layers, 1], positive for real. */
-export function patchGan(p: Params, images: tf.Tensor4D, config: PatchGanConfig): tf.Tensor4D {
-  let x = images;
-  for (let i = 0; i <= config.layers; i++) {
-    x = conv(p, `layers.${i}`, x, i < config.layers ? 2 : 1);
-    x = tf.leakyRelu(i > 0 ? groupNorm(p, `norms.${i}`, x) : x, LEAK);
-  }
-  return conv(p, 'verdict', x);
+  return chain({ ...Object.assign({}, ...layers), verdict: conv(4, widths.at(-1)!, 1, { gain: 0.1 }) });
 }
 
 /** What the codec minimizes: the verdict on its pictures, turned around. A scalar. */

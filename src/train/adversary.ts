@@ -3,9 +3,11 @@
 import { stopGradient, tf } from '../engine/index.js';
 import { ADAMW_DEFAULTS, adamW, adamWHyper, adamWSlots, gradients } from '../nn/optimizer.js';
 import type { AdamWConfig } from '../nn/optimizer.js';
-import { createParams, disposeParams, prefixed, scoped } from '../nn/params.js';
+import { chain } from '../nn/layer.js';
+import type { Layer } from '../nn/layer.js';
+import { createParams, disposeParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
-import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan, patchGanSpecs } from '../nn/patchgan.js';
+import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan } from '../nn/patchgan.js';
 import type { AdversarialTraining } from './config.js';
 
 /** Short memories, as the opponent of both sides changes: Esser et al., arXiv:2012.09841. */
@@ -14,6 +16,7 @@ const ADAM: AdamWConfig = { ...ADAMW_DEFAULTS, beta1: 0.5, beta2: 0.9 };
 export class Adversary {
   /** Weights and moments: all that a resumed run needs, by the names it is saved under. */
   readonly saved: Params;
+  private readonly discriminator: Layer;
   private readonly weights: Params;
   private readonly slots: Params;
 
@@ -23,7 +26,8 @@ export class Adversary {
     private readonly config: AdversarialTraining,
     seed: number,
   ) {
-    this.weights = createParams(prefixed('discriminator', patchGanSpecs(channels, config)), seed);
+    this.discriminator = chain({ discriminator: patchGan(channels, config) });
+    this.weights = createParams(this.discriminator.params, seed);
     this.slots = adamWSlots(this.weights);
     this.saved = { ...this.weights, ...this.slots };
   }
@@ -76,7 +80,7 @@ export class Adversary {
   }
 
   private judge(images: tf.Tensor4D): tf.Tensor4D {
-    return patchGan(scoped('discriminator', this.weights), images, this.config);
+    return this.discriminator.apply(this.weights, images) as tf.Tensor4D;
   }
 }
 

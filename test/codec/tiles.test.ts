@@ -7,8 +7,7 @@ import { idsShape } from '../../src/interfaces/index.js';
 import type { Image, TokenMap } from '../../src/interfaces/index.js';
 import { toFloat32 } from '../../src/media/image/pixels.js';
 import type { CodecFamily } from '../../src/nn/family.js';
-import { createParams, disposeParams, importParams } from '../../src/nn/params.js';
-import type { Params } from '../../src/nn/params.js';
+import { disposeParams, importParams } from '../../src/nn/params.js';
 import { codecFamily } from '../../src/registry.js';
 import { windowOf } from '../../src/media/image/window.js';
 import type { Codec } from '../../src/codec/codec.js';
@@ -17,9 +16,6 @@ import { cutOf, innerBlock, spansOf, tilesOf, windowBlock } from '../../src/code
 import type { Span } from '../../src/codec/tiles.js';
 import { noise } from '../media/image/fixtures.js';
 import { freshTensors, TINY_CODEC, openFamily } from '../support/tiny.js';
-import { decoder, decoderSpecs, encoder, encoderSpecs } from '../../tokenizers/networks.js';
-import type { Network } from '../../tokenizers/networks.js';
-import { decoderReach, encoderReach } from '../../tokenizers/reach.js';
 
 const family = codecFamily('vqvae');
 const FINGERPRINT = 'a'.repeat(64);
@@ -81,35 +77,6 @@ describe('spans', () => {
 });
 
 describe('the reach of a network', () => {
-  // With weights all alike and no biases nothing cancels: what an impulse touches is what depends on it.
-  it.each(Object.entries(NETWORKS))('is what an impulse touches: %s', async (_, json) => {
-    const config = parse(json) as Network & Record<string, unknown>;
-    const f = config.downsample;
-    const cells = 2 * Math.ceil(Math.max(encoderReach(config)!, decoderReach(config)!) / f) + 5;
-    const center = Math.floor(cells / 2);
-    const encoded = await impulse(
-      encoderSpecs(config, 1, 1, 1),
-      (p, x) => encoder(p, 'net', x, config),
-      [cells * f, cells * f],
-      [center * f, center * f + f - 1],
-    );
-    // Cells whose own border is at most `reach` pixels from the impulse at the near or the far side of the central cell.
-    const reached = Math.ceil(encoderReach(config)! / f);
-    expect(Math.max(center - encoded.first, encoded.last - center)).toBeLessThanOrEqual(reached);
-    expect(Math.max(center - encoded.first, encoded.last - center)).toBeGreaterThanOrEqual(
-      Math.floor(encoderReach(config)! / f),
-    );
-    const decoded = await impulse(
-      decoderSpecs(config, 1, 1, 1),
-      (p, x) => decoder(p, 'net', x, config),
-      [cells, cells],
-      [center, center],
-    );
-    const spread = Math.max(center * f - decoded.first, decoded.last - (center * f + f - 1));
-    expect(spread).toBeLessThanOrEqual(decoderReach(config)!);
-    expect(spread).toBeGreaterThan(decoderReach(config)! - 2 * f);
-  });
-
   it('has no bounds with attention or group norm', () => {
     expect(family.anyExtent!.reach(parse({ attentionHeads: 2 }))).toBeUndefined();
     expect(family.anyExtent!.reach(parse({ norm: 'group' }))).toBeUndefined();
@@ -355,29 +322,6 @@ async function run(compiled: Reconstruct, image: Image): Promise<{ ids: Int32Arr
   const [ids, pixels] = [Int32Array.from(hostValues(maps[0]!)), Float32Array.from(hostValues(images))];
   tf.dispose([input, images, ...maps]);
   return { ids, pixels };
-}
-
-/** First and last row of the output that an input of ones in some rows and a column touches. */
-async function impulse(
-  specs: Parameters<typeof createParams>[0],
-  forward: (p: Params, x: tf.Tensor4D) => tf.Tensor4D,
-  [height, width]: [number, number],
-  rows: [number, number],
-): Promise<{ first: number; last: number }> {
-  const named = Object.fromEntries(Object.entries(specs).map(([name, spec]) => [`net.${name}`, spec]));
-  const params = createParams(named, 0);
-  for (const [name, variable] of Object.entries(params))
-    variable.assign(tf.fill(variable.shape, name.endsWith('weight') ? 0.1 : 0));
-  const input = tf.buffer([1, height, width, 1], 'float32');
-  for (let y = rows[0]; y <= rows[1]; y++) input.set(1, 0, y, Math.floor(width / 2), 0);
-  const traced = compile((x: tf.Tensor4D) => forward(params, x), { name: 'impulse' });
-  const output = await traced(input.toTensor() as tf.Tensor4D);
-  const touched = [...hostValues(tf.max(output, [0, 2, 3]))]
-    .map((value, y) => (value > 0 ? y : -1))
-    .filter((y) => y >= 0);
-  await traced.dispose();
-  disposeParams(params);
-  return { first: Math.min(...touched), last: Math.max(...touched) };
 }
 
 function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { compile, tf } from '../../src/engine/index.js';
 import { createParams } from '../../src/nn/params.js';
-import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan, patchGanSpecs } from '../../src/nn/patchgan.js';
+import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan } from '../../src/nn/patchgan.js';
 import { maxDifference } from '../support/tiny.js';
 
 const CONFIG = { channels: 8, layers: 2 };
-const params = createParams(patchGanSpecs(3, CONFIG), 1);
+const discriminator = patchGan(3, CONFIG);
+const params = createParams(discriminator.params, 1);
+const judge = (x: tf.Tensor): tf.Tensor => discriminator.apply(params, x);
 const images = (seed: number): tf.Tensor4D =>
   tf.tensor4d(
     Float32Array.from({ length: 2 * 16 * 16 * 3 }, (_, i) => Math.sin(seed + i * i)),
@@ -52,19 +54,19 @@ describe('the adaptive weight', () => {
 
 describe('the discriminator', () => {
   it('judges every patch, as many as the halvings leave', () => {
-    expect(patchGan(params, images(1), CONFIG).shape).toEqual([2, 4, 4, 1]);
+    expect(judge(images(1)).shape).toEqual([2, 4, 4, 1]);
   });
 
   it('judges a picture alike in any company', () => {
     const [one, other] = [images(1), images(2)];
-    const alone = patchGan(params, tf.slice(one, 0, 1), CONFIG);
-    const together = patchGan(params, tf.concat([tf.slice(one, 0, 1), tf.slice(other, 1, 1)]) as tf.Tensor4D, CONFIG);
+    const alone = judge(tf.slice(one, 0, 1));
+    const together = judge(tf.concat([tf.slice(one, 0, 1), tf.slice(other, 1, 1)]) as tf.Tensor4D);
     // Rounding of sums in another order.
     expect(maxDifference(alone, tf.slice(together, 0, 1))).toBeLessThan(1e-5);
   });
 
   it('has the same gradient compiled and by finite differences', async () => {
-    const loss = (x: tf.Tensor): tf.Scalar => tf.sum(tf.square(patchGan(params, x as tf.Tensor4D, CONFIG)));
+    const loss = (x: tf.Tensor): tf.Scalar => tf.sum(tf.square(judge(x as tf.Tensor4D)));
     const gradient = compile((x: tf.Tensor4D) => tf.grad(loss)(x), { name: 'gradient' });
     const computed = (await gradient(images(1))) as tf.Tensor4D;
     await gradient.dispose();

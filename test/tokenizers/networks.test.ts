@@ -3,10 +3,11 @@ import { reconstruct } from '../../src/codec/networks.js';
 import { codecFamily } from '../../src/registry.js';
 import { compile, hostValues, randomKey, tf } from '../../src/engine/index.js';
 import { gradients } from '../../src/nn/optimizer.js';
-import { groupNorm, groupNormSpecs, groupsOf } from '../../src/nn/norm.js';
+import { named } from '../../src/nn/layer.js';
+import { groupNorm, groupsOf } from '../../src/nn/norm.js';
 import { createParams, disposeParams } from '../../src/nn/params.js';
 import type { Params } from '../../src/nn/params.js';
-import { decoder, decoderSpecs, encoder, encoderSpecs } from '../../tokenizers/networks.js';
+import { decoder, encoder } from '../../tokenizers/networks.js';
 import type { Network } from '../../tokenizers/networks.js';
 import { tokenizerConformance } from '../conformance/tokenizer.js';
 import { maxDifference, TINY_CODEC } from '../support/tiny.js';
@@ -46,16 +47,17 @@ describe('encoder and decoder', () => {
   ])('go to the grid of codes and back by %s', (_, json) => {
     const n = parse(json);
     const p = {
-      ...scopedBy(createParams(encoderSpecs(n, 1, 5, 1), 0), 'encoder'),
-      ...scopedBy(createParams(decoderSpecs(n, 5, 2, 1), 0), 'decoder'),
+      ...scopedBy(createParams(encoder(n, 1, 5, 1).params, 0), 'encoder'),
+      ...scopedBy(createParams(decoder(n, 5, 2, 1).params, 0), 'decoder'),
     };
-    const encoded = encoder(p, 'encoder', images(), n);
+    const networks = named({ encoder: encoder(n, 1, 5, 1), decoder: decoder(n, 5, 2, 1) });
+    const encoded = networks.encoder.apply(p, images());
     expect(encoded.shape).toEqual([2, 32 / n.downsample, 32 / n.downsample, 5]);
-    expect(decoder(p, 'decoder', encoded, n).shape).toEqual([2, 32, 32, 2]);
+    expect(networks.decoder.apply(p, encoded).shape).toEqual([2, 32, 32, 2]);
   });
 
   it('have the weights of the plain VQ-VAE by default', () => {
-    const names = Object.keys(encoderSpecs(parse({ downsample: 4 }), 1, 5, 1));
+    const names = Object.keys(encoder(parse({ downsample: 4 }), 1, 5, 1).params);
     expect(names.filter((name) => name.endsWith('.weight'))).toEqual([
       'down.0.weight',
       'down.1.weight',
@@ -65,7 +67,7 @@ describe('encoder and decoder', () => {
       'project.weight',
     ]);
     expect(
-      Object.keys(decoderSpecs(parse({ downsample: 4 }), 5, 1, 1)).filter((name) => name.startsWith('up.')),
+      Object.keys(decoder(parse({ downsample: 4 }), 5, 1, 1).params).filter((name) => name.startsWith('up.')),
     ).toEqual(['up.0.weight', 'up.0.bias', 'up.1.weight', 'up.1.bias']);
   });
 
@@ -82,12 +84,13 @@ describe('an encoder and a decoder with everything', () => {
     // Without codes in between, whose choice is no smooth function.
     const n = parse(RICH);
     const params = {
-      ...scopedBy(createParams(encoderSpecs(n, 1, 3, 1), 2), 'encoder'),
-      ...scopedBy(createParams(decoderSpecs(n, 3, 1, 1), 2), 'decoder'),
+      ...scopedBy(createParams(encoder(n, 1, 3, 1).params, 2), 'encoder'),
+      ...scopedBy(createParams(decoder(n, 3, 1, 1).params, 2), 'decoder'),
     };
     const x = tf.randomUniform([1, 8, 8, 1], -1, 1, 'float32', 5) as tf.Tensor4D;
+    const networks = named({ encoder: encoder(n, 1, 3, 1), decoder: decoder(n, 3, 1, 1) });
     const lossOf = (y: tf.Tensor4D): tf.Scalar =>
-      tf.mean(tf.squaredDifference(decoder(params, 'decoder', encoder(params, 'encoder', y, n), n), y));
+      tf.mean(tf.squaredDifference(networks.decoder.apply(params, networks.encoder.apply(params, y)), y));
     const forward = compile(lossOf, { name: 'loss' });
     const { grads } = await compile((y: tf.Tensor4D) => gradients(params, () => ({ loss: lossOf(y) })), {
       name: 'gradients',
@@ -123,10 +126,10 @@ describe('an encoder and a decoder with everything', () => {
   });
 });
 
-describe('group normalisation', () => {
+describe('group normalization', () => {
   it('gives each group of each picture zero mean and unit variance', () => {
-    const p = createParams(groupNormSpecs('n', 16), 0);
-    const y = groupNorm(p, 'n', tf.randomNormal([2, 3, 3, 16], 5, 3, 'float32', 1) as tf.Tensor4D);
+    const p = createParams(groupNorm(16).params, 0);
+    const y = groupNorm(16).apply(p, tf.randomNormal([2, 3, 3, 16], 5, 3, 'float32', 1));
     const grouped = tf.reshape(y, [2, 9, 8, 2]);
     const { mean, variance } = tf.moments(grouped, [1, 3]);
     expect(maxDifference(mean, tf.zeros([2, 8]))).toBeLessThan(1e-5);

@@ -5,7 +5,8 @@ import { compile, stopGradient, tf } from '../../src/engine/index.js';
 import { gradients } from '../../src/nn/optimizer.js';
 import { createParams, scoped } from '../../src/nn/params.js';
 import type { Params } from '../../src/nn/params.js';
-import { conv, convSpecs } from '../../src/nn/conv.js';
+import { chain, pointwise } from '../../src/nn/layer.js';
+import { conv } from '../../src/nn/conv.js';
 import { generatorLoss, patchGan } from '../../src/nn/patchgan.js';
 import { codecFamily } from '../../src/registry.js';
 import { CheckpointStore } from '../../src/checkpoint/store.js';
@@ -22,7 +23,8 @@ const SETTINGS = CodecTrainingSchema.parse({
 }).adversarial!;
 
 /** A decoder of two layers, so that the last has something before it. */
-const decoder: Params = createParams({ ...convSpecs('first', 3, 2, 4), ...convSpecs('last', 3, 4, 1) }, 3);
+const network = chain({ first: conv(3, 2, 4), relu: pointwise((x) => tf.relu(x)), last: conv(3, 4, 1) });
+const decoder: Params = createParams(network.params, 3);
 const waves = (shape: [number, number, number, number], seed: number): tf.Tensor4D =>
   tf.tensor4d(
     Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => Math.sin(seed + 1.7 * i)),
@@ -31,7 +33,7 @@ const waves = (shape: [number, number, number, number], seed: number): tf.Tensor
 const [codes, pictures] = [waves([2, 8, 8, 2], 1), waves([2, 8, 8, 1], 2)];
 
 function decode(): { reconstruction: tf.Tensor4D; loss: tf.Scalar } {
-  const reconstruction = conv(decoder, 'last', tf.relu(conv(decoder, 'first', codes)));
+  const reconstruction = network.apply(decoder, codes) as tf.Tensor4D;
   return { reconstruction, loss: tf.mean(tf.squaredDifference(reconstruction, pictures)) };
 }
 
@@ -40,7 +42,7 @@ const norm = (x: tf.Tensor): number => tf.norm(x).dataSync()[0]!;
 describe('what the adversary adds', () => {
   const adversary = new Adversary(1, SETTINGS, 5);
   const verdictLoss = (images: tf.Tensor): tf.Scalar =>
-    generatorLoss(patchGan(scoped('discriminator', adversary.saved), images as tf.Tensor4D, SETTINGS));
+    generatorLoss(patchGan(1, SETTINGS).apply(scoped('discriminator', adversary.saved), images));
   const contested = () =>
     gradients(decoder, () => {
       const { loss, reconstruction } = decode();

@@ -1,0 +1,117 @@
+// A layer is a value: its weights, what it computes, and how far it sees. A network is layers put together, so that its
+// weights, its forward pass and its reach come from one definition.
+import type { tf } from '../engine/index.js';
+import { UsageError } from '../errors.js';
+import { listNames } from '../names.js';
+import { prefixed, scoped } from './params.js';
+import type { Params, ParamSpecs } from './params.js';
+
+/** A stretch of positions along one axis, both ends included. It may begin before 0. */
+export interface Range {
+  first: number;
+  last: number;
+}
+
+/**
+ * The inputs along an axis that a stretch of outputs depends on, or undefined for all of them, as with attention. Axis 0
+ * is the first after the batch. Functions of intervals compose exactly, whatever the strides of the layers.
+ */
+export type Sight = (outputs: Range, axis: number) => Range | undefined;
+
+/** float32 [B, ...axes, C] -> [B, ...axes', C']. */
+export interface Layer {
+  /** Weights, named without any prefix. */
+  readonly params: ParamSpecs;
+  apply(p: Params, x: tf.Tensor): tf.Tensor;
+  readonly sees: Sight;
+  /** Name of the kernel that makes the outputs, if there is one. */
+  readonly output?: string;
+}
+
+/** Every output depends on every input. */
+export const SEES_EVERYTHING: Sight = () => undefined;
+
+/** Every output depends on the input at its own position. */
+export const SEES_ITSELF: Sight = (outputs) => outputs;
+
+/** What outputs of `later` depend on among the inputs of `earlier`, which feeds it. */
+export const through =
+  (earlier: Sight, later: Sight): Sight =>
+  (outputs, axis) => {
+    const between = later(outputs, axis);
+    return between && earlier(between, axis);
+  };
+
+/** What outputs depend on that are made from several views of one input. */
+export const together =
+  (...sights: readonly Sight[]): Sight =>
+  (outputs, axis) => {
+    const ranges = sights.map((sees) => sees(outputs, axis));
+    if (!ranges.every((range) => range !== undefined)) return undefined;
+    return { first: Math.min(...ranges.map(({ first }) => first)), last: Math.max(...ranges.map(({ last }) => last)) };
+  };
+
+/** A layer without weights that computes each position on its own, such as an activation. */
+export function pointwise(compute: (x: tf.Tensor) => tf.Tensor): Layer {
+  return { params: {}, apply: (_, x) => compute(x), sees: SEES_ITSELF };
+}
+
+/**
+ * Layers one after another. Each one's weights are named by its key: `{ down: conv }` has `down.weight`.
+ *
+ * @param parts by key, in order; parts that are false are left out.
+ */
+export function chain(parts: Record<string, Layer | false>): Layer {
+  const layers = Object.entries(parts).filter((part): part is [string, Layer] => part[1] !== false);
+  const last = layers.findLast(([, { output }]) => output !== undefined);
+  return {
+    params: Object.assign({}, ...layers.map(([name, { params }]) => prefixed(name, params))) as ParamSpecs,
+    apply: (p, x) => layers.reduce((value, [name, layer]) => layer.apply(scoped(name, p), value), x),
+    sees: layers.reduce<Sight>((sees, [, layer]) => through(sees, layer.sees), SEES_ITSELF),
+    ...(last && { output: `${last[0]}.${last[1].output!}` }),
+  };
+}
+
+/** Layers that are not one after another, each with weights named by its key. */
+export function named<K extends string>(layers: Record<K, Layer>): Record<K, Layer> {
+  const entries = Object.entries<Layer>(layers).map(([name, layer]) => [name, chain({ [name]: layer })]);
+  return Object.fromEntries(entries) as Record<K, Layer>;
+}
+
+/**
+ * A tensor of a model, by name. Its rank is that of the type the caller asks for.
+ *
+ * @throws {UsageError} E_WEIGHT naming the weight and those there are.
+ */
+export function weight<R extends tf.Rank = tf.Rank>(p: Params, name: string): tf.Tensor<R> {
+  const found: tf.Tensor | undefined = p[name];
+  if (found === undefined)
+    throw new UsageError('E_WEIGHT', `weight "${name}": expected one of ${listNames(Object.keys(p)) || 'none'}.`);
+  return found as tf.Tensor<R>;
+}
+
+/** Positions that something depends on beyond the borders of its own cell. */
+export interface Reach {
+  before: number;
+  after: number;
+}
+
+/** A cell far from the borders, where nothing is cut off. */
+const FAR = 1 << 20;
+
+/**
+ * How far a network sees, along one axis.
+ *
+ * @param cell outputs that are made from so many inputs of their own: { outputs: 1, inputs: 8 } for an encoder that
+ *   halves three times, { outputs: 8, inputs: 1 } for its decoder.
+ * @returns inputs beyond those of the cell that its outputs depend on; undefined when it sees everything.
+ */
+export function reachOf(sees: Sight, axis: number, cell: { outputs: number; inputs: number }): Reach | undefined {
+  const [first, last] = [FAR * cell.outputs, (FAR + 1) * cell.outputs - 1];
+  const range = sees({ first, last }, axis);
+  if (!range) return undefined;
+  return {
+    before: Math.max(0, FAR * cell.inputs - range.first),
+    after: Math.max(0, range.last - ((FAR + 1) * cell.inputs - 1)),
+  };
+}

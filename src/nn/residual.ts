@@ -1,0 +1,49 @@
+// Residual blocks of convolutional networks.
+import { tf } from '../engine/index.js';
+import { conv } from './conv.js';
+import { chain, pointwise, SEES_ITSELF, together } from './layer.js';
+import type { Layer } from './layer.js';
+import { groupNorm } from './norm.js';
+
+/** How the blocks of a stack are made. */
+export interface BlockStyle {
+  activation: 'relu' | 'silu';
+  /** Group normalization before each activation, or none. */
+  norm: 'none' | 'group';
+}
+
+const PLAIN: BlockStyle = { activation: 'relu', norm: 'none' };
+
+/** float32 [..] -> [..]. SiLU: Elfwing, Uchibe and Doya, arXiv:1702.03118. */
+function activation(name: BlockStyle['activation']): Layer {
+  return pointwise(name === 'relu' ? (x) => tf.relu(x) : (x) => tf.mul(x, tf.sigmoid(x)));
+}
+
+/** Adds what a layer computes to its input. float32 [..] -> the same shape. */
+export function residual(inner: Layer): Layer {
+  return { ...inner, apply: (p, x) => tf.add(x, inner.apply(p, x)), sees: together(SEES_ITSELF, inner.sees) };
+}
+
+/**
+ * A stack of residual blocks with pre-activation (3x3 to `inner` channels, 1x1 back), closed by an activation, as in
+ * VQ-VAE. float32 [B, H, W, channels] -> the same shape.
+ */
+export function residualStack(blocks: number, channels: number, inner: number, style = PLAIN): Layer {
+  const norm = (width: number): Layer | false => style.norm === 'group' && groupNorm(width);
+  const block = residual(
+    chain({
+      norm3: norm(channels),
+      before3: activation(style.activation),
+      conv3: conv(3, channels, inner),
+      norm1: norm(inner),
+      before1: activation(style.activation),
+      // A block starts close to the identity.
+      conv1: conv(1, inner, channels, { gain: 0.3 }),
+    }),
+  );
+  return chain({
+    ...Object.fromEntries(Array.from({ length: blocks }, (_, i) => [`${i}`, block])),
+    norm: norm(channels),
+    activation: activation(style.activation),
+  });
+}
