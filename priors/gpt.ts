@@ -5,9 +5,13 @@ import { crossEntropy, gelu, randomUniform, tf } from '../src/engine/index.js';
 import type { RandomKey } from '../src/engine/index.js';
 import { codeCount as codesOfMap, withAxes } from '../src/interfaces/index.js';
 import type { PriorBatch } from '../src/nn/family.js';
-import { ONES, ZEROS } from '../src/nn/params.js';
+import { bind, paramsOf, weight } from '../src/nn/layer.js';
+import type { Bound } from '../src/nn/layer.js';
+import { linear } from '../src/nn/linear.js';
+import { layerNorm } from '../src/nn/norm.js';
+import { prefixed, scoped } from '../src/nn/params.js';
 import type { Init, Params, ParamSpecs } from '../src/nn/params.js';
-import { causalAttention, layerNorm, linear, mergeHeads, splitHeads } from '../src/nn/transformer.js';
+import { causalAttention, mergeHeads, splitHeads } from '../src/nn/transformer.js';
 
 export const GptConfigSchema = z
   .strictObject({
@@ -72,26 +76,23 @@ export function vocabulary(c: GptConfig): {
 
 const normal = (std: number): Init => ({ kind: 'normal', std });
 
-/** GPT-2's parameters and initialisation: N(0, 0.02), projections into the residual stream scaled by 1 / sqrt(2 nLayer); positions of codes as sums of a row and a column. */
+/** The layers of one block. Projections into the residual stream start scaled by 1 / sqrt(2 nLayer). */
+function blockLayers({ nEmbd: E, nLayer }: GptConfig) {
+  const projection = normal(0.02 / Math.sqrt(2 * nLayer));
+  return {
+    ln_1: layerNorm(E),
+    attn: { c_attn: linear(E, 3 * E, { init: normal(0.02) }), c_proj: linear(E, E, { init: projection }) },
+    ln_2: layerNorm(E),
+    mlp: { c_fc: linear(E, 4 * E, { init: normal(0.02) }), c_proj: linear(4 * E, E, { init: projection }) },
+  };
+}
+
+type Block = Bound<ReturnType<typeof blockLayers>>;
+
+/** GPT-2's parameters: N(0, 0.02) where nothing else is said; positions of codes as sums of a row and a column. */
 export function specs(c: GptConfig): ParamSpecs {
   const E = c.nEmbd;
-  const projection = normal(0.02 / Math.sqrt(2 * c.nLayer));
-  const dense = (name: string, rows: number, columns: number, init: Init): ParamSpecs => ({
-    [`${name}.weight`]: { shape: [rows, columns], init },
-    [`${name}.bias`]: { shape: [columns], init: ZEROS },
-  });
-  const norm = (name: string): ParamSpecs => ({
-    [`${name}.weight`]: { shape: [E], init: ONES },
-    [`${name}.bias`]: { shape: [E], init: ZEROS },
-  });
-  const layers = Array.from({ length: c.nLayer }, (_, i) => ({
-    ...norm(`h.${i}.ln_1`),
-    ...dense(`h.${i}.attn.c_attn`, E, 3 * E, normal(0.02)),
-    ...dense(`h.${i}.attn.c_proj`, E, E, projection),
-    ...norm(`h.${i}.ln_2`),
-    ...dense(`h.${i}.mlp.c_fc`, E, 4 * E, normal(0.02)),
-    ...dense(`h.${i}.mlp.c_proj`, 4 * E, E, projection),
-  }));
+  const blocks = Array.from({ length: c.nLayer }, (_, i) => prefixed(`h.${i}`, paramsOf(blockLayers(c))));
   return Object.assign(
     {
       'wte.weight': { shape: [vocabulary(c).size, E], init: normal(0.02) },
@@ -100,35 +101,42 @@ export function specs(c: GptConfig): ParamSpecs {
         init: { kind: 'grid', std: 0.02, offset: prefixLength(c), width: c.codes.grid.at(-1)! * c.codes.levels },
       },
     },
-    ...layers,
-    norm('ln_f'),
+    ...blocks,
+    paramsOf({ ln_f: layerNorm(E) }),
   ) as ParamSpecs;
+}
+
+/** The blocks and the last norm, with their weights. */
+function trunkOf(p: Params, c: GptConfig): { blocks: Block[]; normalize: (x: tf.Tensor) => tf.Tensor } {
+  const layers = blockLayers(c);
+  return {
+    blocks: Array.from({ length: c.nLayer }, (_, i) => bind(layers, scoped(`h.${i}`, p))),
+    normalize: bind({ ln_f: layerNorm(c.nEmbd) }, p).ln_f,
+  };
 }
 
 /** Token plus position embeddings. int32 [B, T] at positions from `offset` -> float32 [B, T, E]. */
 function embed(p: Params, ids: tf.Tensor2D, offset: number): tf.Tensor3D {
   const [, length] = ids.shape;
-  const positions = tf.slice(p['wpe.weight']!, [offset, 0], [length, -1]);
-  return tf.add(tf.gather(p['wte.weight']!, ids), positions) as tf.Tensor3D;
+  const positions = tf.slice(weight(p, 'wpe.weight'), [offset, 0], [length, -1]);
+  return tf.add(tf.gather(weight(p, 'wte.weight'), ids), positions) as tf.Tensor3D;
 }
 
 /** Causal self-attention. float32 [B, T, E] -> [B, T, E]; also gives the keys and values [B, H, T, E / H] for a cache. */
 function attention(
-  p: Params,
-  name: string,
-  x: tf.Tensor3D,
+  { c_attn, c_proj }: Block['attn'],
+  x: tf.Tensor,
   c: GptConfig,
-): { out: tf.Tensor3D; keys: tf.Tensor4D; values: tf.Tensor4D } {
-  const [queries, keys, values] = splitHeads(linear(p, `${name}.c_attn`, x) as tf.Tensor3D, c.nHead);
+): { out: tf.Tensor; keys: tf.Tensor4D; values: tf.Tensor4D } {
+  const [queries, keys, values] = splitHeads(c_attn(x) as tf.Tensor3D, c.nHead);
   const mixed = mergeHeads(causalAttention(queries, keys, values)); // [B, T, E]
-  return { out: linear(p, `${name}.c_proj`, mixed) as tf.Tensor3D, keys, values };
+  return { out: c_proj(mixed), keys, values };
 }
 
-const mlp = (p: Params, name: string, x: tf.Tensor): tf.Tensor =>
-  linear(p, `${name}.c_proj`, gelu(linear(p, `${name}.c_fc`, x)));
+const mlp = ({ c_fc, c_proj }: Block['mlp'], x: tf.Tensor): tf.Tensor => c_proj(gelu(c_fc(x)));
 
 /** Leaves values out at random and scales the rest up; nothing without a key. The name tells the draws of a step apart. */
-type Drop = (x: tf.Tensor3D, name: string) => tf.Tensor3D;
+type Drop = (x: tf.Tensor, name: string) => tf.Tensor;
 
 function dropping({ dropout }: GptConfig, key: RandomKey | undefined): Drop {
   if (dropout === 0 || !key) return (x) => x;
@@ -146,22 +154,23 @@ export function forward(
   key?: RandomKey,
 ): { hidden: tf.Tensor3D; keys: tf.Tensor4D[]; values: tf.Tensor4D[] } {
   const drop = dropping(c, key);
+  const { blocks, normalize } = trunkOf(p, c);
   let x = drop(embed(p, ids, 0), 'embedding');
   const keys: tf.Tensor4D[] = [];
   const values: tf.Tensor4D[] = [];
-  for (let i = 0; i < c.nLayer; i++) {
-    const attended = attention(p, `h.${i}.attn`, layerNorm(p, `h.${i}.ln_1`, x) as tf.Tensor3D, c);
+  for (const [i, block] of blocks.entries()) {
+    const attended = attention(block.attn, block.ln_1(x), c);
     x = tf.add(x, drop(attended.out, `${i}.attention`));
-    x = tf.add(x, drop(mlp(p, `h.${i}.mlp`, layerNorm(p, `h.${i}.ln_2`, x)) as tf.Tensor3D, `${i}.mlp`));
+    x = tf.add(x, drop(mlp(block.mlp, block.ln_2(x)), `${i}.mlp`));
     keys.push(attended.keys);
     values.push(attended.values);
   }
-  return { hidden: layerNorm(p, 'ln_f', x) as tf.Tensor3D, keys, values };
+  return { hidden: normalize(x) as tf.Tensor3D, keys, values };
 }
 
 /** Logits over one stretch of the vocabulary, tied to the embeddings. float32 [N, E] -> [N, size]. */
 export function logits(p: Params, hidden: tf.Tensor2D, begin: number, size: number): tf.Tensor2D {
-  const table = tf.slice(p['wte.weight']!, [begin, 0], [size, -1]) as tf.Tensor2D;
+  const table = tf.slice(weight(p, 'wte.weight'), [begin, 0], [size, -1]) as tf.Tensor2D;
   return tf.matMul(hidden, table, false, true);
 }
 
@@ -242,25 +251,25 @@ export function decodeStep(
   const batch = ids.shape[0];
   const fresh = { keys: [] as tf.Tensor[], values: [] as tf.Tensor[] };
   const capacity = mask.shape[0];
+  const { blocks, normalize } = trunkOf(p, c);
   let x = tf.add(
-    tf.gather(p['wte.weight']!, tf.reshape(ids, [batch, 1])),
-    tf.gather(p['wpe.weight']!, position),
-  ) as tf.Tensor3D; // [B, 1, E]
-  for (let i = 0; i < c.nLayer; i++) {
-    const normed = layerNorm(p, `h.${i}.ln_1`, x);
-    const [query, key, value] = splitHeads(linear(p, `h.${i}.attn.c_attn`, normed) as tf.Tensor3D, c.nHead); // [B, H, 1, D]
+    tf.gather(weight(p, 'wte.weight'), tf.reshape(ids, [batch, 1])),
+    tf.gather(weight(p, 'wpe.weight'), position),
+  ); // [B, 1, E]
+  for (const [i, block] of blocks.entries()) {
+    const [query, key, value] = splitHeads(block.attn.c_attn(block.ln_1(x)) as tf.Tensor3D, c.nHead); // [B, H, 1, D]
     const scaled = tf.mul(query, 1 / Math.sqrt(c.nEmbd / c.nHead));
     const old = tf.add(tf.matMul(scaled, cache.keys[i]!, false, true), mask); // [B, H, 1, capacity]
     const own = tf.sum(tf.mul(scaled, key), -1, true); // [B, H, 1, 1]
     const weights = tf.softmax(tf.concat([old, own], -1));
     const fromPast = tf.matMul(tf.slice(weights, [0, 0, 0, 0], [-1, -1, -1, capacity]), cache.values[i]!);
     const fromOwn = tf.mul(tf.slice(weights, [0, 0, 0, capacity], [-1, -1, -1, 1]), value);
-    x = tf.add(x, linear(p, `h.${i}.attn.c_proj`, mergeHeads(tf.add(fromPast, fromOwn))));
-    x = tf.add(x, mlp(p, `h.${i}.mlp`, layerNorm(p, `h.${i}.ln_2`, x)));
+    x = tf.add(x, block.attn.c_proj(mergeHeads(tf.add(fromPast, fromOwn))));
+    x = tf.add(x, mlp(block.mlp, block.ln_2(x)));
     fresh.keys.push(key);
     fresh.values.push(value);
   }
-  const hidden = tf.reshape(layerNorm(p, 'ln_f', x), [batch, c.nEmbd]) as tf.Tensor2D;
+  const hidden = tf.reshape(normalize(x), [batch, c.nEmbd]) as tf.Tensor2D;
   return {
     logits: logits(p, hidden, 0, c.codes.vocabSize),
     keys: tf.stack(fresh.keys),

@@ -78,6 +78,33 @@ export function named<K extends string>(layers: Record<K, Layer>): Record<K, Lay
   return Object.fromEntries(entries) as Record<K, Layer>;
 }
 
+/** Layers by name, in groups within groups: for networks that are not one chain, such as a transformer. */
+export interface LayerTree {
+  readonly [name: string]: Layer | LayerTree;
+}
+
+const isLayer = (part: Layer | LayerTree): part is Layer => typeof part['apply'] === 'function';
+
+/** The weights of all layers of a tree, named by the path to each: `attn.c_proj.weight`. */
+export function paramsOf(tree: LayerTree): ParamSpecs {
+  const parts = Object.entries(tree).map(([name, part]) =>
+    prefixed(name, isLayer(part) ? part.params : paramsOf(part)),
+  );
+  return Object.assign({}, ...parts) as ParamSpecs;
+}
+
+/** A tree with a function of its input in the place of each layer. */
+export type Bound<T> = { [K in keyof T]: T[K] extends Layer ? (x: tf.Tensor) => tf.Tensor : Bound<T[K]> };
+
+/** Gives the layers of a tree their weights. @param p weights named as {@link paramsOf} names them. */
+export function bind<T extends LayerTree>(tree: T, p: Params): Bound<T> {
+  const parts = Object.entries(tree).map(([name, part]) => {
+    const own = scoped(name, p);
+    return [name, isLayer(part) ? (x: tf.Tensor): tf.Tensor => part.apply(own, x) : bind(part, own)];
+  });
+  return Object.fromEntries(parts) as Bound<T>;
+}
+
 /**
  * A tensor of a model, by name. Its rank is that of the type the caller asks for.
  *

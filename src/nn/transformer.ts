@@ -1,19 +1,5 @@
-// The pieces of GPT-2 as functions over parameters with Hugging Face's names. Linear layers store [in, out].
-import { layerNorm as normalize, tf } from '../engine/index.js';
-import type { Params } from './params.js';
-
-/** Layer normalisation over the last axis. float32 [.., E] -> [.., E]. */
-export function layerNorm(p: Params, name: string, x: tf.Tensor): tf.Tensor {
-  return normalize(x, p[`${name}.weight`]!, p[`${name}.bias`]!);
-}
-
-/** float32 [.., in] -> [.., out]. */
-export function linear(p: Params, name: string, x: tf.Tensor): tf.Tensor {
-  const weight = p[`${name}.weight`] as unknown as tf.Tensor2D;
-  const rows = tf.reshape(x, [-1, weight.shape[0]!]);
-  const y = tf.add(tf.matMul(rows, weight), p[`${name}.bias`]!);
-  return tf.reshape(y, [...x.shape.slice(0, -1), weight.shape[1]!]);
-}
+// Attention over sequences.
+import { tf } from '../engine/index.js';
 
 /** Added to attention scores: 0 where a query may look, a large negative number where not. float32 [T, T]. */
 export function causalMask(length: number): tf.Tensor2D {

@@ -4,7 +4,8 @@ import { stopGradient, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
 import type { Params, ParamSpec, ParamSpecs } from '../../src/nn/params.js';
 import { asColumn, fromColumn, nearestCode, passGradient } from './nearest.js';
-import { projectInward, projectionSpecs, projectOutward, startProjection } from './projection.js';
+import { projection } from './projection.js';
+import type { Projection } from './projection.js';
 import { startCodes } from './start.js';
 
 /** Fields of a quantizer's config; each adds its own. */
@@ -38,7 +39,9 @@ export const codebookSpec = ({ codebookSize: K, codeDim: D }: CodebookConfig): P
 });
 
 /** The projections around the lookup, if there are any. */
-export const spaceSpecs = ({ width, codeDim }: CodebookConfig): ParamSpecs => projectionSpecs(width, codeDim);
+export const spaceSpecs = (config: CodebookConfig): ParamSpecs => projectionOf(config).params;
+
+const projectionOf = ({ width, codeDim }: CodebookConfig): Projection => projection(width, codeDim);
 
 export const widthOf = ({ width, codeDim }: CodebookConfig): number => width ?? codeDim;
 
@@ -50,7 +53,7 @@ export function settle<T extends tf.Tensor>(rows: T, { normalize }: CodebookConf
 
 /** Codec latents float32 [N, width] where codes are looked up, [N, D]. */
 export const inSpace = (p: Params, latents: tf.Tensor2D, config: CodebookConfig): tf.Tensor2D =>
-  settle(projectInward(p, config.width, latents), config);
+  settle(projectionOf(config).inward(p, latents), config);
 
 /** The codes themselves, float32 [K, D]. */
 export const codesOf = (p: Params, config: CodebookConfig): tf.Tensor2D =>
@@ -62,7 +65,7 @@ export const codesOf = (p: Params, config: CodebookConfig): tf.Tensor2D =>
  * @returns the codes, float32 [K, D].
  */
 export function startCodebook(p: Params, latents: tf.Tensor2D, key: RandomKey, config: CodebookConfig): tf.Tensor2D {
-  startProjection(p, config.width, latents);
+  projectionOf(config).start(p, latents);
   const codes = startCodes(inSpace(p, latents, config), config.codebookSize, key, config.start, (rows) =>
     settle(rows, config),
   );
@@ -87,7 +90,7 @@ export function lookUp(p: Params, rows: tf.Tensor2D, config: CodebookConfig, pri
 
 /** What the decoder gets for chosen codes [N, D], which take no gradient: float32 [N, width]. */
 export const outOfSpace = (p: Params, latents: tf.Tensor2D, codes: tf.Tensor2D, config: CodebookConfig): tf.Tensor2D =>
-  projectOutward(p, config.width, passGradient(latents, codes, config.gradient));
+  projectionOf(config).outward(p, passGradient(latents, codes, config.gradient));
 
 /** float32 [N, width] -> int32 [N, 1]. */
 export const encodeLatents = (
@@ -99,4 +102,4 @@ export const encodeLatents = (
 
 /** int32 [N, 1] -> float32 [N, width]. */
 export const decodeIds = (p: Params, ids: tf.Tensor2D, config: CodebookConfig): tf.Tensor2D =>
-  projectOutward(p, config.width, tf.gather(codesOf(p, config), fromColumn(ids)));
+  projectionOf(config).outward(p, tf.gather(codesOf(p, config), fromColumn(ids)));

@@ -6,7 +6,8 @@ import { parseConfig } from '../../src/nn/config.js';
 import type { QuantizerFamily } from '../../src/nn/quantizer.js';
 import { entropyLoss } from './entropy.js';
 import { asColumn, fromColumn, straightThrough } from './nearest.js';
-import { projectInward, projectionSpecs, projectOutward, startProjection } from './projection.js';
+import { projection } from './projection.js';
+import type { Projection } from './projection.js';
 
 /** Most codes: ids are exact in float32 and fit the shards. */
 const MOST_CODES = 2 ** 22;
@@ -101,6 +102,8 @@ export function gridEntropyLoss(bounded: tf.Tensor2D, { levels, temperature, div
   return entropyLoss(bounded, values, { temperature, diversity, groups: groupsOf(levels) });
 }
 
+const projectionOf = ({ width, levels }: FsqConfig): Projection => projection(width, levels.length);
+
 /** The finite scalar quantizer as codecs know it. Without the entropy loss its loss is zero: no codebook follows the latents. */
 export const fsq: QuantizerFamily<FsqConfig> = {
   name: 'fsq',
@@ -108,18 +111,19 @@ export const fsq: QuantizerFamily<FsqConfig> = {
   width: ({ width, levels }) => width ?? levels.length,
   depth: () => 1,
   vocabSize: ({ levels }) => product(levels),
-  trainable: ({ width, levels }) => projectionSpecs(width, levels.length),
+  trainable: (config) => projectionOf(config).params,
   state: () => ({}),
-  initialize: (p, latents, _, { width }) => startProjection(p, width, latents),
+  initialize: (p, latents, _, config) => projectionOf(config).start(p, latents),
   train: (p, latents, _, config) => {
-    const { width, levels, entropyWeight } = config;
-    const bounded = bound(projectInward(p, width, latents), levels);
+    const { levels, entropyWeight } = config;
+    const bounded = bound(projectionOf(config).inward(p, latents), levels);
     const points = tf.round(bounded);
     const codes = normalize(straightThrough(bounded, points), levels);
     const loss =
       entropyWeight === 0 ? tf.scalar(0) : (tf.mul(gridEntropyLoss(bounded, config), entropyWeight) as tf.Scalar);
-    return { codes: projectOutward(p, width, codes), ids: idsOf(points, levels), loss };
+    return { codes: projectionOf(config).outward(p, codes), ids: idsOf(points, levels), loss };
   },
-  encode: (p, latents, { width, levels }) => idsOf(tf.round(bound(projectInward(p, width, latents), levels)), levels),
-  decode: (p, ids, { width, levels }) => projectOutward(p, width, normalize(pointsOf(ids, levels), levels)),
+  encode: (p, latents, config) =>
+    idsOf(tf.round(bound(projectionOf(config).inward(p, latents), config.levels)), config.levels),
+  decode: (p, ids, config) => projectionOf(config).outward(p, normalize(pointsOf(ids, config.levels), config.levels)),
 };

@@ -5,10 +5,11 @@ import { z } from 'zod';
 import { randomUniform, stopGradient, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/nn/config.js';
-import { ZEROS } from '../../src/nn/params.js';
 import type { Params, ParamSpecs } from '../../src/nn/params.js';
 import type { QuantizerFamily } from '../../src/nn/quantizer.js';
-import { linear } from '../../src/nn/transformer.js';
+import { named } from '../../src/nn/layer.js';
+import type { Layer } from '../../src/nn/layer.js';
+import { linear } from '../../src/nn/linear.js';
 import { asColumn, fromColumn } from './nearest.js';
 
 const TemperatureSchema = z.strictObject({
@@ -52,11 +53,15 @@ export const GumbelConfigSchema = z.strictObject({
 
 export type GumbelConfig = z.infer<typeof GumbelConfigSchema>;
 
+/** float32 [N, D] -> logits [N, K]. */
+const logitsLayer = ({ codebookSize: K, codeDim: D }: GumbelConfig): Layer =>
+  named({ logits: linear(D, K, { init: { kind: 'normal', std: 1 / Math.sqrt(D) } }) }).logits;
+
 /** `logits` [D, K] and the codebook [K, D]. */
-function trainableSpecs({ codebookSize: K, codeDim: D }: GumbelConfig): ParamSpecs {
+function trainableSpecs(config: GumbelConfig): ParamSpecs {
+  const { codebookSize: K, codeDim: D } = config;
   return {
-    'logits.weight': { shape: [D, K], init: { kind: 'normal', std: 1 / Math.sqrt(D) } },
-    'logits.bias': { shape: [K], init: ZEROS },
+    ...logitsLayer(config).params,
     codebook: { shape: [K, D], init: { kind: 'normal', std: 1 } },
   };
 }
@@ -80,7 +85,8 @@ function startOnLatents(p: Params, latents: tf.Tensor2D, random: tf.Tensor): voi
   p['logits.bias']!.assign(tf.mul(tf.sum(tf.square(codes), 1), tf.div(scale, -2)) as tf.Tensor1D);
 }
 
-const logitsOf = (p: Params, latents: tf.Tensor2D): tf.Tensor2D => linear(p, 'logits', latents) as tf.Tensor2D;
+const logitsOf = (p: Params, latents: tf.Tensor2D, config: GumbelConfig): tf.Tensor2D =>
+  logitsLayer(config).apply(p, latents) as tf.Tensor2D;
 
 const codebookOf = (p: Params): tf.Tensor2D => p.codebook as unknown as tf.Tensor2D;
 
@@ -156,7 +162,7 @@ export const gumbel: QuantizerFamily<GumbelConfig> = {
   initialize: (p, latents, key, { codebookSize: K }) =>
     startOnLatents(p, latents, randomUniform(key, [K], 'quantizer.start')),
   train: (p, latents, { key, progress }, config) => {
-    const logits = logitsOf(p, latents);
+    const logits = logitsOf(p, latents, config);
     const noisy = tf.add(logits, gumbelNoise(key, logits.shape)) as tf.Tensor2D;
     const ids = tf.argMax(noisy, 1) as tf.Tensor1D;
     const weights = tf.softmax(tf.div(noisy, temperatureAt(progress, config.temperature))) as tf.Tensor2D;
@@ -167,6 +173,6 @@ export const gumbel: QuantizerFamily<GumbelConfig> = {
     ) as tf.Scalar;
     return { codes: codesOfDraw(p, weights, ids, config), ids: asColumn(ids), loss };
   },
-  encode: (p, latents) => asColumn(tf.argMax(logitsOf(p, latents), 1)),
+  encode: (p, latents, config) => asColumn(tf.argMax(logitsOf(p, latents, config), 1)),
   decode: (p, ids) => tf.gather(codebookOf(p), fromColumn(ids)),
 };

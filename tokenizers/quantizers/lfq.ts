@@ -6,7 +6,8 @@ import { parseConfig } from '../../src/nn/config.js';
 import type { QuantizerFamily } from '../../src/nn/quantizer.js';
 import { entropyLoss } from './entropy.js';
 import { asColumn, fromColumn, straightThrough } from './nearest.js';
-import { projectInward, projectionSpecs, projectOutward, startProjection } from './projection.js';
+import { projection } from './projection.js';
+import type { Projection } from './projection.js';
 
 export const LfqConfigSchema = z.strictObject({
   name: z.literal('lfq').default('lfq'),
@@ -65,6 +66,8 @@ export const signEntropyLoss = (latents: tf.Tensor2D, config: LfqConfig): tf.Sca
     { ...config, groups: groupsOf(config) },
   );
 
+const projectionOf = ({ width, bits }: LfqConfig): Projection => projection(width, bits);
+
 /** The lookup-free quantizer as codecs know it. */
 export const lfq: QuantizerFamily<LfqConfig> = {
   name: 'lfq',
@@ -72,20 +75,20 @@ export const lfq: QuantizerFamily<LfqConfig> = {
   width: ({ width, bits }) => width ?? bits,
   depth: () => 1,
   vocabSize: ({ bits }) => 2 ** bits,
-  trainable: ({ width, bits }) => projectionSpecs(width, bits),
+  trainable: (config) => projectionOf(config).params,
   state: () => ({}),
-  initialize: (p, latents, _, { width }) => startProjection(p, width, latents),
+  initialize: (p, latents, _, config) => projectionOf(config).start(p, latents),
   train: (p, latents, _, config) => {
-    const inward = projectInward(p, config.width, latents);
+    const inward = projectionOf(config).inward(p, latents);
     const codes = signs(stopGradient(inward));
     const committed = tf.mul(tf.mean(tf.squaredDifference(inward, codes)), config.commitment);
     const loss = tf.add(committed, tf.mul(signEntropyLoss(inward, config), config.entropyWeight)) as tf.Scalar;
     return {
-      codes: projectOutward(p, config.width, straightThrough(inward, codes)),
+      codes: projectionOf(config).outward(p, straightThrough(inward, codes)),
       ids: idsOf(inward, config.bits),
       loss,
     };
   },
-  encode: (p, latents, { width, bits }) => idsOf(projectInward(p, width, latents), bits),
-  decode: (p, ids, { width, bits }) => projectOutward(p, width, codesOf(ids, bits)),
+  encode: (p, latents, config) => idsOf(projectionOf(config).inward(p, latents), config.bits),
+  decode: (p, ids, config) => projectionOf(config).outward(p, codesOf(ids, config.bits)),
 };

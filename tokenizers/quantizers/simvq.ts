@@ -3,10 +3,11 @@
 import { z } from 'zod';
 import { randomUniform, stopGradient, tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/nn/config.js';
-import { ZEROS } from '../../src/nn/params.js';
 import type { Params, ParamSpecs } from '../../src/nn/params.js';
 import type { QuantizerFamily } from '../../src/nn/quantizer.js';
-import { linear } from '../../src/nn/transformer.js';
+import { named } from '../../src/nn/layer.js';
+import type { Layer } from '../../src/nn/layer.js';
+import { linear } from '../../src/nn/linear.js';
 import { asColumn, fromColumn, nearestCode, straightThrough } from './nearest.js';
 
 export const SimVqConfigSchema = z.strictObject({
@@ -23,13 +24,9 @@ export const SimVqConfigSchema = z.strictObject({
 
 export type SimVqConfig = z.infer<typeof SimVqConfigSchema>;
 
-/** `layer` [D, D]: of unit variance in each dimension are the codes that it makes of the codebook. */
-function trainableSpecs({ codeDim: D }: SimVqConfig): ParamSpecs {
-  return {
-    'layer.weight': { shape: [D, D], init: { kind: 'normal', std: 1 } },
-    'layer.bias': { shape: [D], init: ZEROS },
-  };
-}
+/** The trained layer, [D, D]. The projected codes have unit variance in each dimension at the start. */
+const codeLayer = (codeDim: number): Layer =>
+  named({ layer: linear(codeDim, codeDim, { init: { kind: 'normal', std: 1 } }) }).layer;
 
 /** `codebook` [K, D], drawn once and never changed. */
 const stateSpecs = ({ codebookSize: K, codeDim: D }: SimVqConfig): ParamSpecs => ({
@@ -37,7 +34,7 @@ const stateSpecs = ({ codebookSize: K, codeDim: D }: SimVqConfig): ParamSpecs =>
 });
 
 /** The codes of rows of the frozen codebook. float32 [N, D] -> [N, D]. */
-const seen = (p: Params, rows: tf.Tensor): tf.Tensor2D => linear(p, 'layer', rows) as tf.Tensor2D;
+const seen = (p: Params, rows: tf.Tensor): tf.Tensor2D => codeLayer(rows.shape.at(-1)!).apply(p, rows) as tf.Tensor2D;
 
 /** float32 [N, D] -> int32 [N]: the nearest of all codes. */
 const nearestIds = (p: Params, latents: tf.Tensor2D): tf.Tensor1D => nearestCode(latents, seen(p, p.codebook!));
@@ -63,7 +60,7 @@ export const simVq: QuantizerFamily<SimVqConfig> = {
   width: ({ codeDim }) => codeDim,
   depth: () => 1,
   vocabSize: ({ codebookSize }) => codebookSize,
-  trainable: trainableSpecs,
+  trainable: ({ codeDim }) => codeLayer(codeDim).params,
   state: stateSpecs,
   initialize: (p, latents, key, { codeDim: D }) => startLayer(p, latents, randomUniform(key, [D], 'quantizer.start')),
   train: (p, latents, _, { commitment, codebookLoss }) => {

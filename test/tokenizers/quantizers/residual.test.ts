@@ -6,7 +6,7 @@ import { codesOf, inSpace } from '../../../tokenizers/quantizers/codebook.js';
 import { emaVq } from '../../../tokenizers/quantizers/ema-vq.js';
 import type { EmaVqConfig } from '../../../tokenizers/quantizers/ema-vq.js';
 import { fromColumn } from '../../../tokenizers/quantizers/nearest.js';
-import { projectOutward } from '../../../tokenizers/quantizers/projection.js';
+import { projection } from '../../../tokenizers/quantizers/projection.js';
 import { residual, ResidualConfigSchema } from '../../../tokenizers/quantizers/residual.js';
 import { quantizerConformance } from '../../conformance/quantizer.js';
 import { nearestIds } from './codebook-support.js';
@@ -43,7 +43,7 @@ const surrogate = (levels: number, inner: EmaVqConfig) => (p: Params, at: tf.Ten
     let left = x;
     const losses = held.map(({ own, codes, step }) => {
       const z = inSpace(own, left, inner);
-      left = tf.sub(left, projectOutward(own, inner.width, tf.add(z, step)));
+      left = tf.sub(left, projection(inner.width, z.shape[1]!).outward(own, tf.add(z, step) as tf.Tensor2D));
       return tf.mul(inner.commitment, tf.mean(tf.squaredDifference(z, codes)));
     });
     return tf.addN(losses) as tf.Scalar;
