@@ -1,62 +1,18 @@
 // A trained GPT prior at work: scoring in batches, and generation code by code over a key-value cache.
-import { UsageError } from '../src/errors.js';
-import { closestName, excerpt, listNames } from '../src/names.js';
 import { compile, hostValues, tf } from '../src/engine/index.js';
 import type { Compiled } from '../src/engine/index.js';
 import { parseConfig } from '../src/nn/config.js';
-import type { Decoder, PriorBatch, PriorFamily, PriorModel, TextEncoder } from '../src/nn/family.js';
+import type { Decoder, PriorBatch, PriorFamily, PriorModel } from '../src/nn/family.js';
 import { disposeParams, importParams } from '../src/nn/params.js';
 import type { Params } from '../src/nn/params.js';
+import { encodeCondition } from './condition.js';
 import { specOf } from '../src/interfaces/index.js';
-import type { Prompt } from '../src/interfaces/index.js';
-import {
-  codeCount,
-  codeNats,
-  decodeStep,
-  GptConfigSchema,
-  gptLoss,
-  prefill,
-  prefixLength,
-  specs,
-  vocabulary,
-} from './gpt.js';
+import { codeCount, codeNats, decodeStep, GptConfigSchema, gptLoss, prefill, prefixLength, specs } from './gpt.js';
 import type { GptConfig } from './gpt.js';
 
-/** The condition as tokens: start, or class, or start and padded caption. int32 [P]. `null` is "no condition". */
-function encodeCondition(c: GptConfig, prompt: Prompt, text: TextEncoder | undefined): Int32Array {
-  const { start, classes, text: firstText, padding } = vocabulary(c);
-  const ids = new Int32Array(prefixLength(c)).fill(start);
-  if (c.conditioning === 'label' && prompt !== null) ids[0] = classes + classIndex(c.classes!, prompt);
-  if (c.conditioning !== 'text') return ids;
-  const words = prompt === null ? [] : text!.encode(String(prompt));
-  if (words.length > c.text!.length) {
-    throw new UsageError(
-      'E_TEXT_TOO_LONG',
-      `prompt "${excerpt(String(prompt))}": expected at most ${c.text!.length} text tokens, received ${words.length}. Shorten it, or pass --too-long cut to use its beginning.`,
-    );
-  }
-  for (let i = 0; i < c.text!.length; i++) ids[1 + i] = i < words.length ? firstText + words[i]! : padding + i;
-  return ids;
-}
-
-/** A class by index, by name, or by the one class name a prompt contains ("a photo of a sneaker"). */
-function classIndex(classes: readonly string[], prompt: string | number): number {
-  if (typeof prompt === 'number' && Number.isInteger(prompt) && prompt >= 0 && prompt < classes.length) return prompt;
-  const wanted = ` ${String(prompt).toLowerCase().trim()} `;
-  const exact = classes.findIndex((name) => ` ${name.toLowerCase()} ` === wanted);
-  if (exact >= 0) return exact;
-  const contained = classes.flatMap((name, i) => (wanted.includes(` ${name.toLowerCase()} `) ? [i] : []));
-  if (contained.length === 1) return contained[0]!;
-  const closest =
-    typeof prompt === 'string'
-      ? closestName(prompt, contained.length > 0 ? contained.map((i) => classes[i]!) : classes)
-      : undefined;
-  const remedy = closest === undefined ? '' : ` The closest is "${closest}".`;
-  throw new UsageError(
-    'E_PROMPT_CLASS',
-    `prompt "${excerpt(String(prompt))}": expected one of the ${classes.length} classes (${listNames(classes)}).${remedy}`,
-  );
-}
+/** The ids of a prompt as GPT reads them: those of conditions follow the codes in its vocabulary. */
+const conditionIds: PriorFamily<GptConfig>['condition'] = (c, prompt, text) =>
+  encodeCondition(c, prompt, text).map((id) => c.codes.vocabSize + id);
 
 type ScoreFunction = Compiled<[tf.Tensor2D, tf.Tensor2D], { nats: tf.Tensor1D; hits: tf.Tensor1D }>;
 
@@ -238,7 +194,7 @@ export const gpt: PriorFamily<GptConfig> = {
   trainable: specs,
   conditionLength: prefixLength,
   textLength: (c) => c.text?.length,
-  condition: encodeCondition,
+  condition: conditionIds,
   loss: gptLoss,
   score: scoreBatch,
   open: (c, tensors) => new GptModel(c, importParams('gpt', specs(c), tensors)),

@@ -10,6 +10,7 @@ import type { Bound } from '../src/nn/layer.js';
 import { linear } from '../src/nn/linear.js';
 import { layerNorm } from '../src/nn/norm.js';
 import { prefixed, scoped } from '../src/nn/params.js';
+import { conditionFields, conditionLength, conditionVocabulary, refuseBadCondition } from './condition.js';
 import type { Init, Params, ParamSpecs } from '../src/nn/params.js';
 import { causalAttention, mergeHeads, splitHeads } from '../src/nn/transformer.js';
 
@@ -25,12 +26,7 @@ export const GptConfigSchema = z
         vocabSize: z.int().min(2),
       }),
     ),
-    /** What a sample is conditioned on. */
-    conditioning: z.enum(['none', 'label', 'text']).default('none'),
-    /** Class names, for label conditioning. */
-    classes: z.array(z.string()).min(1).optional(),
-    /** Longest caption in tokens and the text vocabulary, for text conditioning. */
-    text: z.strictObject({ length: z.int().min(1).max(1024), vocabSize: z.int().min(1) }).optional(),
+    ...conditionFields,
     nLayer: z.int().min(1).max(64).default(4),
     nHead: z.int().min(1).max(64).default(8),
     nEmbd: z.int().min(8).max(4096).default(256),
@@ -41,37 +37,21 @@ export const GptConfigSchema = z
     textLossWeight: z.number().min(0).default(1),
   })
   .refine((c) => c.nEmbd % c.nHead === 0, { message: 'nEmbd must be a multiple of nHead' })
-  .refine((c) => (c.conditioning === 'label') === (c.classes !== undefined), {
-    message: 'classes go with conditioning "label", and only with it',
-  })
-  .refine((c) => (c.conditioning === 'text') === (c.text !== undefined), {
-    message: 'text goes with conditioning "text", and only with it',
-  });
+  .superRefine(refuseBadCondition);
 
 export type GptConfig = z.infer<typeof GptConfigSchema>;
 
 /** Number of codes of a sample, N. */
 export const codeCount = (c: GptConfig): number => codesOfMap(c.codes);
 
-/** Tokens before the first code, P: a start token, a class, or a start token and a padded caption. */
-export const prefixLength = (c: GptConfig): number => 1 + (c.text?.length ?? 0);
+/** Tokens before the first code, P: see {@link conditionLength}. */
+export const prefixLength = (c: GptConfig): number => conditionLength(c);
 
-/**
- * One vocabulary for all: codes first, then the start token (for labels: "no class"), then classes or text tokens,
- * then one learned padding token for each caption position.
- */
-export function vocabulary(c: GptConfig): {
-  start: number;
-  classes: number;
-  text: number;
-  padding: number;
-  size: number;
-} {
-  const start = c.codes.vocabSize;
-  const classes = start + 1;
-  const text = classes + (c.classes?.length ?? 0);
-  const padding = text + (c.text?.vocabSize ?? 0);
-  return { start, classes, text, padding, size: padding + (c.text?.length ?? 0) };
+/** One vocabulary for all: codes first, then that of {@link conditionVocabulary}. */
+export function vocabulary(c: GptConfig): ReturnType<typeof conditionVocabulary> {
+  const K = c.codes.vocabSize;
+  const { start, classes, text, padding, size } = conditionVocabulary(c);
+  return { start: K + start, classes: K + classes, text: K + text, padding: K + padding, size: K + size };
 }
 
 const normal = (std: number): Init => ({ kind: 'normal', std });
