@@ -1,6 +1,7 @@
 // What follows from a family's encoding and decoding, whatever the family: reconstructions and exported functions.
 import type { tf } from '../engine/index.js';
 import { idsShape } from '../interfaces/index.js';
+import type { MediaInfo, TokenMapSpec } from '../interfaces/index.js';
 import type { AnyMedium } from '../media/medium.js';
 import type { CodecFamily, ExportedFunction } from '../nn/family.js';
 import type { Params } from '../nn/params.js';
@@ -32,6 +33,25 @@ export function reconstruct<C>(
 function latentsOf<C>(family: CodecFamily<C>): NonNullable<CodecFamily<C>['latents']> {
   if (!family.latents) throw new TypeError(`codec ${family.name}: it has neither codes nor latents.`);
   return family.latents;
+}
+
+/**
+ * What samples are that a codec decodes from maps of these grids, such as a prior's: of the codec's own size, or of as
+ * many of its cells as the maps have.
+ */
+export function decodedInfo<C>(
+  family: CodecFamily<C>,
+  config: C,
+  medium: AnyMedium,
+  maps: readonly TokenMapSpec[],
+): MediaInfo {
+  const input = family.input(config);
+  const own = family.maps(config)[0]?.grid;
+  const extent = medium.itemShape(input).slice(0, -1);
+  return medium.infoOf(
+    extent.map((length, axis) => (own ? (length / own[axis]!) * (maps[0]?.grid[axis] ?? own[axis]!) : length)),
+    input,
+  );
 }
 
 /** The functions of a codec to be written as ONNX files. */

@@ -21,6 +21,8 @@ export interface MediumCore<M extends Media = Media, I = unknown> {
   check(where: string, media: M): void;
   /** What is known of a sample without its values. */
   info(media: M): MediaInfo;
+  /** What is known of a sample of this extent that a codec makes. */
+  infoOf(extent: readonly number[], input: I): MediaInfo;
   /** Positions along each axis, without the channels. @throws {ShapeError} E_TOKENS_SHAPE unless it is of this medium. */
   extentOf(where: string, info: MediaInfo): number[];
   /** Shape [...axes, channels] of one sample in a batch. */

@@ -7,6 +7,7 @@ import { checkTokens, codeCount, flatCodes, specOf, toIds } from '../interfaces/
 import type {
   Conditioning,
   ImageInput,
+  MediaInfo,
   Prior,
   Prompt,
   SamplingOptions,
@@ -18,6 +19,7 @@ import type {
 import type { CodecFamily, PriorFamily, PriorModel } from '../nn/family.js';
 import { Codec } from '../codec/codec.js';
 import type { OpenOptions } from '../codec/codec.js';
+import { decodedInfo } from '../codec/networks.js';
 import { mediumNamed } from '../media/registry.js';
 import { importParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
@@ -153,6 +155,20 @@ function checkOptions(options: SamplingOptions): void {
 
 const shownType = (value: unknown): string => (value === null ? 'null' : typeof value);
 
+/**
+ * What the tokens of a prior decode to, by the codec its card names.
+ * A codec that is not registered, or whose config does not fit it, cannot say.
+ */
+function mediaOf({ codec }: ModelCard, maps: readonly TokenMapSpec[]): MediaInfo {
+  try {
+    const family = codecFamily(String(codec?.['name']));
+    return decodedInfo(family, family.parseConfig(codec?.['config']), mediumNamed(family.medium), maps);
+  } catch (error) {
+    if (error instanceof UsageError) return { kind: 'unknown' };
+    throw error;
+  }
+}
+
 /** A prior with the card of its model directory. */
 export class LoadedPrior implements Prior {
   readonly name: string;
@@ -161,6 +177,8 @@ export class LoadedPrior implements Prior {
   readonly conditioning: Conditioning;
   readonly maps: readonly TokenMapSpec[];
   readonly classes: readonly string[] | undefined;
+  /** What its tokens decode to. */
+  private readonly media: MediaInfo;
   private readonly model: PriorModel;
   /** Most text tokens it reads of a prompt, for priors conditioned on text. */
   readonly textLength: number | undefined;
@@ -183,6 +201,7 @@ export class LoadedPrior implements Prior {
     this.conditioning = family.conditioning(config);
     this.maps = family.maps(config);
     this.classes = family.classes(config);
+    this.media = mediaOf(card, this.maps);
     this.model = family.open(config, tensors);
     this.textLength = family.textLength?.(config);
     this.strict = ConditionSource.of(family, config, { text });
@@ -221,10 +240,9 @@ export class LoadedPrior implements Prior {
       vocabSize: map.vocabSize,
     };
     const codes = await generateCodes(task, options);
-    const [height, width] = map.grid as [number, number];
     return codes.map((ids) => ({
       codec: this.codec,
-      media: { kind: 'image', width, height, channels: 3 },
+      media: this.media,
       maps: [{ ...specOf(map), ids: toIds(ids, map.vocabSize) }],
     }));
   }

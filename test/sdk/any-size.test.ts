@@ -9,6 +9,7 @@ import {
   evaluateCodec,
   inspect,
   loadCodec,
+  loadPrior,
   memoryDataset,
   ShardReader,
   tokenize,
@@ -123,5 +124,10 @@ describe('pictures of any size', () => {
     await tokenize({ data: alike, codec: at('codec'), out: at('alike'), workers: 0 });
     const card = await trainPrior({ tokens: at('alike'), out: at('prior'), config: at('prior.json') });
     expect(card.maps).toMatchObject([{ grid: [5, 3] }]);
+    const prior = await loadPrior(at('prior'));
+    const [tokens] = await prior.generate([null]);
+    // 5 x 3 codes of 4 x 4 pixels each, in the codec's channels.
+    expect(tokens!.media).toEqual({ kind: 'image', width: 12, height: 20, channels: 1 });
+    prior.dispose();
   });
 });

@@ -34,6 +34,7 @@ export const series: MediumCore<Series, SeriesInput> = {
       throw new ShapeError('E_SERIES_SHAPE', `${where}: expected a series whose values fit its channels.`);
   },
   info: (media) => ({ kind: 'series', length: lengthOf(media), channels: media.channels, interval: media.interval }),
+  infoOf: ([length = 0], { channels }) => ({ kind: 'series', length, channels, interval: 1 }),
   extentOf: (where, { kind, length }) => {
     if (kind !== 'series' || typeof length !== 'number' || !Number.isInteger(length) || length < 1)
       throw new ShapeError('E_TOKENS_SHAPE', `${where}: expected a series of at least one sample.`);

@@ -19,6 +19,7 @@ export const imageCore: MediumCore<Image, ImageInput> = {
   tensor: { name: 'images', meaning: 'NHWC, sRGB pixels as value / 127.5 - 1, in [-1, 1]; clip what a decoder gives' },
   check: checkImage,
   info: ({ width, height, channels }) => ({ kind: 'image', width, height, channels }),
+  infoOf: ([height = 0, width = 0], { channels }) => ({ kind: 'image', width, height, channels }),
   extentOf: (where, info) => {
     const { height, width } = checkImageInfo(where, info);
     return [height, width];
