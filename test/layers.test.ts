@@ -28,6 +28,7 @@ const LAYERS: readonly (readonly string[])[] = [
   [
     'src/media',
     'src/nn',
+    'src/losses',
     'src/engine',
     'src/shards',
     'src/checkpoint',
@@ -36,7 +37,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'src/report',
     'src/data',
   ],
-  ['tokenizers', 'priors', 'fixtures', 'src/codec'],
+  ['tokenizers', 'priors', 'fixtures', 'src/codec', 'src/features'],
   ['src/train', 'src/sample'],
   ['src/registry.ts'],
   ['src/sdk'],
@@ -47,6 +48,7 @@ const LAYERS: readonly (readonly string[])[] = [
 const SIDEWAYS: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(LAYERS[0]!.map((place) => [place, LAYERS[0]!])),
   'src/nn': ['src/engine', 'src/checkpoint/tensors.ts'], // named tensors: plain data, no files
+  'src/losses': ['src/engine', 'src/nn'],
   'src/data': ['src/media'],
   'src/report': ['src/media', 'src/metrics'],
   'src/train': ['src/sample'],

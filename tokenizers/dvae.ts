@@ -6,7 +6,7 @@ import { tf } from '../src/engine/index.js';
 import { conv, maxPool, repeat } from '../src/nn/conv.js';
 import { chain, pointwise, SEES_ITSELF, together } from '../src/nn/layer.js';
 import type { Layer } from '../src/nn/layer.js';
-import { ReconstructionConfigSchema } from '../src/nn/losses.js';
+import { ReconstructionConfigSchema } from '../src/losses/reconstruction.js';
 import { prefixed, scoped } from '../src/nn/params.js';
 import { pictureFields } from './networks.js';
 import { oneMapFamily } from './one-map.js';

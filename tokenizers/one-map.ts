@@ -2,8 +2,8 @@
 import type { tf } from '../src/engine/index.js';
 import type { ImageInput } from '../src/interfaces/index.js';
 import type { CodecFamily } from '../src/nn/family.js';
-import { outputChannels, toPictures } from '../src/nn/losses.js';
-import type { ReconstructionConfig } from '../src/nn/losses.js';
+import { outputChannels, toPictures } from '../src/losses/reconstruction.js';
+import type { ReconstructionConfig } from '../src/losses/reconstruction.js';
 import { chain } from '../src/nn/layer.js';
 import type { Layer } from '../src/nn/layer.js';
 import type { Params } from '../src/nn/params.js';

@@ -7,7 +7,7 @@ import type { RandomKey } from '../src/engine/index.js';
 import { UsageError } from '../src/errors.js';
 import { parseConfig } from '../src/nn/config.js';
 import type { CodecBatch, CodecFamily, CodecLosses } from '../src/nn/family.js';
-import { normalizedError } from '../src/nn/losses.js';
+import { normalizedError } from '../src/losses/reconstruction.js';
 import { named, weight } from '../src/nn/layer.js';
 import type { Layer } from '../src/nn/layer.js';
 import { linear } from '../src/nn/linear.js';

@@ -1,7 +1,7 @@
 // VQ-VAE for pictures: a convolutional encoder, a grid of codebook entries, a convolutional decoder.
 // van den Oord, Vinyals and Kavukcuoglu, "Neural Discrete Representation Learning", arXiv:1711.00937.
 import { z } from 'zod';
-import { ReconstructionConfigSchema } from '../src/nn/losses.js';
+import { ReconstructionConfigSchema } from '../src/losses/reconstruction.js';
 import { anySizeFields, decoder, encoder, networkFields, refuseBadNetwork } from './networks.js';
 import { oneMapFamily } from './one-map.js';
 import { QuantizerConfigSchema } from './quantizers/index.js';

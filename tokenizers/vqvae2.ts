@@ -7,7 +7,7 @@ import { conv } from '../src/nn/conv.js';
 import { named, through, together } from '../src/nn/layer.js';
 import type { Layer } from '../src/nn/layer.js';
 import type { CodecBatch, CodecLosses } from '../src/nn/family.js';
-import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/nn/losses.js';
+import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/losses/reconstruction.js';
 import type { Params, ParamSpecs } from '../src/nn/params.js';
 import { pictureFamily } from './family.js';
 import {

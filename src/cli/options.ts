@@ -2,8 +2,8 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { UsageError } from '../errors.js';
-import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../interfaces/feature-scaling.js';
-import type { FeatureScaling } from '../interfaces/feature-scaling.js';
+import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../features/scaling.js';
+import type { FeatureScaling } from '../features/scaling.js';
 
 interface Range {
   /** Lower bound; `above` excludes the bound itself. */

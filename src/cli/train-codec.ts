@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
-import { FEATURE_SCALINGS } from '../interfaces/feature-scaling.js';
-import type { FeatureScaling } from '../interfaces/feature-scaling.js';
+import { FEATURE_SCALINGS } from '../features/scaling.js';
+import type { FeatureScaling } from '../features/scaling.js';
 import { addDataOptions, addOutputOptions, dataOption, addTrainingOptions, jsonOption } from './options.js';
 import type { DataFlags, TrainFlags } from './options.js';
 import { dataSources, expectData, expectFile, expectOutputDirectory } from './paths.js';

@@ -12,7 +12,7 @@ import { disposeParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
 import { evaluateCodec } from '../train/evaluate.js';
 import type { CodecEvaluation, EvaluationOptions, Splits } from '../train/evaluate.js';
-import type { FeatureExtractor } from '../train/features.js';
+import type { FeatureExtractor } from '../features/extractor.js';
 import { withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { evaluationOf, withFeatures } from './evaluate.js';

@@ -6,7 +6,7 @@ import type { TesseraeError } from '../errors.js';
 import { readFile } from '../files/read.js';
 import type { Conditioning, Image, Prompt } from '../interfaces/index.js';
 import { parseConfig } from '../nn/config.js';
-import type { FeatureScaling } from '../interfaces/feature-scaling.js';
+import type { FeatureScaling } from '../features/scaling.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
 import { uniformMaps } from '../shards/uniform.js';

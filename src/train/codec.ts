@@ -16,7 +16,7 @@ import type { AdamWConfig } from '../nn/optimizer.js';
 import { createParams, disposeParams, exportParams, restoreParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
 import { cosineSchedule } from '../nn/schedule.js';
-import { Adversary } from './adversary.js';
+import { Discriminator } from './discriminator.js';
 import { adamWConfig } from './config.js';
 import type { CodecTraining } from './config.js';
 import { evaluateCodec, loggedFigures } from './evaluate.js';
@@ -24,7 +24,7 @@ import type { CodecEvaluation } from './evaluate.js';
 import { COLLAPSE_REMEDY, collapseText, sampleConcerns } from './concerns.js';
 import { outcomeOf, runLoop, scalar } from './loop.js';
 import type { LoopOptions, LoopSettings, Measured, Trainee } from './loop.js';
-import { PerceptualTerm } from './perceptual.js';
+import { PerceptualTerm } from '../features/term.js';
 import { writeCodecReport } from './report.js';
 import type { Alert, Figure } from './watch.js';
 
@@ -97,7 +97,7 @@ class CodecTrainee<C> implements Trainee {
   private readonly trainable: Params;
   private readonly slots: Params;
   private readonly adam: AdamWConfig;
-  private readonly adversary: Adversary | undefined;
+  private readonly discriminator: Discriminator | undefined;
   private readonly perceptual: PerceptualTerm | undefined;
   private readonly cache = new PixelCache();
   private batches: AsyncGenerator<Batch> | undefined;
@@ -126,7 +126,8 @@ class CodecTrainee<C> implements Trainee {
     this.params = { ...this.trainable, ...createParams(family.state(config), seed) };
     this.slots = adamWSlots(this.trainable);
     this.adam = adamWConfig(training);
-    this.adversary = training.adversarial && new Adversary(family.input(config).channels, training.adversarial, seed);
+    this.discriminator =
+      training.adversarial && new Discriminator(family.input(config).channels, training.adversarial, seed);
   }
 
   async begin(): Promise<void> {
@@ -148,13 +149,13 @@ class CodecTrainee<C> implements Trainee {
     const batch = (await this.batches.next()).value as Batch;
     const { training, seed } = this.run;
     const rate = cosineSchedule(step, training.steps, training);
-    const rival = this.adversary?.hyper(step, training.steps, rate / training.learningRate) ?? null;
+    const discriminatorHyper = this.discriminator?.hyper(step, training.steps, rate / training.learningRate) ?? null;
     const inputs = [
       this.imagesOf(batch),
       adamWHyper(step, rate, this.adam),
       randomKey(seed, step),
       tf.scalar((step - 1) / training.steps),
-      rival,
+      discriminatorHyper,
     ] as const;
     this.compiled ??= this.compileStep();
     const outputs = await this.compiled(...inputs);
@@ -214,20 +215,29 @@ class CodecTrainee<C> implements Trainee {
     void this.compiled?.dispose();
     disposeParams(this.params);
     disposeParams(this.slots);
-    this.adversary?.dispose();
+    this.discriminator?.dispose();
   }
 
   private get optimizerState(): Params {
-    return { ...this.slots, ...this.adversary?.saved };
+    return { ...this.slots, ...this.discriminator?.saved };
   }
 
   private compileStep() {
     return compile(
-      (images: tf.Tensor4D, hyper: tf.Tensor1D, key: tf.Tensor1D, progress: tf.Scalar, rival: tf.Tensor1D | null) => {
+      (
+        images: tf.Tensor4D,
+        hyper: tf.Tensor1D,
+        key: tf.Tensor1D,
+        progress: tf.Scalar,
+        discriminatorHyper: tf.Tensor1D | null,
+      ) => {
         const batch = { images, key, progress, dataVariance: this.dataVariance };
-        const { result, grads } = gradients(this.trainable, () => this.objective(batch, rival !== null));
+        const { result, grads } = gradients(this.trainable, () => this.objective(batch, discriminatorHyper !== null));
         const norm = adamW(this.trainable, this.slots, grads, hyper, this.adam);
-        const terms = { ...result.terms, ...(rival && this.adversary!.update(images, result.reconstruction, rival)) };
+        const terms = {
+          ...result.terms,
+          ...(discriminatorHyper && this.discriminator!.update(images, result.reconstruction, discriminatorHyper)),
+        };
         return { loss: result.loss, nmse: result.nmse, terms, norm };
       },
       { name: `${this.run.family.name}_train` },
@@ -235,13 +245,13 @@ class CodecTrainee<C> implements Trainee {
   }
 
   /** The codec's own loss and what is added to it. */
-  private objective(batch: CodecBatch, contested: boolean): CodecLosses {
+  private objective(batch: CodecBatch, isAdversarial: boolean): CodecLosses {
     const { family, config } = this.run;
     const losses = this.withPerceptual(family.loss(this.params, batch, config), batch.images);
-    if (!contested) return losses;
+    if (!isAdversarial) return losses;
     const { loss, reconstruction } = losses;
     const last = family.lastLayer?.(config);
-    const { term, terms } = this.adversary!.objective(
+    const { term, terms } = this.discriminator!.objective(
       loss,
       reconstruction,
       last === undefined ? reconstruction : this.trainable[last]!,

@@ -1,6 +1,6 @@
 // How long and how fast to train. Every number has a default that works; presets set what matters.
 import { z } from 'zod';
-import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../interfaces/feature-scaling.js';
+import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../features/scaling.js';
 import { ADAMW_DEFAULTS } from '../nn/optimizer.js';
 import type { AdamWConfig } from '../nn/optimizer.js';
 
@@ -30,9 +30,9 @@ const common = {
   patience: z.int().min(0),
 };
 
-/** An opponent that learns to tell the codec's pictures from real ones (Esser et al., arXiv:2012.09841). */
+/** A discriminator that learns to tell reconstructions from real pictures (Esser et al., arXiv:2012.09841). */
 const AdversarialSchema = z.strictObject({
-  /** Pull of the opponent, relative to that of the other losses at the codec's last layer. Above 1 the pictures would give way, whose larger error would strengthen the pull further. */
+  /** Weight of the adversarial loss, relative to that of the other losses at the codec's last layer. Above 1 the pictures would give way, whose larger error would strengthen the pull further. */
   weight: z.number().positive().max(1).default(0.8),
   /** Fraction of the training that is done when it joins. */
   startFraction: z.number().min(0).lt(1).default(0.25),
@@ -61,7 +61,7 @@ export const CodecTrainingSchema = z.strictObject({
   beta2: common.beta2.default(0.999),
   clip: common.clip.default(0),
   evalEvery: common.evalEvery.default(500),
-  /** Default `best`; `last` with an adversary or a feature network, as pixel errors do not measure what these add. */
+  /** Default `best`; `last` with a discriminator or a feature network, as pixel errors do not measure what these add. */
   keep: common.keep.optional(),
   /** Off by default: a codec's error often falls again when the learning rate does. */
   patience: common.patience.default(0),
@@ -73,7 +73,7 @@ export const CodecTrainingSchema = z.strictObject({
       crop: z.int().min(0).default(0),
     })
     .prefault({}),
-  /** Left out: no opponent. */
+  /** Left out: no discriminator. */
   adversarial: AdversarialSchema.optional(),
   /** Left out: no features. Without a network it has no effect. */
   perceptual: PerceptualSchema.optional(),
@@ -107,7 +107,6 @@ export const PriorTrainingSchema = PriorTrainingFields.transform((training) => (
 
 export type CodecTraining = z.infer<typeof CodecTrainingSchema>;
 export type AdversarialTraining = z.infer<typeof AdversarialSchema>;
-export type PerceptualTraining = z.infer<typeof PerceptualSchema>;
 export type PriorTraining = z.infer<typeof PriorTrainingSchema>;
 
 /** The optimizer's part of the settings. */

@@ -16,8 +16,8 @@ import type { Params } from '../nn/params.js';
 import { sizeOf } from '../shape.js';
 import type { ShardReader } from '../shards/reader.js';
 import type { ConditionSource } from './conditions.js';
-import { FrechetMeter } from './features.js';
-import type { FeatureExtractor, FeatureSource } from './features.js';
+import { FrechetMeter } from '../features/extractor.js';
+import type { FeatureExtractor, FeatureSource } from '../features/extractor.js';
 
 export interface CodecEvaluation extends ReconstructionQuality {
   /** log2 K for every code, over the pixels of the codec's pictures. Absent for a codec without codes. */

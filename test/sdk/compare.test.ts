@@ -7,7 +7,7 @@ import type { CodecComparison, Dataset } from '../../src/index.js';
 import { comparisonColumns, comparisonReport } from '../../src/sdk/compare-report.js';
 import { shortNames } from '../../src/sdk/compare.js';
 import { picture } from '../support/tiny.js';
-import { colors, networkBytes } from '../train/networks.js';
+import { colors, networkBytes } from '../features/networks.js';
 
 const path = mkdtempSync(join(tmpdir(), 'tesserae-compare-'));
 const at = (...names: string[]): string => join(path, ...names);

@@ -4,9 +4,9 @@ import { tf } from '../../src/engine/index.js';
 import type { Dataset, TokenMapSpec } from '../../src/interfaces/index.js';
 import type { CodecFamily } from '../../src/nn/family.js';
 import { evaluateCodec, loggedFigures } from '../../src/train/evaluate.js';
-import { FeatureExtractor } from '../../src/train/features.js';
+import { FeatureExtractor } from '../../src/features/extractor.js';
 import { picture } from '../support/tiny.js';
-import { colors, writeNetwork } from './networks.js';
+import { colors, writeNetwork } from '../features/networks.js';
 
 /** More than a batch, so that the last one is padded. */
 const COUNT = 70;

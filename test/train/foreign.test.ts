@@ -6,9 +6,9 @@ import { importOnnx, tf } from '../../src/engine/index.js';
 import { TesseraeError } from '../../src/errors.js';
 import type { Image } from '../../src/interfaces/index.js';
 import { Rng } from '../../src/rng.js';
-import { FeatureExtractor } from '../../src/train/features.js';
+import { FeatureExtractor } from '../../src/features/extractor.js';
 import { picture, temporaryDirectory } from '../support/tiny.js';
-import { colors, networkBytes } from './networks.js';
+import { colors, networkBytes } from '../features/networks.js';
 
 /** A field of a protocol buffer: text, bytes or a message as bytes, or a whole number. */
 function field(number: number, value: string | Uint8Array | number): Buffer {

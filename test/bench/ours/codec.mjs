@@ -5,7 +5,7 @@ import { createParams } from '../../../dist/src/nn/params.js';
 import { codecFamily } from '../../../dist/src/registry.js';
 import { fillUniform, streamId } from '../../../dist/src/rng.js';
 import { codecPreset } from '../../../dist/src/sdk/presets.js';
-import { Adversary } from '../../../dist/src/train/adversary.js';
+import { Adversary } from '../../../dist/src/train/discriminator.js';
 import { adamWConfig, CodecTrainingSchema } from '../../../dist/src/train/config.js';
 
 /** Of uniform pixels in [-1, 1]. */

@@ -1,5 +1,5 @@
-// The opponent of a codec in training: its weights, its optimizer, and what it has to say to the codec. It is saved
-// with the optimizer and is no part of the model.
+// The discriminator of a codec in training: its weights, its optimizer, and the loss it adds to the codec's. It is saved
+// with the optimizer and is not part of the model.
 import { stopGradient, tf } from '../engine/index.js';
 import { ADAMW_DEFAULTS, adamW, adamWHyper, adamWSlots, gradients } from '../nn/optimizer.js';
 import type { AdamWConfig } from '../nn/optimizer.js';
@@ -7,16 +7,16 @@ import { chain } from '../nn/layer.js';
 import type { Layer } from '../nn/layer.js';
 import { createParams, disposeParams } from '../nn/params.js';
 import type { Params } from '../nn/params.js';
-import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan } from '../nn/patchgan.js';
+import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan } from '../losses/adversarial.js';
 import type { AdversarialTraining } from './config.js';
 
-/** Short memories, as the opponent of both sides changes: Esser et al., arXiv:2012.09841. */
+/** Short memories, as both sides keep changing: Esser et al., arXiv:2012.09841. */
 const ADAM: AdamWConfig = { ...ADAMW_DEFAULTS, beta1: 0.5, beta2: 0.9 };
 
-export class Adversary {
+export class Discriminator {
   /** Weights and moments: all that a resumed run needs, by the names it is saved under. */
   readonly saved: Params;
-  private readonly discriminator: Layer;
+  private readonly network: Layer;
   private readonly weights: Params;
   private readonly slots: Params;
 
@@ -26,14 +26,14 @@ export class Adversary {
     private readonly config: AdversarialTraining,
     seed: number,
   ) {
-    this.discriminator = chain({ discriminator: patchGan(channels, config) });
-    this.weights = createParams(this.discriminator.params, seed);
+    this.network = chain({ discriminator: patchGan(channels, config) });
+    this.weights = createParams(this.network.params, seed);
     this.slots = adamWSlots(this.weights);
     this.saved = { ...this.weights, ...this.slots };
   }
 
   /**
-   * The optimizer's inputs at a step, counted from 1; null while the adversary has not joined.
+   * The optimizer's inputs at a step, counted from 1; null while the discriminator has not joined.
    *
    * @param rateShare what the codec's schedule leaves of its peak learning rate.
    */
@@ -58,14 +58,14 @@ export class Adversary {
       stopGradient(reconstruction),
     );
     const adversarial = stopGradient(value) as tf.Scalar;
-    // A plane with the gradient of the loss: going through the adversary again, at another weight, would cost as much as the first time.
+    // A plane with the gradient of the loss: going through the discriminator again, at another weight, would cost as much as the first time.
     const plane = tf.sum(tf.mul(reconstruction, stopGradient(grad)));
     const lambda = adaptiveWeight(gradientAt(loss, last), gradientAt(plane, last), this.config.maxWeight);
     const tangent = tf.add(plane, stopGradient(tf.sub(adversarial, plane)));
     return { term: tf.mul(tf.mul(lambda, this.config.weight), tangent), terms: { adversarial, lambda } };
   }
 
-  /** Learns to tell the codec's pictures from real ones. Assigns the adversary's weights. */
+  /** Learns to tell the codec's pictures from real ones. Assigns the discriminator's weights. */
   update(images: tf.Tensor4D, reconstruction: tf.Tensor4D, hyper: tf.Tensor1D): Record<string, tf.Scalar> {
     const { result, grads } = gradients(this.weights, () => {
       const { real, made } = discriminatorLosses(this.judge(images), this.judge(reconstruction));
@@ -80,7 +80,7 @@ export class Adversary {
   }
 
   private judge(images: tf.Tensor4D): tf.Tensor4D {
-    return this.discriminator.apply(this.weights, images) as tf.Tensor4D;
+    return this.network.apply(this.weights, images) as tf.Tensor4D;
   }
 }
 

@@ -5,7 +5,7 @@ import { exportOnnx, tf } from '../../src/engine/index.js';
 import { trainCodec } from '../../src/index.js';
 import type { TrainCodecOptions } from '../../src/index.js';
 import { temporaryDirectory, TINY_CODEC, tinyDataset } from '../support/tiny.js';
-import { resultOf, stoppingAt, trainWithStops } from './support.js';
+import { resultOf, stoppingAt, trainWithStops } from '../train/support.js';
 
 const dataset = tinyDataset(20);
 const TRAINING = {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FEATURE_SCALINGS, pixelScale } from '../../src/interfaces/feature-scaling.js';
+import { FEATURE_SCALINGS, pixelScale } from '../../src/features/scaling.js';
 
 /** What black, middle and white become in a channel. */
 const ends = (scaling: string, channel = 0): number[] => {

@@ -3,8 +3,8 @@
 import { stopGradient, tf } from '../engine/index.js';
 import type { ImportedNetwork } from '../engine/index.js';
 import { UsageError } from '../errors.js';
-import { pixelScale } from '../interfaces/feature-scaling.js';
-import type { FeatureScaling } from '../interfaces/feature-scaling.js';
+import { pixelScale } from './scaling.js';
+import type { FeatureScaling } from './scaling.js';
 
 /** Pictures float32 [B, H, W, 1 or 3] in [-1, 1] -> maps float32 [B, C, ..], one for each output of a network. */
 export type Features = (images: tf.Tensor4D) => tf.Tensor[];

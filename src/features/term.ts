@@ -6,8 +6,14 @@ import { InputError, TesseraeError, UsageError, firstLineOf } from '../errors.js
 import { excerpt } from '../names.js';
 import { readFile } from '../files/read.js';
 import { sha256 } from '../hash.js';
-import { checkTakesPictures, featuresOf, perceptualLoss } from '../nn/perceptual.js';
-import type { PerceptualTraining } from './config.js';
+import { checkTakesPictures, featuresOf, perceptualLoss } from './perceptual.js';
+import type { FeatureScaling } from './scaling.js';
+
+/** The share of the distance in the loss, and the pixel values that the network expects. */
+export interface PerceptualSettings {
+  weight: number;
+  scaling: FeatureScaling;
+}
 
 export class PerceptualTerm {
   /** What a resumed run must have in common. */
@@ -20,7 +26,7 @@ export class PerceptualTerm {
    */
   constructor(
     private readonly path: string,
-    private readonly config: PerceptualTraining,
+    private readonly config: PerceptualSettings,
   ) {
     const bytes = readFile(path);
     this.identity = { network: basename(path), sha256: sha256(bytes) };

@@ -4,8 +4,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { tf } from '../../src/engine/index.js';
 import type { Image } from '../../src/interfaces/index.js';
 import { toFloat32 } from '../../src/media/image/pixels.js';
-import { FeatureExtractor, FrechetMeter } from '../../src/train/features.js';
-import type { FeatureOptions } from '../../src/train/features.js';
+import { FeatureExtractor, FrechetMeter } from '../../src/features/extractor.js';
+import type { FeatureOptions } from '../../src/features/extractor.js';
 import { picture, temporaryDirectory } from '../support/tiny.js';
 import { colors, maps, writeNetwork } from './networks.js';
 

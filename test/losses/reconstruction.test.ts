@@ -8,8 +8,8 @@ import {
   reconstructionLoss,
   similarity,
   toPictures,
-} from '../../src/nn/losses.js';
-import type { ReconstructionConfig } from '../../src/nn/losses.js';
+} from '../../src/losses/reconstruction.js';
+import type { ReconstructionConfig } from '../../src/losses/reconstruction.js';
 
 const SHAPE: [number, number, number, number] = [2, 9, 8, 3];
 const VARIANCE = 0.3;

@@ -1,11 +1,11 @@
-// The adversary of a picture codec: a convolutional network that judges overlapping patches, real or made, and the
-// losses of both sides. Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
+// The discriminator of a picture codec: a convolutional network that judges overlapping patches, real or generated, and
+// the losses of both sides, generator and discriminator. Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
 // arXiv:1611.07004, section 3.2.2; hinge losses and adaptive weight as in Esser et al., arXiv:2012.09841, section 3.1.
 import { stopGradient, tf } from '../engine/index.js';
-import { conv } from './conv.js';
-import { chain, pointwise } from './layer.js';
-import type { Layer } from './layer.js';
-import { groupNorm } from './norm.js';
+import { conv } from '../nn/conv.js';
+import { chain, pointwise } from '../nn/layer.js';
+import type { Layer } from '../nn/layer.js';
+import { groupNorm } from '../nn/norm.js';
 
 export interface PatchGanConfig {
   /** Channels of the first layer; each of the next two doubles them. */
@@ -35,7 +35,7 @@ export function patchGan(channels: number, config: PatchGanConfig): Layer {
 /** What the codec minimizes: the verdict on its pictures, turned around. A scalar. */
 export const generatorLoss = (made: tf.Tensor): tf.Scalar => tf.neg(tf.mean(made));
 
-/** What the adversary minimizes half the sum of: verdicts on real pictures short of 1, on made ones above -1. Scalars. */
+/** What the discriminator minimizes half the sum of: verdicts on real pictures short of 1, on made ones above -1. Scalars. */
 export function discriminatorLosses(real: tf.Tensor, made: tf.Tensor): { real: tf.Scalar; made: tf.Scalar } {
   return { real: tf.mean(tf.relu(tf.sub(1, real))), made: tf.mean(tf.relu(tf.add(1, made))) };
 }
@@ -45,8 +45,8 @@ export function discriminatorLosses(real: tf.Tensor, made: tf.Tensor): { real: t
  *
  * @returns a scalar in [0, largest], without gradient.
  */
-export function adaptiveWeight(ofLoss: tf.Tensor, ofAdversary: tf.Tensor, largest: number): tf.Scalar {
-  const ratio = tf.div(norm(ofLoss), tf.add(norm(ofAdversary), 1e-4));
+export function adaptiveWeight(ofLoss: tf.Tensor, ofVerdict: tf.Tensor, largest: number): tf.Scalar {
+  const ratio = tf.div(norm(ofLoss), tf.add(norm(ofVerdict), 1e-4));
   return stopGradient(tf.minimum(ratio, largest)) as tf.Scalar;
 }
 

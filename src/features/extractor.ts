@@ -11,8 +11,8 @@ import type { Image } from '../interfaces/index.js';
 import { fromFloat32, withChannels } from '../media/image/pixels.js';
 import { resizeImage } from '../media/image/fit.js';
 import { FeatureMeter, frechetDistance } from '../metrics/frechet.js';
-import { DEFAULT_SCALING, pixelScale } from '../interfaces/feature-scaling.js';
-import type { FeatureScaling, PixelScale } from '../interfaces/feature-scaling.js';
+import { DEFAULT_SCALING, pixelScale } from './scaling.js';
+import type { FeatureScaling, PixelScale } from './scaling.js';
 
 export interface FeatureOptions {
   /** The pixels the network was trained on. Default `imagenet`. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compile, tf } from '../../src/engine/index.js';
 import { createParams } from '../../src/nn/params.js';
-import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan } from '../../src/nn/patchgan.js';
+import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan } from '../../src/losses/adversarial.js';
 import { maxDifference } from '../support/tiny.js';
 
 const CONFIG = { channels: 8, layers: 2 };

@@ -7,11 +7,11 @@ import { createParams, scoped } from '../../src/nn/params.js';
 import type { Params } from '../../src/nn/params.js';
 import { chain, pointwise } from '../../src/nn/layer.js';
 import { conv } from '../../src/nn/conv.js';
-import { generatorLoss, patchGan } from '../../src/nn/patchgan.js';
+import { generatorLoss, patchGan } from '../../src/losses/adversarial.js';
 import { codecFamily } from '../../src/registry.js';
 import { CheckpointStore } from '../../src/checkpoint/store.js';
 import { readMetrics } from '../../src/report/metrics-file.js';
-import { Adversary } from '../../src/train/adversary.js';
+import { Discriminator } from '../../src/train/discriminator.js';
 import { trainCodec } from '../../src/train/codec.js';
 import { CodecTrainingSchema } from '../../src/train/config.js';
 import type { LoopOptions } from '../../src/train/loop.js';
@@ -39,14 +39,14 @@ function decode(): { reconstruction: tf.Tensor4D; loss: tf.Scalar } {
 
 const norm = (x: tf.Tensor): number => tf.norm(x).dataSync()[0]!;
 
-describe('what the adversary adds', () => {
-  const adversary = new Adversary(1, SETTINGS, 5);
+describe('what the discriminator adds', () => {
+  const discriminator = new Discriminator(1, SETTINGS, 5);
   const verdictLoss = (images: tf.Tensor): tf.Scalar =>
-    generatorLoss(patchGan(1, SETTINGS).apply(scoped('discriminator', adversary.saved), images));
+    generatorLoss(patchGan(1, SETTINGS).apply(scoped('discriminator', discriminator.saved), images));
   const contested = () =>
     gradients(decoder, () => {
       const { loss, reconstruction } = decode();
-      const { term, terms } = adversary.objective(loss, reconstruction, decoder['last.weight']!);
+      const { term, terms } = discriminator.objective(loss, reconstruction, decoder['last.weight']!);
       return { loss: tf.add(loss, term) as tf.Scalar, ...terms, term };
     });
 
@@ -73,7 +73,7 @@ describe('what the adversary adds', () => {
   it('weighs at the reconstruction where a codec names no last layer', () => {
     const { result } = gradients(decoder, () => {
       const { loss, reconstruction } = decode();
-      return { ...adversary.objective(loss, reconstruction, reconstruction).terms, loss };
+      return { ...discriminator.objective(loss, reconstruction, reconstruction).terms, loss };
     });
     const { reconstruction } = decode();
     const ofLoss = tf.grad((x: tf.Tensor) => tf.mean(tf.squaredDifference(x, pictures)))(reconstruction);
@@ -93,7 +93,7 @@ describe('what the adversary adds', () => {
     expect(maxDifference(compiled.first, grads['first.weight']!)).toBeLessThan(1e-5);
   });
 
-  it('goes through the adversary once', async () => {
+  it('goes through the discriminator once', async () => {
     const count = async (fn: () => tf.Tensor[]): Promise<number> => {
       const compiled = compile(fn);
       tf.dispose(await compiled());
@@ -110,7 +110,7 @@ describe('what the adversary adds', () => {
   });
 });
 
-describe('training against an adversary', () => {
+describe('training against an discriminator', () => {
   const family = codecFamily('vqvae');
   const config = family.parseConfig({ ...TINY_CODEC, hidden: 8 });
   const dataset = tinyDataset();
@@ -160,7 +160,7 @@ describe('training against an adversary', () => {
     expect(against[10]!['lambda']).toBeGreaterThan(0);
   });
 
-  it('keeps the adversary in checkpoints and out of the model, and logs its side', async () => {
+  it('keeps the discriminator in checkpoints and out of the model, and logs its side', async () => {
     const out = temporaryDirectory();
     await train({ out });
     const checkpoint = new CheckpointStore(join(out, 'checkpoints')).latest()!;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compile, exportOnnx, importOnnx, tf } from '../../src/engine/index.js';
 import type { ImportedNetwork } from '../../src/engine/index.js';
-import { checkTakesPictures, featuresOf, perceptualLoss } from '../../src/nn/perceptual.js';
+import { checkTakesPictures, featuresOf, perceptualLoss } from '../../src/features/perceptual.js';
 import { maxDifference } from '../support/tiny.js';
 
 const waves = (shape: [number, number, number, number], seed: number): tf.Tensor4D =>
