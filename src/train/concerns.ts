@@ -13,7 +13,7 @@ export const FEW_HELD_OUT_SAMPLES = 20;
 export const COLLAPSED_USAGE = 0.1;
 
 export const COLLAPSE_REMEDY =
-  'a smaller codebookSize, a lower learningRate, or more pressure to use all codes (ema-vq: restartBelow, entropyPrice; fsq and lfq: entropyWeight)';
+  'a smaller codebookSize, a lower learningRate, or more pressure to use all codes (ema-vq: restartBelow, rateWeight; fsq and lfq: entropyWeight)';
 
 /** @returns a sentence for each split that is too small, with the remedy. */
 export function sampleConcerns({ train, test }: { train: number; test: number }): string[] {

@@ -46,18 +46,18 @@ const projectionOf = ({ width, codeDim }: CodebookConfig): Projection => project
 export const widthOf = ({ width, codeDim }: CodebookConfig): number => width ?? codeDim;
 
 /** Rows of length 1 where the config asks for them. float32 [.., D]. */
-export function settle<T extends tf.Tensor>(rows: T, { normalize }: CodebookConfig): T {
+export function normalizeRows<T extends tf.Tensor>(rows: T, { normalize }: CodebookConfig): T {
   if (!normalize) return rows;
   return tf.div(rows, tf.sqrt(tf.add(tf.sum(tf.square(rows), -1, true), 1e-12)));
 }
 
 /** Codec latents float32 [N, width] where codes are looked up, [N, D]. */
 export const inSpace = (p: Params, latents: tf.Tensor2D, config: CodebookConfig): tf.Tensor2D =>
-  settle(projectionOf(config).inward(p, latents), config);
+  normalizeRows(projectionOf(config).inward(p, latents), config);
 
 /** The codes themselves, float32 [K, D]. */
 export const codesOf = (p: Params, config: CodebookConfig): tf.Tensor2D =>
-  settle(p.codebook as unknown as tf.Tensor2D, config);
+  normalizeRows(p.codebook as unknown as tf.Tensor2D, config);
 
 /**
  * Starts projection and codebook from the latents of a first batch, [N, width].
@@ -67,7 +67,7 @@ export const codesOf = (p: Params, config: CodebookConfig): tf.Tensor2D =>
 export function startCodebook(p: Params, latents: tf.Tensor2D, key: RandomKey, config: CodebookConfig): tf.Tensor2D {
   projectionOf(config).start(p, latents);
   const codes = startCodes(inSpace(p, latents, config), config.codebookSize, key, config.start, (rows) =>
-    settle(rows, config),
+    normalizeRows(rows, config),
   );
   p.codebook!.assign(codes);
   return codes;
@@ -82,10 +82,10 @@ export interface Lookup {
 }
 
 /** Looks up latents [N, width] for training. */
-export function lookUp(p: Params, rows: tf.Tensor2D, config: CodebookConfig, price?: tf.Tensor1D): Lookup {
+export function lookUp(p: Params, rows: tf.Tensor2D, config: CodebookConfig, rateCosts?: tf.Tensor1D): Lookup {
   const latents = inSpace(p, rows, config);
   const detached = stopGradient(latents);
-  return { latents, detached, ids: nearestCode(detached, stopGradient(codesOf(p, config)), price) };
+  return { latents, detached, ids: nearestCode(detached, stopGradient(codesOf(p, config)), rateCosts) };
 }
 
 /** What the decoder gets for chosen codes [N, D], which take no gradient: float32 [N, width]. */
@@ -97,8 +97,8 @@ export const encodeLatents = (
   p: Params,
   latents: tf.Tensor2D,
   config: CodebookConfig,
-  price?: tf.Tensor1D,
-): tf.Tensor2D => asColumn(nearestCode(inSpace(p, latents, config), codesOf(p, config), price));
+  rateCosts?: tf.Tensor1D,
+): tf.Tensor2D => asColumn(nearestCode(inSpace(p, latents, config), codesOf(p, config), rateCosts));
 
 /** int32 [N, 1] -> float32 [N, width]. */
 export const decodeIds = (p: Params, ids: tf.Tensor2D, config: CodebookConfig): tf.Tensor2D =>

@@ -1,6 +1,6 @@
 // Vector quantization with a codebook that follows the encoder by exponential moving averages
 // (van den Oord et al., arXiv:1711.00937, appendix A.1), unused codes restarted from the data (Dhariwal et al.,
-// arXiv:2005.00341), and an optional price on rare codes (entropy-constrained VQ: Chou, Lookabaugh and Gray, 1989).
+// arXiv:2005.00341), and an optional weight on the rate (entropy-constrained VQ: Chou, Lookabaugh and Gray, 1989).
 import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
@@ -16,7 +16,7 @@ import {
   encodeLatents,
   lookUp,
   outOfSpace,
-  settle,
+  normalizeRows,
   spaceSpecs,
   startCodebook,
   widthOf,
@@ -24,12 +24,26 @@ import {
 import { asColumn } from './nearest.js';
 import { randomRows } from './start.js';
 
-export const EmaVqConfigSchema = z.strictObject({
-  name: z.literal('ema-vq').default('ema-vq'),
-  ...CODEBOOK_FIELDS,
-  /** Price of one nat of code length, in units of the mean squared distance between latents and codes; above 0 the codes cost fewer bits and are less exact, near 1 few are left. */
-  entropyPrice: z.number().min(0).max(1).default(0),
-});
+/** Configs of models trained by earlier versions call the rate weight `entropyPrice`. */
+function withRateWeight(json: unknown): unknown {
+  if (typeof json !== 'object' || json === null || !('entropyPrice' in json)) return json;
+  const { entropyPrice, ...rest } = json;
+  return { rateWeight: entropyPrice, ...rest };
+}
+
+export const EmaVqConfigSchema = z.preprocess(
+  withRateWeight,
+  z.strictObject({
+    name: z.literal('ema-vq').default('ema-vq'),
+    ...CODEBOOK_FIELDS,
+    /**
+     * Weight of the rate in rate-distortion optimized code choice: the cost of one nat of code length, in units of the
+     * mean squared distance between latents and codes. Above 0 the codes take fewer bits and are less exact; near 1 few
+     * codes are left.
+     */
+    rateWeight: z.number().min(0).max(1).default(0),
+  }),
+);
 
 export type EmaVqConfig = z.infer<typeof EmaVqConfigSchema>;
 
@@ -44,11 +58,11 @@ function stateSpecs(config: EmaVqConfig): ParamSpecs {
 }
 
 /** What coding with each code costs under the running use of the codes. float32 [K]. */
-export function codePrice(p: Params, { entropyPrice }: EmaVqConfig): tf.Tensor1D | undefined {
-  if (entropyPrice === 0) return undefined;
+export function rateCosts(p: Params, { rateWeight }: EmaVqConfig): tf.Tensor1D | undefined {
+  if (rateWeight === 0) return undefined;
   const smoothed = tf.add(p.emaCount!, 1e-2);
   const nats = tf.neg(tf.log(tf.div(smoothed, tf.sum(smoothed))));
-  return tf.mul(nats, tf.mul(p.emaDistance!, entropyPrice));
+  return tf.mul(nats, tf.mul(p.emaDistance!, rateWeight));
 }
 
 /**
@@ -86,7 +100,7 @@ function updateCodebook(
   // Laplace smoothing keeps a code with a vanishing count finite.
   const total = tf.sum(count);
   const smoothed = tf.mul(tf.div(tf.add(count, 1e-5), tf.add(total, K * 1e-5)), total);
-  p.codebook!.assign(settle(tf.div(sum, tf.reshape(smoothed, [K, 1])) as tf.Tensor2D, config));
+  p.codebook!.assign(normalizeRows(tf.div(sum, tf.reshape(smoothed, [K, 1])) as tf.Tensor2D, config));
 }
 
 /** The EMA quantizer as codecs know it. */
@@ -105,12 +119,12 @@ export const emaVq: QuantizerFamily<EmaVqConfig> = {
     p.emaSum!.assign(tf.mul(codes, evenShare));
   },
   train: (p, rows, { key }, config) => {
-    const { latents, detached, ids } = lookUp(p, rows, config, codePrice(p, config));
+    const { latents, detached, ids } = lookUp(p, rows, config, rateCosts(p, config));
     const codes = stopGradient(tf.gather(codesOf(p, config), ids)) as tf.Tensor2D; // [N, D]
     const loss = tf.mul(config.commitment, tf.mean(tf.squaredDifference(latents, codes))) as tf.Scalar;
     updateCodebook(p, { latents: detached, codes, ids }, key, config);
     return { codes: outOfSpace(p, latents, codes, config), ids: asColumn(ids), loss };
   },
-  encode: (p, latents, config) => encodeLatents(p, latents, config, codePrice(p, config)),
+  encode: (p, latents, config) => encodeLatents(p, latents, config, rateCosts(p, config)),
   decode: decodeIds,
 };

@@ -10,14 +10,14 @@ const CODES_AT_ONCE = 512;
  *
  * @param latents  float32 [N, D], unbounded.
  * @param codebook float32 [K, D].
- * @param price    float32 [K], added to the squared distance of each code; absent for plain nearest codes.
+ * @param rateCosts    float32 [K], added to the squared distance of each code; absent for plain nearest codes.
  * @returns int32 [N], each id in [0, K).
  * @throws {ShapeError} E_VQ_DIM when the last axes differ.
  *
  * Ties take the lowest id. No gradient: pair with {@link passGradient} in training. Memory: 2 KiB a latent, whatever K.
  * Source: van den Oord et al., arXiv:1711.00937, section 3.1.
  */
-export function nearestCode(latents: tf.Tensor2D, codebook: tf.Tensor2D, price?: tf.Tensor1D): tf.Tensor1D {
+export function nearestCode(latents: tf.Tensor2D, codebook: tf.Tensor2D, rateCosts?: tf.Tensor1D): tf.Tensor1D {
   if (latents.shape[1] !== codebook.shape[1]) {
     throw new ShapeError(
       'E_VQ_DIM',
@@ -27,7 +27,7 @@ export function nearestCode(latents: tf.Tensor2D, codebook: tf.Tensor2D, price?:
   const [K, D] = codebook.shape;
   // |z|^2 is the same for every code and is left out: |e|^2 - 2 z.e decides.
   const norms = tf.sum(tf.square(codebook), 1);
-  const offsets = (price ? tf.add(norms, price) : norms) as tf.Tensor1D; // [K]
+  const offsets = (rateCosts ? tf.add(norms, rateCosts) : norms) as tf.Tensor1D; // [K]
   const doubled = tf.mul(latents, 2);
   const distances = (codes: tf.Tensor2D, offset: tf.Tensor1D): tf.Tensor2D =>
     tf.sub(offset, tf.matMul(doubled, codes, false, true)); // [N, codes]

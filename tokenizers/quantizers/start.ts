@@ -13,7 +13,7 @@ const ROUNDS = 10;
  *
  * @param latents float32 [N, D].
  * @param codebookSize K.
- * @param settle what is done to codes after each round, e.g. to bring them to length 1.
+ * @param normalize what is done to codes after each round, e.g. to bring them to length 1.
  * @returns float32 [K, D]: random latents, or means of K clusters of them. Without more latents than codes there is
  * nothing to cluster, and both are random latents.
  *
@@ -24,14 +24,14 @@ export function startCodes(
   codebookSize: number,
   key: RandomKey,
   start: Start,
-  settle: (codes: tf.Tensor2D) => tf.Tensor2D,
+  normalize: (codes: tf.Tensor2D) => tf.Tensor2D,
 ): tf.Tensor2D {
   const rows = latents.shape[0];
   if (start === 'batch' || rows <= codebookSize)
-    return settle(tf.gather(latents, randomRows(key, codebookSize, rows, 'quantizer.start')));
+    return normalize(tf.gather(latents, randomRows(key, codebookSize, rows, 'quantizer.start')));
   const distinct = tf.topk(randomUniform(key, [rows], 'quantizer.start'), codebookSize).indices; // [K]
-  let codes = settle(tf.gather(latents, tf.cast(distinct, 'int32')));
-  for (let round = 0; round < ROUNDS; round++) codes = settle(lloydRound(latents, codes));
+  let codes = normalize(tf.gather(latents, tf.cast(distinct, 'int32')));
+  for (let round = 0; round < ROUNDS; round++) codes = normalize(lloydRound(latents, codes));
   return codes;
 }
 

@@ -15,7 +15,7 @@ for (const options of [
   const config = EmaVqConfigSchema.parse(json);
   quantizerConformance(json, { bruteForce: (p, latents) => nearestIds(p, latents, config.normalize) });
 }
-quantizerConformance({ name: 'ema-vq', codebookSize: 24, codeDim: 3, entropyPrice: 0.5, restartBelow: 0.5 });
+quantizerConformance({ name: 'ema-vq', codebookSize: 24, codeDim: 3, rateWeight: 0.5, restartBelow: 0.5 });
 
 const CONFIG = EmaVqConfigSchema.parse({ codebookSize: 8, codeDim: 3 });
 const latents = tf.randomNormal([32, 3], 0, 1, 'float32', 5) as tf.Tensor2D;
@@ -64,10 +64,17 @@ describe('the EMA quantizer', () => {
     expect(restarted.length).toBeGreaterThanOrEqual(7);
   });
 
-  it('codes in fewer nats at a higher price', () => {
+  it('reads the rate weight of older configs, which call it entropyPrice', () => {
+    expect(emaVq.parseConfig({ codebookSize: 8, entropyPrice: 0.4 })).toEqual(
+      emaVq.parseConfig({ codebookSize: 8, rateWeight: 0.4 }),
+    );
+    expect(() => emaVq.parseConfig({ entropyPrice: 2 })).toThrow(/^E_CONFIG quantizer ema-vq: rateWeight: /);
+  });
+
+  it('codes in fewer nats at a higher rate weight', () => {
     const many = tf.randomNormal([512, 3], 0, 1, 'float32', 8) as tf.Tensor2D;
-    const entropyAt = (entropyPrice: number): number => {
-      const config = { ...CONFIG, codebookSize: 32, restartBelow: 0, emaDecay: 0.5, entropyPrice };
+    const entropyAt = (rateWeight: number): number => {
+      const config = { ...CONFIG, codebookSize: 32, restartBelow: 0, emaDecay: 0.5, rateWeight };
       const p = fresh(config);
       emaVq.initialize!(p, many, randomKey(0, 0), config);
       for (let step = 0; step < 100; step++) emaVq.train(p, many, moment(step), config);
