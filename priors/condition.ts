@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { UsageError } from '../src/errors.js';
 import type { Conditioning, Prompt } from '../src/interfaces/index.js';
 import { closestName, excerpt, listNames } from '../src/names.js';
-import type { TextEncoder } from '../src/nn/family.js';
+import type { TextEncoder } from '../src/model/prior.js';
 
 /** The fields of a prior's config that say what it is conditioned on. */
 export const conditionFields = {

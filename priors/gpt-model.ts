@@ -1,10 +1,10 @@
 // A trained GPT prior at work: scoring in batches, and generation code by code over a key-value cache.
 import { compile, hostValues, tf } from '../src/engine/index.js';
 import type { Compiled } from '../src/engine/index.js';
-import { parseConfig } from '../src/nn/config.js';
-import type { Decoder, PriorBatch, PriorFamily, PriorModel } from '../src/nn/family.js';
-import { disposeParams, importParams } from '../src/nn/params.js';
-import type { Params } from '../src/nn/params.js';
+import { parseConfig } from '../src/model/config.js';
+import type { Decoder, PriorBatch, PriorFamily, PriorModel } from '../src/model/prior.js';
+import { disposeParams, importParams } from '../src/model/params.js';
+import type { Params } from '../src/model/params.js';
 import { encodeCondition } from './condition.js';
 import { specOf } from '../src/interfaces/index.js';
 import { codeCount, codeNats, decodeStep, GptConfigSchema, gptLoss, prefill, prefixLength, specs } from './gpt.js';

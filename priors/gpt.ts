@@ -4,14 +4,14 @@ import { z } from 'zod';
 import { crossEntropy, gelu, randomUniform, tf } from '../src/engine/index.js';
 import type { RandomKey } from '../src/engine/index.js';
 import { codeCount as codesOfMap, withAxes } from '../src/interfaces/index.js';
-import type { PriorBatch } from '../src/nn/family.js';
-import { bind, paramsOf, weight } from '../src/nn/layer.js';
-import type { Bound } from '../src/nn/layer.js';
+import type { PriorBatch } from '../src/model/prior.js';
+import { bind, paramsOf, weight } from '../src/model/layer.js';
+import type { Bound } from '../src/model/layer.js';
 import { linear } from '../src/nn/linear.js';
 import { layerNorm } from '../src/nn/norm.js';
-import { prefixed, scoped } from '../src/nn/params.js';
+import { prefixed, scoped } from '../src/model/params.js';
 import { conditionFields, conditionLength, conditionVocabulary, refuseBadCondition } from './condition.js';
-import type { Init, Params, ParamSpecs } from '../src/nn/params.js';
+import type { Init, Params, ParamSpecs } from '../src/model/params.js';
 import { causalAttention, mergeHeads, splitHeads } from '../src/nn/transformer.js';
 
 export const GptConfigSchema = z

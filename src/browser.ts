@@ -8,8 +8,10 @@ export { fetchModel, loadCodec, loadPrior } from './sdk/model-files.js';
 export type { ModelFiles } from './sdk/model-files.js';
 export type { LoadedCodec, LoadedPrior } from './sdk/open.js';
 export { quantizerNames, registerCodec, registerPrior, registerQuantizer } from './registry.js';
-export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './nn/quantizer.js';
-export type { CodecFamily, ExportedFunction, PriorFamily, PriorModel } from './nn/family.js';
+export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './model/quantizer.js';
+export type { CodecFamily } from './model/codec.js';
+export type { PriorFamily, PriorModel } from './model/prior.js';
+export type { ExportedFunction } from './model/exported.js';
 export type { ModelCard } from './checkpoint/card.js';
 
 // Pictures.

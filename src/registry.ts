@@ -5,7 +5,8 @@ import { vae } from '../tokenizers/vae.js';
 import { vqVae } from '../tokenizers/vqvae.js';
 import { vqVae2 } from '../tokenizers/vqvae2.js';
 import { UsageError } from './errors.js';
-import type { CodecFamily, PriorFamily } from './nn/family.js';
+import type { CodecFamily } from './model/codec.js';
+import type { PriorFamily } from './model/prior.js';
 
 export { quantizerNames, registerQuantizer } from '../tokenizers/quantizers/index.js';
 

@@ -27,6 +27,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ],
   [
     'src/media',
+    'src/model',
     'src/nn',
     'src/losses',
     'src/engine',
@@ -47,8 +48,9 @@ const LAYERS: readonly (readonly string[])[] = [
 /** What a place may import from its own layer besides itself: places, or single files of one. */
 const SIDEWAYS: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(LAYERS[0]!.map((place) => [place, LAYERS[0]!])),
-  'src/nn': ['src/engine', 'src/checkpoint/tensors.ts'], // named tensors: plain data, no files
-  'src/losses': ['src/engine', 'src/nn'],
+  'src/model': ['src/engine', 'src/checkpoint/tensors.ts'], // named tensors: plain data, no files
+  'src/nn': ['src/engine', 'src/model'],
+  'src/losses': ['src/engine', 'src/model', 'src/nn'],
   'src/data': ['src/media'],
   'src/report': ['src/media', 'src/metrics'],
   'src/train': ['src/sample'],
@@ -70,6 +72,7 @@ const MATHEMATICS = [
   'src/shape.ts',
   'src/interfaces',
   'src/engine',
+  'src/model',
   'src/nn',
   'src/losses',
   'zod',
@@ -230,11 +233,11 @@ describe('the layers', () => {
     [
       'more of a place than the file it opens',
       {
-        'src/nn/conv.ts': `import '../checkpoint/tensors.js'; import '../checkpoint/model.js';`,
+        'src/model/params.ts': `import '../checkpoint/tensors.js'; import '../checkpoint/model.js';`,
         'src/checkpoint/tensors.ts': '',
         'src/checkpoint/model.ts': '',
       },
-      'src/nn/conv.ts -> src/checkpoint/model.ts: imports sideways within layer 1',
+      'src/model/params.ts -> src/checkpoint/model.ts: imports sideways within layer 1',
     ],
     [
       'a type imported upwards',

@@ -4,10 +4,10 @@
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
 import { conv, maxPool, repeat } from '../src/nn/conv.js';
-import { chain, pointwise, SEES_ITSELF, together } from '../src/nn/layer.js';
-import type { Layer } from '../src/nn/layer.js';
+import { chain, pointwise, SEES_ITSELF, together } from '../src/model/layer.js';
+import type { Layer } from '../src/model/layer.js';
 import { ReconstructionConfigSchema } from '../src/losses/reconstruction.js';
-import { prefixed, scoped } from '../src/nn/params.js';
+import { prefixed, scoped } from '../src/model/params.js';
 import { pictureFields } from './networks.js';
 import { oneMapFamily } from './one-map.js';
 import { QuantizerConfigSchema } from './quantizers/index.js';

@@ -2,9 +2,9 @@
 import type { z } from 'zod';
 import type { tf } from '../src/engine/index.js';
 import type { ImageInput } from '../src/interfaces/index.js';
-import { parseConfig } from '../src/nn/config.js';
-import type { CodecFamily } from '../src/nn/family.js';
-import type { Params } from '../src/nn/params.js';
+import { parseConfig } from '../src/model/config.js';
+import type { CodecFamily } from '../src/model/codec.js';
+import type { Params } from '../src/model/params.js';
 
 /** What sets one codec apart from the others. */
 export interface CodecParts<C extends ImageInput> extends Pick<

@@ -5,11 +5,11 @@ import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
 import { gridAttention } from '../src/nn/attention2d.js';
 import { conv, convTranspose, resizedConv } from '../src/nn/conv.js';
-import type { CodecLosses } from '../src/nn/family.js';
+import type { CodecLosses } from '../src/model/codec.js';
 import { normalizedError, reconstructionLoss, toPictures } from '../src/losses/reconstruction.js';
 import type { ReconstructionConfig } from '../src/losses/reconstruction.js';
-import { chain, reachOf } from '../src/nn/layer.js';
-import type { Layer, Sight } from '../src/nn/layer.js';
+import { chain, reachOf } from '../src/model/layer.js';
+import type { Layer, Sight } from '../src/model/layer.js';
 import { residualStack } from '../src/nn/residual.js';
 
 /** The part of a codec's config that says which pictures it sees. */

@@ -1,12 +1,12 @@
 // Codecs of one map: an encoder, a quantizer, a decoder. VQ-VAE and dVAE differ in their networks alone.
 import type { tf } from '../src/engine/index.js';
 import type { ImageInput } from '../src/interfaces/index.js';
-import type { CodecFamily } from '../src/nn/family.js';
+import type { CodecFamily } from '../src/model/codec.js';
 import { outputChannels, toPictures } from '../src/losses/reconstruction.js';
 import type { ReconstructionConfig } from '../src/losses/reconstruction.js';
-import { chain } from '../src/nn/layer.js';
-import type { Layer } from '../src/nn/layer.js';
-import type { Params } from '../src/nn/params.js';
+import { chain } from '../src/model/layer.js';
+import type { Layer } from '../src/model/layer.js';
+import type { Params } from '../src/model/params.js';
 import { pictureFamily } from './family.js';
 import type { CodecParts } from './family.js';
 import { squareReach, withReconstruction } from './networks.js';

@@ -4,11 +4,11 @@ import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
 import type { TokenMapSpec } from '../src/interfaces/index.js';
 import { conv } from '../src/nn/conv.js';
-import { named, through, together } from '../src/nn/layer.js';
-import type { Layer } from '../src/nn/layer.js';
-import type { CodecBatch, CodecLosses } from '../src/nn/family.js';
+import { named, through, together } from '../src/model/layer.js';
+import type { Layer } from '../src/model/layer.js';
+import type { CodecBatch, CodecLosses } from '../src/model/codec.js';
 import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/losses/reconstruction.js';
-import type { Params, ParamSpecs } from '../src/nn/params.js';
+import type { Params, ParamSpecs } from '../src/model/params.js';
 import { pictureFamily } from './family.js';
 import {
   anySizeFields,

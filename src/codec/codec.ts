@@ -6,9 +6,9 @@ import type { Media, MediaInfo, TokenMapSpec, Tokenizer, Tokens } from '../inter
 import type { AnyMedium } from '../media/medium.js';
 import { copyBlock, emptyLike, pieceOf } from '../media/samples.js';
 import type { SampleArray, Samples } from '../media/samples.js';
-import type { AnyExtent, CodecFamily } from '../nn/family.js';
-import { disposeParams } from '../nn/params.js';
-import type { Params } from '../nn/params.js';
+import type { AnyExtent, CodecFamily } from '../model/codec.js';
+import { disposeParams } from '../model/params.js';
+import type { Params } from '../model/params.js';
 import { sameShape, sizeOf } from '../shape.js';
 import { batches, encodeFitted, MAX_ROWS } from './encode.js';
 import type { Fitted } from './encode.js';

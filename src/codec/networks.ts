@@ -3,8 +3,9 @@ import type { tf } from '../engine/index.js';
 import { idsShape } from '../interfaces/index.js';
 import type { MediaInfo, TokenMapSpec } from '../interfaces/index.js';
 import type { AnyMedium } from '../media/medium.js';
-import type { CodecFamily, ExportedFunction } from '../nn/family.js';
-import type { Params } from '../nn/params.js';
+import type { CodecFamily } from '../model/codec.js';
+import type { ExportedFunction } from '../model/exported.js';
+import type { Params } from '../model/params.js';
 
 /** What an encoder gives: ids of each map, int32 [B, ...idsShape], or the latents of a codec without codes. */
 export function encoded<C>(family: CodecFamily<C>, config: C, p: Params, inputs: tf.Tensor): tf.Tensor[] {

@@ -3,8 +3,8 @@
 // arXiv:1611.07004, section 3.2.2; hinge losses and adaptive weight as in Esser et al., arXiv:2012.09841, section 3.1.
 import { stopGradient, tf } from '../engine/index.js';
 import { conv } from '../nn/conv.js';
-import { chain, pointwise } from '../nn/layer.js';
-import type { Layer } from '../nn/layer.js';
+import { chain, pointwise } from '../model/layer.js';
+import type { Layer } from '../model/layer.js';
 import { groupNorm } from '../nn/norm.js';
 
 export interface PatchGanConfig {

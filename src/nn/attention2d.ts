@@ -1,10 +1,10 @@
 // Self-attention of every cell of a grid over all others, as a residual block (VQGAN: Esser et al., arXiv:2012.09841).
 import { tf } from '../engine/index.js';
 import { conv } from './conv.js';
-import { SEES_EVERYTHING, weight } from './layer.js';
-import type { Layer } from './layer.js';
+import { SEES_EVERYTHING, weight } from '../model/layer.js';
+import type { Layer } from '../model/layer.js';
 import { layerNorm } from './norm.js';
-import { prefixed, scoped } from './params.js';
+import { prefixed, scoped } from '../model/params.js';
 import { mergeHeads, splitHeads } from './transformer.js';
 
 /**

@@ -1,9 +1,9 @@
 // Convolutions over [B, T, C] and [B, H, W, C] with "same" padding, as layers. Kernels are stored as TensorFlow stores
 // them, [k, in, out] and [kh, kw, in, out].
 import { tf } from '../engine/index.js';
-import { chain, weight } from './layer.js';
-import type { Layer, Sight } from './layer.js';
-import { heUniform, ZEROS } from './params.js';
+import { chain, weight } from '../model/layer.js';
+import type { Layer, Sight } from '../model/layer.js';
+import { heUniform, ZEROS } from '../model/params.js';
 
 export interface ConvOptions {
   /** Positions between the inputs of neighboring outputs. Default 1. */

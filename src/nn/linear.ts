@@ -1,9 +1,9 @@
 // Linear layers over the last axis. Matrices are stored [in, out].
 import { tf } from '../engine/index.js';
-import { SEES_ITSELF, weight } from './layer.js';
-import type { Layer } from './layer.js';
-import { heUniform, ZEROS } from './params.js';
-import type { Init } from './params.js';
+import { SEES_ITSELF, weight } from '../model/layer.js';
+import type { Layer } from '../model/layer.js';
+import { heUniform, ZEROS } from '../model/params.js';
+import type { Init } from '../model/params.js';
 
 /** float32 [.., from] -> [.., to]. @param init of the matrix; by default that of He et al. times `gain`. */
 export function linear(

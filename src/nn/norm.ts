@@ -1,10 +1,10 @@
 // Normalization layers. Group normalization (Wu and He, arXiv:1803.08494) is independent of the batch, so a sample's
 // codes are too.
 import { layerNorm as normalize, tf } from '../engine/index.js';
-import { SEES_EVERYTHING, SEES_ITSELF, weight } from './layer.js';
-import type { Layer } from './layer.js';
-import { ONES, ZEROS } from './params.js';
-import type { ParamSpecs } from './params.js';
+import { SEES_EVERYTHING, SEES_ITSELF, weight } from '../model/layer.js';
+import type { Layer } from '../model/layer.js';
+import { ONES, ZEROS } from '../model/params.js';
+import type { ParamSpecs } from '../model/params.js';
 
 const EPSILON = 1e-5;
 

@@ -1,8 +1,8 @@
 // AdamW (Loshchilov and Hutter, arXiv:1711.05101) with global-norm clipping, as a function to be compiled with the step.
 import { mapTensors, tensorsOf, tf } from '../engine/index.js';
 import type { Structure } from '../engine/index.js';
-import { createParams, ZEROS } from './params.js';
-import type { Params } from './params.js';
+import { createParams, ZEROS } from '../model/params.js';
+import type { Params } from '../model/params.js';
 
 export interface AdamWConfig {
   beta1: number;

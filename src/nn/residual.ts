@@ -1,8 +1,8 @@
 // Residual blocks of convolutional networks.
 import { tf } from '../engine/index.js';
 import { conv } from './conv.js';
-import { chain, pointwise, SEES_ITSELF, together } from './layer.js';
-import type { Layer } from './layer.js';
+import { chain, pointwise, SEES_ITSELF, together } from '../model/layer.js';
+import type { Layer } from '../model/layer.js';
 import { groupNorm } from './norm.js';
 
 /** How the blocks of a stack are made. */

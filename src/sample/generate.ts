@@ -3,7 +3,7 @@
 import { AbortedError, UsageError } from '../errors.js';
 import { Rng } from '../rng.js';
 import type { SamplingOptions } from '../interfaces/index.js';
-import type { Decoder, PriorModel } from '../nn/family.js';
+import type { Decoder, PriorModel } from '../model/prior.js';
 import { checkDrawOptions, drawCode, guide } from './logits.js';
 import type { DrawOptions } from './logits.js';
 

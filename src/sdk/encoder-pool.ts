@@ -12,7 +12,7 @@ import { isOutOfMemory } from '../memory.js';
 import { MAX_ROWS } from '../codec/encode.js';
 import type { EncoderPlan, Fitted } from '../codec/encode.js';
 import { mediumNamed } from '../media/registry.js';
-import { disposeParams } from '../nn/params.js';
+import { disposeParams } from '../model/params.js';
 import { BATCH, decodePieces, encodeBatch, encodeSingly } from './encoder.js';
 import type { Encoded } from './encoder.js';
 import type { Piece } from './in-flight.js';

@@ -4,7 +4,7 @@ import { CorruptError, UsageError } from '../errors.js';
 import { axesText } from '../interfaces/index.js';
 import type { TokenMapSpec } from '../interfaces/index.js';
 import type { FeatureScaling } from '../features/scaling.js';
-import { disposeParams, importParams } from '../nn/params.js';
+import { disposeParams, importParams } from '../model/params.js';
 import { priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
 import { uniformMaps } from '../shards/uniform.js';

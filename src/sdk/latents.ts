@@ -5,7 +5,7 @@ import type { Image, ImageInput, TokenMap, TokenMapSpec } from '../interfaces/in
 import { imageGrid } from '../media/image/grid.js';
 import { fromFloat32, toFloat32, withChannels } from '../media/image/pixels.js';
 import { batches } from '../codec/encode.js';
-import { disposeParams } from '../nn/params.js';
+import { disposeParams } from '../model/params.js';
 import { sizeOf } from '../shape.js';
 import { codecOf, codecParams, openCodec } from './open.js';
 import { loadCodecFiles } from './models.js';

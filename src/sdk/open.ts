@@ -16,13 +16,14 @@ import type {
   Tokenizer,
   Tokens,
 } from '../interfaces/index.js';
-import type { CodecFamily, PriorFamily, PriorModel } from '../nn/family.js';
+import type { CodecFamily } from '../model/codec.js';
+import type { PriorFamily, PriorModel } from '../model/prior.js';
 import { Codec } from '../codec/codec.js';
 import type { OpenOptions } from '../codec/codec.js';
 import { decodedInfo } from '../codec/networks.js';
 import { mediumNamed } from '../media/registry.js';
-import { importParams } from '../nn/params.js';
-import type { Params } from '../nn/params.js';
+import { importParams } from '../model/params.js';
+import type { Params } from '../model/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { generateCodes } from '../sample/generate.js';
 import { beginningOf } from '../text/beginning.js';

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { UsageError } from '../errors.js';
 import { decodeUtf8, parseJson } from '../json.js';
 import { readFile, readJson } from '../files/read.js';
-import { parseConfig } from '../nn/config.js';
+import { parseConfig } from '../model/config.js';
 
 /** Text tokens that a prior reads at most. */
 export const MAX_TEXT_LENGTH = 1024;

@@ -5,7 +5,7 @@ import { UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
 import { readFile } from '../files/read.js';
 import type { Conditioning, Image, Prompt } from '../interfaces/index.js';
-import { parseConfig } from '../nn/config.js';
+import { parseConfig } from '../model/config.js';
 import type { FeatureScaling } from '../features/scaling.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';

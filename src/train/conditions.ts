@@ -2,7 +2,7 @@
 import { InputError, UsageError } from '../errors.js';
 import type { Prompt, TokenSample } from '../interfaces/index.js';
 import { excerpt, listNames } from '../names.js';
-import type { PriorFamily, TextEncoder } from '../nn/family.js';
+import type { PriorFamily, TextEncoder } from '../model/prior.js';
 import { beginningOf } from '../text/beginning.js';
 
 /** Most captions whose ids are kept; beyond it they are encoded again. */

@@ -3,10 +3,10 @@
 import { stopGradient, tf } from '../engine/index.js';
 import { ADAMW_DEFAULTS, adamW, adamWHyper, adamWSlots, gradients } from '../nn/optimizer.js';
 import type { AdamWConfig } from '../nn/optimizer.js';
-import { chain } from '../nn/layer.js';
-import type { Layer } from '../nn/layer.js';
-import { createParams, disposeParams } from '../nn/params.js';
-import type { Params } from '../nn/params.js';
+import { chain } from '../model/layer.js';
+import type { Layer } from '../model/layer.js';
+import { createParams, disposeParams } from '../model/params.js';
+import type { Params } from '../model/params.js';
 import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan } from '../losses/adversarial.js';
 import type { AdversarialTraining } from './config.js';
 

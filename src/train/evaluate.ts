@@ -11,8 +11,9 @@ import { CodebookMeter, empiricalBitsPerPixel, nominalBitsPerPixel } from '../me
 import type { CodebookUse } from '../metrics/codebook.js';
 import { ReconstructionMeter } from '../metrics/reconstruction.js';
 import type { ReconstructionQuality } from '../metrics/reconstruction.js';
-import type { CodecFamily, PriorFamily } from '../nn/family.js';
-import type { Params } from '../nn/params.js';
+import type { CodecFamily } from '../model/codec.js';
+import type { PriorFamily } from '../model/prior.js';
+import type { Params } from '../model/params.js';
 import { sizeOf } from '../shape.js';
 import type { ShardReader } from '../shards/reader.js';
 import type { ConditionSource } from './conditions.js';

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { saveModel } from '../../dist/src/checkpoint/model.js';
 import { readSafetensors, writeSafetensors } from '../../dist/src/checkpoint/safetensors-file.js';
 import { compile, hostValues, randomKey, randomNormal, randomUniform, tf } from '../../dist/src/engine/node.js';
-import { exportParams } from '../../dist/src/nn/params.js';
+import { exportParams } from '../../dist/src/model/params.js';
 import { presetNames } from '../../dist/src/sdk/presets.js';
 import { codecOf, codecStep, compiledEncoder, DATA_VARIANCE, PROGRESS } from './ours/codec.mjs';
 import { peerPython } from './peer.mjs';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Codec } from '../../src/codec/codec.js';
 import { tf } from '../../src/engine/index.js';
 import type { Tokens } from '../../src/interfaces/index.js';
-import type { CodecFamily } from '../../src/nn/family.js';
+import type { CodecFamily } from '../../src/model/codec.js';
 import { Rng } from '../../src/rng.js';
 import { series } from '../support/series.js';
 import type { Series, SeriesInput } from '../support/series.js';

@@ -1,9 +1,9 @@
 // What every quantizer must do, whatever its codes are.
 import { describe, expect, it } from 'vitest';
 import { compile, hostValues, randomKey, tf } from '../../src/engine/index.js';
-import { createParams, disposeParams, exportParams, importParams } from '../../src/nn/params.js';
-import type { Params } from '../../src/nn/params.js';
-import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { createParams, disposeParams, exportParams, importParams } from '../../src/model/params.js';
+import type { Params } from '../../src/model/params.js';
+import type { QuantizerFamily } from '../../src/model/quantizer.js';
 import { quantizerFamily } from '../../tokenizers/quantizers/index.js';
 import { maxDifference } from '../support/tiny.js';
 

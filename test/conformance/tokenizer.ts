@@ -6,8 +6,8 @@ import { CorruptError } from '../../src/errors.js';
 import { codeCount, specOf } from '../../src/interfaces/index.js';
 import type { Image } from '../../src/interfaces/index.js';
 import { loadModel, saveModel } from '../../src/checkpoint/model.js';
-import type { CodecFamily } from '../../src/nn/family.js';
-import { createParams, disposeParams, importParams } from '../../src/nn/params.js';
+import type { CodecFamily } from '../../src/model/codec.js';
+import { createParams, disposeParams, importParams } from '../../src/model/params.js';
 import { codecFamily } from '../../src/registry.js';
 import { maxDifference, freshTensors, picture, temporaryDirectory, openFamily } from '../support/tiny.js';
 

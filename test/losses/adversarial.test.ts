@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { compile, tf } from '../../src/engine/index.js';
-import { createParams } from '../../src/nn/params.js';
+import { createParams } from '../../src/model/params.js';
 import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan } from '../../src/losses/adversarial.js';
 import { maxDifference } from '../support/tiny.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compile, tf } from '../../src/engine/index.js';
 import { ssim } from '../../src/metrics/ssim.js';
-import { parseConfig } from '../../src/nn/config.js';
+import { parseConfig } from '../../src/model/config.js';
 import {
   outputChannels,
   ReconstructionConfigSchema,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { compile, tf } from '../../src/engine/index.js';
 import { adamW, adamWHyper, ADAMW_DEFAULTS, adamWSlots, averageWeights, gradients } from '../../src/nn/optimizer.js';
-import { createParams, ONES } from '../../src/nn/params.js';
-import type { ParamSpecs } from '../../src/nn/params.js';
+import { createParams, ONES } from '../../src/model/params.js';
+import type { ParamSpecs } from '../../src/model/params.js';
 
 const SPECS: ParamSpecs = {
   'a.weight': { shape: [3, 2], init: { kind: 'normal', std: 1 } },

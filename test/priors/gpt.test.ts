@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { codeCount, codeNats, GptConfigSchema, gptLoss, prefixLength, specs, vocabulary } from '../../priors/gpt.js';
 import { randomKey, tf } from '../../src/engine/index.js';
-import { createParams } from '../../src/nn/params.js';
+import { createParams } from '../../src/model/params.js';
 import { gpt } from '../../priors/gpt-model.js';
 import { priorConformance } from '../conformance/prior.js';
 import { TINY_PRIOR } from '../support/tiny.js';

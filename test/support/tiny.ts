@@ -10,9 +10,9 @@ import type { NamedTensors } from '../../src/checkpoint/tensors.js';
 import { Codec } from '../../src/codec/codec.js';
 import type { OpenOptions } from '../../src/codec/codec.js';
 import { imageCore } from '../../src/media/image/core.js';
-import type { CodecFamily } from '../../src/nn/family.js';
-import { createParams, disposeParams, exportParams, importParams } from '../../src/nn/params.js';
-import type { ParamSpecs } from '../../src/nn/params.js';
+import type { CodecFamily } from '../../src/model/codec.js';
+import { createParams, disposeParams, exportParams, importParams } from '../../src/model/params.js';
+import type { ParamSpecs } from '../../src/model/params.js';
 import { Rng } from '../../src/rng.js';
 
 /** 8x8 gray to 4x4 codes of 16. */

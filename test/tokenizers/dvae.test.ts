@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { tf } from '../../src/engine/index.js';
-import { createParams, disposeParams } from '../../src/nn/params.js';
+import { createParams, disposeParams } from '../../src/model/params.js';
 import { codecFamily } from '../../src/registry.js';
 import { tokenizerConformance } from '../conformance/tokenizer.js';
 

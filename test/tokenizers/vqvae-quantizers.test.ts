@@ -5,7 +5,7 @@ import { imageCore } from '../../src/media/image/core.js';
 import { exportOnnx } from '../../src/engine/index.js';
 import type { tf } from '../../src/engine/index.js';
 import { codecFamily } from '../../src/registry.js';
-import { createParams, disposeParams } from '../../src/nn/params.js';
+import { createParams, disposeParams } from '../../src/model/params.js';
 import { tokenizerConformance } from '../conformance/tokenizer.js';
 import { TINY_CODEC } from '../support/tiny.js';
 

@@ -9,7 +9,7 @@ import { exportModel, loadCodec, memoryDataset, tokenize, trainCodec, trainPrior
 import { idsShape, specOf } from '../../src/interfaces/index.js';
 import type { Image } from '../../src/interfaces/index.js';
 import { toFloat32 } from '../../src/media/image/pixels.js';
-import { createParams, disposeParams } from '../../src/nn/params.js';
+import { createParams, disposeParams } from '../../src/model/params.js';
 import { codecFamily } from '../../src/registry.js';
 import { Rng } from '../../src/rng.js';
 import { ShardReader } from '../../src/shards/reader.js';

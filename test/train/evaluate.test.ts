@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { memoryDataset } from '../../src/data/memory.js';
 import { tf } from '../../src/engine/index.js';
 import type { Dataset, TokenMapSpec } from '../../src/interfaces/index.js';
-import type { CodecFamily } from '../../src/nn/family.js';
+import type { CodecFamily } from '../../src/model/codec.js';
 import { evaluateCodec, loggedFigures } from '../../src/train/evaluate.js';
 import { FeatureExtractor } from '../../src/features/extractor.js';
 import { picture } from '../support/tiny.js';

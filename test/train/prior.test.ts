@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { loadModel } from '../../src/checkpoint/model.js';
 import type { ModelCard } from '../../src/checkpoint/card.js';
-import { disposeParams, importParams } from '../../src/nn/params.js';
+import { disposeParams, importParams } from '../../src/model/params.js';
 import { priorFamily } from '../../src/registry.js';
 import { readMetrics } from '../../src/report/metrics-file.js';
 import type { ShardReader } from '../../src/shards/reader.js';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
-import type { Params, ParamSpec, ParamSpecs } from '../../src/nn/params.js';
+import type { Params, ParamSpec, ParamSpecs } from '../../src/model/params.js';
 import { asColumn, fromColumn, nearestCode, passGradient } from './nearest.js';
 import { projection } from './projection.js';
 import type { Projection } from './projection.js';

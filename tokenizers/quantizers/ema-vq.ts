@@ -4,10 +4,10 @@
 import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
-import { parseConfig } from '../../src/nn/config.js';
-import { ONES, ZEROS } from '../../src/nn/params.js';
-import type { Params, ParamSpecs } from '../../src/nn/params.js';
-import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { parseConfig } from '../../src/model/config.js';
+import { ONES, ZEROS } from '../../src/model/params.js';
+import type { Params, ParamSpecs } from '../../src/model/params.js';
+import type { QuantizerFamily } from '../../src/model/quantizer.js';
 import {
   CODEBOOK_FIELDS,
   codebookSpec,

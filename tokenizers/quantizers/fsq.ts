@@ -2,8 +2,8 @@
 // points of that grid, and nothing is learned or can collapse (Mentzer et al., arXiv:2309.15505).
 import { z } from 'zod';
 import { tf } from '../../src/engine/index.js';
-import { parseConfig } from '../../src/nn/config.js';
-import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { parseConfig } from '../../src/model/config.js';
+import type { QuantizerFamily } from '../../src/model/quantizer.js';
 import { entropyLoss } from './entropy.js';
 import { asColumn, fromColumn, straightThrough } from './nearest.js';
 import { projection } from './projection.js';

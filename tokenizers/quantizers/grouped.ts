@@ -2,8 +2,8 @@
 // group say as much as K^groups in one codebook (Jegou, Douze and Schmid, "Product quantization", TPAMI 2011).
 import { z } from 'zod';
 import { tf } from '../../src/engine/index.js';
-import { parseConfig } from '../../src/nn/config.js';
-import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { parseConfig } from '../../src/model/config.js';
+import type { QuantizerFamily } from '../../src/model/quantizer.js';
 import { allSpecs, columns, InnerConfigsSchema, innerQuantizers, problemWithInner, totalDepth } from './inner.js';
 import type { ScopedQuantizer } from './scoped.js';
 

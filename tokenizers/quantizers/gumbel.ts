@@ -4,11 +4,11 @@
 import { z } from 'zod';
 import { randomUniform, stopGradient, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
-import { parseConfig } from '../../src/nn/config.js';
-import type { Params, ParamSpecs } from '../../src/nn/params.js';
-import type { QuantizerFamily } from '../../src/nn/quantizer.js';
-import { named } from '../../src/nn/layer.js';
-import type { Layer } from '../../src/nn/layer.js';
+import { parseConfig } from '../../src/model/config.js';
+import type { Params, ParamSpecs } from '../../src/model/params.js';
+import type { QuantizerFamily } from '../../src/model/quantizer.js';
+import { named } from '../../src/model/layer.js';
+import type { Layer } from '../../src/model/layer.js';
 import { linear } from '../../src/nn/linear.js';
 import { asColumn, fromColumn } from './nearest.js';
 

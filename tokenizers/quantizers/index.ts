@@ -2,8 +2,8 @@
 import type { RandomKey, tf as TF } from '../../src/engine/index.js';
 import { tf } from '../../src/engine/index.js';
 import type { TokenMapSpec } from '../../src/interfaces/index.js';
-import type { Params, ParamSpecs } from '../../src/nn/params.js';
-import type { TrainingMoment } from '../../src/nn/quantizer.js';
+import type { Params, ParamSpecs } from '../../src/model/params.js';
+import type { TrainingMoment } from '../../src/model/quantizer.js';
 import { emaVq } from './ema-vq.js';
 import { grouped } from './grouped.js';
 import { residual } from './residual.js';

@@ -1,7 +1,7 @@
 // Quantizers within a quantizer: how grouped and residual ones hold theirs.
 import { z } from 'zod';
 import { subKey, tf } from '../../src/engine/index.js';
-import type { ParamSpecs } from '../../src/nn/params.js';
+import type { ParamSpecs } from '../../src/model/params.js';
 import { QuantizerConfigSchema } from './registry.js';
 import type { QuantizerConfig } from './registry.js';
 import { ScopedQuantizer } from './scoped.js';

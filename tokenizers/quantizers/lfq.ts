@@ -2,8 +2,8 @@
 // each position sure of its code and all codes together evenly used (Yu et al., arXiv:2310.05737).
 import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
-import { parseConfig } from '../../src/nn/config.js';
-import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import { parseConfig } from '../../src/model/config.js';
+import type { QuantizerFamily } from '../../src/model/quantizer.js';
 import { entropyLoss } from './entropy.js';
 import { asColumn, fromColumn, straightThrough } from './nearest.js';
 import { projection } from './projection.js';

@@ -1,8 +1,8 @@
 // Linear layers around a quantizer whose own width is fixed by its codes, so that the codec's need not be.
 import { tf } from '../../src/engine/index.js';
-import { bind, paramsOf, weight } from '../../src/nn/layer.js';
+import { bind, paramsOf, weight } from '../../src/model/layer.js';
 import { linear } from '../../src/nn/linear.js';
-import type { Params, ParamSpecs } from '../../src/nn/params.js';
+import type { Params, ParamSpecs } from '../../src/model/params.js';
 
 /** Variance of the latents below which they are taken to be constant. */
 const LEAST_VARIANCE = 1e-8;

@@ -2,7 +2,7 @@
 // up here.
 import { z } from 'zod';
 import { TesseraeError, UsageError } from '../../src/errors.js';
-import type { QuantizerFamily } from '../../src/nn/quantizer.js';
+import type { QuantizerFamily } from '../../src/model/quantizer.js';
 
 const families = new Map<string, QuantizerFamily>();
 

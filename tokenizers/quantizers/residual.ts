@@ -2,8 +2,8 @@
 // arXiv:2107.03312). Dropping the last levels now and then makes the first ones a coarse code of their own.
 import { z } from 'zod';
 import { randomUniform, tf } from '../../src/engine/index.js';
-import { parseConfig } from '../../src/nn/config.js';
-import type { QuantizerFamily, TrainingMoment } from '../../src/nn/quantizer.js';
+import { parseConfig } from '../../src/model/config.js';
+import type { QuantizerFamily, TrainingMoment } from '../../src/model/quantizer.js';
 import { allSpecs, columns, InnerConfigsSchema, innerQuantizers, problemWithInner, totalDepth } from './inner.js';
 import type { ScopedQuantizer } from './scoped.js';
 

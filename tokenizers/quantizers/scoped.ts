@@ -1,8 +1,8 @@
 // A quantizer with its config and its place among a model's parameters: those whose names begin with its scope.
 import type { RandomKey, tf } from '../../src/engine/index.js';
-import { prefixed, scoped } from '../../src/nn/params.js';
-import type { Params, ParamSpecs } from '../../src/nn/params.js';
-import type { QuantizedBatch, QuantizerFamily, TrainingMoment } from '../../src/nn/quantizer.js';
+import { prefixed, scoped } from '../../src/model/params.js';
+import type { Params, ParamSpecs } from '../../src/model/params.js';
+import type { QuantizedBatch, QuantizerFamily, TrainingMoment } from '../../src/model/quantizer.js';
 import { quantizerFamily } from './registry.js';
 import type { QuantizerConfig } from './registry.js';
 

@@ -2,10 +2,10 @@
 // codes are restarted from the data (Dhariwal et al., arXiv:2005.00341).
 import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
-import { parseConfig } from '../../src/nn/config.js';
-import { ONES } from '../../src/nn/params.js';
-import type { Params } from '../../src/nn/params.js';
-import type { QuantizerFamily, TrainingMoment } from '../../src/nn/quantizer.js';
+import { parseConfig } from '../../src/model/config.js';
+import { ONES } from '../../src/model/params.js';
+import type { Params } from '../../src/model/params.js';
+import type { QuantizerFamily, TrainingMoment } from '../../src/model/quantizer.js';
 import {
   CODEBOOK_FIELDS,
   codebookSpec,

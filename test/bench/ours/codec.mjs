@@ -1,7 +1,7 @@
 // A codec preset as the trainer sets it up: weights, optimizer, adversary, its training step and its encoder.
 import { compile, randomKey, tf } from '../../../dist/src/engine/node.js';
 import { adamW, adamWHyper, adamWSlots, gradients } from '../../../dist/src/nn/optimizer.js';
-import { createParams } from '../../../dist/src/nn/params.js';
+import { createParams } from '../../../dist/src/model/params.js';
 import { codecFamily } from '../../../dist/src/registry.js';
 import { fillUniform, streamId } from '../../../dist/src/rng.js';
 import { codecPreset } from '../../../dist/src/sdk/presets.js';

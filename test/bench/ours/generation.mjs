@@ -1,6 +1,6 @@
 // Our token-by-token generation as a contestant: the prior's own decoder and the product's sampling loop.
 import { setDefaultThreads } from '../../../dist/src/engine/node.js';
-import { createParams, exportParams } from '../../../dist/src/nn/params.js';
+import { createParams, exportParams } from '../../../dist/src/model/params.js';
 import { gpt } from '../../../dist/priors/gpt-model.js';
 import { GptConfigSchema, specs } from '../../../dist/priors/gpt.js';
 import { generateCodes } from '../../../dist/src/sample/generate.js';

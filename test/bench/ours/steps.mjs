@@ -1,7 +1,7 @@
 // Our training steps as contestants; the GPT with the sizes, the batch and the optimizer of its peer.
 import { compile, randomKey, tf } from '../../../dist/src/engine/node.js';
 import { ADAMW_DEFAULTS, adamW, adamWHyper, adamWSlots, gradients } from '../../../dist/src/nn/optimizer.js';
-import { createParams } from '../../../dist/src/nn/params.js';
+import { createParams } from '../../../dist/src/model/params.js';
 import { fillUniform, streamId } from '../../../dist/src/rng.js';
 import { gptLoss, GptConfigSchema, specs } from '../../../dist/priors/gpt.js';
 import { timed } from './timed.mjs';

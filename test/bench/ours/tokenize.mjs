@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { saveModel } from '../../../dist/src/checkpoint/model.js';
 import { setDefaultThreads } from '../../../dist/src/engine/node.js';
-import { createParams, disposeParams, exportParams } from '../../../dist/src/nn/params.js';
+import { createParams, disposeParams, exportParams } from '../../../dist/src/model/params.js';
 import { codecFamily } from '../../../dist/src/registry.js';
 import { tokenize } from '../../../dist/src/sdk/tokenize.js';
 import { timed } from './timed.mjs';

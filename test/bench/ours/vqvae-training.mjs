@@ -5,7 +5,7 @@ import { readSafetensors } from '../../../dist/src/checkpoint/safetensors-file.j
 import { compile, hostValues, randomKey, setDefaultThreads, tf } from '../../../dist/src/engine/node.js';
 import { pixelsToFloat32 } from '../../../dist/src/media/image/pixels.js';
 import { adamW, adamWHyper, adamWSlots, gradients } from '../../../dist/src/nn/optimizer.js';
-import { createParams } from '../../../dist/src/nn/params.js';
+import { createParams } from '../../../dist/src/model/params.js';
 import { cosineSchedule } from '../../../dist/src/nn/schedule.js';
 import { codecFamily } from '../../../dist/src/registry.js';
 import { adamWConfig, CodecTrainingSchema } from '../../../dist/src/train/config.js';

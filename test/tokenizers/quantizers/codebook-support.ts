@@ -1,6 +1,6 @@
 // Brute force over codebooks, in float64.
 import { tf } from '../../../src/engine/index.js';
-import type { Params } from '../../../src/nn/params.js';
+import type { Params } from '../../../src/model/params.js';
 import { codesOf, inSpace } from '../../../tokenizers/quantizers/codebook.js';
 import type { CodebookConfig } from '../../../tokenizers/quantizers/codebook.js';
 import { fromColumn } from '../../../tokenizers/quantizers/nearest.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { randomKey, tf } from '../../../src/engine/index.js';
-import { createParams } from '../../../src/nn/params.js';
+import { createParams } from '../../../src/model/params.js';
 import { emaVq, EmaVqConfigSchema } from '../../../tokenizers/quantizers/ema-vq.js';
 import { quantizerConformance } from '../../conformance/quantizer.js';
 import { nearestIds } from './codebook-support.js';

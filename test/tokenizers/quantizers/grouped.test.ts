@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { randomKey, subKey, tf } from '../../../src/engine/index.js';
-import { createParams, scoped } from '../../../src/nn/params.js';
+import { createParams, scoped } from '../../../src/model/params.js';
 import { emaVq } from '../../../tokenizers/quantizers/ema-vq.js';
 import { grouped, GroupedConfigSchema } from '../../../tokenizers/quantizers/grouped.js';
 import { quantizerConformance } from '../../conformance/quantizer.js';

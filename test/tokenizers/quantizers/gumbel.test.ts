@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { randomKey, tf } from '../../../src/engine/index.js';
-import { createParams } from '../../../src/nn/params.js';
-import type { Params } from '../../../src/nn/params.js';
+import { createParams } from '../../../src/model/params.js';
+import type { Params } from '../../../src/model/params.js';
 import {
   divergenceFromUniform,
   gumbel,

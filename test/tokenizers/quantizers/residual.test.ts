@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { randomKey, tf } from '../../../src/engine/index.js';
-import { createParams, scoped } from '../../../src/nn/params.js';
-import type { Params } from '../../../src/nn/params.js';
+import { createParams, scoped } from '../../../src/model/params.js';
+import type { Params } from '../../../src/model/params.js';
 import { codesOf, inSpace } from '../../../tokenizers/quantizers/codebook.js';
 import { emaVq } from '../../../tokenizers/quantizers/ema-vq.js';
 import type { EmaVqConfig } from '../../../tokenizers/quantizers/ema-vq.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { randomKey, tf } from '../../../src/engine/index.js';
-import { createParams, exportParams } from '../../../src/nn/params.js';
-import type { Params } from '../../../src/nn/params.js';
+import { createParams, exportParams } from '../../../src/model/params.js';
+import type { Params } from '../../../src/model/params.js';
 import { simVq, SimVqConfigSchema } from '../../../tokenizers/quantizers/simvq.js';
 import type { SimVqConfig } from '../../../tokenizers/quantizers/simvq.js';
 import { nearestRow, quantizerConformance } from '../../conformance/quantizer.js';

@@ -1,5 +1,5 @@
 // Float64 arithmetic for brute force in the quantizers' tests.
-import type { Params } from '../../../src/nn/params.js';
+import type { Params } from '../../../src/model/params.js';
 
 /** rows [N, in] times weight [in, out] plus bias [out]. */
 export function affine(rows: number[][], weight: number[][], bias: number[]): number[][] {

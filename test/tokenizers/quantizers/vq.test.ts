@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { compile, randomKey, tf } from '../../../src/engine/index.js';
 import type { RandomKey } from '../../../src/engine/index.js';
 import { ADAMW_DEFAULTS, adamW, adamWHyper, adamWSlots, gradients } from '../../../src/nn/optimizer.js';
-import { createParams } from '../../../src/nn/params.js';
+import { createParams } from '../../../src/model/params.js';
 import { vq, VqConfigSchema } from '../../../tokenizers/quantizers/vq.js';
 import { quantizerConformance } from '../../conformance/quantizer.js';
 import { commitmentLoss, nearestIds } from './codebook-support.js';

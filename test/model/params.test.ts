@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { tf } from '../../src/engine/index.js';
-import { createParams, exportParams, importParams, restoreParams, ZEROS } from '../../src/nn/params.js';
-import type { ParamSpecs } from '../../src/nn/params.js';
+import { createParams, exportParams, importParams, restoreParams, ZEROS } from '../../src/model/params.js';
+import type { ParamSpecs } from '../../src/model/params.js';
 
 const SPECS: ParamSpecs = {
   w: { shape: [40, 50], init: { kind: 'normal', std: 0.5 } },
