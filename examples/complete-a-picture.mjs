@@ -1,16 +1,16 @@
-// The upper half of a picture, continued in several ways.
+// Continues the upper half of an image in several ways.
 //
-//   node examples/complete-a-picture.mjs PRIOR PICTURE ["a prompt"]
-import { generate, primeCodes, writeImages } from 'tesserae';
+//   node examples/complete-a-picture.mjs PRIOR IMAGE ["a prompt"]
+import { generate, writeGenerated } from 'tesserae';
 
-const [prior, picture, prompt] = process.argv.slice(2);
-if (!prior || !picture) throw new Error('usage: complete-a-picture.mjs PRIOR PICTURE ["a prompt"]');
+const [prior, image, prompt] = process.argv.slice(2);
+if (!prior || !image) throw new Error('usage: complete-a-picture.mjs PRIOR IMAGE ["a prompt"]');
 
-const prime = await primeCodes({ prior, picture });
-const { images } = await generate({
+const generated = await generate({
   prior,
   prompts: [prompt ?? null],
-  sampling: { n: 8, prime, seed: 1, onProgress: (done) => process.stderr.write(`\r${Math.round(100 * done)} %`) },
+  prime: { sample: image },
+  sampling: { n: 8, seed: 1, onProgress: (done) => process.stderr.write(`\r${Math.round(100 * done)} %`) },
 });
 process.stderr.write('\n');
-console.log('written:', await writeImages('completions.png', images, { scale: 4 }));
+console.log('written:', await writeGenerated('completions.png', generated, { scale: 4 }));

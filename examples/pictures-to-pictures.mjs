@@ -1,7 +1,7 @@
 // The four jobs as functions: train a codec, tokenize, train a prior, generate.
 //
 //   node examples/pictures-to-pictures.mjs out/ [steps]
-import { generate, memoryDataset, tokenize, trainCodec, trainPrior, writeImages } from 'tesserae';
+import { generate, memoryDataset, tokenize, trainCodec, trainPrior, writeGenerated } from 'tesserae';
 
 const [out = 'example-out', steps = '300'] = process.argv.slice(2);
 
@@ -29,11 +29,11 @@ const samples = Array.from({ length: 300 }, (_, i) => {
   const radius = 4 + ((i * 7) % 80) / 10;
   return {
     key: `disc-${i}`,
-    image: disc(color, radius),
+    media: disc(color, radius),
     captions: [`a ${radius < 8 ? 'small' : 'large'} ${color} disc`],
   };
 });
-// A folder of pictures, a WebDataset .tar or MNIST-style files are given by their path instead.
+// A folder of images, a WebDataset .tar or MNIST-style files are given by their path instead.
 const data = memoryDataset(samples);
 
 const codec = await trainCodec({ data, out: `${out}/codec`, preset: 'shapes', steps: Number(steps) });
@@ -50,9 +50,9 @@ const prior = await trainPrior({
 });
 console.log('prior, held out:', prior.metrics);
 
-const { images, prompts } = await generate({
+const generated = await generate({
   prior: `${out}/prior`,
   prompts: ['a small red disc', 'a large blue disc'],
   sampling: { n: 4, topP: 0.95 },
 });
-console.log('written:', await writeImages(`${out}/discs.png`, images, { labels: prompts, scale: 4 }));
+console.log('written:', await writeGenerated(`${out}/discs.png`, generated, { scale: 4 }));

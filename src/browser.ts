@@ -6,7 +6,7 @@ export { setRuntime } from './engine/runtime-web.js';
 // Models.
 export { fetchModel, loadCodec, loadPrior } from './sdk/model-files.js';
 export type { ModelFiles } from './sdk/model-files.js';
-export type { LoadedCodec, LoadedPrior } from './sdk/open.js';
+export type { LoadedCodec, LoadedPrior, LoadOptions } from './sdk/open.js';
 export { quantizerNames, registerCodec, registerPrior, registerQuantizer } from './registry.js';
 export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './model/quantizer.js';
 export type { CodecFamily } from './model/codec.js';
@@ -14,7 +14,12 @@ export type { PriorFamily, PriorModel } from './model/prior.js';
 export type { ExportedFunction } from './model/exported.js';
 export type { ModelCard } from './checkpoint/card.js';
 
-// Pictures.
+// Media.
+export { imageCore } from './media/image/core.js';
+export { isImage } from './media/image/check.js';
+export { registerMedium } from './media/registry.js';
+export type { MediumCore } from './media/medium.js';
+export type { SampleArray, Samples } from './media/samples.js';
 export { fromRgba, toRgba } from './media/image/rgba.js';
 export type { RgbaImage } from './media/image/rgba.js';
 export { resizeImage } from './media/image/fit.js';

@@ -8,8 +8,10 @@ export type { TooLong } from './train/conditions.js';
 export type { Kept, KeepRule } from './train/watch.js';
 export { tokenize } from './sdk/tokenize.js';
 export type { TokenizeOptions, TokenizeResult } from './sdk/tokenize.js';
-export { generate, writeImages } from './sdk/generate.js';
-export type { Generated, GenerateOptions, WriteImagesOptions } from './sdk/generate.js';
+export { generate } from './sdk/generate.js';
+export type { Generated, GenerateOptions } from './sdk/generate.js';
+export { writeGenerated, writeMedia } from './sdk/write-media.js';
+export type { WriteGeneratedOptions, WriteMediaOptions } from './sdk/write-media.js';
 export { nearestNeighbors } from './sdk/neighbors.js';
 export type { Neighbor, NeighborOptions } from './sdk/neighbors.js';
 export { primeCodes } from './sdk/prime.js';
@@ -17,7 +19,7 @@ export type { PrimeOptions } from './sdk/prime.js';
 export { codeMap, interpolate, traverse } from './sdk/latents.js';
 export type { CodeMap, CodeMapOptions, InterpolateOptions, Traversal, TraverseOptions } from './sdk/latents.js';
 export { decodeTokens } from './sdk/decode.js';
-export type { DecodeTokensOptions } from './sdk/decode.js';
+export type { DecodedTokens, DecodeTokensOptions } from './sdk/decode.js';
 export { evaluateCodecOn as evaluateCodec, evaluatePriorOn as evaluatePrior } from './sdk/evaluate.js';
 export type {
   CodecEvaluation,
@@ -39,10 +41,13 @@ export { presetNames } from './sdk/presets.js';
 
 // Models.
 export { loadCodec, loadPrior } from './sdk/models.js';
-export type { LoadedCodec, LoadedPrior } from './sdk/open.js';
+export type { LoadedCodec, LoadedPrior, LoadOptions } from './sdk/open.js';
 export { quantizerNames, registerCodec, registerPrior, registerQuantizer } from './registry.js';
+export * as nn from './nn.js';
 export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './model/quantizer.js';
-export type { CodecFamily } from './model/codec.js';
+export type { CodecBatch, CodecFamily, CodecLosses, LatentSpace } from './model/codec.js';
+export type { Layer } from './model/layer.js';
+export type { Params, ParamSpecs } from './model/params.js';
 export type { PriorFamily, PriorModel } from './model/prior.js';
 export type { ExportedFunction } from './model/exported.js';
 export { readModelCard, saveModel } from './checkpoint/model.js';
@@ -50,7 +55,24 @@ export type { ModelCard, NewModelCard } from './checkpoint/card.js';
 export { useEngine } from './engine/index.js';
 export type { EngineName } from './engine/index.js';
 
-// Data: datasets of media, pictures, shards of tokens, text.
+// Media: what differs between images, sound and others.
+export { imageMedium } from './media/image/medium.js';
+export { isImage } from './media/image/check.js';
+export { registerMedium } from './media/registry.js';
+export type {
+  DrawnCodes,
+  Exhibit,
+  Figure,
+  MediaFiles,
+  Medium,
+  MediumCore,
+  QualityMeter,
+  RateUnit,
+  ShowOptions,
+} from './media/medium.js';
+export type { SampleArray, Samples } from './media/samples.js';
+
+// Data: datasets, images, shards of tokens, text.
 export { openDataset } from './data/open.js';
 export { memoryDataset } from './data/memory.js';
 export type { DatasetOptions } from './data/indexed.js';
@@ -86,12 +108,14 @@ export type {
   Conditioning,
   Dataset,
   Image,
+  ImageInput,
   Media,
   MediaInfo,
   Prior,
   Prompt,
   RawSample,
   Sample,
+  SampleContent,
   SamplingOptions,
   Split,
   TokenMap,

@@ -76,3 +76,12 @@ export function isPlainName(name: string): boolean {
 export function isGlob(path: string): boolean {
   return /[*?{]|\[[^\]]+\]/.test(path);
 }
+
+/** `a sample`, `an image`. */
+export function withArticle(noun: string): string {
+  return `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
+}
+
+/** A number with the noun for it: `1 image`, `3 images`. */
+export const counted = (count: number, noun: { one: string; many: string }): string =>
+  `${count} ${count === 1 ? noun.one : noun.many}`;

@@ -8,7 +8,8 @@ import { UsageError } from './errors.js';
 import type { CodecFamily } from './model/codec.js';
 import type { PriorFamily } from './model/prior.js';
 
-export { quantizerNames, registerQuantizer } from '../tokenizers/quantizers/index.js';
+export { Quantizer, QuantizerConfigSchema, quantizerNames, registerQuantizer } from '../tokenizers/quantizers/index.js';
+export type { QuantizerConfig } from '../tokenizers/quantizers/index.js';
 
 const codecs = new Map<string, CodecFamily>();
 const priors = new Map<string, PriorFamily>();

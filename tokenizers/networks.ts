@@ -180,7 +180,7 @@ export function withReconstruction(
   dataVariance: number,
   config: ReconstructionConfig,
   ofQuantizers: tf.Scalar,
-): CodecLosses {
+): CodecLosses<tf.Tensor4D> {
   const reconstruction = toPictures(output, config);
   const nmse = normalizedError(reconstruction, images, dataVariance);
   const ofPictures = config.kind === 'mse' ? nmse : reconstructionLoss(output, images, dataVariance, config);

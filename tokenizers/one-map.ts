@@ -7,7 +7,7 @@ import type { ReconstructionConfig } from '../src/losses/reconstruction.js';
 import { chain } from '../src/model/layer.js';
 import type { Layer } from '../src/model/layer.js';
 import type { Params } from '../src/model/params.js';
-import { pictureFamily } from './family.js';
+import { imageFamily } from './family.js';
 import type { CodecParts } from './family.js';
 import { squareReach, withReconstruction } from './networks.js';
 import { Quantizer } from './quantizers/index.js';
@@ -45,7 +45,7 @@ export function oneMapFamily<C extends OneMapConfig>({
   schema,
   anyExtent = false,
   ...networks
-}: OneMapNetworks<C>): CodecFamily<C> {
+}: OneMapNetworks<C>): CodecFamily<C, tf.Tensor4D> {
   const gridOf = ({ height, width, downsample }: C): [number, number] => [height / downsample, width / downsample];
   const partsOf = (c: C): Parts => {
     const quantizer = new Quantizer(c.quantizer);
@@ -60,7 +60,7 @@ export function oneMapFamily<C extends OneMapConfig>({
     toPictures(decoder.apply(p, quantizer.decode(p, ids)) as tf.Tensor4D, c.reconstruction);
   const latentsOf = ({ encoder }: Parts, p: Params, images: tf.Tensor): tf.Tensor4D =>
     encoder.apply(p, images) as tf.Tensor4D;
-  return pictureFamily<C>({
+  return imageFamily<C>({
     name,
     schema,
     maps: (c) => [new Quantizer(c.quantizer).map('codes', gridOf(c))],
@@ -74,11 +74,11 @@ export function oneMapFamily<C extends OneMapConfig>({
       parts.quantizer.initialize(p, latentsOf(parts, p, images), key);
     },
     // The reconstruction loss + what the quantizer adds.
-    loss: (p, { images, dataVariance, ...moment }, c) => {
+    loss: (p, { inputs, dataVariance, ...moment }, c) => {
       const parts = partsOf(c);
-      const quantized = parts.quantizer.train(p, latentsOf(parts, p, images), moment);
+      const quantized = parts.quantizer.train(p, latentsOf(parts, p, inputs), moment);
       const output = parts.decoder.apply(p, quantized.codes) as tf.Tensor4D;
-      return withReconstruction(output, images, dataVariance, c.reconstruction, quantized.loss);
+      return withReconstruction(output, inputs, dataVariance, c.reconstruction, quantized.loss);
     },
     encode: (p, images, c) => {
       const parts = partsOf(c);

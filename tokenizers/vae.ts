@@ -179,14 +179,18 @@ function bound(
 }
 
 /** The training objective: the bound in bits per dimension, its KL term weighted. */
-function vaeLoss(p: Params, { images, dataVariance, key, progress }: CodecBatch, c: VaeConfig): CodecLosses {
-  const { reconstruction, kl, pictures } = bound(p, images, key, c);
+function vaeLoss(
+  p: Params,
+  { inputs, dataVariance, key, progress }: CodecBatch<tf.Tensor4D>,
+  c: VaeConfig,
+): CodecLosses<tf.Tensor4D> {
+  const { reconstruction, kl, pictures } = bound(p, inputs, key, c);
   const perDimension = (nats: tf.Tensor1D): tf.Scalar => bits(tf.div(tf.mean(nats), dimensions(c))) as tf.Scalar;
   const [pixelBits, klBits] = [perDimension(reconstruction), perDimension(kl)];
   const weight = c.warmup > 0 ? tf.mul(tf.minimum(tf.div(progress, c.warmup), 1), c.beta) : c.beta;
   return {
     loss: tf.add(pixelBits, tf.mul(klBits, weight)),
-    nmse: normalizedError(pictures, images, dataVariance),
+    nmse: normalizedError(pictures, inputs, dataVariance),
     reconstruction: pictures,
     terms: { bitsPerDim: tf.add(pixelBits, klBits), klBitsPerDim: klBits },
   };
@@ -196,7 +200,7 @@ const decodeLatents = (p: Params, latents: tf.Tensor, c: VaeConfig): tf.Tensor4D
   expectedPictures(pixels(p, latents, c));
 
 /** The VAE as the registry knows it. */
-export const vae: CodecFamily<VaeConfig> = {
+export const vae: CodecFamily<VaeConfig, tf.Tensor4D> = {
   name: 'vae',
   medium: 'image',
   parseConfig: (json) => parseConfig('vae', VaeConfigSchema, json),

@@ -9,7 +9,7 @@ import type { Layer } from '../src/model/layer.js';
 import type { CodecBatch, CodecLosses } from '../src/model/codec.js';
 import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/losses/reconstruction.js';
 import type { Params, ParamSpecs } from '../src/model/params.js';
-import { pictureFamily } from './family.js';
+import { imageFamily } from './family.js';
 import {
   anySizeFields,
   decoder,
@@ -105,15 +105,15 @@ function featuresOf(p: Params, images: tf.Tensor4D, c: VqVae2Config): Features {
 }
 
 /** What the top codes float32 [B, h / 2, w / 2, D] say about the bottom grid, in the space of its codes: [B, h, w, D']. */
-const baseOf = (p: Params, topCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D =>
+const baseOf = (p: Params, topCodes: tf.Tensor, c: VqVae2Config): tf.Tensor4D =>
   networksOf(c).topDecoder.apply(p, topCodes) as tf.Tensor4D;
 
 /** Latents of the bottom map, float32 [B, h, w, D']: what the base leaves over. */
-const bottomLatents = (p: Params, features: tf.Tensor4D, base: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D =>
+const bottomLatents = (p: Params, features: tf.Tensor4D, base: tf.Tensor, c: VqVae2Config): tf.Tensor4D =>
   tf.sub(networksOf(c).bottomProject.apply(p, features), base) as tf.Tensor4D;
 
 /** Base and codes of the bottom grid, float32 [B, h, w, D'] both -> what the reconstruction loss takes, float32 [B, H, W, C']. */
-const decoderForward = (p: Params, base: tf.Tensor4D, bottomCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D =>
+const decoderForward = (p: Params, base: tf.Tensor, bottomCodes: tf.Tensor, c: VqVae2Config): tf.Tensor4D =>
   networksOf(c).decoder.apply(p, tf.add(base, bottomCodes)) as tf.Tensor4D;
 
 /** float32 [B, H, W, C] -> latents of both maps, the bottom ones given the ids of the top. */
@@ -141,14 +141,18 @@ const decodeIds = (p: Params, [top, bottom]: readonly tf.Tensor[], c: VqVae2Conf
   );
 
 /** The training objective: reconstruction loss + what both quantizers add. Assigns their state. */
-function vqVae2Loss(p: Params, { images, dataVariance, ...moment }: CodecBatch, c: VqVae2Config): CodecLosses {
-  const features = featuresOf(p, images, c);
+function vqVae2Loss(
+  p: Params,
+  { inputs, dataVariance, ...moment }: CodecBatch<tf.Tensor4D>,
+  c: VqVae2Config,
+): CodecLosses<tf.Tensor4D> {
+  const features = featuresOf(p, inputs, c);
   const top = topOf(c).train(p, features.top, moment);
   const base = baseOf(p, top.codes, c);
   const bottom = bottomOf(c).train(p, bottomLatents(p, features.bottom, base, c), moment);
   return withReconstruction(
     decoderForward(p, base, bottom.codes, c),
-    images,
+    inputs,
     dataVariance,
     c.reconstruction,
     tf.add(top.loss, bottom.loss),
@@ -176,7 +180,7 @@ const larger = (a: number[] | undefined, b: number[] | undefined): number[] | un
   a && b && a.map((reach, axis) => Math.max(reach, b[axis]!));
 
 /** VQ-VAE-2 as the registry knows it. */
-export const vqVae2 = pictureFamily<VqVae2Config>({
+export const vqVae2 = imageFamily<VqVae2Config>({
   name: 'vqvae2',
   schema: VqVae2ConfigSchema,
   maps: mapSpecs,

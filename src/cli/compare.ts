@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { formatNumber } from '../report/format.js';
 import type { Column } from '../sdk/compare-report.js';
 import type { CodecComparison } from '../sdk/compare.js';
-import { noteFewPictures } from './eval-codec.js';
+import { noteFewSamples } from './eval-codec.js';
 import { addDataOptions, dataOption, addFeatureOptions, addOutputOptions, jsonOption, splitOption } from './options.js';
 import type { DataFlags, FeatureFlags, OutputFlags } from './options.js';
 import { dataSources, expectData, expectFile, expectModel, expectOutputFile } from './paths.js';
@@ -23,11 +23,11 @@ Example:
 
 export function compareCommand(session: Session): Command {
   const command = new Command('compare')
-    .description('compare codecs on the same images: table, reconstructions, rate-distortion chart')
+    .description('compare codecs on the same samples: table, reconstructions, rate-distortion chart')
     .argument('<codecs...>', 'model directories of at least two codecs')
     .addOption(dataOption(false))
     .addOption(splitOption(['train', 'test', 'all'], 'test'))
-    .option('--skip-bad', 'skip files and images that cannot be used; exit with code 7');
+    .option('--skip-bad', 'skip files and samples that cannot be used; exit with code 7');
   addOutputOptions(command, 'path of the report, an .html file', { resumes: false });
   addFeatureOptions(command);
   return addDataOptions(command)
@@ -39,13 +39,15 @@ export function compareCommand(session: Session): Command {
 async function compare(session: Session, codecs: string[], flags: Flags): Promise<void> {
   check(codecs, flags);
   await session.startEngine();
-  const [{ compareCodecs }, { comparisonColumns, comparisonReport }, { writeFileAtomic }] = await Promise.all([
-    import('../sdk/compare.js'),
-    import('../sdk/compare-report.js'),
-    import('../files/commit.js'),
-  ]);
+  const [{ compareCodecs }, { comparisonColumns, comparisonReport }, { writeFileAtomic }, { figuresOf }] =
+    await Promise.all([
+      import('../sdk/compare.js'),
+      import('../sdk/compare-report.js'),
+      import('../files/commit.js'),
+      import('../sdk/evaluate.js'),
+    ]);
   const skips = new Skips(session);
-  const { onProgress, finish } = countedProgress(session, 'compare', 'images');
+  const { onProgress, finish } = countedProgress(session, 'compare', 'samples');
   const { out, force: _force, ...options } = flags;
   const comparison = await compareCodecs({
     ...options,
@@ -57,13 +59,13 @@ async function compare(session: Session, codecs: string[], flags: Flags): Promis
   });
   finish();
   writeFileAtomic(out, await comparisonReport(comparison));
-  const { pictures: _pictures, ...figures } = comparison;
-  session.result({ ...figures, out }, [
-    ...tableLines(comparison, comparisonColumns(comparison.codecs)),
+  const { examples: _examples, codecs: compared, ...figures } = comparison;
+  session.result({ ...figures, codecs: compared.map(figuresOf), out }, [
+    ...tableLines(comparison, comparisonColumns(comparison)),
     '',
     `report in ${out}`,
   ]);
-  await noteFewPictures(session, comparison.codecs[0]!);
+  await noteFewSamples(session, comparison.codecs[0]!);
   skips.conclude();
 }
 

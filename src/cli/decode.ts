@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addOutputOptions, jsonOption, numberOption, splitOption } from './options.js';
 import type { OutputFlags } from './options.js';
+import { counted } from '../names.js';
 import { expectModel, expectOutputDirectory, expectTokens } from './paths.js';
 import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
@@ -18,7 +19,7 @@ Example:
 
 export function decodeCommand(session: Session): Command {
   const command = new Command('decode')
-    .description('decode tokens into images')
+    .description('decode tokens into images or other media')
     .requiredOption('--tokens <DIR>', 'directory of tokens written by "tesserae tokenize"')
     .option('--codec <DIR>', 'model directory of the codec (default: the codec stored with the tokens)');
   return addOutputOptions(command, 'output directory: a dataset with split folders and metadata.jsonl', {
@@ -36,9 +37,14 @@ async function decode(session: Session, flags: Flags): Promise<void> {
   if (flags.codec !== undefined) expectModel('--codec', flags.codec);
   expectOutputDirectory(flags, { '--tokens': flags.tokens, '--codec': flags.codec }, { resumes: false });
   await session.startEngine();
-  const { decodeTokens } = await import('../sdk/decode.js');
-  const { onProgress, finish } = countedProgress(session, 'decode', 'images');
+  const [{ decodeTokens }, { mediumNamed }] = await Promise.all([
+    import('../sdk/decode.js'),
+    import('../media/registry.js'),
+  ]);
+  const { onProgress, finish } = countedProgress(session, 'decode', 'samples');
   const result = await decodeTokens({ ...flags, signal: session.signal, onProgress });
   finish();
-  session.result({ kind: 'pictures', ...result }, [`${result.pictures} images in ${flags.out}`]);
+  session.result({ kind: 'samples', ...result }, [
+    `${counted(result.samples, mediumNamed(result.medium).noun)} in ${flags.out}`,
+  ]);
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { CodeSpread } from '../metrics/codebook.js';
 import { formatNumber } from '../report/format.js';
 import type { CodecEvaluation } from '../sdk/evaluate.js';
+import type { AnyMedium } from '../media/medium.js';
 import { addDataOptions, dataOption, addFeatureOptions, jsonOption, splitOption } from './options.js';
 import type { DataFlags, FeatureFlags } from './options.js';
 import { expectData, expectFile, expectModel } from './paths.js';
@@ -27,7 +28,7 @@ export function evalCodecCommand(session: Session): Command {
     .requiredOption('--codec <DIR>', 'model directory of the codec')
     .addOption(dataOption())
     .addOption(splitOption(['train', 'test', 'all'], 'test'))
-    .option('--skip-bad', 'skip files and images that cannot be used; exit with code 7');
+    .option('--skip-bad', 'skip files and samples that cannot be used; exit with code 7');
   addFeatureOptions(command);
   return addDataOptions(command)
     .addOption(jsonOption())
@@ -40,14 +41,13 @@ async function evalCodec(session: Session, flags: Flags): Promise<void> {
   expectData(flags.data);
   if (flags.features !== undefined) expectFile('--features', flags.features);
   await session.startEngine();
-  const { evaluateCodecOn } = await import('../sdk/evaluate.js');
+  const [{ evaluateCodecOn, figuresOf }, { mediumOf }] = await Promise.all([
+    import('../sdk/evaluate.js'),
+    import('../sdk/models.js'),
+  ]);
   const skips = new Skips(session);
-  const { onProgress, finish } = countedProgress(session, 'eval codec', 'images');
-  const {
-    counts: _counts,
-    examples: _examples,
-    ...evaluation
-  } = await evaluateCodecOn({
+  const { onProgress, finish } = countedProgress(session, 'eval codec', 'samples');
+  const evaluation = await evaluateCodecOn({
     ...flags,
     signal: session.signal,
     onProgress,
@@ -55,59 +55,52 @@ async function evalCodec(session: Session, flags: Flags): Promise<void> {
     ...dataEvents(session, skips),
   });
   finish();
-  session.result(evaluation, [
-    `samples          ${evaluation.samples} of split ${flags.split}`,
-    ...qualityLines(evaluation),
-    ...codeLines(evaluation),
+  session.result(figuresOf(evaluation), [
+    row('samples', `${evaluation.samples} of split ${flags.split}`),
+    ...qualityRows(evaluation, mediumOf(flags.codec)),
+    ...codeRows(evaluation),
   ]);
-  await noteFewPictures(session, evaluation);
+  await noteFewSamples(session, evaluation);
   skips.conclude();
 }
 
-function qualityLines({
-  nmse,
-  psnr,
-  ssim,
-  sharpness,
-  measures,
-  rfid,
-  features,
-}: Omit<CodecEvaluation, 'counts' | 'examples'>): string[] {
+const row = (name: string, value: string): string => `${name.padEnd(16)} ${value}`;
+
+function qualityRows(
+  { nmse, quality, rate, measures, rfid, features }: CodecEvaluation,
+  { figures, rate: unit }: AnyMedium,
+): string[] {
   return [
-    `NMSE             ${formatNumber(nmse)}`,
-    `PSNR             ${formatNumber(psnr)} dB`,
-    `SSIM             ${formatNumber(ssim)}`,
-    `sharpness        ${formatNumber(sharpness)} relative to the originals`,
-    ...Object.entries(measures).map(([name, value]) => `${name.padEnd(16)} ${formatNumber(value)}`),
-    ...(features
+    row('NMSE', formatNumber(nmse)),
+    ...figures.map(({ name, label }) => row(label, formatNumber(quality[name] ?? NaN))),
+    ...Object.entries(measures).map(([name, value]) => row(name, formatNumber(value))),
+    ...(features && rfid !== undefined
       ? [
-          `rFID             ${formatNumber(rfid!)}, in ${features.dimension} features "${features.output}" of ${features.network}`,
+          row(
+            'rFID',
+            `${formatNumber(rfid)}, in ${features.dimension} features "${features.output}" of ${features.network}`,
+          ),
         ]
       : []),
+    ...(rate
+      ? [row(unit.label, `${formatNumber(rate.nominal)}, entropy-coded ${formatNumber(rate.empirical)}`)]
+      : [row('codes', 'none: the latents are continuous')]),
   ];
 }
 
-function codeLines({
-  bitsPerPixel,
-  empiricalBitsPerPixel,
-  maps,
-}: Omit<CodecEvaluation, 'counts' | 'examples'>): string[] {
-  if (bitsPerPixel === undefined) return ['codes            none: the latents are continuous'];
-  return [
-    `bits per pixel   ${formatNumber(bitsPerPixel)}, entropy-coded ${formatNumber(empiricalBitsPerPixel!)}`,
-    ...maps.flatMap((map) => [
-      `${map.name.padEnd(16)} ${spreadText(map, map.vocabSize * map.levels)}`,
-      ...(map.byLevel ?? []).map((level, i) => `${`  level ${i + 1}`.padEnd(16)} ${spreadText(level, map.vocabSize)}`),
-    ]),
-  ];
+function codeRows({ maps }: CodecEvaluation): string[] {
+  return maps.flatMap((map) => [
+    row(map.name, spreadText(map, map.vocabSize * map.levels)),
+    ...(map.byLevel ?? []).map((level, i) => row(`  level ${i + 1}`, spreadText(level, map.vocabSize))),
+  ]);
 }
 
 function spreadText({ used, entropy, entropyRatio, perplexity }: CodeSpread, codes: number): string {
   return `${used} of ${codes} codes in use, entropy ${formatNumber(entropy / Math.LN2)} bits (${formatNumber(entropyRatio)} of the maximum), perplexity ${formatNumber(perplexity)}`;
 }
 
-/** Prints a warning if rFID is estimated from too few images. */
-export async function noteFewPictures(
+/** Prints a warning if rFID is estimated from too few samples. */
+export async function noteFewSamples(
   session: Session,
   { samples, features }: Pick<CodecEvaluation, 'samples' | 'features'>,
 ): Promise<void> {

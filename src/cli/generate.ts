@@ -1,19 +1,11 @@
 import { Command, Option } from 'commander';
 import { UsageError } from '../errors.js';
-import { excerpt } from '../names.js';
-import type { Dataset, Image, Prompt, SamplingOptions } from '../interfaces/index.js';
+import { counted, excerpt } from '../names.js';
+import type { Dataset, Media, Prompt, SamplingOptions } from '../interfaces/index.js';
 import { addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
-import {
-  expectExisting,
-  expectFile,
-  expectModel,
-  expectOutputDirectory,
-  expectOutputFile,
-  expectPrior,
-} from './paths.js';
+import { expectExisting, expectFile, expectMediaOutput, expectModel, expectPrior } from './paths.js';
 import { countedProgress } from './progress.js';
 import type { Session } from './session.js';
-import { createParent, isPng, refuseOtherPictures } from '../sdk/output-names.js';
 import type { Neighbor } from '../sdk/neighbors.js';
 
 interface Flags {
@@ -44,15 +36,15 @@ Examples:
 
 export function generateCommand(session: Session): Command {
   const command = new Command('generate')
-    .description('generate images from prompts')
+    .description('generate images or other media from prompts')
     .argument('[prompts...]', 'texts or class names; omit for an unconditional prior')
     .requiredOption('--prior <DIR>', 'model directory of the prior')
     .option('--codec <DIR>', 'model directory of the codec (default: the codec stored with the prior)');
-  addOutputOptions(command, 'output .png (several images form a grid) or directory (one file per image)', {
+  addOutputOptions(command, 'output .png (several images form a grid) or directory (one file per sample)', {
     resumes: false,
   });
   return command
-    .addOption(numberOption('-n, --n <N>', 'images per prompt', { min: 1, max: 1e6, whole: true }).default(1))
+    .addOption(numberOption('-n, --n <N>', 'samples per prompt', { min: 1, max: 1e6, whole: true }).default(1))
     .addOption(
       numberOption('--temperature <T>', 'sampling temperature: lower is more conservative; 0 is greedy', { min: 0 }),
     )
@@ -69,7 +61,7 @@ export function generateCommand(session: Session): Command {
         .default('cut'),
     )
     .addOption(seedOption())
-    .option('--prime <FILE>', 'image whose top rows the samples continue')
+    .option('--prime <FILE>', 'sample whose beginning the generated ones continue: the top rows of an image')
     .addOption(
       numberOption('--prime-rows <R>', 'number of code rows to keep from it (default: the upper half)', {
         min: 1,
@@ -78,9 +70,9 @@ export function generateCommand(session: Session): Command {
     )
     .option(
       '--neighbors <PATH>',
-      'dataset to search: shows the nearest training image next to each sample, which reveals memorization',
+      'dataset to search: shows the nearest training sample next to each generated one, which reveals memorization',
     )
-    .addOption(numberOption('--batch-size <N>', 'images generated together', { min: 1, max: 4096, whole: true }))
+    .addOption(numberOption('--batch-size <N>', 'samples generated together', { min: 1, max: 4096, whole: true }))
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)
     .action((prompts: string[], flags: Flags) => generate(session, prompts, flags));
@@ -89,99 +81,75 @@ export function generateCommand(session: Session): Command {
 async function generate(session: Session, texts: string[], flags: Flags): Promise<void> {
   check(flags);
   await refuseUnusedPrompts(texts, flags.prior);
-  createParent(flags.out);
   const prompts: Prompt[] = texts.length > 0 ? texts : [null];
   await session.startEngine();
-  const sdk = await import('../sdk/generate.js');
   const { out, prior, codec, force, prime, primeRows, neighbors, json: _json, ...sampling } = flags;
+  const [sdk, { mediumOf }, { writeGenerated }] = await Promise.all([
+    import('../sdk/generate.js'),
+    import('../sdk/models.js'),
+    import('../sdk/write-media.js'),
+  ]);
   const total = prompts.length * flags.n;
+  const medium = mediumOf(codec ?? prior);
+  expectMediaOutput(
+    { out, force },
+    { '--prior': prior, '--codec': codec, '--prime': prime, '--neighbors': neighbors },
+    medium,
+    total * (neighbors === undefined ? 1 : 2),
+  );
   // Open the dataset before generating, so that a dataset that cannot be used does not waste the work.
   const known =
     neighbors === undefined
       ? undefined
-      : await (await import('../data/open.js')).openDataset(neighbors, { skipBad: true });
-  const progress = session.progress({ label: 'generate', total, unit: 'images' });
+      : await (await import('../data/open.js')).openDataset(neighbors, { skipBad: true, medium: medium.name });
+  const progress = session.progress({ label: 'generate', total, unit: 'samples' });
   const options: SamplingOptions = {
     ...sampling,
     signal: session.signal,
     onProgress: (fraction) => progress.update(Math.floor(fraction * total)),
     onNote: (note) => progress.note(`warning: ${note}`),
   };
-  if (prime !== undefined)
-    options.prime = await (
-      await import('../sdk/prime.js')
-    ).primeCodes({ prior, codec, picture: prime, rows: primeRows });
-  const { images, tokens, prompts: labels } = await sdk.generate({ prior, codec, prompts, sampling: options });
+  const generated = await sdk.generate({
+    prior,
+    codec,
+    prompts,
+    sampling: options,
+    prime: prime === undefined ? undefined : { sample: prime, rows: primeRows },
+  });
   progress.finish();
-  const near = known && (await findNeighbors(session, images, known));
-  const files = near
-    ? await sdk.writeImages(
-        out,
-        near.flatMap(({ image }, i) => [images[i]!, image]),
-        {
-          force,
-          labels: near.flatMap(({ key, caption }, i) => [labels[i]!, `near: ${caption || key}`]),
-          columns: 2 * Math.ceil(Math.sqrt(images.length / 2)),
-          names: near.flatMap((_, i) => [sdk.numbered(i), `${sdk.numbered(i)}-nearest`]),
-        },
-      )
-    : await sdk.writeImages(out, images, { force, labels: texts.length > 0 ? labels : undefined });
-  if (!isPng(out))
-    await describe(out, {
-      pictures: images.length,
-      codec: tokens[0]!.codec,
-      prior,
-      prompts: texts,
-      sampling: { ...sampling, ...(prime === undefined ? {} : { prime }) },
-    });
+  const { media, prompts: labels } = generated;
+  const near = known && (await findNeighbors(session, media, known));
+  const files = await writeGenerated(out, generated, { force, neighbors: near });
   session.result(
     {
-      kind: 'pictures',
+      kind: 'samples',
+      medium: medium.name,
       out,
       files,
-      pictures: images.length,
+      samples: media.length,
       prompts: labels,
       neighbors: near?.map(({ key, caption, mse }) => ({ key, caption, mse })),
     },
-    [`${images.length} ${images.length === 1 ? 'image' : 'images'} in ${out}`],
+    [`${counted(media.length, medium.noun)} in ${out}`],
   );
 }
 
-async function findNeighbors(session: Session, images: readonly Image[], data: Dataset): Promise<Neighbor[]> {
+async function findNeighbors(session: Session, samples: readonly Media[], data: Dataset): Promise<Neighbor[]> {
   const { nearestNeighbors } = await import('../sdk/neighbors.js');
-  const { onProgress, finish } = countedProgress(session, 'compare', 'images');
-  const found = await nearestNeighbors(images, data, { signal: session.signal, onProgress });
+  const { onProgress, finish } = countedProgress(session, 'compare', 'samples');
+  const found = await nearestNeighbors(samples, data, { signal: session.signal, onProgress });
   finish();
   await data.close();
   return found;
 }
 
-/** Writes the card that describes a directory of images to `inspect`. */
-async function describe(
-  out: string,
-  {
-    prior,
-    ...made
-  }: { pictures: number; codec: string; prior: string; prompts: string[]; sampling: Record<string, string | number> },
-): Promise<void> {
-  const [{ readModelCard }, { writePicturesCard }] = await Promise.all([
-    import('../checkpoint/model.js'),
-    import('../sdk/pictures.js'),
-  ]);
-  writePicturesCard(out, { command: 'generate', ...made, prior: readModelCard(prior).fingerprint });
-}
-
-function check({ prior, codec, out, force, prime, primeRows, neighbors }: Flags): void {
+function check({ prior, codec, prime, primeRows, neighbors }: Flags): void {
   expectPrior('--prior', prior);
   if (codec !== undefined) expectModel('--codec', codec);
   if (prime !== undefined) expectFile('--prime', prime);
   if (primeRows !== undefined && prime === undefined)
     throw new UsageError('E_OPTION', '--prime-rows: requires --prime.');
   if (neighbors !== undefined) expectExisting('--neighbors', neighbors);
-  const sources = { '--prior': prior, '--codec': codec, '--prime': prime, '--neighbors': neighbors };
-  refuseOtherPictures(out);
-  if (!isPng(out)) return expectOutputDirectory({ out, force }, sources, { resumes: false });
-  expectOutputFile({ out, force }, sources);
 }
 
 /** Rejects prompts for an unconditional prior, which would ignore them. */

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { EXIT } from '../errors.js';
 import { axesText } from '../interfaces/tokens.js';
+import type { MediaInfo } from '../interfaces/media.js';
 import type { TokenMapSpec } from '../interfaces/tokens.js';
 import { formatCount, formatNumber } from '../report/format.js';
 import { summaryLines } from '../report/data-summary.js';
@@ -18,7 +19,9 @@ Example:
 
 export function inspectCommand(session: Session): Command {
   const command = new Command('inspect')
-    .description('describe a file or folder: codec, prior, tokens, dataset, training run, export or image')
+    .description(
+      'describe a file or folder: codec, prior, tokens, dataset, training run, export, image or other sample',
+    )
     .argument('<paths...>', 'path, or several archives of one dataset');
   return addDataOptions(command)
     .addOption(jsonOption())
@@ -30,7 +33,12 @@ async function inspect(session: Session, paths: string[], flags: DataFlags): Pro
   expectData(paths, 'PATH');
   const sdk = await import('../sdk/inspect.js');
   const found = await sdk.inspect(paths, flags);
-  session.result(found, [headline(found), ...rows(found).map(([name, value]) => `  ${name.padEnd(14)} ${value}`)]);
+  const { fullMedium } = await import('../media/node.js');
+  const describe: Describe = (media) => fullMedium(media.kind).describe(media);
+  session.result(found, [
+    headline(found),
+    ...rows(found, describe).map(([name, value]) => `  ${name.padEnd(14)} ${value}`),
+  ]);
   if (found.kind === 'dataset') reportData(session, found);
   const problem = found.kind === 'tokens' ? found.health.problem : undefined;
   if (problem === undefined) return;
@@ -53,16 +61,18 @@ function headline({ kind, fingerprint, path }: Inspection): string {
 }
 
 type Row = [name: string, value: string];
+/** What is known of a sample, for people. */
+type Describe = (media: MediaInfo) => string;
 
-function rows(found: Inspection): Row[] {
-  const all = rowsOf(found).map(([name, value]): [string, string | undefined] => [
+function rows(found: Inspection, describe: Describe): Row[] {
+  const all = rowsOf(found, describe).map(([name, value]): [string, string | undefined] => [
     name,
     value === undefined ? undefined : String(value),
   ]);
   return all.filter((row): row is Row => row[1] !== undefined && row[1] !== '');
 }
 
-function rowsOf(found: Inspection): [string, string | number | undefined][] {
+function rowsOf(found: Inspection, describe: Describe): [string, string | number | undefined][] {
   switch (found.kind) {
     case 'codec':
     case 'prior':
@@ -99,14 +109,14 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
       ];
     case 'dataset':
       return [
-        ['format', found.format],
+        ['format', `${found.format}, ${found.medium}`],
         ['samples', `${formatCount(found.samples.train)} train, ${formatCount(found.samples.test)} test`],
         [
           'captions',
           `${formatCount(found.captions.distinct)} distinct, on ${formatCount(found.captions.samples)} samples`,
         ],
         ['classes', listText(found.classes?.map(({ name, samples }) => `${name} (${samples})`))],
-        ['first', firstText(found.first)],
+        ['first', firstText(found.first, describe)],
         ['data', summaryLines(found.summary)[0]!.replace('data: ', '')],
       ];
     case 'run':
@@ -127,9 +137,9 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
         ]),
         ['health', 'verified'],
       ];
-    case 'pictures':
+    case 'samples':
       return [
-        ['images', found.made.pictures],
+        ['samples', `${formatCount(found.made.samples)}, ${found.made.medium}`],
         ['made by', found.made.command],
         ['codec', found.made.codec.slice(0, 12)],
         ['prior', found.made.prior?.slice(0, 12)],
@@ -143,10 +153,8 @@ function rowsOf(found: Inspection): [string, string | number | undefined][] {
         ['seconds', metricsText(found.seconds)],
         ['contents', 'data, codec, tokens, prior (inspect each)'],
       ];
-    case 'picture':
-      return [
-        ['format', `${found.format}, ${found.width}x${found.height}, ${found.channels === 1 ? 'gray' : 'color'}`],
-      ];
+    case 'sample':
+      return [['format', `${found.format}, ${describe(found.media)}`]];
   }
 }
 
@@ -157,9 +165,9 @@ function keptRow(training: Record<string, unknown> | undefined): string | undefi
   return `step ${formatCount(kept.step)}, ${kept.rule === 'best' && kept.figure !== null ? `best by ${kept.measure} (${formatNumber(kept.figure ?? NaN)})` : 'last'}`;
 }
 
-function firstText(first: DatasetInspection['first']): string {
-  if (!first) return 'none of the first images can be decoded';
-  return `${first.key}: ${first.width}x${first.height}${first.caption === undefined ? '' : `, "${first.caption}"`}`;
+function firstText(first: DatasetInspection['first'], describe: Describe): string {
+  if (!first) return 'none of the first samples can be decoded';
+  return `${first.key}: ${describe(first.media)}${first.caption === undefined ? '' : `, "${first.caption}"`}`;
 }
 
 function mapText(map: TokenMapSpec): string {

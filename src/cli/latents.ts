@@ -1,11 +1,15 @@
-// Explores a codec: three images that show its latents and codes.
+// Explores a codec: drawings of its latents and codes.
 import { Command, Option } from 'commander';
 import { UsageError } from '../errors.js';
-import type { Image } from '../interfaces/index.js';
+import type { Media } from '../interfaces/index.js';
+import type { AnyMedium } from '../media/medium.js';
+import { counted } from '../names.js';
 import { addOutputOptions, jsonOption, listOption, numberOption } from './options.js';
-import { expectFile, expectModel, expectOutputFile } from './paths.js';
+import { expectFile, expectMediaOutput, expectModel } from './paths.js';
 import type { Session } from './session.js';
-import { createParent, expectExtension } from '../sdk/output-names.js';
+
+/** What is said of an argument that is a file of the codec's medium. */
+const SAMPLE = 'file of a sample, such as a PNG, JPEG or WebP';
 
 interface Flags {
   codec: string;
@@ -14,7 +18,7 @@ interface Flags {
 }
 
 const stepsOption = (otherwise: number): Option =>
-  numberOption('-n, --steps <N>', 'images per row', { min: 2, max: 1024, whole: true }).default(otherwise);
+  numberOption('-n, --steps <N>', 'samples per row', { min: 2, max: 1024, whole: true }).default(otherwise);
 
 function latentsSubcommand(name: string, description: string): Command {
   return new Command(name)
@@ -36,10 +40,10 @@ interface InterpolateFlags extends Flags {
 }
 
 function interpolateCommand(session: Session): Command {
-  const command = latentsSubcommand('interpolate', 'interpolate between two images in latent space')
-    .argument('<from>', 'PNG, JPEG or WebP')
-    .argument('<to>', 'PNG, JPEG or WebP');
-  return addOutputOptions(command, 'output .png with the images in a row', { resumes: false })
+  const command = latentsSubcommand('interpolate', 'interpolate between two samples in latent space')
+    .argument('<from>', SAMPLE)
+    .argument('<to>', SAMPLE);
+  return addOutputOptions(command, 'output .png with the samples in a row, or directory', { resumes: false })
     .addOption(stepsOption(8))
     .addOption(
       new Option(
@@ -53,14 +57,13 @@ function interpolateCommand(session: Session): Command {
       '\nExample:\n  tesserae latents interpolate cat.jpg dog.jpg --codec runs/codec --out way.png -n 9',
     )
     .action(async (from: string, to: string, flags: InterpolateFlags) => {
-      check(flags, { from, to });
-      await session.startEngine();
+      const { noun } = await check(session, flags, { from, to });
       const { interpolate } = await import('../sdk/latents.js');
       const { steps, path, codec } = flags;
-      const images = await interpolate({ codec, from, to, steps, path });
-      await write(flags, images, images.length);
-      session.result({ kind: 'interpolation', out: flags.out, pictures: images.length }, [
-        `${images.length} images from ${from} to ${to} in ${flags.out}`,
+      const media = await interpolate({ codec, from, to, steps, path });
+      await write(flags, media, media.length);
+      session.result({ kind: 'interpolation', out: flags.out, samples: media.length }, [
+        `${counted(media.length, noun)} from ${from} to ${to} in ${flags.out}`,
       ]);
     });
 }
@@ -73,11 +76,11 @@ interface TraverseFlags extends Flags {
 }
 
 function traverseCommand(session: Session): Command {
-  const command = latentsSubcommand('traverse', 'vary an image along dimensions of the latents').argument(
-    '<image>',
-    'PNG, JPEG or WebP',
+  const command = latentsSubcommand('traverse', 'vary a sample along dimensions of the latents').argument(
+    '<sample>',
+    SAMPLE,
   );
-  return addOutputOptions(command, 'output .png with one dimension per row', { resumes: false })
+  return addOutputOptions(command, 'output .png with one dimension per row, or directory', { resumes: false })
     .addOption(
       listOption('--dims <A,B,C>', 'dimensions to vary, from 0 (default: the first ten, or with --grid the first two)'),
     )
@@ -89,18 +92,17 @@ function traverseCommand(session: Session): Command {
       'after',
       '\nExamples:\n  tesserae latents traverse face.png --codec runs/vae --out dims.png\n  tesserae latents traverse face.png --codec runs/vae --out phase.png --dims 3,7 --grid -n 11',
     )
-    .action(async (picture: string, flags: TraverseFlags) => {
-      check(flags, { image: picture });
+    .action(async (sample: string, flags: TraverseFlags) => {
       const dims = flags.dims?.map(wholeNumber);
-      await session.startEngine();
+      const { noun } = await check(session, flags, { sample });
       const { traverse } = await import('../sdk/latents.js');
-      const { images, columns, ...made } = await traverse({ ...flags, picture, dims });
-      await write(flags, images, columns);
+      const { media, columns, ...made } = await traverse({ ...flags, sample, dims });
+      await write(flags, media, columns);
       const what = flags.grid
         ? `dimension ${made.dims[0]} vertically, ${made.dims[1]} horizontally`
         : `one row for each of the dimensions ${made.dims.join(', ')}`;
-      session.result({ kind: 'traversal', out: flags.out, pictures: images.length, columns, ...made }, [
-        `${images.length} images in ${flags.out}: ${what}, from -${flags.range} to +${flags.range} around ${picture}`,
+      session.result({ kind: 'traversal', out: flags.out, samples: media.length, columns, ...made }, [
+        `${counted(media.length, noun)} in ${flags.out}: ${what}, from -${flags.range} to +${flags.range} around ${sample}`,
       ]);
     });
 }
@@ -114,11 +116,11 @@ interface CodesFlags extends Flags {
 const LISTED = 10;
 
 function codesCommand(session: Session): Command {
-  const command = latentsSubcommand('codes', 'draw the codes of an image over it, one color per id').argument(
-    '<image>',
-    'PNG, JPEG or WebP',
+  const command = latentsSubcommand('codes', 'draw the codes of a sample over it, one color per id').argument(
+    '<sample>',
+    SAMPLE,
   );
-  return addOutputOptions(command, 'output .png with the image and its codes', { resumes: false })
+  return addOutputOptions(command, 'output .png with the sample and its codes, or directory', { resumes: false })
     .option('--map <NAME>', 'token map to draw (default: the one with the most codes)')
     .addOption(
       numberOption('--level <L>', 'quantizer level to draw, if there are several ids per position', {
@@ -128,11 +130,10 @@ function codesCommand(session: Session): Command {
     )
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  tesserae latents codes photo.jpg --codec runs/codec --out codes.png')
-    .action(async (picture: string, flags: CodesFlags) => {
-      check(flags, { image: picture });
-      await session.startEngine();
+    .action(async (sample: string, flags: CodesFlags) => {
+      await check(session, flags, { sample });
       const { codeMap } = await import('../sdk/latents.js');
-      const { picture: seen, overlay, ...made } = await codeMap({ ...flags, picture });
+      const { sample: seen, overlay, ...made } = await codeMap({ ...flags, sample });
       await write(flags, [seen, overlay], 2);
       const total = made.codes.reduce((sum, { count }) => sum + count, 0);
       session.result({ kind: 'code-map', out: flags.out, ...made }, [
@@ -144,15 +145,16 @@ function codesCommand(session: Session): Command {
     });
 }
 
-function check({ codec, out, force }: Flags, pictures: Record<string, string>): void {
-  expectModel('--codec', codec);
-  for (const [name, path] of Object.entries(pictures)) expectFile(`<${name}>`, path);
-  expectExtension(out, ['.png']);
-  expectOutputFile(
-    { out, force },
-    { '--codec': codec, ...Object.fromEntries(Object.entries(pictures).map(([name, path]) => [`<${name}>`, path])) },
-  );
-  createParent(out);
+/** Checks paths before anything is computed. @returns the codec's medium. */
+async function check(session: Session, flags: Flags, samples: Record<string, string>): Promise<AnyMedium> {
+  const sources = Object.fromEntries(Object.entries(samples).map(([name, path]) => [`<${name}>`, path]));
+  expectModel('--codec', flags.codec);
+  for (const [name, path] of Object.entries(sources)) expectFile(name, path);
+  await session.startEngine();
+  const { mediumOf } = await import('../sdk/models.js');
+  const medium = mediumOf(flags.codec);
+  expectMediaOutput(flags, { '--codec': flags.codec, ...sources }, medium, 2);
+  return medium;
 }
 
 function wholeNumber(text: string): number {
@@ -162,9 +164,9 @@ function wholeNumber(text: string): number {
   return value;
 }
 
-async function write({ out, force }: Flags, images: readonly Image[], columns: number): Promise<void> {
-  const { writeImages } = await import('../sdk/generate.js');
-  await writeImages(out, images, { force, columns });
+async function write({ out, force }: Flags, samples: readonly Media[], columns: number): Promise<void> {
+  const { writeMedia } = await import('../sdk/write-media.js');
+  await writeMedia(out, samples, { force, columns });
 }
 
 const hex = (color: readonly number[]): string =>

@@ -86,7 +86,7 @@ export function addDataOptions(command: Command): Command {
     .addOption(
       new Option(
         '--caption-template <TEXT>',
-        'caption for labeled images that have none (default: "a photo of a {label}")',
+        'caption for labeled samples that have none (default: "a photo of a {label}")',
       ).argParser(captionTemplate),
     )
     .addOption(numberOption('--limit <N>', 'use only the first N samples of each split', { min: 1, whole: true }));

@@ -7,7 +7,15 @@ import { guarded } from '../files/system.js';
 import { isGlob } from '../names.js';
 import { isTemporary } from '../files/commit.js';
 import { acquireLock } from '../output.js';
-import { expectCreatable, refuseFileName } from '../sdk/output-names.js';
+import type { AnyMedium } from '../media/medium.js';
+import {
+  createParent,
+  expectCreatable,
+  isFileOf,
+  refuseFileName,
+  refuseOneFile,
+  refuseOtherFiles,
+} from '../sdk/output-names.js';
 import type { OutputFlags } from './options.js';
 
 /** Paths that a command reads, by flag. */
@@ -131,6 +139,27 @@ export function expectOutputFile({ out, force }: Pick<OutputFlags, 'out' | 'forc
     throw new UsageError('E_NOT_A_FILE', `--out ${out}: expected a new file, found a directory.`);
   if (!force)
     throw new UsageError('E_OUTPUT_EXISTS', `--out ${out}: the file already exists. Pass --force to overwrite it.`);
+}
+
+/**
+ * Checks that samples may be written, to a file of their medium or a directory, without writing them. Creates the directory
+ * of a file.
+ *
+ * @param count number of samples.
+ * @throws as {@link expectOutputFile} and {@link expectOutputDirectory}. @throws {UsageError} E_OUTPUT_NAME for other files, and for
+ *   one file for several samples that cannot be joined.
+ */
+export function expectMediaOutput(
+  { out, force }: Pick<OutputFlags, 'out' | 'force'>,
+  sources: Sources,
+  medium: AnyMedium,
+  count: number,
+): void {
+  refuseOtherFiles(out, medium);
+  refuseOneFile(out, medium, count);
+  if (!isFileOf(medium, out)) return expectOutputDirectory({ out, force }, sources, { resumes: false });
+  expectOutputFile({ out, force }, sources);
+  createParent(out);
 }
 
 /** @throws {UsageError} E_SAME_PATH when the output is one of the inputs, E_OPTION when it is empty. */

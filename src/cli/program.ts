@@ -31,7 +31,7 @@ Exit codes: 0 success, 1 internal error, 2 invalid arguments, 3 unusable input, 
 /** Builds the whole command line. Parsing it runs a command in the session. */
 export function buildProgram(session: Session): Command {
   const program = new Command('tesserae')
-    .description('Train image tokenizers and generate images from text.')
+    .description('Train tokenizers of images and other media, and generate new media from text.')
     .version(packageVersion(), '--version')
     .addOption(
       new Option(
@@ -45,6 +45,11 @@ export function buildProgram(session: Session): Command {
         max: 1024,
         whole: true,
       }),
+    )
+    .addOption(
+      new Option('--plugin <FILE>', 'ES module that registers media, codecs or priors; may be repeated').argParser(
+        (file, before: string[] | undefined) => [...(before ?? []), file],
+      ),
     )
     .option('--debug', 'print stack traces of errors')
     .addHelpText('after', EXAMPLE)

@@ -16,6 +16,7 @@ const INTERRUPTS = Object.keys(INTERRUPT_CODES) as Interrupt[];
 export interface GlobalOptions {
   engine?: 'onnxruntime' | 'tensorflow' | 'reference';
   threads?: number;
+  plugin?: string[];
   json?: boolean;
   debug?: boolean;
 }
@@ -44,6 +45,14 @@ export class Session {
     if (options.threads !== undefined) process.env.TESSERAE_THREADS = String(options.threads);
     if (command !== 'doctor') this.warnOfMissingLibrary();
     await import('../engine/register-node.js');
+    await this.loadPlugins();
+  }
+
+  private async loadPlugins(): Promise<void> {
+    const { plugin = [] } = this.options;
+    if (plugin.length === 0) return;
+    const { usePlugin } = await import('../sdk/plugin.js');
+    for (const module of plugin) await usePlugin(module, () => import('../index.js'));
   }
 
   /** Warns about a missing native library in every command, so that it is repaired before it slows down a long job. */

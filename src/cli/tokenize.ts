@@ -19,7 +19,7 @@ interface Flags extends OutputFlags, DataFlags {
 }
 
 const EXAMPLE = `
-Queued files and their decoded pixels use at most 192 MiB of memory; a larger image is encoded on its own.
+Queued files and their decoded values use at most 192 MiB of memory; a larger sample is encoded on its own.
 
 Examples:
   tesserae tokenize --data photos/ --codec runs/codec --out runs/tokens
@@ -27,7 +27,7 @@ Examples:
 
 export function tokenizeCommand(session: Session): Command {
   const command = new Command('tokenize')
-    .description('encode images into token shards with a trained codec')
+    .description('encode images or other media into token shards with a trained codec')
     .addOption(dataOption())
     .requiredOption('--codec <DIR>', 'model directory of the codec');
   addOutputOptions(command, 'output directory of the shards');
@@ -42,22 +42,26 @@ export function tokenizeCommand(session: Session): Command {
     .addOption(
       numberOption(
         '--variants <N>',
-        'augmented variants per training image, including the original; requires --flip or --crop',
+        'augmented variants per training sample, including the original; requires --flip or --crop',
         { min: 1, max: 1000, whole: true },
       ).default(1),
     )
     .option('--flip', 'mirror every second variant; avoid it where left and right matter, as in text')
     .addOption(
-      numberOption('--crop <P>', 'shift variants by up to P pixels in each direction, at the codec resolution', {
-        min: 1,
-        max: 1024,
-        whole: true,
-      }),
+      numberOption(
+        '--crop <P>',
+        'shift variants by up to P positions (pixels) in each direction, at the codec resolution',
+        {
+          min: 1,
+          max: 1024,
+          whole: true,
+        },
+      ),
     )
     .addOption(seedOption());
   command.option(
     '--skip-bad',
-    'skip files and images that cannot be used and list them in rejects.jsonl; exit with code 7',
+    'skip files and samples that cannot be used and list them in rejects.jsonl; exit with code 7',
   );
   return addDataOptions(command)
     .addOption(jsonOption())

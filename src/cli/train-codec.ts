@@ -22,7 +22,7 @@ Example:
 
 export function trainCodecCommand(session: Session): Command {
   const command = new Command('codec')
-    .description('train a codec on images: a folder, WebDataset archives or IDX files')
+    .description('train a codec on images or other media: a folder, WebDataset archives or IDX files')
     .addOption(dataOption());
   addOutputOptions(command, 'output directory of the model');
   addTrainingOptions(command);
@@ -35,7 +35,7 @@ export function trainCodecCommand(session: Session): Command {
       ).choices(FEATURE_SCALINGS),
     );
   addDataOptions(command)
-    .option('--skip-bad', 'skip files and images that cannot be used; exit with code 7')
+    .option('--skip-bad', 'skip files and samples that cannot be used; exit with code 7')
     .addOption(jsonOption());
   return command
     .addHelpText('after', () => presetsText('codec') + EXAMPLE)
@@ -75,7 +75,7 @@ async function trainCodec(session: Session, flags: Flags): Promise<void> {
       `codec ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
       ...heldOutLines(card.metrics && { ...metrics, ...(measures as object) }),
       card.maps?.length === 0
-        ? `next: tesserae latents traverse IMAGE --codec ${flags.out} --out traversal.png`
+        ? `next: tesserae latents traverse SAMPLE --codec ${flags.out} --out traversal.png`
         : `next: tesserae tokenize --data ${flags.data.join(' ')} --codec ${flags.out} --out TOKENS`,
     ],
   );

@@ -65,7 +65,7 @@ async function trainPrior(session: Session, flags: Flags): Promise<void> {
     [
       `prior ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
       ...heldOutLines(card.metrics),
-      `next: tesserae generate ${card.conditioning === 'none' ? '' : '"a prompt" '}--prior ${flags.out} --out images.png -n 16`,
+      `next: tesserae generate ${card.conditioning === 'none' ? '' : '"a prompt" '}--prior ${flags.out} --out generated/ -n 16`,
     ],
   );
 }

@@ -3,7 +3,7 @@ import { compile, hostValues, tf } from '../engine/index.js';
 import { CorruptError, InputError, UsageError } from '../errors.js';
 import { checkTokens, codeCount, idsShape, specOf, toIds } from '../interfaces/index.js';
 import type { Media, MediaInfo, TokenMapSpec, Tokenizer, Tokens } from '../interfaces/index.js';
-import type { AnyMedium } from '../media/medium.js';
+import type { AnyCore } from '../media/medium.js';
 import { copyBlock, emptyLike, pieceOf } from '../media/samples.js';
 import type { SampleArray, Samples } from '../media/samples.js';
 import type { AnyExtent, CodecFamily } from '../model/codec.js';
@@ -24,7 +24,7 @@ export interface OpenOptions {
 export interface CodecParts<C = unknown> extends OpenOptions {
   family: CodecFamily<C>;
   config: C;
-  medium: AnyMedium;
+  medium: AnyCore;
   /** Owned by the codec from here on, and taken to be final: they are embedded in its graphs. */
   params: Params;
   fingerprint: string;
@@ -53,7 +53,7 @@ export class Codec<C = unknown> implements Tokenizer {
   readonly kind: string;
   readonly name: string;
   readonly fingerprint: string;
-  private readonly medium: AnyMedium;
+  private readonly medium: AnyCore;
   private readonly input: unknown;
   /** Shape [...axes, channels] of a sample in a batch. */
   private readonly itemShape: readonly number[];

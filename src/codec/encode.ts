@@ -2,7 +2,7 @@
 // worker thread must begin quickly.
 import { codeCount, specOf, toIds } from '../interfaces/index.js';
 import type { Media, MediaInfo, TokenMap, TokenMapSpec, Tokens } from '../interfaces/index.js';
-import type { AnyMedium } from '../media/medium.js';
+import type { AnyCore } from '../media/medium.js';
 import { sizeOf } from '../shape.js';
 
 /** Samples computed together: more do not fit the processor's caches, and larger inputs are cut, so memory stays bounded. */
@@ -33,7 +33,7 @@ export interface Fitted {
  */
 export async function encodeFitted(
   { fingerprint, itemShape, maps }: Pick<EncoderPlan, 'fingerprint' | 'itemShape' | 'maps'>,
-  medium: AnyMedium,
+  medium: AnyCore,
   fitted: readonly Fitted[],
   run: (values: Float32Array, rows: number) => Promise<Int32Array[]>,
 ): Promise<Tokens[]> {
@@ -58,7 +58,7 @@ export async function encodeFitted(
 }
 
 /** The values of samples of one size, as float32; rows beyond them stay zero. */
-function packed(medium: AnyMedium, items: readonly Media[], size: number, rows: number): Float32Array {
+function packed(medium: AnyCore, items: readonly Media[], size: number, rows: number): Float32Array {
   const values = new Float32Array(rows * size);
   items.forEach((media, row) => medium.toFloats(medium.samplesOf(media).data, values, row * size));
   return values;

@@ -2,7 +2,7 @@
 import type { tf } from '../engine/index.js';
 import { idsShape } from '../interfaces/index.js';
 import type { MediaInfo, TokenMapSpec } from '../interfaces/index.js';
-import type { AnyMedium } from '../media/medium.js';
+import type { AnyCore } from '../media/medium.js';
 import type { CodecFamily } from '../model/codec.js';
 import type { ExportedFunction } from '../model/exported.js';
 import type { Params } from '../model/params.js';
@@ -43,7 +43,7 @@ function latentsOf<C>(family: CodecFamily<C>): NonNullable<CodecFamily<C>['laten
 export function decodedInfo<C>(
   family: CodecFamily<C>,
   config: C,
-  medium: AnyMedium,
+  medium: AnyCore,
   maps: readonly TokenMapSpec[],
 ): MediaInfo {
   const input = family.input(config);
@@ -60,7 +60,7 @@ export function exportsOf<C>(
   family: CodecFamily<C>,
   config: C,
   p: Params,
-  medium: AnyMedium,
+  medium: AnyCore,
 ): Record<string, ExportedFunction> {
   if (family.exports) return family.exports(p, config);
   const maps = family.maps(config);

@@ -1,24 +1,24 @@
-// Batches of decoded images. Training batches depend only on (seed, step), so a resumed run reads the same batches as
+// Batches of decoded samples. Training batches depend only on (seed, step), so a resumed run reads the same batches as
 // an uninterrupted one. Decoding runs ahead of the consumer on libuv's threads.
 import { AbortedError, InputError, UsageError, type TesseraeError } from '../errors.js';
 import type { Dataset, Split } from '../interfaces/dataset.js';
-import type { Image, ImageInput } from '../interfaces/media.js';
-import { pixelsToFloat32 } from '../media/image/pixels.js';
-import { type DecodeOptions } from '../media/image/fit.js';
+import type { Media } from '../interfaces/media.js';
+import type { AnyMedium } from '../media/medium.js';
 import { permutation } from '../rng.js';
+import { sizeOf } from '../shape.js';
 import { augment, centerCrop, randomCrop, type AugmentKey, type AugmentOptions } from './augment.js';
 import { mapLimit, PARALLEL } from './concurrency.js';
 import { decodeSample } from './decode.js';
 
-/** Decoded images of one size, ready for a codec. */
+/** Decoded samples of one shape, ready for a codec. */
 export interface Batch {
   /** Training step or, in an evaluation, number of the batch; starts at 0. */
   step: number;
-  /** Number of samples in the batch. Further rows of `pixels` are padding (evaluation only). */
+  /** Number of samples in the batch. Further rows of `values` are padding (evaluation only). */
   count: number;
   keys: string[];
-  /** float32 [B, H, W, C] in [-1, 1]. */
-  pixels: Float32Array;
+  /** float32 [B, ...axes, channels], about [-1, 1]. */
+  values: Float32Array;
   captions: string[][];
   /** int32 [count]; -1 for a sample without a label. */
   labels: Int32Array;
@@ -33,15 +33,18 @@ export interface BadSample {
   index: number;
 }
 
-export interface BatchOptions extends Omit<DecodeOptions, 'size' | 'resize'> {
-  batchSize: number;
-  /** Size of every image in the batch. */
-  size: { width: number; height: number };
+/** What the samples of a batch are brought to. */
+export interface BatchInput {
+  medium: AnyMedium;
   /**
-   * How images of other sizes are resized. Default `cover`. With `none`, a piece of that size is cropped: at a random
+   * What the codec sees, in the medium's terms. If samples keep their extent, a piece of its shape is cropped: at a random
    * position by seed and epoch for training, and at the center for evaluation.
    */
-  resize?: ImageInput['resize'];
+  input: unknown;
+}
+
+export interface BatchOptions extends BatchInput {
+  batchSize: number;
   /** Number of batches prepared in advance. Default 2. */
   prefetch?: number;
   /**
@@ -49,8 +52,8 @@ export interface BatchOptions extends Omit<DecodeOptions, 'size' | 'resize'> {
    * dataset order replaces it. Without this callback, the first bad sample ends the iteration with its error.
    */
   onBad?: (error: TesseraeError, sample: BadSample) => void;
-  /** Cache of decoded images, which iterations may share. Default: a cache of 256 MiB for this iteration. */
-  cache?: PixelCache;
+  /** Cache of decoded samples, which iterations may share. Default: a cache of 256 MiB for this iteration. */
+  cache?: SampleCache;
   signal?: AbortSignal;
 }
 
@@ -74,11 +77,11 @@ export interface EvalBatchOptions extends BatchOptions {
 export const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
 
 /**
- * Caches decoded pixels by sample, up to a number of bytes. Nothing is evicted: every epoch reads every sample once, so
- * eviction would remove exactly what is needed next.
+ * Caches decoded samples, up to a number of bytes. Nothing is evicted: every epoch reads every sample once, so eviction
+ * would remove exactly what is needed next.
  */
-export class PixelCache {
-  private readonly images = new Map<string, Image>();
+export class SampleCache {
+  private readonly samples = new Map<string, Media>();
   private used = 0;
 
   constructor(readonly maxBytes: number = DEFAULT_CACHE_BYTES) {}
@@ -87,19 +90,17 @@ export class PixelCache {
     return this.used;
   }
 
-  get(key: string): Image | undefined {
-    return this.images.get(key);
+  get(key: string): Media | undefined {
+    return this.samples.get(key);
   }
 
-  add(key: string, image: Image): void {
-    const { pixels } = image;
-    if (this.used + pixels.length > this.maxBytes || this.images.has(key)) return;
+  add(key: string, media: Media, { medium, input }: BatchInput): void {
+    const { data, shape } = medium.samplesOf(media);
+    if (this.used + data.byteLength > this.maxBytes || this.samples.has(key)) return;
     // A view into a larger buffer would keep the whole buffer alive.
-    this.images.set(
-      key,
-      pixels.byteLength < pixels.buffer.byteLength ? { ...image, pixels: Uint8Array.from(pixels) } : image,
-    );
-    this.used += pixels.length;
+    const isView = data.byteLength < data.buffer.byteLength;
+    this.samples.set(key, isView ? medium.create({ data: data.slice(), shape }, input, medium.info(media)) : media);
+    this.used += data.byteLength;
   }
 }
 
@@ -173,39 +174,32 @@ class EpochOrder {
   }
 }
 
-/** One decoded sample at the batch's image size. */
+/** One decoded sample in the shape of the batch. */
 interface Row {
   index: number;
   key: string;
   captions: string[];
   label?: number;
-  pixels: Uint8Array;
+  media: Media;
 }
 
 /** Reads, decodes and caches the samples of a split. */
 class Loader {
-  private readonly cache: PixelCache;
+  private readonly cache: SampleCache;
   private readonly bad = new Set<number>();
   private readonly cachePrefix: string;
+  /** Shape [...axes, channels] of a sample in the batch. */
+  private readonly itemShape: number[];
 
   constructor(
     private readonly dataset: Dataset,
     private readonly split: Split,
     private readonly options: BatchOptions & { augment?: AugmentOptions },
   ) {
-    this.cache = options.cache ?? new PixelCache();
-    const { size, channels = 3, background, resize, kernel, maxPixels } = options;
-    this.cachePrefix = JSON.stringify([
-      dataset.fingerprint,
-      split,
-      size.width,
-      size.height,
-      channels,
-      background,
-      resize,
-      kernel,
-      maxPixels,
-    ]);
+    const { medium, input, cache } = options;
+    this.cache = cache ?? new SampleCache();
+    this.itemShape = medium.itemShape(input);
+    this.cachePrefix = JSON.stringify([dataset.fingerprint, split, medium.name, input]);
   }
 
   /**
@@ -217,7 +211,7 @@ class Loader {
       return {
         index,
         ...this.dataset.describe(this.split, index),
-        pixels: this.framed(await this.image(index), key).pixels,
+        media: this.framed(await this.decoded(index), key),
       };
     } catch (error) {
       this.report(error, index);
@@ -238,42 +232,41 @@ class Loader {
     );
   }
 
-  /** @param rows At most B samples; the rest of [B, H, W, C] stays zero. */
+  /** @param rows At most B samples; the rest of [B, ...axes, channels] stays zero. */
   assemble(step: number, rows: readonly Row[], batchSize: number): Batch {
-    const { size, channels = 3 } = this.options;
-    const length = size.height * size.width * channels;
-    const pixels = new Float32Array(batchSize * length);
-    rows.forEach((row, i) => pixelsToFloat32(row.pixels, pixels, i * length));
+    const { medium } = this.options;
+    const length = sizeOf(this.itemShape);
+    const values = new Float32Array(batchSize * length);
+    rows.forEach(({ media }, i) => medium.toFloats(medium.samplesOf(media).data, values, i * length));
     return {
       step,
       count: rows.length,
       keys: rows.map((row) => row.key),
-      pixels,
+      values,
       captions: rows.map((row) => row.captions),
       labels: Int32Array.from(rows, (row) => row.label ?? -1),
       indices: Int32Array.from(rows, (row) => row.index),
     };
   }
 
-  /** Brings an image to the batch's size, and augments it if there is a key. */
-  private framed(image: Image, key: AugmentKey | undefined): Image {
-    const { augment: how, resize, size } = this.options;
-    if (!key) return resize === 'none' ? centerCrop(image, size) : image;
-    const cut = resize === 'none' ? randomCrop(image, size, key) : image;
-    return how ? augment(cut, how, key) : cut;
+  /** Brings a sample to the batch's shape, and augments it if there is a key. */
+  private framed(media: Media, key: AugmentKey | undefined): Media {
+    const { augment: how, medium, input } = this.options;
+    const extent = this.itemShape.slice(0, -1);
+    const isWhole = !medium.keepsExtent(input);
+    if (!key) return isWhole ? media : centerCrop({ media, medium, input }, extent);
+    const piece = isWhole ? media : randomCrop({ media, medium, input }, extent, key);
+    return how ? augment({ media: piece, medium, input }, how, key) : piece;
   }
 
-  private async image(index: number): Promise<Image> {
+  private async decoded(index: number): Promise<Media> {
     const key = `${this.cachePrefix}${index}`;
     const known = this.cache.get(key);
     if (known) return known;
-    const { resize, size, ...options } = this.options;
-    const { image } = await decodeSample(
-      await this.dataset.read(this.split, index),
-      resize === 'none' ? options : { ...options, size, resize },
-    );
-    this.cache.add(key, image);
-    return image;
+    const { medium, input } = this.options;
+    const { media } = await decodeSample(await this.dataset.read(this.split, index), medium, input);
+    this.cache.add(key, media, { medium, input });
+    return media;
   }
 
   /** Reports or throws bad input. Anything else is a bug or a disk error and is always thrown. */

@@ -1,30 +1,33 @@
-// Decodes the bytes of a sample to its image. This is everything a worker needs from a dataset.
+// Decodes a sample. This is everything a worker needs from a dataset.
 import { InputError } from '../errors.js';
 import type { RawSample, Sample } from '../interfaces/dataset.js';
-import { decodeWithOriginal, type Decoded } from '../media/image/image.js';
-import { imageTo, type DecodeOptions } from '../media/image/fit.js';
+import type { Media, MediaInfo } from '../interfaces/media.js';
+import type { AnyMedium } from '../media/medium.js';
 import { vary } from './augment.js';
 
-/** A sample with the properties of its image before resizing. */
-export type DecodedSample = Sample & Pick<Decoded, 'original'>;
+/** A sample with what its media were before they were fitted. */
+export type DecodedSample = Sample & { original: MediaInfo };
 
 /**
  * Decodes a raw sample of a dataset.
  *
- * @throws {InputError} E_IMAGE_... naming the sample's source, or the reason why its file could not be read.
+ * @param input what the codec sees; without it, the sample keeps its own size.
+ * @throws {InputError} naming the sample's source, or the reason why its file could not be read.
  */
-export async function decodeSample(raw: RawSample, options: DecodeOptions = {}): Promise<DecodedSample> {
-  if (raw.failure) throw new InputError(raw.failure.code, raw.failure.detail);
-  const { image: plain, original } = await decoded(raw, options);
-  const { key, captions, label } = raw;
-  const image = raw.variation ? vary(plain, raw.variation) : plain;
-  return label === undefined ? { key, image, original, captions } : { key, image, original, captions, label };
+export async function decodeSample<I>(raw: RawSample, medium: AnyMedium, input?: I): Promise<DecodedSample> {
+  const { key, captions, label, variation } = raw;
+  const { media: plain, original } = await decoded(raw, medium, input);
+  const media = variation ? vary({ media: plain, medium, input }, variation) : plain;
+  return label === undefined ? { key, media, original, captions } : { key, media, original, captions, label };
 }
 
-async function decoded({ bytes, pixels, source }: RawSample, options: DecodeOptions): Promise<Decoded> {
-  if (!pixels) return decodeWithOriginal(bytes, source, options);
-  return {
-    image: await imageTo({ kind: 'image', ...pixels, pixels: bytes }, options),
-    original: { kind: 'image', ...pixels },
-  };
+async function decoded<I>(
+  { content, source }: RawSample,
+  medium: AnyMedium,
+  input: I | undefined,
+): Promise<{ media: Media; original: MediaInfo }> {
+  if ('failure' in content) throw new InputError(content.failure.code, content.failure.detail);
+  if ('bytes' in content) return medium.files.decode(content.bytes, source, input);
+  const { media } = content;
+  return { media: input === undefined ? media : await medium.fit(media, input), original: medium.info(media) };
 }

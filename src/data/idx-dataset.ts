@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 
 import { InputError, UsageError } from '../errors.js';
 import type { Dataset, DataSummary, RawSample, Split } from '../interfaces/dataset.js';
-import { checkDatasetOptions, type DatasetOptions, type Media } from './indexed.js';
+import type { Image } from '../interfaces/media.js';
+import { checkDatasetOptions, type DatasetOptions } from './indexed.js';
 import { areIds, captionByLabel, DEFAULT_TEMPLATE, resolveLabels } from './labels.js';
 import { DEFAULT_HOLDOUT, keyFraction } from './split.js';
 import { idsWarning, summaryOf } from './summary.js';
@@ -23,7 +24,7 @@ export interface IdxPart {
   labels?: Uint8Array;
   /** The split named by the files, set on all parts or on none. */
   split?: Split;
-  read(index: number): Media;
+  read(index: number): Image;
   close(): Promise<void>;
 }
 
@@ -50,6 +51,7 @@ interface Classes {
 
 export class IdxDataset implements Dataset {
   readonly kind = 'idx';
+  readonly medium = 'image';
   readonly source: string;
   readonly fingerprint: string;
   readonly classes?: readonly string[];
@@ -95,7 +97,7 @@ export class IdxDataset implements Dataset {
 
   async read(split: Split, index: number): Promise<RawSample> {
     const { part, at } = this.place(split, index);
-    return { ...this.describe(split, index), source: `${part.path}#${at}`, ...part.read(at) };
+    return { ...this.describe(split, index), source: `${part.path}#${at}`, content: { media: part.read(at) } };
   }
 
   describe(split: Split, index: number): { key: string; captions: string[]; label?: number } {

@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path';
 
 import { InputError, IoError } from '../errors.js';
 import type { Dataset } from '../interfaces/dataset.js';
+import type { Image } from '../interfaces/media.js';
 import { readError, readExactly } from './files.js';
 import { IdxDataset, type IdxPart } from './idx-dataset.js';
 import type { DatasetOptions } from './indexed.js';
@@ -61,7 +62,7 @@ export async function openIdx(path: string, options: DatasetOptions = {}): Promi
   try {
     for (const [i, name] of images.entries()) {
       const split = official?.sides[i];
-      if (official && !split) opening.leaveOut(name, official.leftOut(i));
+      if (official && !split) opening.leaveOut(name, official.leftOut(i, 'images'));
       else await opening.add(name, split);
     }
     const named = await opening.classNames();
@@ -110,7 +111,7 @@ class Opening {
         await file.close();
         return;
       }
-      this.tally.usePicture('idx');
+      this.tally.useMedia('idx');
       this.parts.push(partOf(file, prefixOf(name) || basename(name), labels, split));
     } catch (error) {
       await file.close();
@@ -398,12 +399,12 @@ class PixelFile {
    * Reads one image synchronously: a few hundred bytes from the page cache take less time than a turn of the event
    * loop.
    */
-  read(index: number): { bytes: Uint8Array; pixels: { width: number; height: number; channels: 1 | 3 } } {
-    const bytes = new Uint8Array(this.itemBytes);
-    const read = readSync(this.source.handle.fd, bytes, 0, bytes.length, this.header + index * bytes.length);
-    if (read < bytes.length)
-      throw new IoError('E_DATA_READ', `${this.path}#${index}: expected ${bytes.length} bytes, found ${read}.`);
-    return { bytes, pixels: this.size };
+  read(index: number): Image {
+    const pixels = new Uint8Array(this.itemBytes);
+    const read = readSync(this.source.handle.fd, pixels, 0, pixels.length, this.header + index * pixels.length);
+    if (read < pixels.length)
+      throw new IoError('E_DATA_READ', `${this.path}#${index}: expected ${pixels.length} bytes, found ${read}.`);
+    return { kind: 'image', ...this.size, pixels };
   }
 
   close(): Promise<void> {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 
 import { InputError, UsageError } from '../errors.js';
-import type { Dataset, DataSummary, RawSample, Split } from '../interfaces/dataset.js';
+import type { Dataset, DataSummary, RawSample, SampleContent, Split } from '../interfaces/dataset.js';
 import {
   captionByLabel,
   checkTemplate,
@@ -13,9 +13,12 @@ import {
 } from './labels.js';
 import { DEFAULT_HOLDOUT, splitByKey, SPLIT_BY, type SplitBy } from './split.js';
 import { idsWarning, summaryOf } from './summary.js';
+import { fullMedium } from '../media/node.js';
 import { Tally } from './tally.js';
 
 export interface DatasetOptions {
+  /** Name of the medium whose files are samples. Default: the one with the most files. */
+  medium?: string;
   /** Class names by index. Default: those of the dataset, or else the labels themselves. */
   classes?: readonly string[];
   /** Caption of samples that have a label but no caption. Default "a photo of a {label}". */
@@ -47,7 +50,7 @@ export interface Entry {
   key: string;
   captions: readonly string[];
   label?: RawLabel;
-  /** Size in bytes of the encoded media, or of the pixels. */
+  /** Size in bytes of the file, or of the decoded values. */
   bytes: number;
   /** The dataset's own split, set on all samples or on none. */
   split?: Split;
@@ -55,16 +58,14 @@ export interface Entry {
   group?: string;
 }
 
-/** The media of an entry. */
-export type Media = Pick<RawSample, 'bytes' | 'pixels'>;
-
 export interface IndexedSource<E extends Entry> {
   kind: Dataset['kind'];
+  medium: string;
   source: string;
   entries: readonly E[];
   /** Origin of a sample, for errors: a path, or `archive.tar:member`. */
   sourceOf(entry: E): string;
-  read(entry: E): Promise<Media>;
+  read(entry: E): Promise<SampleContent>;
   close?(): Promise<void>;
   /** What was found while the dataset was opened. */
   tally?: Tally;
@@ -104,6 +105,7 @@ export function checkDatasetOptions(options: DatasetOptions): void {
 /** A dataset over a table of entries. */
 export class IndexedDataset<E extends Entry> implements Dataset {
   readonly kind: Dataset['kind'];
+  readonly medium: string;
   readonly source: string;
   readonly fingerprint: string;
   readonly classes?: readonly string[];
@@ -126,6 +128,7 @@ export class IndexedDataset<E extends Entry> implements Dataset {
       (i) => table.sourceOf(entries[i]!),
     );
     this.kind = table.kind;
+    this.medium = table.medium;
     this.source = table.source;
     this.table = table;
     this.classes = labels.classes;
@@ -146,8 +149,8 @@ export class IndexedDataset<E extends Entry> implements Dataset {
 
   async read(split: Split, index: number): Promise<RawSample> {
     const entry = this.table.entries[this.at(split, index)]!;
-    const media = await this.table.read(entry);
-    return { ...this.describe(split, index), source: this.table.sourceOf(entry), ...media };
+    const content = await this.table.read(entry);
+    return { ...this.describe(split, index), source: this.table.sourceOf(entry), content };
   }
 
   describe(split: Split, index: number): { key: string; captions: string[]; label?: number } {
@@ -205,7 +208,7 @@ function orderOf(entries: readonly Entry[], options: DatasetOptions): Record<Spl
 }
 
 function summarize(
-  { entries, tally = new Tally({}), split }: IndexedSource<Entry>,
+  { entries, medium, tally = new Tally({}, fullMedium(medium)), split }: IndexedSource<Entry>,
   { classes, labels, ids }: Labels,
   { holdout }: DatasetOptions,
 ): DataSummary {

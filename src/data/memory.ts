@@ -1,4 +1,6 @@
+import { UsageError } from '../errors.js';
 import type { Dataset, Sample, Split } from '../interfaces/dataset.js';
+import { fullMedium } from '../media/node.js';
 import { IndexedDataset, type DatasetOptions, type Entry } from './indexed.js';
 
 interface MemoryEntry extends Entry {
@@ -6,30 +8,37 @@ interface MemoryEntry extends Entry {
 }
 
 /**
- * Creates a dataset from decoded samples. Either all samples specify a split or none does; in the latter case samples
- * are split by their keys.
+ * Creates a dataset from decoded samples of one medium. Either all samples specify a split or none does; in the latter case
+ * samples are split by their keys.
  *
  * @throws {InputError} E_DATA_EMPTY, E_DATA_DUPLICATE, E_DATA_LABEL.
+ * @throws {UsageError} E_DATA_OPTIONS for samples of several media, E_UNKNOWN_MEDIUM.
+ * @throws {ShapeError} for media whose values do not fit their size.
  */
 export function memoryDataset(
   samples: ReadonlyArray<Sample & { split?: Split }>,
   options: DatasetOptions & { source?: string } = {},
 ): Dataset {
   const source = options.source ?? 'memory';
-  const entries = samples.map((sample): MemoryEntry => {
-    const { key, captions, label, split, image } = sample;
-    return { key, captions, label, split, bytes: image.pixels.length, sample };
+  const medium = fullMedium(options.medium ?? samples[0]?.media?.kind ?? 'image');
+  const entries = samples.map((sample, i): MemoryEntry => {
+    const { key, captions, label, split, media } = sample;
+    if (media?.kind !== medium.name)
+      throw new UsageError(
+        'E_DATA_OPTIONS',
+        `memoryDataset(samples[${i}].media): expected the kind "${medium.name}", received "${String(media?.kind)}".`,
+      );
+    medium.check(`memoryDataset(samples[${i}].media)`, media);
+    return { key, captions, label, split, bytes: medium.samplesOf(media).data.byteLength, sample };
   });
   return new IndexedDataset(
     {
       kind: 'memory',
+      medium: medium.name,
       source,
       entries,
       sourceOf: ({ key }) => `${source}:${key}`,
-      read: async ({ sample: { image } }) => {
-        const { width, height, channels } = image;
-        return { bytes: image.pixels, pixels: { width, height, channels } };
-      },
+      read: async ({ sample: { media } }) => ({ media }),
     },
     options,
   );

@@ -6,13 +6,14 @@ import { join, relative } from 'node:path';
 import { InputError } from '../errors.js';
 import { isGlob } from '../names.js';
 import type { Dataset } from '../interfaces/dataset.js';
-import { describeBytes, PICTURE_EXTENSIONS } from '../media/image/sniff.js';
+import { describeBytes } from '../media/image/sniff.js';
+import { fullMedium, mediaWithFiles } from '../media/node.js';
 import { isArchive } from './archive.js';
 import { firstBytes, readError } from './files.js';
 import { isIdxFolder, looksLikeIdx, openIdx } from './idx.js';
 import { checkDatasetOptions, type DatasetOptions } from './indexed.js';
 import { extensionOf } from './names.js';
-import { ARCHIVE, openFolder, openWebDataset } from './pictures.js';
+import { ARCHIVE, openFolder, openWebDataset } from './media-files.js';
 
 /**
  * Opens a dataset of any kind: a folder of images, a WebDataset `.tar` or `.tar.gz` (or a folder, list or glob of
@@ -96,8 +97,9 @@ async function openDirectory(path: string, options: DatasetOptions): Promise<Dat
   });
   if (isIdxFolder(items.map(({ name }) => name))) return openIdx(path, options);
   const isTop = items.some(isArchiveItem);
-  if (!isTop && items.some(({ name }) => isPicture(name))) return openFolder(path, options);
-  const { archives, others } = await filesBelow(path, isTop);
+  const isMedia = mediaTest(options.medium);
+  if (!isTop && items.some(({ name }) => isMedia(name))) return openFolder(path, options);
+  const { archives, others } = await filesBelow(path, isTop, isMedia);
   return archives.length > 0 ? openWebDataset(archives, options, path, others) : openFolder(path, options);
 }
 
@@ -106,21 +108,27 @@ function isArchiveItem(item: { name: string; isFile(): boolean; isSymbolicLink()
   return ARCHIVE.test(item.name) && !item.name.startsWith('.') && (item.isFile() || item.isSymbolicLink());
 }
 
-function isPicture(name: string): boolean {
-  return PICTURE_EXTENSIONS.has(extensionOf(name));
+/** Returns a test for names of files of the medium, or of any medium if none is asked for. */
+function mediaTest(medium: string | undefined): (name: string) => boolean {
+  const media = medium === undefined ? mediaWithFiles() : [fullMedium(medium)];
+  return (name) => media.some(({ files }) => files.extensions.has(extensionOf(name)));
 }
 
 /**
  * Lists the archives of a folder, sorted, and the names of all other files below it. At the top only the folder's own
- * archives count. Otherwise archives in all subfolders count, but none if there is an image anywhere below.
+ * archives count. Otherwise archives in all subfolders count, but none if there is a sample anywhere below.
  */
-async function filesBelow(path: string, isTop: boolean): Promise<{ archives: string[]; others: string[] }> {
+async function filesBelow(
+  path: string,
+  isTop: boolean,
+  isMedia: (name: string) => boolean,
+): Promise<{ archives: string[]; others: string[] }> {
   const archives: string[] = [];
   const others: string[] = [];
   try {
     for await (const item of await opendir(path, { recursive: true })) {
       const file = join(item.parentPath, item.name);
-      if (!isTop && isPicture(item.name)) return { archives: [], others: [] };
+      if (!isTop && isMedia(item.name)) return { archives: [], others: [] };
       if (isArchiveItem(item) && (!isTop || item.parentPath === path)) archives.push(file);
       else if (!item.isDirectory()) others.push(relative(path, file));
     }

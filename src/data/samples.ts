@@ -1,7 +1,7 @@
-// Builds samples from the files of folders or archives: each image with its captions, class and split.
+// Builds samples from the files of folders or archives: each file of the medium with its captions, class and split.
 import { InputError, UsageError } from '../errors.js';
-import { listNames } from '../names.js';
-import { PICTURE_EXTENSIONS } from '../media/image/sniff.js';
+import { listNames, withArticle } from '../names.js';
+import type { AnyMedium } from '../media/medium.js';
 import { mapLimit } from './concurrency.js';
 import type { Entry } from './indexed.js';
 import { isMetadata, SIDECAR_EXTENSIONS, type DataFile, type Listing } from './listing.js';
@@ -12,7 +12,7 @@ import {
   byPreference,
   cellSources,
   MAX_FIELDS,
-  PictureIndex,
+  MediaIndex,
   readSidecar,
   recordSidecar,
   type CaptionSource,
@@ -23,8 +23,8 @@ import type { Tally } from './tally.js';
 /** Number of text files read concurrently. */
 const AT_ONCE = 16;
 
-/** An image of a folder or archive. */
-export interface PictureEntry extends Entry {
+/** A file of a folder or archive that is a sample. */
+export interface MediaEntry extends Entry {
   file: DataFile;
   /** Name of the archive without its extension. */
   archive?: string;
@@ -58,9 +58,9 @@ export function captionChoice(captions: string | undefined): CaptionChoice {
 
 /** The samples of one or more listings before they are split. */
 export interface Collected {
-  entries: PictureEntry[];
+  entries: MediaEntry[];
   /** Adds the captions and sidecar files to the tally, given the entries that became samples. */
-  updateTally(samples: readonly PictureEntry[]): void;
+  updateTally(samples: readonly MediaEntry[]): void;
 }
 
 /**
@@ -109,13 +109,13 @@ function choiceError(captions: string, collectors: readonly Collector[]): UsageE
   const extensions = list(collectors.flatMap((one) => [...one.extensions].map((name) => `.${name}`)));
   return new UsageError(
     'E_DATA_CAPTIONS',
-    `captions: expected "filename", a column (available: ${columns}) or an extension of text files (available: ${extensions}), received "${captions}", which gives no image a caption.`,
+    `captions: expected "filename", a column (available: ${columns}) or an extension of text files (available: ${extensions}), received "${captions}", which gives no ${collectors[0]!.noun.one} a caption.`,
   );
 }
 
 /** Collects the samples of one listing. */
 class Collector {
-  readonly entries: PictureEntry[] = [];
+  readonly entries: MediaEntry[] = [];
   readonly columns = new Set<string>();
   readonly extensions = new Set<string>();
   private readonly sidecars: Sidecar[] = [];
@@ -128,19 +128,24 @@ class Collector {
     private readonly tally: Tally,
   ) {}
 
+  get noun(): AnyMedium['noun'] {
+    return this.tally.medium.noun;
+  }
+
   async collect(): Promise<void> {
-    const pictures = this.pictures();
-    const present = new Set(pictures.map(({ path }) => path));
+    const media = this.media();
+    const present = new Set(media.map(({ path }) => path));
     const { rows, unusable, columns } = await readMetadata(this.listing.files, present, this.choice.column, this.tally);
     for (const column of columns) this.columns.add(column);
-    const beside = await this.readSidecars(new PictureIndex([...present], this.isArchive));
+    const beside = await this.readSidecars(new MediaIndex([...present], this.isArchive));
     this.warnOfColumns(rows, beside);
-    const keys = keysOf(pictures);
-    const crowd = sharedKeys(pictures, this.isArchive);
-    pictures.forEach((file, i) => {
+    const keys = keysOf(media);
+    const crowd = sharedKeys(media, this.isArchive);
+    media.forEach((file, i) => {
       const row = rows.get(file.path);
       const own = byPreference(beside.get(file.path) ?? []);
-      if (unusable.has(file.path)) this.tally.leftOut.add('images whose metadata cannot be used', file.path, true);
+      if (unusable.has(file.path))
+        this.tally.leftOut.add(`${this.noun.many} whose metadata cannot be used`, file.path, true);
       else this.add(file, keys[i]!, crowd.has(keyOf(file.path)), row, own);
     });
   }
@@ -163,7 +168,7 @@ class Collector {
     if (broken) {
       if (!broken.rejected) this.tally.reject(broken.file.path, broken.problem);
       broken.rejected = true;
-      return this.tally.leftOut.add('images whose caption or class cannot be read', file.path, true);
+      return this.tally.leftOut.add(`${this.noun.many} whose caption or class cannot be read`, file.path, true);
     }
     const labeled = row?.label === undefined ? labeledBy(own) : undefined;
     const split = own.find((one) => one.split !== undefined);
@@ -197,7 +202,7 @@ class Collector {
     const others = [...this.columns].filter((name) => !isKnownColumn(name));
     if (!silent || others.length === 0 || this.choice.column !== undefined) return;
     this.tally.warnings.push(
-      `The metadata of ${rows.size + jsons.length} images has no known caption or class column; its columns are ${listNames(others, 5)}. Use --captions ${others[0]!} to select that one.`,
+      `The metadata of ${rows.size + jsons.length} ${this.noun.many} has no known caption or class column; its columns are ${listNames(others, 5)}. Use --captions ${others[0]!} to select that one.`,
     );
   }
 
@@ -211,14 +216,18 @@ class Collector {
   }
 
   /** Returns the images that are samples. Text files are handled as sidecars and tables; other files are skipped. */
-  private pictures(): DataFile[] {
-    const pictures = this.listing.files.filter(({ path }) => PICTURE_EXTENSIONS.has(extensionOf(path)));
+  private media(): DataFile[] {
+    const media = this.listing.files.filter(({ path }) => this.isSample(path));
     for (const { path } of this.listing.files) {
       const extension = extensionOf(path);
-      if (PICTURE_EXTENSIONS.has(extension) || this.isSidecar(path) || isMetadata(path)) continue;
-      this.tally.leftOut.add(reasonFor(extension), path);
+      if (this.isSample(path) || this.isSidecar(path) || isMetadata(path)) continue;
+      this.tally.leftOut.add(reasonFor(extension, this.noun.many), path);
     }
-    return this.isArchive ? this.withoutCompanions(pictures) : pictures;
+    return this.isArchive ? this.withoutCompanions(media) : media;
+  }
+
+  private isSample(path: string): boolean {
+    return this.tally.medium.files.extensions.has(extensionOf(path));
   }
 
   private isSidecar(path: string): boolean {
@@ -230,9 +239,9 @@ class Collector {
    * Removes images that accompany another one: by convention `key.mask.png` belongs to `key.png`. `22.05.png` is a
    * sample, and so is `v1.2_cat.png` if there is no `v1.png`.
    */
-  private withoutCompanions(pictures: readonly DataFile[]): DataFile[] {
+  private withoutCompanions(media: readonly DataFile[]): DataFile[] {
     const stems = new Map<string, string>();
-    return pictures
+    return media
       .filter(({ path, where }) => {
         const stem = stemOf(path);
         const other = stems.get(stem);
@@ -242,7 +251,7 @@ class Collector {
           path,
           new InputError(
             'E_DATA_DUPLICATE',
-            `${where}: expected one image for key "${stem}", found "${fileName(other)}" too.`,
+            `${where}: expected one ${this.noun.one} for key "${stem}", found "${fileName(other)}" too.`,
           ),
         );
         return false;
@@ -252,7 +261,7 @@ class Collector {
         const field = stemOf(path).slice(key.length + 1);
         if (!stems.has(key) || !/^[a-z][a-z_-]*\d*$/i.test(field)) return true;
         this.tally.leftOut.add(
-          `additional images with the same key, such as masks (KEY.${field.toLowerCase()}.${extensionOf(path)})`,
+          `additional ${this.noun.many} with the same key, such as masks (KEY.${field.toLowerCase()}.${extensionOf(path)})`,
           path,
         );
         return false;
@@ -260,15 +269,21 @@ class Collector {
   }
 
   /** Returns the sidecar files by the path of their image. */
-  private async readSidecars(index: PictureIndex): Promise<Map<string, Sidecar[]>> {
+  private async readSidecars(index: MediaIndex): Promise<Map<string, Sidecar[]>> {
     const files = this.listing.files.filter(({ path }) => this.isSidecar(path));
     const owned = files.map((file) => ({ file, owners: index.ownersOf(file.path) }));
     for (const { file, owners } of owned) {
       this.extensions.add(extensionOf(file.path));
       if (owners.length > 0) continue;
-      this.tally.leftOut.add(`.${extensionOf(file.path)} files without an image of the same name`, file.path);
+      this.tally.leftOut.add(
+        `.${extensionOf(file.path)} files without ${withArticle(this.noun.one)} of the same name`,
+        file.path,
+      );
       if (extensionOf(file.path) !== 'cls')
-        this.tally.unusedCaptions.add(`.${extensionOf(file.path)} files without an image of the same name`, file.path);
+        this.tally.unusedCaptions.add(
+          `.${extensionOf(file.path)} files without ${withArticle(this.noun.one)} of the same name`,
+          file.path,
+        );
     }
     const read = await mapLimit(
       owned.filter(({ owners }) => owners.length > 0),
@@ -315,11 +330,11 @@ function labeledBy(own: readonly Sidecar[]): Sidecar | undefined {
 }
 
 /** Why a file that is neither an image nor a text is skipped. */
-function reasonFor(extension: string): string {
+function reasonFor(extension: string, many: string): string {
   if (extension === '') return 'files without an extension';
   return TABLES.has(extension)
     ? `.${extension} files not named metadata.${extension}`
-    : `.${extension} files that are not images`;
+    : `.${extension} files that are not ${many}`;
 }
 
 const TABLES: ReadonlySet<string> = new Set(['csv', 'tsv', 'jsonl', 'ndjson', 'parquet']);
@@ -337,20 +352,20 @@ function captionOfName(path: string): string[] {
  * Returns the keys of images: paths without extension. The extension is kept where `a.png` and `a.jpg` would share a
  * key, or where `a.png.png` would take the key of `a.png`.
  */
-function keysOf(pictures: readonly DataFile[]): string[] {
-  const stems = pictures.map(({ path }) => stemOf(path));
-  const paths = new Set(pictures.map(({ path }) => path));
+function keysOf(media: readonly DataFile[]): string[] {
+  const stems = media.map(({ path }) => stemOf(path));
+  const paths = new Set(media.map(({ path }) => path));
   const count = new Map<string, number>();
   for (const stem of stems) count.set(stem, (count.get(stem) ?? 0) + 1);
-  return stems.map((stem, i) => (count.get(stem) === 1 && !paths.has(stem) ? stem : pictures[i]!.path));
+  return stems.map((stem, i) => (count.get(stem) === 1 && !paths.has(stem) ? stem : media[i]!.path));
 }
 
 /**
  * Returns the keys in archives that several images share, such as views of one object. Their images stay on one side of
  * a split.
  */
-function sharedKeys(pictures: readonly DataFile[], isArchive: boolean): Set<string> {
+function sharedKeys(media: readonly DataFile[], isArchive: boolean): Set<string> {
   const counts = new Map<string, number>();
-  if (isArchive) for (const { path } of pictures) counts.set(keyOf(path), (counts.get(keyOf(path)) ?? 0) + 1);
+  if (isArchive) for (const { path } of media) counts.set(keyOf(path), (counts.get(keyOf(path)) ?? 0) + 1);
   return new Set([...counts].filter(([, count]) => count > 1 && count <= MAX_FIELDS).map(([key]) => key));
 }

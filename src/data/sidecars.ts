@@ -39,7 +39,7 @@ export interface Sidecar {
 export const MAX_FIELDS = 16;
 
 /** Finds images by the names that their sidecars may have. */
-export class PictureIndex {
+export class MediaIndex {
   private readonly byStem = new Map<string, string[]>();
   private readonly byKey = new Map<string, string[]>();
   private readonly paths: ReadonlySet<string>;

@@ -99,20 +99,21 @@ export interface OfficialSplit {
   description: string;
   /** Depth of the folder that defines the split. This folder is not a class. */
   depth?: number;
-  /** Returns why a sample is on neither side. */
-  leftOut: (index: number) => string;
+  /** Returns why a sample is on neither side. @param many what several samples are called. */
+  leftOut: (index: number, many: string) => string;
 }
 
 /**
  * Finds the split that a dataset defines itself: by the `split` column of its metadata, by the names of its archives,
  * by folders at any depth whose names differ only in the word for the side (`train`/`Test`,
- * `emnist-train`/`emnist-test`), or by the names of all its images. If there are both test and validation data, test is
+ * `emnist-train`/`emnist-test`), or by the names of all its files. If there are both test and validation data, test is
  * held out and validation is skipped.
  *
+ * @param many What several samples are called.
  * @param by Where to look. Default: everywhere. With `hash`, nowhere.
  * @returns undefined if the names define no split, or only one side.
  */
-export function officialSplit(samples: readonly Placed[], by?: SplitBy): OfficialSplit | undefined {
+export function officialSplit(samples: readonly Placed[], many: string, by?: SplitBy): OfficialSplit | undefined {
   if (by === 'hash' || samples.length === 0) return undefined;
   const byFolder = (): OfficialSplit | undefined => folderSplit(samples);
   if (by === 'folder') return byFolder();
@@ -120,9 +121,9 @@ export function officialSplit(samples: readonly Placed[], by?: SplitBy): Officia
     namedSplit(
       samples.map(({ archive }) => archive),
       'archives',
-    ) ?? (by === 'name' ? pictureSplit(samples, false) : undefined);
+    ) ?? (by === 'name' ? fileSplit(samples, many, false) : undefined);
   if (by === 'name') return byName();
-  return columnSplit(samples) ?? byName() ?? byFolder() ?? pictureSplit(samples, true);
+  return columnSplit(samples) ?? byName() ?? byFolder() ?? fileSplit(samples, many, true);
 }
 
 const COLUMN = 'rows';
@@ -170,8 +171,8 @@ function paired(marks: ReadonlyArray<Marked | undefined>): Array<Marked | undefi
   return marks.map((mark) => (mark && sides.get(mark.stem)!.size === 2 ? mark : undefined));
 }
 
-/** Finds a split in names of images such as `train_0001.png` and `test_0001.png`. */
-function pictureSplit(samples: readonly Placed[], all: boolean): OfficialSplit | undefined {
+/** Finds a split in names of files such as `train_0001.png` and `test_0001.png`. */
+function fileSplit(samples: readonly Placed[], many: string, all: boolean): OfficialSplit | undefined {
   const marks: Array<Marked | undefined> = [];
   for (const { path } of samples) {
     const mark = markOf(path.slice(path.lastIndexOf('/') + 1).replace(/\.[^.]*$/, ''));
@@ -180,8 +181,8 @@ function pictureSplit(samples: readonly Placed[], all: boolean): OfficialSplit |
   }
   const pairs = paired(marks);
   // Even if all names contain such a word, it may be a class. A name that occurs on both sides proves it is the split.
-  if (all) return pairs.some((mark) => mark !== undefined) ? sidesOf(marks, 'images') : undefined;
-  return sidesOf(pairs, 'images');
+  if (all) return pairs.some((mark) => mark !== undefined) ? sidesOf(marks, many) : undefined;
+  return sidesOf(pairs, many);
 }
 
 /** Returns a split if both sides occur. If both test and validation occur, test is held out. */
@@ -192,12 +193,12 @@ function sidesOf(marks: ReadonlyArray<Marked | undefined>, what: string): Offici
   return {
     sides: marks.map((mark) => (mark?.side === 'train' ? 'train' : mark?.side === held ? 'test' : undefined)),
     description: `${what} named train and ${held}`,
-    leftOut: (index) =>
-      marks[index]
-        ? 'validation images (the test split is held out)'
-        : `images outside of the ${what} named train and ${held}`,
+    leftOut: (index, many) =>
+      marks[index] ? validationText(many) : `${many} outside of the ${what} named train and ${held}`,
   };
 }
+
+const validationText = (many: string): string => `validation ${many} (the test split is held out)`;
 
 /** Returns a split for data named test next to data without a side: the former must not be used for training. */
 function testOnly(marks: ReadonlyArray<Marked | undefined>, what: string): OfficialSplit | undefined {
@@ -207,6 +208,6 @@ function testOnly(marks: ReadonlyArray<Marked | undefined>, what: string): Offic
   return {
     sides: marks.map((mark) => (mark === undefined ? 'train' : mark.side === held ? 'test' : undefined)),
     description: `${what} named ${held} are held out, the others are for training`,
-    leftOut: () => 'validation images (the test split is held out)',
+    leftOut: (_, many) => validationText(many),
   };
 }

@@ -24,7 +24,9 @@ export function summaryOf(
 ): DataSummary {
   return {
     files: tally.files,
-    pictures: tally.pictures,
+    medium: tally.medium.name,
+    noun: tally.medium.noun,
+    media: tally.media,
     texts: tally.texts,
     leftOut: tally.leftOut.list,
     bad: tally.bad,

@@ -1,6 +1,8 @@
 // Records what is found while a dataset is opened: what is used, what is skipped and why, and what is damaged.
 import { InputError } from '../errors.js';
 import type { BadFile, LeftOut } from '../interfaces/dataset.js';
+import type { AnyMedium } from '../media/medium.js';
+import { fullMedium } from '../media/node.js';
 
 /** Number of examples kept for each reason. */
 const EXAMPLES = 3;
@@ -15,10 +17,10 @@ export interface BadFileOptions {
 export class Reasons {
   private readonly counts = new Map<string, LeftOut>();
 
-  add(reason: string, example: string, pictures = false): void {
+  add(reason: string, example: string, isMedia = false): void {
     const known = this.counts.get(reason) ?? {
       reason,
-      ...(pictures && { pictures: true as const }),
+      ...(isMedia && { media: true as const }),
       count: 0,
       examples: [],
     };
@@ -36,8 +38,8 @@ export class Reasons {
 export class Tally {
   /** Number of files found. */
   files = 0;
-  /** Number of files that are images of samples, or that contain samples. */
-  pictures = 0;
+  /** Number of files that are samples, or that contain samples. */
+  media = 0;
   /** Number of files that contributed captions, labels or metadata. */
   texts = 0;
   readonly leftOut = new Reasons();
@@ -50,7 +52,11 @@ export class Tally {
 
   readonly bad: BadFile[] = [];
 
-  constructor(private readonly options: BadFileOptions) {}
+  /** @param medium that of the dataset; until its files are known, images. */
+  constructor(
+    private readonly options: BadFileOptions,
+    public medium: AnyMedium = fullMedium('image'),
+  ) {}
 
   /**
    * Records a file, or a row of one, that cannot be used. Call it once for each.
@@ -81,8 +87,8 @@ export class Tally {
     this.usedCaptions[source] = (this.usedCaptions[source] ?? 0) + 1;
   }
 
-  usePicture(extension: string): void {
-    this.pictures++;
+  useMedia(extension: string): void {
+    this.media++;
     this.formats[extension] = (this.formats[extension] ?? 0) + 1;
   }
 }

@@ -3,14 +3,16 @@ import { UsageError } from '../errors.js';
 import { canonicalJson } from '../json.js';
 import { sha256 } from '../hash.js';
 import type { Dataset, RawSample, Split, Variation } from '../interfaces/dataset.js';
+import { mediumNamed } from '../media/registry.js';
 import { Rng } from '../rng.js';
+import { drawn } from './augment.js';
 
 export interface VariantOptions {
-  /** Number of variants of each training sample. The first is the unchanged image. */
+  /** Number of variants of each training sample. The first is the unchanged sample. */
   count: number;
-  /** Mirrors every second variant left to right. */
+  /** Mirrors every second variant along its last axis: images left to right. */
   flip?: boolean;
-  /** Shifts variants by up to this many pixels in each direction. */
+  /** Shifts variants by up to this many positions along each axis. */
   crop?: number;
   /** Seed for the random shifts. */
   seed: number;
@@ -18,7 +20,7 @@ export interface VariantOptions {
 
 /**
  * Returns a dataset whose training split contains every sample `count` times. Variant `v` of sample `i` has index `v *
- * size + i` and, from the second variant on, the key `KEY~v`. Images are augmented when they are decoded. The held-out
+ * size + i` and, from the second variant on, the key `KEY~v`. Samples are varied when they are decoded. The held-out
  * split is unchanged.
  *
  * @throws {UsageError} E_DATA_OPTIONS when there are not that many different variants.
@@ -33,6 +35,7 @@ export function withVariants(dataset: Dataset, options: VariantOptions): Dataset
     );
   if (count === 1) return dataset;
   const size = dataset.size('train');
+  const axes = mediumNamed(dataset.medium).axes.length;
   const placeOf = (split: Split, index: number): { index: number; variant: number } =>
     split === 'train' ? { index: index % size, variant: Math.floor(index / size) } : { index, variant: 0 };
   const renamed = <T extends { key: string }>(described: T, variant: number): T =>
@@ -40,10 +43,11 @@ export function withVariants(dataset: Dataset, options: VariantOptions): Dataset
   const variationOf = (index: number, variant: number): Variation => {
     const rng = new Rng(seed, `variant/${variant}`, index);
     const shift = (): number => rng.int(2 * crop + 1) - crop;
-    return { mirrored: flip && variant % 2 === 1, dx: shift(), dy: shift() };
+    return { mirrored: flip && variant % 2 === 1, shift: drawn(axes, shift) };
   };
   return {
     kind: dataset.kind,
+    medium: dataset.medium,
     source: dataset.source,
     classes: dataset.classes,
     summary: dataset.summary,

@@ -1,5 +1,5 @@
 // What training, tokenizing and evaluation read: an indexed, lazily decoded collection of samples.
-import type { Image } from './media.js';
+import type { Media } from './media.js';
 
 export type Split = 'train' | 'test';
 
@@ -10,36 +10,36 @@ export interface Splitting {
 }
 
 /** One decoded sample. */
-export interface Sample {
+export interface Sample<M extends Media = Media> {
   key: string;
-  image: Image;
+  media: M;
   captions: string[];
   label?: number;
 }
 
-/** The bytes of a sample before decoding: cheap to read, and what a worker is handed. */
+/** A sample before decoding: cheap to read, and what a worker receives. */
 export interface RawSample {
   key: string;
   /** Where it came from, for error messages: a path, or `archive.tar:member`. */
   source: string;
-  /** The encoded file, or raw pixels when `pixels` is given. */
-  bytes: Uint8Array;
-  /** Set when `bytes` are already pixels (IDX). */
-  pixels?: { width: number; height: number; channels: 1 | 3 };
+  content: SampleContent;
   captions: string[];
   label?: number;
-  /** Why its file could not be read any more; `bytes` are empty then, and decoding ends in that error. */
-  failure?: { code: string; detail: string };
-  /** How the picture is varied once it is decoded and brought to size. */
+  /** How the sample is varied after it is decoded and brought to the codec's size. */
   variation?: Variation;
 }
 
-/** A change that leaves a picture what it is: mirrored left to right, then shifted, the border's pixels repeated. */
+/**
+ * What a sample consists of: the bytes of a file, media that are decoded already (IDX, datasets in memory), or the reason
+ * why its file can no longer be read, which becomes the error of decoding it.
+ */
+export type SampleContent = { bytes: Uint8Array } | { media: Media } | { failure: { code: string; detail: string } };
+
+/** A change that keeps the meaning of a sample: it is mirrored along its last axis, then shifted with its border repeated. */
 export interface Variation {
   mirrored: boolean;
-  /** Pixels that the view moves right and down. */
-  dx: number;
-  dy: number;
+  /** Positions that the view moves along each axis. */
+  shift: number[];
 }
 
 /**
@@ -48,6 +48,8 @@ export interface Variation {
  */
 export interface Dataset {
   readonly kind: 'folder' | 'webdataset' | 'idx' | 'memory';
+  /** Name of the medium of its samples. */
+  readonly medium: string;
   /** The path or description it was opened from. */
   readonly source: string;
   /** sha256, hex, over keys, captions, labels and sizes: changes when the dataset does. */
@@ -58,7 +60,7 @@ export interface Dataset {
   readonly summary?: DataSummary;
   /** Number of samples of a split. */
   size(split: Split): number;
-  /** Reads the encoded bytes of sample `index` of a split. */
+  /** Reads sample `index` of a split, without decoding it. */
   read(split: Split, index: number): Promise<RawSample>;
   /** Key, captions and label of a sample without touching its media. */
   describe(split: Split, index: number): { key: string; captions: string[]; label?: number };
@@ -69,8 +71,8 @@ export interface Dataset {
 export interface LeftOut {
   /** What they are and why, after a count: `.caption files without an image of the same name`. */
   reason: string;
-  /** True when they are pictures, which would be samples otherwise. */
-  pictures?: true;
+  /** True for files of the dataset's medium, which would otherwise be samples. */
+  media?: true;
   count: number;
   /** The first few of them. */
   examples: string[];
@@ -87,15 +89,19 @@ export interface BadFile {
 }
 
 /**
- * What opening a dataset found, used and left out. Every file found is counted once: `files` is the sum of `pictures`,
+ * What opening a dataset found, used and left out. Every file found is counted once: `files` is the sum of `media`,
  * `texts`, the counts of `leftOut` and the number of `bad` files (rows of metadata not counted). Likewise every caption there is either used or counted
  * in `captions.unused`.
  */
 export interface DataSummary {
   /** Files found, also in archives, hidden ones included. */
   files: number;
+  /** Name of the medium. */
+  medium: string;
+  /** What one sample and several are called. */
+  noun: { one: string; many: string };
   /** Files that are samples (of IDX: that hold samples). */
-  pictures: number;
+  media: number;
   /** Files that gave captions, labels or metadata. */
   texts: number;
   leftOut: LeftOut[];
@@ -116,7 +122,7 @@ export interface DataSummary {
   /** Samples with a class, and the number of classes. */
   labeled: number;
   classes: number;
-  /** Pictures by lower-case extension. */
+  /** Files that are samples by lower-case extension. */
   formats: Record<string, number>;
   /** How the held-out split was made, for people: `10 % by a hash of the names`, `folders train and test`. */
   split: string;

@@ -12,6 +12,16 @@ export {
   toIds,
   withAxes,
 } from './tokens.js';
-export type { BadFile, Dataset, DataSummary, LeftOut, RawSample, Sample, Split, Splitting } from './dataset.js';
+export type {
+  BadFile,
+  Dataset,
+  DataSummary,
+  LeftOut,
+  RawSample,
+  Sample,
+  SampleContent,
+  Split,
+  Splitting,
+} from './dataset.js';
 export type { Tokenizer } from './tokenizer.js';
 export type { Conditioning, Prior, Prompt, SamplingOptions } from './prior.js';

@@ -71,8 +71,8 @@ export function reconstructionLoss(
 }
 
 /** Mean squared error / variance of the data, of pictures float32 [B, H, W, C]. */
-export const normalizedError = (pictures: tf.Tensor4D, images: tf.Tensor4D, dataVariance: number): tf.Scalar =>
-  tf.div(tf.mean(tf.squaredDifference(pictures, images)), dataVariance);
+export const normalizedError = (reconstruction: tf.Tensor, inputs: tf.Tensor, dataVariance: number): tf.Scalar =>
+  tf.div(tf.mean(tf.squaredDifference(reconstruction, inputs)), dataVariance);
 
 function checkShapes(output: tf.Tensor4D, images: tf.Tensor4D, config: ReconstructionConfig): void {
   const expected = [...images.shape.slice(0, 3), outputChannels(images.shape[3], config)];

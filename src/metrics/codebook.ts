@@ -121,31 +121,12 @@ export function entropyOf(counts: ArrayLike<number>): number {
   return total === 0 ? 0 : Math.max(0, Math.log(total) - weighted / total);
 }
 
-/**
- * Returns the bits per pixel of an image's tokens at fixed-length coding: the sum over the maps of codes * log2 K,
- * divided by width * height.
- */
-export function nominalBitsPerPixel(maps: readonly TokenMapSpec[], picture: { width: number; height: number }): number {
-  return bitsPerPixel(
-    maps.map((map) => [codeCount(map), Math.log2(map.vocabSize)]),
-    picture,
-  );
+/** Returns the bits of a sample's tokens at fixed-length coding: the sum over the maps of codes * log2 K. */
+export function nominalBits(maps: readonly TokenMapSpec[]): number {
+  return maps.reduce((bits, map) => bits + codeCount(map) * Math.log2(map.vocabSize), 0);
 }
 
-/** Returns the bits per pixel under an ideal entropy coder that knows the frequency of each code. */
-export function empiricalBitsPerPixel(
-  maps: readonly (TokenMapSpec & { entropy: number })[],
-  picture: { width: number; height: number },
-): number {
-  return bitsPerPixel(
-    maps.map((map) => [codeCount(map), map.entropy / Math.LN2]),
-    picture,
-  );
-}
-
-function bitsPerPixel(
-  maps: readonly (readonly [codes: number, bits: number])[],
-  picture: { width: number; height: number },
-): number {
-  return maps.reduce((sum, [codes, bits]) => sum + codes * bits, 0) / (picture.width * picture.height);
+/** Returns the bits of a sample's tokens under an ideal entropy coder that knows the frequency of each code. */
+export function empiricalBits(maps: readonly (TokenMapSpec & { entropy: number })[]): number {
+  return maps.reduce((bits, map) => bits + (codeCount(map) * map.entropy) / Math.LN2, 0);
 }

@@ -113,6 +113,22 @@ export class Moments {
   }
 }
 
+/** The normalized mean squared error of a stream of signals; see {@link nmse}. */
+export class NmseMeter {
+  private readonly moments = new Moments();
+  private error = 0;
+
+  /** @throws {ShapeError} E_METRIC_SIZE for different lengths. */
+  add(originals: Values, reconstructions: Values): void {
+    this.error += squaredError(originals, reconstructions);
+    this.moments.add(originals);
+  }
+
+  result(): number {
+    return normalizedBy(this.error / this.moments.count, this.moments.variance);
+  }
+}
+
 export function assertSameLength(where: string, original: Values, reconstruction: Values): void {
   if (original.length !== reconstruction.length) {
     throw new ShapeError(

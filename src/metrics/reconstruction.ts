@@ -1,7 +1,7 @@
 // Quality of reconstructed images over a whole dataset, one batch at a time.
 import { ShapeError, UsageError } from '../errors.js';
 import { sizeOf } from '../shape.js';
-import { Moments, mse, normalizedBy, psnrOfMse, squaredError } from './error.js';
+import { NmseMeter, mse, psnrOfMse } from './error.js';
 import { ssim } from './ssim.js';
 
 export interface ReconstructionQuality {
@@ -30,9 +30,8 @@ export const PSNR_LIMIT = 100;
  * on the unclipped values, like the training loss.
  */
 export class ReconstructionMeter {
-  private readonly moments = new Moments();
+  private readonly nmse = new NmseMeter();
   private samples = 0;
-  private error = 0;
   private psnrSum = 0;
   private ssimSum = 0;
   private readonly contrast = { originals: 0, reconstructions: 0 };
@@ -58,8 +57,7 @@ export class ReconstructionMeter {
     }
     const [batch, height, width, channels] = shape;
     const stride = height * width * channels;
-    this.moments.add(originals);
-    this.error += squaredError(originals, reconstructions);
+    this.nmse.add(originals, reconstructions);
     for (let start = 0; start < batch * stride; start += stride) {
       const original = originals.subarray(start, start + stride);
       const shown = limited(reconstructions.subarray(start, start + stride));
@@ -78,7 +76,7 @@ export class ReconstructionMeter {
     }
     return {
       samples: this.samples,
-      nmse: normalizedBy(this.error / this.moments.count, this.moments.variance),
+      nmse: this.nmse.result(),
       psnr: this.psnrSum / this.samples,
       ssim: this.ssimSum / this.samples,
       sharpness: this.contrast.originals > 0 ? this.contrast.reconstructions / this.contrast.originals : 1,

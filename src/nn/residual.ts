@@ -10,6 +10,8 @@ export interface BlockStyle {
   activation: 'relu' | 'silu';
   /** Group normalization before each activation, or none. */
   norm: 'none' | 'group';
+  /** 1 for sequences, 2 for grids. Default 2. */
+  axes?: 1 | 2;
 }
 
 const PLAIN: BlockStyle = { activation: 'relu', norm: 'none' };
@@ -26,19 +28,24 @@ export function residual(inner: Layer): Layer {
 
 /**
  * A stack of residual blocks with pre-activation (3x3 to `inner` channels, 1x1 back), closed by an activation, as in
- * VQ-VAE. float32 [B, H, W, channels] -> the same shape.
+ * VQ-VAE. float32 [B, ...axes, channels] -> the same shape.
  */
-export function residualStack(blocks: number, channels: number, inner: number, style = PLAIN): Layer {
+export function residualStack(
+  blocks: number,
+  channels: number,
+  inner: number,
+  { axes, ...style }: BlockStyle = PLAIN,
+): Layer {
   const norm = (width: number): Layer | false => style.norm === 'group' && groupNorm(width);
   const block = residual(
     chain({
       norm3: norm(channels),
       before3: activation(style.activation),
-      conv3: conv(3, channels, inner),
+      conv3: conv(3, channels, inner, { axes }),
       norm1: norm(inner),
       before1: activation(style.activation),
       // A block starts close to the identity.
-      conv1: conv(1, inner, channels, { gain: 0.3 }),
+      conv1: conv(1, inner, channels, { gain: 0.3, axes }),
     }),
   );
   return chain({

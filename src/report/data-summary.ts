@@ -30,7 +30,7 @@ export function summaryLines(summary: DataSummary): string[] {
   ];
 }
 
-function contentText({ samples, captions, labeled, classes }: DataSummary): string {
+function contentText({ noun, samples, captions, labeled, classes }: DataSummary): string {
   const sources = Object.entries(captions.used).sort((a, b) => b[1] - a[1]);
   const from =
     sources.length === 1
@@ -38,31 +38,33 @@ function contentText({ samples, captions, labeled, classes }: DataSummary): stri
       : sources.length > 1
         ? ` (${sources.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ')})`
         : '';
-  return `${formatCount(samples)} ${samples === 1 ? 'image' : 'images'}, ${formatCount(captions.samples)} captioned${from}${labeled > 0 ? `, ${formatCount(labeled)} with one of ${formatCount(classes)} classes` : ''}`;
+  return `${formatCount(samples)} ${samples === 1 ? noun.one : noun.many}, ${formatCount(captions.samples)} captioned${from}${labeled > 0 ? `, ${formatCount(labeled)} with one of ${formatCount(classes)} classes` : ''}`;
 }
 
 /**
  * Lists everything that was skipped except bad files, which have their own warnings. Captions inside skipped files are
  * reported with those files.
  */
-function leftOutTexts({ leftOut, captions }: DataSummary): string[] {
+function leftOutTexts({ noun, leftOut, captions }: DataSummary): string[] {
   const files = new Set(leftOut.map(({ reason }) => reason));
   const alone = captions.unused.filter(
     ({ reason }) => !files.has(reason) && !files.has(reason.replace(/^captions of (\.\S+) /, '$1 files ')),
   );
   // Lost images come first, then lost captions, then files that are expected to be skipped.
   const rank = (one: LeftOut): number =>
-    one.pictures ? 0 : alone.includes(one) ? 1 : captions.unused.some(({ reason }) => reason === one.reason) ? 1 : 2;
+    one.media ? 0 : alone.includes(one) ? 1 : captions.unused.some(({ reason }) => reason === one.reason) ? 1 : 2;
   const all = [...leftOut, ...alone].sort((a, b) => rank(a) - rank(b) || b.count - a.count);
-  const shown = all.slice(0, MOST_REASONS).map(reasonText);
+  const shown = all.slice(0, MOST_REASONS).map((one) => reasonText(one, noun));
   const rest = all.slice(MOST_REASONS).reduce((sum, { count }) => sum + count, 0);
   return rest === 0 ? shown : [...shown, `${formatCount(rest)} more left out`];
 }
 
-function reasonText({ reason, count, examples }: LeftOut): string {
+function reasonText({ reason, count, examples }: LeftOut, noun: DataSummary['noun']): string {
   if (count > 1) return `${formatCount(count)} ${reason}`;
+  const { one: sample, many } = noun;
   const one = reason
-    .replace(/\b(image|file|caption|member)s\b/, '$1')
+    .replace(new RegExp(`\\b${many}\\b`), sample)
+    .replace(/\b(file|caption|member)s\b/, '$1')
     .replace(/\bthat are\b/, 'that is')
     .replace('pipes, sockets and devices', 'pipe, socket or device');
   return `1 ${one} (${examples[0]!})`;
@@ -83,16 +85,16 @@ function conditioningText({ captions, classes }: DataSummary): string {
 /** If a larger fraction of the images than this is lost, a warning is added. */
 const MANY_LOST = 0.1;
 
-function lossWarnings({ leftOut, samples }: DataSummary): string[] {
-  const lost = leftOut.filter(({ pictures }) => pictures);
+function lossWarnings({ noun, leftOut, samples }: DataSummary): string[] {
+  const lost = leftOut.filter(({ media }) => media);
   const count = lost.reduce((sum, one) => sum + one.count, 0);
   if (count <= MANY_LOST * (samples + count)) return [];
   return [
-    `${formatCount(count)} of ${formatCount(samples + count)} images are left out: ${lost.map(reasonText).join(', ')}.`,
+    `${formatCount(count)} of ${formatCount(samples + count)} ${noun.many} are left out: ${lost.map((one) => reasonText(one, noun)).join(', ')}.`,
   ];
 }
 
-function captionWarnings({ samples, captions, labeled }: DataSummary): string[] {
+function captionWarnings({ noun, samples, captions, labeled }: DataSummary): string[] {
   const unused = captions.unused.reduce((sum, { count }) => sum + count, 0);
   const hint =
     unused > 0
@@ -102,9 +104,9 @@ function captionWarnings({ samples, captions, labeled }: DataSummary): string[] 
           .join(', ')}.`
       : '';
   if (captions.samples === 0 && labeled === 0)
-    return [`no image has a caption or a class, so a prior trained on this data will be unconditional.${hint}`];
+    return [`no ${noun.one} has a caption or a class, so a prior trained on this data will be unconditional.${hint}`];
   if (captions.samples > 0 && captions.samples < samples / 2 && labeled < samples / 2)
-    return [`only ${formatCount(captions.samples)} of ${formatCount(samples)} images have a caption.${hint}`];
+    return [`only ${formatCount(captions.samples)} of ${formatCount(samples)} ${noun.many} have a caption.${hint}`];
   return [];
 }
 

@@ -1,5 +1,6 @@
 // A report as a single HTML file: styles, charts and images are embedded, nothing is fetched, and there are no scripts.
 // All external text is escaped when a Fragment is built.
+import type { Exhibit } from '../media/medium.js';
 import { UsageError } from '../errors.js';
 import { escapeMarkup, formatNumber } from './format.js';
 import { DARK_INK, DARK_SERIES_COLORS, INK } from './svg.js';
@@ -117,6 +118,11 @@ export function imageFigure(png: Uint8Array, caption?: string): Fragment {
   const source = `data:image/png;base64,${Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64')}`;
   const picture = `<img src="${source}" width="${width * scale}" height="${height * scale}" alt="${escapeMarkup(caption ?? 'image')}">`;
   return fragment(`<figure>\n${picture}${captionOf(caption)}\n</figure>`);
+}
+
+/** Embeds a drawing of samples. */
+export function exhibitFigure(exhibit: Exhibit, caption?: string): Fragment {
+  return 'png' in exhibit ? imageFigure(exhibit.png, caption) : chartFigure(exhibit.svg, caption);
 }
 
 const COMFORTABLE_WIDTH = 640;

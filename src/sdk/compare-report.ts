@@ -1,34 +1,33 @@
-// A comparison of codecs as one HTML file: figures, rate against distortion, pictures, codebooks.
-import { encodePng } from '../media/image/image.js';
-import { imageGrid } from '../media/image/grid.js';
+// A comparison of codecs as one HTML file: figures, rate and distortion, samples, codebooks.
+import type { AnyMedium, Figure } from '../media/medium.js';
+import { fullMedium } from '../media/node.js';
 import { frechetBias } from '../metrics/frechet.js';
 import { codebookTable } from '../report/codebook.js';
 import { formatNumber } from '../report/format.js';
-import { chartFigure, htmlReport, imageFigure, paragraph, table } from '../report/html.js';
+import { chartFigure, exhibitFigure, htmlReport, paragraph, table } from '../report/html.js';
 import type { Cell, Fragment, ReportSection } from '../report/html.js';
 import { scatterChart } from '../report/scatter-chart.js';
 import type { CodecComparison, ComparedCodec } from './compare.js';
 
-/** Name and value of a column of the table of codecs; null where a codec has no such figure. */
+/** Name and value of a column of the table of codecs; null if a codec has no such figure. */
 export type Column = [name: string, value: (codec: ComparedCodec) => Cell];
 
 /** The columns that at least one codec has a figure for. */
-export function comparisonColumns(codecs: readonly ComparedCodec[]): Column[] {
+export function comparisonColumns({ codecs, medium }: Pick<CodecComparison, 'codecs' | 'medium'>): Column[] {
+  const { noun, figures, rate: unit } = fullMedium(medium);
   const measures = [...new Set(codecs.flatMap((codec) => Object.keys(codec.measures)))];
   const all: Column[] = [
     ['codec', ({ name }) => name],
     ['family', ({ family }) => family],
-    ['pictures', ({ input }) => `${input.width} × ${input.height} × ${input.channels}`],
-    ['bits/pixel', ({ bitsPerPixel }) => bitsPerPixel ?? null],
-    ['by entropy', ({ empiricalBitsPerPixel }) => empiricalBitsPerPixel ?? null],
+    [noun.many, ({ shape }) => shape.join(' × ')],
+    [unit.label, ({ rate }) => rate?.nominal ?? null],
+    ['by entropy', ({ rate }) => rate?.empirical ?? null],
     ['NMSE', ({ nmse }) => nmse],
-    ['PSNR, dB', ({ psnr }) => psnr],
-    ['SSIM', ({ ssim }) => ssim],
-    ['sharpness', ({ sharpness }) => sharpness],
+    ...figures.map(({ name, label }): Column => [label, ({ quality }) => quality[name] ?? null]),
     ['usage', ({ maps }) => usageCell(maps)],
     ['rFID', ({ rfid }) => rfid ?? null],
     ...measures.map((name): Column => [name, (codec) => codec.measures[name] ?? null]),
-    ['encoded/s', ({ encodedPicturesPerSecond }) => encodedPicturesPerSecond],
+    ['encoded/s', ({ encodedPerSecond }) => encodedPerSecond],
   ];
   return all.filter(([, value]) => codecs.some((codec) => value(codec) !== null));
 }
@@ -38,28 +37,30 @@ function usageCell(maps: ComparedCodec['maps']): Cell {
   return maps.map(({ name, usage }) => `${name} ${formatNumber(usage)}`).join(', ');
 }
 
-/** @returns the text of one HTML file, which needs no other. */
+/** Returns the text of one HTML file that needs no other files. */
 export async function comparisonReport(comparison: CodecComparison): Promise<string> {
   const { codecs, data, split } = comparison;
-  const columns = comparisonColumns(codecs);
+  const medium = fullMedium(comparison.medium);
+  const { many } = medium.noun;
+  const columns = comparisonColumns(comparison);
   const rows = codecs.map((codec) => columns.map(([, value]) => value(codec)));
   const sections: ReportSection[] = [
     {
       title: 'Figures',
-      intro: 'Each codec is measured at its own size of pictures, to which error and bits a pixel refer.',
+      intro: `Each codec is measured on ${many} of its own shape, to which error and rate refer.`,
       body: [
         table(
           columns.map(([name]) => name),
           rows,
         ),
-        ...notes(codecs),
+        ...notes(medium, codecs),
       ],
     },
-    ...rateDistortion(codecs),
+    ...rateDistortion(medium, codecs),
     {
-      title: 'Pictures',
-      intro: `The same pictures of the ${split} split, at the size of the largest codec.`,
-      body: await pictureRows(comparison),
+      title: 'Reconstructions',
+      intro: `The same ${many} of the ${split} split, at the shape of the largest codec.`,
+      body: await exampleRows(medium, comparison),
     },
     ...(codecs.some(({ maps }) => maps.length > 0) ? [{ title: 'Codebooks', body: [codebookTable(codecs)] }] : []),
     {
@@ -74,35 +75,42 @@ export async function comparisonReport(comparison: CodecComparison): Promise<str
   ];
   return htmlReport({
     title: `${codecs.length} codecs compared`,
-    subtitle: `${data}, ${split === 'all' ? 'both splits' : `${split} split`}, ${codecs[0]!.samples} pictures`,
-    summary: bests(codecs),
+    subtitle: `${data}, ${split === 'all' ? 'both splits' : `${split} split`}, ${codecs[0]!.samples} ${many}`,
+    summary: bests(medium, codecs),
     sections,
   });
 }
 
-/** Who is first in what. */
-function bests(codecs: readonly ComparedCodec[]): [string, Cell][] {
-  const best = (name: string, value: (codec: ComparedCodec) => number | undefined, sign: 1 | -1): [string, Cell][] => {
-    const measured = codecs.filter((codec) => value(codec) !== undefined);
-    if (measured.length === 0) return [];
-    const first = measured.reduce((a, b) => (sign * value(b)! > sign * value(a)! ? b : a));
-    return [[name, `${formatNumber(value(first)!)}, ${first.name}`]];
+/** The best codec by each figure. */
+function bests({ figures, rate: unit }: AnyMedium, codecs: readonly ComparedCodec[]): [string, Cell][] {
+  const best = (
+    name: string,
+    better: Figure['better'],
+    value: (codec: ComparedCodec) => number | undefined,
+  ): [string, Cell][] => {
+    const measured = codecs.flatMap((codec) => {
+      const own = value(codec);
+      return own === undefined ? [] : [{ name: codec.name, value: own }];
+    });
+    measured.sort((a, b) => (better === 'higher' ? b.value - a.value : a.value - b.value));
+    return measured.slice(0, 1).map((first) => [name, `${formatNumber(first.value)}, ${first.name}`]);
   };
+  const [main] = figures;
   return [
-    ...best('best PSNR, dB', ({ psnr }) => psnr, 1),
-    ...best('best NMSE', ({ nmse }) => nmse, -1),
-    ...best('best rFID', ({ rfid }) => rfid, -1),
-    ...best('fewest bits/pixel by entropy', ({ empiricalBitsPerPixel }) => empiricalBitsPerPixel, -1),
-    ...best('most encoded/s', ({ encodedPicturesPerSecond }) => encodedPicturesPerSecond, 1),
+    ...(main ? best(`best ${main.label}`, main.better, ({ quality }) => quality[main.name]) : []),
+    ...best('best NMSE', 'lower', ({ nmse }) => nmse),
+    ...best('best rFID', 'lower', ({ rfid }) => rfid),
+    ...best(`fewest ${unit.label} by entropy`, 'lower', ({ rate }) => rate?.empirical),
+    ...best('most encoded/s', 'higher', ({ encodedPerSecond }) => encodedPerSecond),
   ];
 }
 
-function notes(codecs: readonly ComparedCodec[]): Fragment[] {
+function notes({ noun, rate, figures }: AnyMedium, codecs: readonly ComparedCodec[]): Fragment[] {
   const { features, samples } = codecs[0]!;
   const bias = features && frechetBias(samples, features.dimension);
   return [
     paragraph(
-      'Bits a pixel: log2 K for every code, and by the entropy of the codes over the split. PSNR and SSIM are means over pictures; NMSE is the squared error over the variance of the split, sharpness the mean difference of neighboring values over that of the originals. Encoded/s: pictures in memory, in batches, on the machine that wrote this.',
+      `${capitalized(rate.label)}: log2 K for every code, and by the entropy of the codes over the split. NMSE is the squared error divided by the variance of the split. ${figures.map(({ meaning }) => meaning).join(' ')} Encoded/s: ${noun.many} in memory, in batches, on the machine that wrote this report.`,
     ),
     ...(features
       ? [
@@ -114,43 +122,49 @@ function notes(codecs: readonly ComparedCodec[]): Fragment[] {
   ];
 }
 
-/** Bits a pixel: by the entropy of the codes, or without codes by the divergence of the latents from their prior. */
-function rateOf({ empiricalBitsPerPixel, measures, input: { width, height } }: ComparedCodec): number | undefined {
-  return empiricalBitsPerPixel ?? (measures.klBits === undefined ? undefined : measures.klBits / (width * height));
+const capitalized = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+
+/** The rate by the entropy of the codes, or without codes by the divergence of the latents from their prior. */
+function rateOf({ rate, measures, units }: ComparedCodec): number | undefined {
+  return rate?.empirical ?? (measures['klBits'] === undefined ? undefined : measures['klBits'] / units);
 }
 
-function rateDistortion(codecs: readonly ComparedCodec[]): ReportSection[] {
-  const points = codecs.flatMap((codec) =>
-    rateOf(codec) === undefined ? [] : [{ name: codec.name, x: rateOf(codec)!, y: codec.psnr }],
-  );
+function rateDistortion({ figures, rate: unit }: AnyMedium, codecs: readonly ComparedCodec[]): ReportSection[] {
+  const main: Figure = figures[0] ?? { name: 'nmse', label: 'NMSE', better: 'lower', meaning: '' };
+  const points = codecs.flatMap((codec) => {
+    const [x, y] = [rateOf(codec), codec.quality[main.name] ?? codec.nmse];
+    return x === undefined ? [] : [{ name: codec.name, x, y }];
+  });
   if (points.length === 0) return [];
   const remark = (text: string, wanted: (codec: ComparedCodec) => boolean): Fragment[] => {
     const names = codecs.filter(wanted).map(({ name }) => name);
     return names.length > 0 ? [paragraph(`${text}: ${names.join(', ')}.`)] : [];
   };
   const body = [
-    chartFigure(scatterChart(points, { xLabel: 'bits a pixel, by the entropy of the codes', yLabel: 'PSNR, dB' })),
+    chartFigure(scatterChart(points, { xLabel: `${unit.label}, by the entropy of the codes`, yLabel: main.label })),
     ...remark(
-      'Without codes, at what their latents carry by the evidence bound, which no file of them reaches',
-      (codec) => codec.empiricalBitsPerPixel === undefined && rateOf(codec) !== undefined,
+      'Without codes, at the bits that their latents carry by the evidence bound, which no file of them reaches',
+      (codec) => codec.rate === undefined && rateOf(codec) !== undefined,
     ),
     ...remark('Without a rate', (codec) => rateOf(codec) === undefined),
   ];
-  return [{ title: 'Rate and distortion', intro: 'Further up and to the left is better.', body }];
+  const direction = main.better === 'higher' ? 'up' : 'down';
+  return [{ title: 'Rate and distortion', intro: `Further ${direction} and to the left is better.`, body }];
 }
 
-/** One figure a row, all of one size, so that pictures stand below their originals. */
-async function pictureRows({ pictures, codecs }: CodecComparison): Promise<Fragment[]> {
+/** One figure for each codec, all of one shape, so that reconstructions stand below their originals. */
+async function exampleRows(medium: AnyMedium, { examples, codecs }: CodecComparison): Promise<Fragment[]> {
   return Promise.all(
-    pictures.map(async ({ name, images }, i) => {
-      const codec = codecs[i - 1];
-      const rate =
-        codec?.empiricalBitsPerPixel === undefined ? '' : `, ${formatNumber(codec.empiricalBitsPerPixel)} bits a pixel`;
-      const sheet = imageGrid(images, {
-        columns: images.length,
-        scale: Math.max(1, Math.round(96 / images[0]!.width)),
-      });
-      return imageFigure(await encodePng(sheet), codec ? `${name}: PSNR ${formatNumber(codec.psnr)} dB${rate}` : name);
-    }),
+    examples.map(async ({ name, media }, i) =>
+      exhibitFigure(await medium.show(media, { columns: media.length }), captionOf(medium, name, codecs[i - 1])),
+    ),
   );
+}
+
+function captionOf({ figures: [main], rate: unit }: AnyMedium, name: string, codec: ComparedCodec | undefined): string {
+  if (!codec) return name;
+  const quality = main
+    ? `${main.label} ${formatNumber(codec.quality[main.name] ?? NaN)}`
+    : `NMSE ${formatNumber(codec.nmse)}`;
+  return `${name}: ${quality}${codec.rate ? `, ${formatNumber(codec.rate.empirical)} ${unit.label}` : ''}`;
 }

@@ -1,15 +1,17 @@
-// Several codecs on the same pictures.
+// Compares several codecs on the same samples.
 import { sep } from 'node:path';
 import { encoded } from '../codec/networks.js';
 import type { StoredModel } from '../checkpoint/card.js';
 import { compile, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
-import type { Dataset, Image, ImageInput } from '../interfaces/index.js';
-import { fromFloat32 } from '../media/image/pixels.js';
-import { resizeImage } from '../media/image/fit.js';
+import type { Dataset, Media } from '../interfaces/index.js';
+import { samplesFrom } from '../media/floats.js';
+import { fullMedium } from '../media/node.js';
+import type { AnyMedium } from '../media/medium.js';
 import type { CodecFamily } from '../model/codec.js';
 import { disposeParams } from '../model/params.js';
 import type { Params } from '../model/params.js';
+import { sizeOf } from '../shape.js';
 import { evaluateCodec } from '../train/evaluate.js';
 import type { CodecEvaluation, EvaluationOptions, Splits } from '../train/evaluate.js';
 import type { FeatureExtractor } from '../features/extractor.js';
@@ -28,48 +30,53 @@ export interface CompareCodecsOptions extends EvaluationOptions, Omit<DataOption
   split?: Splits;
 }
 
-/** A codec's measures, at its own size of pictures. */
+/** A codec's figures, measured on samples of its own shape. */
 export interface ComparedCodec extends Omit<CodecEvaluation, 'counts' | 'examples'> {
-  /** The end of its path that tells it from the others. */
+  /** The end of its path that distinguishes it from the others. */
   name: string;
   path: string;
   family: string;
   fingerprint: string;
-  /** Size of the pictures it sees, which error and bits per pixel refer to. */
-  input: Pick<ImageInput, 'width' | 'height' | 'channels'>;
-  /** From float32 pictures in memory to codes (or latents, without codes), in batches of up to 16, on this machine. */
-  encodedPicturesPerSecond: number;
+  /** Shape [...axes, channels] of the samples it sees. Error and rate refer to it. */
+  shape: number[];
+  /** Units of the rate in a sample, such as pixels. */
+  units: number;
+  /** Samples per second from float32 values in memory to codes (latents, without codes), in batches of up to 16, on this machine. */
+  encodedPerSecond: number;
 }
 
 export interface CodecComparison {
-  /** Where the pictures come from. */
+  /** Source of the samples. */
   data: string;
+  /** Name of the medium. */
+  medium: string;
   split: Splits;
   codecs: ComparedCodec[];
-  /** The same pictures, first as they are, then by each codec in order, all of one size: that of the largest codec. */
-  pictures: { name: string; images: Image[] }[];
+  /** The same samples: the originals, then the reconstructions of each codec in order, all of the shape of the largest codec. */
+  examples: { name: string; media: Media[] }[];
 }
 
 /**
  * Measures several codecs on the same split.
  *
- * Each sees the pictures at its own size: its error, PSNR and bits per pixel are those of that size.
+ * Each codec sees the samples at its own shape, and its error and rate refer to that shape.
  *
- * @throws {UsageError} E_COMPARE for fewer than two codecs, or the same one twice. @throws as `evaluateCodec`.
+ * @throws {UsageError} E_COMPARE for fewer than two codecs, the same one twice, or codecs of several media. @throws as `evaluateCodec`.
  */
 export async function compareCodecs(options: CompareCodecsOptions): Promise<CodecComparison> {
   const { codecs, split = 'test', onProgress, onBad } = options;
   const contestants = openContestants(codecs);
+  const medium = mediumOf(contestants);
   const reported = new Set<string>();
   return withFeatures(options, (features) =>
-    withDataset(options.data, options, async (dataset) => {
-      const results: { compared: ComparedCodec; examples: CodecEvaluation['examples'] }[] = [];
+    withDataset(options.data, { ...options, medium: medium.name }, async (dataset) => {
+      const results: Result[] = [];
       for (const contestant of contestants) {
         const evaluation: EvaluationOptions = {
           ...evaluationOf(options),
           onProgress:
             onProgress && ((done, total) => onProgress(results.length * total + done, contestants.length * total)),
-          // A picture that does not decode does so for no codec.
+          // A sample that cannot be decoded is bad for every codec.
           onBad:
             onBad &&
             ((error, sample) => {
@@ -78,16 +85,34 @@ export async function compareCodecs(options: CompareCodecsOptions): Promise<Code
               reported.add(place);
             }),
         };
-        results.push(await measure(contestant, dataset, split, evaluation, features));
+        results.push(await measure(contestant, medium, dataset, split, evaluation, features));
       }
       return {
         data: dataset.source,
+        medium: medium.name,
         split,
         codecs: results.map(({ compared }) => compared),
-        pictures: await picturesOf(contestants, results),
+        examples: await examplesOf(contestants, medium, results),
       };
     }),
   );
+}
+
+/** The medium of all codecs. @throws {UsageError} E_COMPARE for codecs of several media. */
+function mediumOf(contestants: readonly Contestant[]): AnyMedium {
+  const [first] = contestants;
+  const other = contestants.find(({ family }) => family.medium !== first?.family.medium);
+  if (first && other)
+    throw new UsageError(
+      'E_COMPARE',
+      `CODEC ${other.path}: expected a codec of the medium "${first.family.medium}" like ${first.path}, received one of "${other.family.medium}".`,
+    );
+  return fullMedium(first!.family.medium);
+}
+
+interface Result {
+  compared: ComparedCodec;
+  examples: CodecEvaluation['examples'];
 }
 
 interface Contestant extends StoredModel {
@@ -134,11 +159,12 @@ export function shortNames(paths: readonly string[]): string[] {
 
 async function measure(
   contestant: Contestant,
+  medium: AnyMedium,
   dataset: Dataset,
   split: Splits,
   options: EvaluationOptions,
   features: FeatureExtractor | undefined,
-) {
+): Promise<Result> {
   const { name, path, family, config, card } = contestant;
   const params = codecParams(path, contestant, contestant.tensors);
   try {
@@ -147,17 +173,17 @@ async function measure(
       examples,
       ...evaluation
     } = await evaluateCodec(family, config, params, dataset, split, { ...options, features });
-    const { width, height, channels } = family.input(config);
-    const encodedPicturesPerSecond = await encodingRate(family, config, params, examples);
+    const input = family.input(config);
     return {
       compared: {
         name,
         path,
         family: family.name,
         fingerprint: card.fingerprint,
-        input: { width, height, channels },
+        shape: medium.itemShape(input),
+        units: medium.rate.count(input),
         ...evaluation,
-        encodedPicturesPerSecond,
+        encodedPerSecond: await encodingRate(family, config, params, examples),
       },
       examples,
     };
@@ -167,68 +193,72 @@ async function measure(
 }
 
 const RATE_SECONDS = 0.5;
-const RATE_PIXELS = 2 ** 20;
+/** Values encoded together, about. */
+const RATE_POSITIONS = 2 ** 20;
 
-/** Pictures a second, after a first batch that compiles. */
+/** Measures how many samples are encoded per second, after a first batch that compiles. */
 async function encodingRate(
   family: CodecFamily,
   config: unknown,
   params: Params,
-  { shape: [count, height, width, channels], originals }: CodecEvaluation['examples'],
+  { shape: [count = 0, ...shape], originals }: CodecEvaluation['examples'],
 ): Promise<number> {
-  const rows = Math.max(1, Math.min(16, Math.floor(RATE_PIXELS / (height * width))));
-  const size = height * width * channels;
-  const pixels = new Float32Array(rows * size);
+  const rows = Math.max(1, Math.min(16, Math.floor(RATE_POSITIONS / sizeOf(shape.slice(0, -1)))));
+  const size = sizeOf(shape);
+  const values = new Float32Array(rows * size);
   for (let row = 0; row < rows; row++)
-    pixels.set(originals.subarray((row % count) * size, ((row % count) + 1) * size), row * size);
-  const encode = compile((images: tf.Tensor4D) => encoded(family, config, params, images), {
+    values.set(originals.subarray((row % count) * size, ((row % count) + 1) * size), row * size);
+  const encode = compile((inputs: tf.Tensor) => encoded(family, config, params, inputs), {
     name: `${family.name}_encode`,
     freeze: true,
   });
-  const images = tf.tensor4d(pixels, [rows, height, width, channels]);
+  const inputs = tf.tensor(values, [rows, ...shape]);
   try {
-    tf.dispose(await encode(images));
+    tf.dispose(await encode(inputs));
     const start = performance.now();
     let batches = 0;
     let seconds = 0;
     while (seconds < RATE_SECONDS || batches < 2) {
-      tf.dispose(await encode(images));
+      tf.dispose(await encode(inputs));
       batches++;
       seconds = (performance.now() - start) / 1000;
     }
     return (batches * rows) / seconds;
   } finally {
-    images.dispose();
+    inputs.dispose();
     await encode.dispose();
   }
 }
 
-/** Originals and reconstructions at the size of the largest codec. */
-async function picturesOf(
+/** Originals and reconstructions at the shape of the largest codec. */
+async function examplesOf(
   contestants: readonly Contestant[],
-  results: readonly { compared: ComparedCodec; examples: CodecEvaluation['examples'] }[],
-): Promise<CodecComparison['pictures']> {
-  const area = ({ compared: { input } }: (typeof results)[number]): number => input.width * input.height;
-  const largest = results.reduce((best, one) => (area(one) > area(best) ? one : best));
-  const { width, height } = largest.compared.input;
+  medium: AnyMedium,
+  results: readonly Result[],
+): Promise<CodecComparison['examples']> {
+  const inputs = contestants.map(({ family, config }) => family.input(config));
+  const areas = results.map(({ compared }) => sizeOf(compared.shape.slice(0, -1)));
+  const largest = areas.indexOf(Math.max(...areas));
+  const width = results[largest]!.compared.shape.at(-2)!;
   const shown = Math.min(
-    Math.max(2, Math.min(MAX_SHOWN, Math.floor(ROW_PIXELS / width))),
-    ...results.map(({ examples }) => examples.shape[0]),
+    Math.max(2, Math.min(MAX_SHOWN, Math.floor(ROW_POSITIONS / width))),
+    ...results.map(({ examples }) => examples.shape[0]!),
   );
-  const images = ({ shape: [, ...size] }: CodecEvaluation['examples'], values: Float32Array): Image[] =>
-    fromFloat32(values, [shown, ...size]);
+  const media = (i: number, side: 'originals' | 'reconstructions'): Media[] => {
+    const { shape, ...values } = results[i]!.examples;
+    return samplesFrom(medium, inputs[i], values[side], [shown, ...shape.slice(1)]);
+  };
+  const originals = media(largest, 'originals');
+  const like = medium.inputLike(originals[0]);
   const reconstructions = await Promise.all(
-    results.map(async ({ compared: { name }, examples }, i) => {
-      const { background } = contestants[i]!.family.input(contestants[i]!.config);
-      const resized = images(examples, examples.reconstructions).map((image) =>
-        resizeImage(image, { width, height, resize: 'contain', background }),
-      );
-      return { name, images: await Promise.all(resized) };
+    results.map(async ({ compared: { name } }, i) => {
+      const own = media(i, 'reconstructions');
+      return { name, media: await Promise.all(own.map((sample) => medium.fit(sample, like))) };
     }),
   );
-  return [{ name: 'originals', images: images(largest.examples, largest.examples.originals) }, ...reconstructions];
+  return [{ name: 'originals', media: originals }, ...reconstructions];
 }
 
-/** Pictures in a row: fewer of large ones, which would make the report heavy. */
+/** Maximum number of samples in a row: fewer of large ones, which would make the report heavy. */
 const MAX_SHOWN = 8;
-const ROW_PIXELS = 2048;
+const ROW_POSITIONS = 2048;

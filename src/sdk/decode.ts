@@ -1,22 +1,22 @@
-// Token shards back to pictures, in a folder that is a dataset again.
+// Decodes token shards into a folder that is a dataset again.
 import { dirname, join } from 'node:path';
 import { AbortedError, CorruptError, UsageError } from '../errors.js';
 import { createDirectory, writeFileAtomic } from '../files/commit.js';
-import type { Image, Split, TokenSample } from '../interfaces/index.js';
-import { encodePng } from '../media/image/image.js';
+import type { Split, TokenSample } from '../interfaces/index.js';
+import { fullMedium } from '../media/node.js';
 import { openOutput } from '../output.js';
 import { ShardReader } from '../shards/reader.js';
 import { carriedCodec, loadCodec } from './models.js';
 import { openCodec } from './open.js';
 import type { LoadedCodec } from './open.js';
-import { PICTURES_CARD, writePicturesCard } from './pictures.js';
+import { PICTURES_CARD, SAMPLES_CARD, writeSamplesCard } from './samples-card.js';
 
 export interface DecodeTokensOptions {
   /** Directory of the token dataset. */
   tokens: string;
   /** Model directory of the codec. Default: the one the tokens carry. */
   codec?: string;
-  /** Receives `<split>/<key>.png` and `<split>/metadata.jsonl` with captions and labels. */
+  /** Folder for `<split>/<key>.png` (or the extension of another medium) and `<split>/metadata.jsonl` with captions and labels. */
   out: string;
   /** Default `all`. */
   split?: Split | 'all';
@@ -27,7 +27,17 @@ export interface DecodeTokensOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
-/** Samples decoded together. */
+export interface DecodedTokens {
+  out: string;
+  /** Number of samples written. */
+  samples: number;
+  /** Name of the medium. */
+  medium: string;
+  /** Fingerprint of the codec. */
+  codec: string;
+}
+
+/** Number of samples decoded together. */
 const BATCH = 64;
 
 /**
@@ -36,9 +46,7 @@ const BATCH = 64;
  * @throws {UsageError} E_NO_CODEC when there is none to decode with, E_OUTPUT_EXISTS. @throws {CorruptError} E_CODEC_MISMATCH for
  *   another codec, E_SAMPLE_KEY for a key that would leave the folder. @throws {AbortedError}, {IoError}, {LockError}.
  */
-export async function decodeTokens(
-  options: DecodeTokensOptions,
-): Promise<{ out: string; pictures: number; codec: string }> {
+export async function decodeTokens(options: DecodeTokensOptions): Promise<DecodedTokens> {
   const { split = 'all', limit = Infinity, out } = options;
   const codec = await codecOf(options);
   try {
@@ -48,7 +56,7 @@ export async function decodeTokens(
       size: Math.min(reader.size(name), limit),
     }));
     const total = splits.reduce((sum, { size }) => sum + size, 0);
-    const lock = openOutput(out, { force: options.force, owned: ['train', 'test', PICTURES_CARD] });
+    const lock = openOutput(out, { force: options.force, owned: ['train', 'test', SAMPLES_CARD, PICTURES_CARD] });
     try {
       let done = 0;
       for (const { name, size } of splits) {
@@ -57,7 +65,7 @@ export async function decodeTokens(
           if (options.signal?.aborted)
             throw new AbortedError(
               'E_ABORTED',
-              `decode: stopped after ${done} of ${total} pictures, which are in ${out}.`,
+              `decode: stopped after ${done} of ${total} samples, which are in ${out}.`,
             );
           const samples = reader.readBatch(
             name,
@@ -69,13 +77,14 @@ export async function decodeTokens(
         }
         if (rows.length > 0) writeFileAtomic(join(out, name, 'metadata.jsonl'), rows.join(''));
       }
-      writePicturesCard(out, {
+      writeSamplesCard(out, {
         command: 'decode',
-        pictures: done,
+        medium: codec.kind,
+        samples: done,
         codec: codec.fingerprint,
         tokens: reader.fingerprint,
       });
-      return { out, pictures: done, codec: codec.fingerprint };
+      return { out, samples: done, medium: codec.kind, codec: codec.fingerprint };
     } finally {
       lock.release();
       await reader.close();
@@ -103,10 +112,11 @@ async function writeBatch(
   codec: LoadedCodec,
   classes: readonly string[] | undefined,
 ): Promise<string[]> {
-  const images = (await codec.decode(samples.map(({ tokens }) => tokens))) as Image[];
-  const files = await Promise.all(images.map(encodePng));
+  const { encode, extension } = fullMedium(codec.kind).files;
+  const media = await codec.decode(samples.map(({ tokens }) => tokens));
+  const files = await Promise.all(media.map(encode));
   return samples.map(({ key, captions, label }, i) => {
-    const name = `${safeKey(key)}.png`;
+    const name = `${safeKey(key)}.${extension}`;
     createDirectory(dirname(join(folder, name)));
     writeFileAtomic(join(folder, name), files[i]!);
     const text = captions.length > 1 ? captions : captions[0];

@@ -6,6 +6,7 @@ import type { Scene } from '../../fixtures/shapes.js';
 import { createDirectory, writeFileAtomic } from '../files/commit.js';
 import type { Image } from '../interfaces/index.js';
 import { imageGrid } from '../media/image/grid.js';
+import { imageMedium } from '../media/image/medium.js';
 import { encodePng } from '../media/image/image.js';
 import { openOutput } from '../output.js';
 import { htmlReport, imageFigure, table } from '../report/html.js';
@@ -150,8 +151,8 @@ async function drawAndCheck(
     signal,
     onProgress: (fraction: number) => onProgress?.('generate', Math.round(fraction * prompts.length), prompts.length),
   };
-  const { images } = await generate({ prior, prompts, sampling });
-  return images.map((image, i) => ({ prompt: prompts[i]!, image, ...checkScene(image, scenes[i]!) }));
+  const { media } = await generate({ prior, prompts, sampling, medium: imageMedium });
+  return media.map((image, i) => ({ prompt: prompts[i]!, image, ...checkScene(image, scenes[i]!) }));
 }
 
 /** The picture and the report: the first prompts with what was drawn, and every failure with its reason. */

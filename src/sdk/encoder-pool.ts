@@ -7,17 +7,19 @@ import { defaultThreads, engineInUse, exportOnnx } from '../engine/index.js';
 import type { tf } from '../engine/index.js';
 import { EngineError, MemoryError, messageOf } from '../errors.js';
 import type { InputError } from '../errors.js';
-import type { ImageInput, RawSample, Tokens } from '../interfaces/index.js';
+import type { RawSample, Tokens } from '../interfaces/index.js';
 import { isOutOfMemory } from '../memory.js';
 import { MAX_ROWS } from '../codec/encode.js';
 import type { EncoderPlan, Fitted } from '../codec/encode.js';
-import { mediumNamed } from '../media/registry.js';
+import { fullMedium } from '../media/node.js';
+import type { BatchInput } from '../data/batches.js';
 import { disposeParams } from '../model/params.js';
 import { BATCH, decodePieces, encodeBatch, encodeSingly } from './encoder.js';
 import type { Encoded } from './encoder.js';
 import type { Piece } from './in-flight.js';
 import { codecOf, codecParams, openCodec } from './open.js';
 import type { LoadedCodec } from './open.js';
+import { sizeOf } from '../shape.js';
 import { unpackError } from './thread-errors.js';
 import type { PackedError } from './thread-errors.js';
 
@@ -37,44 +39,56 @@ export interface EncoderPool {
 const MOST_PER_CORE = 4;
 
 /**
- * Opens `workers` threads, four for each core at most, or none for 0 and 1. Threads compute with ONNX Runtime; another engine works in this thread.
- * So do codecs that take pictures of any size: threads have a graph for one size only.
+ * Opens `workers` threads, at most four for each core. Work stays in this thread for 0 and 1 workers, for other engines than
+ * ONNX Runtime, for codecs that take samples of any extent (threads have a graph for one extent only), and for media whose
+ * module is not known.
  *
  * @throws {CorruptError} for weights that do not fit the codec's config.
  */
 export function openEncoderPool(stored: StoredModel, workers: number): EncoderPool {
-  return workers > 1 && engineInUse() === 'onnxruntime' && !takesAnySize(stored)
-    ? new ThreadPool(stored, Math.min(workers, MOST_PER_CORE * availableParallelism()))
-    : new LocalEncoder(openCodec(stored));
+  const { module } = codecInput(stored).medium;
+  return module !== undefined && workers > 1 && engineInUse() === 'onnxruntime' && !takesAnyExtent(stored)
+    ? new ThreadPool(stored, module, Math.min(workers, MOST_PER_CORE * availableParallelism()))
+    : new LocalEncoder(stored);
 }
 
-/** Whether a codec's pictures keep their size. */
-export function takesAnySize(stored: Pick<StoredModel, 'card'>): boolean {
+/** Whether a codec's samples keep their extent. */
+export function takesAnyExtent(stored: Pick<StoredModel, 'card'>): boolean {
+  const { medium, input } = codecInput(stored);
+  return medium.keepsExtent(input);
+}
+
+/** What a codec's samples are brought to. */
+function codecInput(stored: Pick<StoredModel, 'card'>): BatchInput {
   const { family, config } = codecOf(stored);
-  return family.input(config).resize === 'none';
+  return { medium: fullMedium(family.medium), input: family.input(config) };
 }
 
 /** Bytes that decoded batches, at the codec's size, may take. */
 const DECODED_BYTES = 256 * 2 ** 20;
 
-/** How many of `wanted` batches may be under way: fewer for large pictures, two at least so that one decodes while one is encoded. */
-function depthFor({ height, width, channels }: ImageInput, wanted: number): number {
-  return Math.min(wanted, Math.max(2, Math.floor(DECODED_BYTES / (BATCH * height * width * channels))));
+/** How many of `wanted` batches may be under way: fewer for large samples, but at least two, so that one is decoded while another is encoded. */
+function depthFor({ medium, input }: BatchInput, wanted: number): number {
+  return Math.min(wanted, Math.max(2, Math.floor(DECODED_BYTES / (BATCH * sizeOf(medium.itemShape(input))))));
 }
 
-/** Encodes one batch after another; the pictures of the next are decoded meanwhile. */
+/** Encodes one batch after another. The samples of the next batch are decoded meanwhile. */
 class LocalEncoder implements EncoderPool {
   readonly depth: number;
+  private readonly codec: LoadedCodec;
+  private readonly input: BatchInput;
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly codec: LoadedCodec) {
-    this.depth = depthFor(codec.input, 3);
+  constructor(stored: StoredModel) {
+    this.codec = openCodec(stored);
+    this.input = codecInput(stored);
+    this.depth = depthFor(this.input, 3);
   }
 
   encode(pieces: Pieces): Promise<Encoded[]> {
-    const { input } = this.codec;
+    const { input } = this;
     const encode = (fitted: readonly Fitted[]): Promise<Tokens[]> => this.codec.encodeFitted(fitted);
-    const decoded = input.resize === 'none' ? undefined : decodePieces(input, pieces);
+    const decoded = input.medium.keepsExtent(input.input) ? undefined : decodePieces(input, pieces);
     decoded?.catch(() => undefined);
     const result = this.last.then(async () =>
       decoded ? encodeBatch(await decoded, encode) : encodeSingly(input, pieces, encode),
@@ -90,7 +104,8 @@ class LocalEncoder implements EncoderPool {
 
 /** A codec's encoder as plain data: what a worker gets to work with. */
 export interface EncoderModel extends EncoderPlan {
-  input: ImageInput;
+  /** Address of the module that registers the medium. */
+  module: string;
   /**
    * For the ONNX Runtime at hand: `inputs` float32 [{@link MAX_ROWS}, ...itemShape] to the ids of each map, by its name.
    */
@@ -131,10 +146,10 @@ class ThreadPool implements EncoderPool {
   /** Why no more batches are taken. */
   private failure: Error | undefined;
 
-  constructor(stored: StoredModel, count: number) {
-    const { family, config } = codecOf(stored);
-    this.depth = depthFor(family.input(config), 2 * count);
-    this.workers = Array.from({ length: count }, () => new Worker(new URL('./encode-worker.js', import.meta.url)));
+  /** @param module address of the module that registers the codec's medium. */
+  constructor(stored: StoredModel, module: string, count: number) {
+    this.depth = depthFor(codecInput(stored), 2 * count);
+    this.workers = Array.from({ length: count }, () => new Worker(new URL('../encode-worker.js', import.meta.url)));
     for (const worker of this.workers) {
       worker.on('message', (answer: Answer) => this.settle(answer));
       worker.on('error', (error) => this.failAll(workerError(error)));
@@ -143,7 +158,7 @@ class ThreadPool implements EncoderPool {
       );
     }
     // The workers load meanwhile.
-    this.ready = encoderModel(stored, Math.max(1, Math.floor(defaultThreads() / count))).then((model) => {
+    this.ready = encoderModel(stored, module, Math.max(1, Math.floor(defaultThreads() / count))).then((model) => {
       for (const worker of this.workers) this.send(worker, model);
     });
     this.ready.catch((error: Error) => this.failAll(error));
@@ -221,13 +236,13 @@ function workerError(error: Error): Error {
   return new EngineError('E_WORKER', `tokenize: a worker failed: ${messageOf(error)}.`, { cause: error });
 }
 
-async function encoderModel(stored: StoredModel, threads: number): Promise<EncoderModel> {
+async function encoderModel(stored: StoredModel, module: string, threads: number): Promise<EncoderModel> {
   const { family, config } = codecOf(stored);
   const params = codecParams(stored.card.name, { family, config }, stored.tensors);
   try {
-    const input = family.input(config);
+    const { medium, input } = codecInput(stored);
     const maps = family.maps(config);
-    const itemShape = mediumNamed(family.medium).itemShape(input);
+    const itemShape = medium.itemShape(input);
     const inputs = { dtype: 'float32' as const, shape: [MAX_ROWS, ...itemShape] };
     const model = await exportOnnx((batch: tf.Tensor) => family.encode(params, batch, config), [inputs], {
       target: 'native',
@@ -235,7 +250,7 @@ async function encoderModel(stored: StoredModel, threads: number): Promise<Encod
       outputNames: maps.map(({ name }) => name),
     });
     const { fingerprint } = stored.card;
-    return { fingerprint, medium: family.medium, input, itemShape, maps, model, threads };
+    return { fingerprint, medium: medium.name, module, input, itemShape, maps, model, threads };
   } finally {
     disposeParams(params);
   }

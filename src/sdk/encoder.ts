@@ -2,9 +2,9 @@
 import { InputError } from '../errors.js';
 import { decodeSample } from '../data/decode.js';
 import type { DecodedSample } from '../data/decode.js';
-import type { ImageInput, RawSample, Tokens } from '../interfaces/index.js';
+import type { BatchInput } from '../data/batches.js';
+import type { RawSample, Tokens } from '../interfaces/index.js';
 import type { Fitted } from '../codec/encode.js';
-import { decodingFor } from '../media/image/core.js';
 import type { Piece } from './in-flight.js';
 
 /** Samples encoded together. Fixed, so that ids do not depend on how the work is shared out. */
@@ -19,11 +19,14 @@ interface Bad {
 export type Encoded = { key: string; tokens: Tokens } | Bad;
 
 /** Decodes each sample to what the codec sees. Only unusable input is reported; anything else is thrown. */
-export async function decodeBatch(input: ImageInput, batch: readonly RawSample[]): Promise<(DecodedSample | Bad)[]> {
+export async function decodeBatch(
+  { medium, input }: BatchInput,
+  batch: readonly RawSample[],
+): Promise<(DecodedSample | Bad)[]> {
   return Promise.all(
     batch.map(async (raw) => {
       try {
-        return await decodeSample(raw, decodingFor(input));
+        return await decodeSample(raw, medium, input);
       } catch (error) {
         if (error instanceof InputError) return { key: raw.key, error };
         throw error;
@@ -34,7 +37,7 @@ export async function decodeBatch(input: ImageInput, batch: readonly RawSample[]
 
 /** Decodes pieces as they come; each is released when it is decoded. */
 export async function decodePieces(
-  input: ImageInput,
+  input: BatchInput,
   pieces: AsyncIterable<Piece> | Iterable<Piece>,
 ): Promise<(DecodedSample | Bad)[]> {
   const parts: Promise<(DecodedSample | Bad)[]>[] = [];
@@ -51,20 +54,20 @@ export async function encodeBatch(
   decoded: readonly (DecodedSample | Bad)[],
   encode: (fitted: readonly Fitted[]) => Promise<Tokens[]>,
 ): Promise<Encoded[]> {
-  const good = decoded.filter((one) => 'image' in one);
+  const good = decoded.filter((one) => 'media' in one);
   // Short batches are filled up: a graph for another size would take longer to build than the copies take to encode.
   const filled =
     good.length > 0 ? Array.from({ length: BATCH }, (_, i) => fittedOf(good[Math.min(i, good.length - 1)]!)) : [];
   const tokens = await encode(filled);
   let next = 0;
-  return decoded.map((one) => ('image' in one ? { key: one.key, tokens: tokens[next++]! } : one));
+  return decoded.map((one) => ('media' in one ? { key: one.key, tokens: tokens[next++]! } : one));
 }
 
-const fittedOf = ({ image, original }: DecodedSample): Fitted => ({ media: image, original });
+const fittedOf = ({ media, original }: DecodedSample): Fitted => ({ media, original });
 
-/** Encodes pictures that keep their size, one after another: two of them are in memory at a time. */
+/** Encodes samples that keep their extent, one after another. Two of them are in memory at a time. */
 export async function encodeSingly(
-  input: ImageInput,
+  input: BatchInput,
   pieces: AsyncIterable<Piece> | Iterable<Piece>,
   encode: (fitted: readonly Fitted[]) => Promise<Tokens[]>,
 ): Promise<Encoded[]> {
@@ -73,7 +76,7 @@ export async function encodeSingly(
   const finish = async (decoding: typeof ahead): Promise<void> => {
     const [decoded] = (await decoding) ?? [];
     if (decoded === undefined) return;
-    if (!('image' in decoded)) encoded.push(decoded);
+    if (!('media' in decoded)) encoded.push(decoded);
     else encoded.push({ key: decoded.key, tokens: (await encode([fittedOf(decoded)]))[0]! });
   };
   for await (const { samples, release } of pieces) {

@@ -9,23 +9,24 @@ import { priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
 import { uniformMaps } from '../shards/uniform.js';
 import { ConditionSource } from '../train/conditions.js';
-import { evaluateCodec, evaluatePrior } from '../train/evaluate.js';
+import { evaluateCodec, evaluatePrior, figuresOf } from '../train/evaluate.js';
 import type { CodecEvaluation, EvaluationOptions, PriorEvaluation, Splits } from '../train/evaluate.js';
 import { FeatureExtractor } from '../features/extractor.js';
-import { withDataset, withSplitOf } from './dataset.js';
+import { dataOptionsFor, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { codecOf, codecParams, storedTokenizer } from './open.js';
 import { loadCodecFiles } from './models.js';
 
+export { figuresOf };
 export type { CodecEvaluation, PriorEvaluation };
 
 /** A feature network for {@link CodecEvaluation.rfid}. */
 export interface FeatureNetworkOptions {
-  /** An ONNX file of one input, float32 [B, 3, H, W], whatever of it is fixed; pictures are resized to a fixed H and W. */
+  /** Path of an ONNX file with one input, float32 [B, 3, H, W]. Images are resized if H and W are fixed. */
   features?: string;
-  /** The pixels it was trained on: [-1, 1], [0, 1], [0, 255], or [0, 1] normalized by ImageNet's colors. Default `imagenet`. */
+  /** The pixel values it was trained on: [-1, 1], [0, 1], [0, 255], or [0, 1] normalized by ImageNet's colors. Default `imagenet`. */
   featureScaling?: FeatureScaling;
-  /** Its output, [B, D] or [B, D, h, w]; the latter is averaged over space. Default the first. */
+  /** Name of its output, [B, D] or [B, D, h, w], which is averaged over space. Default: the first output. */
   featureOutput?: string;
 }
 
@@ -37,16 +38,17 @@ export interface EvaluateCodecOptions extends EvaluationOptions, Omit<DataOption
 }
 
 /**
- * Error and codebook use of a codec over a split; with a feature network, the Frechet distance of reconstructions too.
+ * Measures the error and codebook usage of a codec over a split, and with a feature network also the Frechet distance of its
+ * reconstructions.
  *
- * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND, E_FEATURES. @throws {InputError} for data or a network that
+ * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND, E_FEATURES, E_NOT_IMAGES, E_DATA_MEDIUM. @throws {InputError} for data or a network that
  *   cannot be used. @throws {CorruptError} for damaged files.
  */
 export async function evaluateCodecOn(options: EvaluateCodecOptions): Promise<CodecEvaluation> {
   const stored = loadCodecFiles(options.codec);
   const { family, config } = codecOf(stored);
   return withFeatures(options, (features) =>
-    withDataset(options.data, withSplitOf(stored.card.training, options), async (dataset) => {
+    withDataset(options.data, dataOptionsFor(stored, options), async (dataset) => {
       const params = codecParams(options.codec, { family, config }, stored.tensors);
       try {
         return await evaluateCodec(family, config, params, dataset, options.split ?? 'test', {
@@ -60,7 +62,7 @@ export async function evaluateCodecOn(options: EvaluateCodecOptions): Promise<Co
   );
 }
 
-/** What concerns the evaluation alone. */
+/** The options of the evaluation alone. */
 export const evaluationOf = ({ limit, signal, onProgress, onBad, cache }: EvaluationOptions): EvaluationOptions => ({
   limit,
   signal,
@@ -69,7 +71,7 @@ export const evaluationOf = ({ limit, signal, onProgress, onBad, cache }: Evalua
   cache,
 });
 
-/** Opens the network there is, for as long as the work takes. */
+/** Opens the feature network, if there is one, for as long as the work takes. */
 export async function withFeatures<T>(
   { features, featureScaling, featureOutput }: FeatureNetworkOptions,
   work: (features: FeatureExtractor | undefined) => Promise<T>,

@@ -1,53 +1,72 @@
-// Prompts to pictures.
-import { join } from 'node:path';
-import { UsageError } from '../errors.js';
-import { nodeFiles } from '../files/system.js';
-import { createDirectory, writeFileAtomic } from '../files/commit.js';
-import type { Image, Prompt, SamplingOptions, Tokens } from '../interfaces/index.js';
-import { checkImages } from '../media/image/check.js';
-import { imageGrid } from '../media/image/grid.js';
-import { encodePng } from '../media/image/image.js';
+// Generates samples from prompts.
+import { readModelCard } from '../checkpoint/model.js';
+import type { Media, Prompt, SamplingOptions, Tokens } from '../interfaces/index.js';
+import type { MediumCore } from '../media/medium.js';
 import { loadCodec, loadPrior } from './models.js';
-import { createParent, isPng, refuseOtherPictures } from './output-names.js';
+import { primeCodes } from './prime.js';
+import type { PrimeOptions } from './prime.js';
+import type { SamplesMade } from './samples-card.js';
 
-export interface GenerateOptions {
+export interface GenerateOptions<M extends Media = Media> {
   /** Model directory of the prior. */
   prior: string;
   /** Model directory of the codec. Default: the one the prior carries. */
   codec?: string;
   prompts: readonly Prompt[];
   sampling?: SamplingOptions;
+  /** A sample whose beginning all samples continue. */
+  prime?: Pick<PrimeOptions, 'sample' | 'rows'>;
+  /** The medium that is expected. It gives the type of the samples. */
+  medium?: MediumCore<M>;
 }
 
-export interface Generated {
-  images: Image[];
+export interface Generated<M extends Media = Media> {
+  media: M[];
   tokens: Tokens[];
-  /** The prompt of each picture; empty without one. */
+  /** The prompt of each sample; empty without one. */
   prompts: string[];
+  /** How the samples were made, for the card of a folder. */
+  made: SamplesMade;
 }
 
 /**
- * Draws `sampling.n` pictures for each prompt.
+ * Draws `sampling.n` samples for each prompt.
  *
- * @throws {CorruptError} E_CODEC_MISMATCH for a codec the prior was not trained for. @throws {UsageError} for prompts and options.
+ * @throws {CorruptError} E_CODEC_MISMATCH for a codec the prior was not trained for. @throws {UsageError} for prompts and
+ *   options, E_DATA_MEDIUM, E_PRIME.
  */
-export async function generate({
+export async function generate<M extends Media = Media>({
   prior: directory,
   codec: codecDirectory,
   prompts,
   sampling = {},
-}: GenerateOptions): Promise<Generated> {
+  prime,
+  medium,
+}: GenerateOptions<M>): Promise<Generated<M>> {
+  const options = prime
+    ? { ...sampling, prime: await primeCodes({ prior: directory, codec: codecDirectory, ...prime }) }
+    : sampling;
   const prior = await loadPrior(directory);
   try {
-    const codec = await loadCodec(codecDirectory ?? directory);
+    const codec = await loadCodec(codecDirectory ?? directory, { medium });
     try {
       prior.assertCodec(codec.fingerprint);
-      const tokens = await prior.generate(prompts, sampling);
+      const tokens = await prior.generate(prompts, options);
+      const media = await codec.decode(tokens);
       const n = sampling.n ?? 1;
       return {
-        images: (await codec.decode(tokens)) as Image[],
+        media,
         tokens,
         prompts: tokens.map((_, i) => String(prompts[Math.floor(i / n)] ?? '')),
+        made: {
+          command: 'generate',
+          medium: codec.kind,
+          samples: media.length,
+          codec: codec.fingerprint,
+          prior: readModelCard(directory).fingerprint,
+          prompts: prompts.flatMap((prompt) => (prompt === null ? [] : [String(prompt)])),
+          sampling: { ...plainValues(sampling), ...(typeof prime?.sample === 'string' && { prime: prime.sample }) },
+        },
       };
     } finally {
       codec.dispose();
@@ -57,54 +76,11 @@ export async function generate({
   }
 }
 
-/** Name of the `i`-th file of many, from 0. */
-export const numbered = (i: number): string => String(i).padStart(5, '0');
-
-export interface WriteImagesOptions {
-  /** Write over what is there. */
-  force?: boolean;
-  /** Of a grid, as `imageGrid` takes them. */
-  labels?: readonly string[];
-  scale?: number;
-  columns?: number;
-  /** Of the files in a directory, without `.png`. Default: numbers from 00000 on. */
-  names?: readonly string[];
-}
-
-/**
- * Writes pictures: to a `.png`, one alone or several as a grid; to a directory, one file each.
- *
- * @returns the paths written.
- * @throws {UsageError} E_OUTPUT_EXISTS unless `force`, E_OUTPUT_NAME for the name of a file that is no PNG.
- */
-export async function writeImages(
-  out: string,
-  images: readonly Image[],
-  options: WriteImagesOptions = {},
-): Promise<string[]> {
-  checkImages('writeImages', images);
-  refuseOtherPictures(out);
-  if (isPng(out)) {
-    refuseExisting(out, options.force);
-    createParent(out);
-    const picture =
-      images.length === 1
-        ? images[0]!
-        : imageGrid(images, { labels: options.labels, scale: options.scale, columns: options.columns });
-    writeFileAtomic(out, await encodePng(picture));
-    return [out];
-  }
-  createDirectory(out);
-  const paths = images.map((_, i) => join(out, `${options.names?.[i] ?? numbered(i)}.png`));
-  for (const path of paths) refuseExisting(path, options.force);
-  for (const [i, path] of paths.entries()) writeFileAtomic(path, await encodePng(images[i]!));
-  return paths;
-}
-
-function refuseExisting(path: string, force = false): void {
-  if (!force && nodeFiles.status(path))
-    throw new UsageError(
-      'E_OUTPUT_EXISTS',
-      `--out ${path}: expected a new file, found one. Pass --force to write over it.`,
-    );
+/** The options that are numbers or texts. */
+function plainValues(options: SamplingOptions): Record<string, number | string> {
+  return Object.fromEntries(
+    Object.entries(options).filter(
+      (entry): entry is [string, number | string] => typeof entry[1] === 'number' || typeof entry[1] === 'string',
+    ),
+  );
 }

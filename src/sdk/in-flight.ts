@@ -1,9 +1,9 @@
-// What of a dataset is in memory while it is encoded: bounded in bytes, since a photograph may weigh ten thousand icons.
+// Bounds the memory of a dataset while it is encoded, in bytes: a photograph may take as much as ten thousand icons.
 import { PARALLEL } from '../data/concurrency.js';
 import { InputError } from '../errors.js';
 import type { Dataset, RawSample, Split } from '../interfaces/index.js';
-import { announcedExtent } from '../media/image/extent.js';
-import { MAX_PIXELS } from '../media/image/fit.js';
+import type { AnyMedium } from '../media/medium.js';
+import { fullMedium } from '../media/node.js';
 
 /**
  * Bytes of files read but not yet decoded and brought to the codec's size, together with the pixels they decode to. A
@@ -14,9 +14,6 @@ export const IN_FLIGHT_BYTES = 192 * 2 ** 20;
 /** Small samples are handed on together, up to this much: a message a sample would cost more than decoding an icon. */
 const PIECE_BYTES = 4 * 2 ** 20;
 
-/** Decoded bytes for one of a file whose header does not tell: a picture is seldom packed tighter. */
-const UNKNOWN_RATIO = 32;
-
 /** Some samples of a batch, in order. */
 export interface Piece {
   samples: readonly RawSample[];
@@ -24,13 +21,10 @@ export interface Piece {
   release(): void;
 }
 
-/** Bytes that a sample takes until it is at the codec's size: its file, and its pixels. */
-export function weightOf({ bytes, pixels }: RawSample): number {
-  if (pixels) return bytes.length;
-  const extent = announcedExtent(bytes);
-  const count = extent ? extent.width * extent.height : (bytes.length * UNKNOWN_RATIO) / 3;
-  // Larger ones are refused before they are decoded.
-  return bytes.length + (extent && count > MAX_PIXELS ? 0 : 3 * Math.min(count, MAX_PIXELS));
+/** Bytes that a sample takes until it is brought to the codec's size: its file and its decoded values. */
+export function weightOf({ content }: RawSample, { files, samplesOf }: AnyMedium): number {
+  if ('bytes' in content) return content.bytes.length + files.decodedBytes(content.bytes);
+  return 'media' in content ? samplesOf(content.media).data.byteLength : 0;
 }
 
 /** A number of bytes that may be in use, given out in the order of asking. */
@@ -73,6 +67,7 @@ export class ByteBudget {
 /** Reads batches of a dataset in pieces that fit the bound, one batch after the other. */
 export class SampleFeed {
   private readonly budget: ByteBudget;
+  private readonly medium: AnyMedium;
   private turn: Promise<void> = Promise.resolve();
   private stopped = false;
   /** Files read ahead: one where they are large. */
@@ -83,6 +78,7 @@ export class SampleFeed {
     limit = IN_FLIGHT_BYTES,
   ) {
     this.budget = new ByteBudget(limit);
+    this.medium = fullMedium(dataset.medium);
   }
 
   /** The samples of a batch. Batches are read in the order in which they are asked for, and each must be taken to its end. */
@@ -120,7 +116,7 @@ export class SampleFeed {
       for (let next = 0, taken = 0; taken < count; taken++) {
         for (; queue.length < this.ahead && next < count; next++) queue.push(this.read(split, first + next));
         const raw = await queue.shift()!;
-        const weight = weightOf(raw);
+        const weight = weightOf(raw, this.medium);
         this.ahead = weight > PIECE_BYTES ? 1 : PARALLEL;
         if (!this.budget.tryTake(weight)) {
           // What is held back here could be what the budget waits for.
@@ -145,8 +141,7 @@ export class SampleFeed {
       return {
         ...this.dataset.describe(split, index),
         source: this.dataset.source,
-        bytes: new Uint8Array(0),
-        failure: { code: error.code, detail: error.detail },
+        content: { failure: { code: error.code, detail: error.detail } },
       };
     });
     read.catch(() => undefined); // seen in its turn

@@ -1,4 +1,4 @@
-// What is this? Every directory Tesserae writes, and every dataset it reads, told by its content.
+// Says what a path is: every directory that Tesserae writes and every dataset that it reads, recognized by its content.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -14,9 +14,8 @@ import { isGlob } from '../names.js';
 import { nodeFiles } from '../files/system.js';
 import { readFile, readJson } from '../files/read.js';
 import { sha256 } from '../hash.js';
-import type { Conditioning, Dataset, DataSummary, Split, TokenMapSpec } from '../interfaces/index.js';
-import { decodeImage } from '../media/image/image.js';
-import { pictureFormat } from '../media/image/sniff.js';
+import type { Conditioning, Dataset, DataSummary, MediaInfo, Split, TokenMapSpec } from '../interfaces/index.js';
+import { fullMedium, mediaWithFiles } from '../media/node.js';
 import { CodebookMeter } from '../metrics/codebook.js';
 import { readMetrics } from '../report/metrics-file.js';
 import type { MetricsRecord } from '../report/metrics-file.js';
@@ -28,8 +27,8 @@ import { ShardReader } from '../shards/reader.js';
 import { isExport, readExport } from './export.js';
 import { CODEC_FOLDER, carriedCodec } from './models.js';
 import { storedTokenizer } from './open.js';
-import { hasPicturesCard, readPicturesCard } from './pictures.js';
-import type { PicturesCard } from './pictures.js';
+import { hasSamplesCard, readSamplesCard } from './samples-card.js';
+import type { SamplesMade } from './samples-card.js';
 
 interface Common {
   path: string;
@@ -87,8 +86,10 @@ export interface DatasetInspection extends Common {
   samples: Record<Split, number>;
   captions: { samples: number; distinct: number };
   classes?: { name: string; samples: number }[];
-  /** The first sample that decodes; undefined when the first few do not. */
-  first?: { key: string; width: number; height: number; channels: number; caption?: string; label?: number };
+  /** Name of the medium. */
+  medium: string;
+  /** The first sample that can be decoded; undefined if the first few cannot. */
+  first?: { key: string; media: MediaInfo; caption?: string; label?: number };
   /** What opening it found, used and left out. */
   summary: DataSummary;
 }
@@ -115,20 +116,18 @@ export interface ExportInspection extends Common {
   functions: { name: string; file: string; inputs: string[]; outputs: string[] }[];
 }
 
-export interface PictureInspection extends Common {
-  kind: 'picture';
+export interface SampleInspection extends Common {
+  kind: 'sample';
   /** sha256 of the file. */
   fingerprint: string;
   format: string;
-  width: number;
-  height: number;
-  channels: number;
+  media: MediaInfo;
 }
 
-export interface PicturesInspection extends Common {
-  kind: 'pictures';
+export interface SamplesInspection extends Common {
+  kind: 'samples';
   fingerprint: string;
-  made: Omit<PicturesCard, 'format' | 'version' | 'fingerprint'>;
+  made: SamplesMade;
 }
 
 export interface DemoInspection extends Common {
@@ -142,17 +141,17 @@ export interface DemoInspection extends Common {
 
 export type Inspection =
   | DemoInspection
-  | PicturesInspection
+  | SamplesInspection
   | ModelInspection
   | TokensInspection
   | DatasetInspection
   | RunInspection
   | ExportInspection
-  | PictureInspection;
+  | SampleInspection;
 
 /** Files that stand for the directory they are in. */
 const PARTS_OF =
-  /^(model\.json|model\.safetensors|manifest\.json|metrics\.jsonl|card\.json|pictures\.json|part-\d{5}\.msgpack)$/;
+  /^(model\.json|model\.safetensors|manifest\.json|metrics\.jsonl|card\.json|samples\.json|pictures\.json|part-\d{5}\.msgpack)$/;
 
 /**
  * Says what a path is, from its content. Models, exports and tokens are verified to the last byte; of a dataset, files that
@@ -173,7 +172,7 @@ export async function inspect(path: string | readonly string[], options: Dataset
   if (names.includes('model.json') || names.includes('.commit.json')) return inspectModel(path);
   if (isTokens(path, names)) return inspectTokens(path, names);
   if (isExport(path)) return inspectExport(path);
-  if (hasPicturesCard(path)) return inspectPictures(path);
+  if (hasSamplesCard(path)) return inspectSamples(path);
   if (names.includes('demo.json')) return inspectDemo(path);
   if (names.includes('checkpoints') || names.includes('metrics.jsonl')) return inspectRun(path, names);
   return inspectDataset(path, options);
@@ -181,10 +180,14 @@ export async function inspect(path: string | readonly string[], options: Dataset
 
 async function inspectFile(path: string, options: DatasetOptions): Promise<Inspection> {
   const head = nodeFiles.status(path)!.size < 2 ** 28 ? readFile(path) : new Uint8Array(0);
-  const format = pictureFormat(head);
-  if (!format) return inspectDataset(path, options);
-  const { width, height, channels } = await decodeImage(head, path);
-  return { kind: 'picture', fingerprint: sha256(head), path, format, width, height, channels };
+  const media = options.medium === undefined ? mediaWithFiles() : [fullMedium(options.medium)];
+  for (const { files, info } of media) {
+    const format = files.sniff(head);
+    if (format === undefined) continue;
+    const { media: sample } = await files.decode(head, path);
+    return { kind: 'sample', fingerprint: sha256(head), path, format, media: info(sample) };
+  }
+  return inspectDataset(path, options);
 }
 
 function inspectModel(path: string): ModelInspection {
@@ -332,9 +335,9 @@ function inspectExport(path: string): ExportInspection {
   };
 }
 
-function inspectPictures(path: string): PicturesInspection {
-  const { format: _format, version: _version, fingerprint, ...made } = readPicturesCard(path);
-  return { kind: 'pictures', fingerprint, path, made };
+function inspectSamples(path: string): SamplesInspection {
+  const { format: _format, version: _version, fingerprint, ...made } = readSamplesCard(path);
+  return { kind: 'samples', fingerprint, path, made };
 }
 
 function inspectDemo(path: string): DemoInspection {
@@ -425,6 +428,7 @@ async function inspectDataset(path: string | readonly string[], options: Dataset
       fingerprint: dataset.fingerprint,
       path: dataset.source,
       format: dataset.kind,
+      medium: dataset.medium,
       samples,
       captions: { samples: captioned, distinct: captions.size },
       classes,
@@ -436,16 +440,17 @@ async function inspectDataset(path: string | readonly string[], options: Dataset
   }
 }
 
-/** Samples tried. */
+/** Number of samples tried. */
 const TRIES = 10;
 
-/** A picture that does not decode says nothing of the others. */
+/** Describes the first sample that can be decoded. */
 async function firstOf(dataset: Dataset): Promise<DatasetInspection['first']> {
   const split = dataset.size('train') > 0 ? 'train' : 'test';
+  const medium = fullMedium(dataset.medium);
   for (let i = 0; i < Math.min(TRIES, dataset.size(split)); i++) {
     try {
-      const { key, image, captions, label } = await decodeSample(await dataset.read(split, i));
-      return { key, width: image.width, height: image.height, channels: image.channels, caption: captions[0], label };
+      const { key, original, captions, label } = await decodeSample(await dataset.read(split, i), medium);
+      return { key, media: original, caption: captions[0], label };
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
     }

@@ -1,37 +1,44 @@
-// A look into a codec: the way between two pictures, what each dimension of the latents does, which code lies where.
+// Explores a codec: interpolation between two samples, traversal of the latents, and which code lies where.
 import { compile, hostValues, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
-import type { Image, ImageInput, TokenMap, TokenMapSpec } from '../interfaces/index.js';
-import { imageGrid } from '../media/image/grid.js';
-import { fromFloat32, toFloat32, withChannels } from '../media/image/pixels.js';
+import type { BatchInput } from '../data/batches.js';
+import type { Media, TokenMap } from '../interfaces/index.js';
+import { floatsOf, samplesFrom } from '../media/floats.js';
+import { fullMedium } from '../media/node.js';
 import { batches } from '../codec/encode.js';
 import { disposeParams } from '../model/params.js';
 import { sizeOf } from '../shape.js';
 import { codecOf, codecParams, openCodec } from './open.js';
 import { loadCodecFiles } from './models.js';
-import { readPicture, sized } from './read-picture.js';
-import type { Picture } from './read-picture.js';
+import { readSample, sized } from './read-sample.js';
+import type { SampleSource } from './read-sample.js';
 
-export interface InterpolateOptions {
-  /** Model directory of a codec with latents, or one that carries its codec. */
+export interface InterpolateOptions<M extends Media = Media> {
+  /** Model directory of a codec with latents, or of tokens or a prior that carry one. */
   codec: string;
-  from: Picture;
-  to: Picture;
-  /** Pictures, both ends among them. Default 8. */
+  from: SampleSource<M>;
+  to: SampleSource<M>;
+  /** Number of samples, including both ends. Default 8. */
   steps?: number;
-  /** Straight on, or along a great circle, which keeps Gaussian latents as long as the decoder knows them. Default: spherical for a codec without codes, else linear. */
+  /** A straight line, or a great circle, which keeps Gaussian latents at the length that the decoder knows. Default: spherical for a codec without codes, otherwise linear. */
   path?: 'linear' | 'spherical';
 }
 
 /**
- * Decodes latents on the way from one picture's to another's; for a codec with codes they are quantized again at each step.
+ * Interpolates between the latents of two samples and decodes each step. A codec with codes quantizes each step again.
  *
- * @returns `steps` pictures of the codec's own size, the first and last being the reconstructions of both.
- * @throws {UsageError} E_NO_LATENTS, E_LATENTS. @throws {InputError} for pictures that do not decode.
+ * @returns `steps` samples of the codec's own extent. The first and the last are the reconstructions of both samples.
+ * @throws {UsageError} E_NO_LATENTS, E_LATENTS. @throws {InputError} for files that cannot be decoded.
  */
-export async function interpolate({ codec, from, to, steps = 8, path }: InterpolateOptions): Promise<Image[]> {
+export async function interpolate<M extends Media = Media>({
+  codec,
+  from,
+  to,
+  steps = 8,
+  path,
+}: InterpolateOptions<M>): Promise<M[]> {
   checkCount('steps', steps, 2);
-  const space = openLatents(codec);
+  const space = openLatents<M>(codec);
   try {
     const [start, end] = (await space.encode([await space.read(from), await space.read(to)])) as [
       Float32Array,
@@ -44,53 +51,54 @@ export async function interpolate({ codec, from, to, steps = 8, path }: Interpol
   }
 }
 
-export interface TraverseOptions {
+export interface TraverseOptions<M extends Media = Media> {
   codec: string;
-  /** Whose latents to start from. */
-  picture: Picture;
+  /** The sample whose latents are varied. */
+  sample: SampleSource<M>;
   /** Dimensions of the latents to vary, from 0. Default: the first ten, or with `grid` the first two. */
   dims?: readonly number[];
-  /** Vary two dimensions together, as the rows and columns of a phase diagram, in place of each alone. */
+  /** Varies two dimensions together, as the rows and columns of a grid, instead of each alone. */
   grid?: boolean;
-  /** Pictures a dimension; an odd number has the picture itself in the middle. Default 9. */
+  /** Number of samples for each dimension. An odd number has the reconstruction itself in the middle. Default 9. */
   steps?: number;
-  /** How far to go each way, in units of the latents: standard deviations of a VAE's prior. Default 3. */
+  /** Distance in each direction, in units of the latents: standard deviations of a VAE's prior. Default 3. */
   range?: number;
 }
 
-export interface Traversal {
+export interface Traversal<M extends Media = Media> {
   /** Row by row. */
-  images: Image[];
+  media: M[];
   columns: number;
-  /** One a row; with `grid` those of rows and columns. */
+  /** One for each row; with `grid` those of rows and columns. */
   dims: number[];
-  /** What is added to the picture's own value in each column. */
+  /** Added to the sample's own value in each column. */
   offsets: number[];
 }
 
 /**
- * Decodes latents around a picture's, one dimension or two at a time. Where latents are a grid [h, w, D], a dimension is
- * varied at all positions alike; where there are several grids, the dimensions of the next follow those of the one before.
+ * Varies one or two dimensions of a sample's latents and decodes them. If the latents are a grid [.., D], a dimension is varied
+ * at all positions alike. If there are several grids, the dimensions of each follow those of the one before.
  *
- * @throws {UsageError} E_NO_LATENTS, E_LATENTS for dimensions there are not. @throws {InputError} for a picture that does not decode.
+ * @throws {UsageError} E_NO_LATENTS; E_LATENTS for dimensions that do not exist. @throws {InputError} for a file that cannot be
+ *   decoded.
  */
-export async function traverse({
+export async function traverse<M extends Media = Media>({
   codec,
-  picture,
+  sample,
   dims,
   grid = false,
   steps = 9,
   range = 3,
-}: TraverseOptions): Promise<Traversal> {
+}: TraverseOptions<M>): Promise<Traversal<M>> {
   checkCount('steps', steps, 2);
   if (!(range > 0 && Number.isFinite(range)))
     throw new UsageError('E_LATENTS', `traverse(range): expected a number above 0, received ${range}.`);
-  const space = openLatents(codec);
+  const space = openLatents<M>(codec);
   try {
     const { depth } = space;
     const chosen = [...(dims ?? Array.from({ length: Math.min(depth, grid ? 2 : 10) }, (_, i) => i))];
     checkDims(chosen, depth, grid);
-    const [origin] = (await space.encode([await space.read(picture)])) as [Float32Array];
+    const [origin] = (await space.encode([await space.read(sample)])) as [Float32Array];
     const offsets = Array.from({ length: steps }, (_, i) => range * ((2 * i) / (steps - 1) - 1));
     const [down, across] = chosen as [number, number];
     const points = grid
@@ -98,42 +106,46 @@ export async function traverse({
           offsets.map((horizontal) => space.shifted(space.shifted(origin, down, vertical), across, horizontal)),
         )
       : chosen.flatMap((dim) => offsets.map((offset) => space.shifted(origin, dim, offset)));
-    return { images: await space.decode(points), columns: steps, dims: chosen, offsets };
+    return { media: await space.decode(points), columns: steps, dims: chosen, offsets };
   } finally {
     await space.dispose();
   }
 }
 
-export interface CodeMapOptions {
+export interface CodeMapOptions<M extends Media = Media> {
   codec: string;
-  picture: Picture;
-  /** Name of the map, for codecs with several. Default: the one with most codes. */
+  sample: SampleSource<M>;
+  /** Name of the map, for codecs with several. Default: the one with the most codes. */
   map?: string;
-  /** Which of the ids of a position, from 0, for quantizers that give several. Default 0. */
+  /** Which of the ids of a position to draw, from 0, for quantizers that give several. Default 0. */
   level?: number;
 }
 
-export interface CodeMap {
-  /** The picture as the codec sees it, and the colors of its codes over it, enlarged so that codes can be told apart. */
-  picture: Image;
-  overlay: Image;
-  /** Which map is drawn. */
+export interface CodeMap<M extends Media = Media> {
+  /** The sample as the codec sees it, enlarged so that codes can be distinguished. */
+  sample: M;
+  /** The colors of the codes over it. */
+  overlay: M;
+  /** Name of the map that is drawn. */
   name: string;
   grid: number[];
   /** The codes that occur, most frequent first, with their sRGB colors. */
   codes: { id: number; count: number; color: [number, number, number] }[];
 }
 
-/** Pixels of a code's side in a code map, at least. */
-const CELL = 8;
-
 /**
- * Draws the ids of a picture's codes over it: one hue an id, by golden angle, so that ids next to each other differ.
+ * Draws the ids of a sample's codes over it. Each id has a hue; hues are a golden angle apart, so that neighboring ids differ.
  *
- * @throws {UsageError} E_NO_CODES for a codec without codes, E_CODE_MAP for a map or level there is not.
- * @throws {InputError} for a picture that does not decode.
+ * @throws {UsageError} E_NO_CODES for a codec without codes; E_CODE_MAP for a map or level that does not exist, or a medium whose
+ *   codes cannot be drawn.
+ * @throws {InputError} for a file that cannot be decoded.
  */
-export async function codeMap({ codec: directory, picture, map: name, level = 0 }: CodeMapOptions): Promise<CodeMap> {
+export async function codeMap<M extends Media = Media>({
+  codec: directory,
+  sample,
+  map: name,
+  level = 0,
+}: CodeMapOptions<M>): Promise<CodeMap<M>> {
   const stored = loadCodecFiles(directory);
   const { family, config } = codecOf(stored);
   const specs = family.maps(config);
@@ -147,32 +159,37 @@ export async function codeMap({ codec: directory, picture, map: name, level = 0 
       'E_CODE_MAP',
       `code map: expected map ${specs.map((spec) => spec.name).join(' or ')}, received "${name}".`,
     );
+  const medium = fullMedium(family.medium);
+  if (!medium.drawCodes)
+    throw new UsageError(
+      'E_CODE_MAP',
+      `code map: expected a medium whose codes can be drawn, received "${medium.name}".`,
+    );
   const codec = openCodec(stored);
   try {
-    const seen = await readPicture(picture, codec.input);
+    const seen = await readSample(sample, { medium, input: codec.input });
     const { maps } = await codec.encode(seen);
     const map =
       maps.find((one) => one.name === name) ??
       maps.reduce((most, one) => (one.ids.length > most.ids.length ? one : most));
     const ids = idsOf(map, level);
-    const cell = cellOf(specs, codec.input, map.name);
-    const scale = Math.max(1, Math.ceil(CELL / Math.min(cell.height, cell.width)));
-    const enlarged = imageGrid([seen], { gap: 0, scale });
-    const overlay = drawn(enlarged, ids, map.grid[1]!, { height: cell.height * scale, width: cell.width * scale });
-    return { picture: enlarged, overlay, name: map.name, grid: map.grid, codes: counted(ids) };
+    const own = specs.find((spec) => spec.name === map.name)!.grid;
+    const cell = own.map((codes, axis) => medium.itemShape(codec.input)[axis]! / codes);
+    const drawn = medium.drawCodes(seen, { ids, grid: map.grid, cell, colorOf });
+    return { ...drawn, name: map.name, grid: map.grid, codes: counted(ids) };
   } finally {
     codec.dispose();
   }
 }
 
-/** A codec's latents, compiled. Those of a picture are one vector, grid after grid. */
-interface OpenLatents {
+/** A codec's latents, compiled. Those of a sample are one vector, grid after grid. */
+interface OpenLatents<M extends Media> {
   /** Number of dimensions, those of all grids. */
   depth: number;
   hasCodes: boolean;
-  read(picture: Picture): Promise<Image>;
-  encode(images: readonly Image[]): Promise<Float32Array[]>;
-  decode(latents: readonly Float32Array[]): Promise<Image[]>;
+  read(sample: SampleSource<M>): Promise<M>;
+  encode(samples: readonly M[]): Promise<Float32Array[]>;
+  decode(latents: readonly Float32Array[]): Promise<M[]>;
   /** The vector with one dimension moved at all positions. */
   shifted(point: Float32Array, dim: number, offset: number): Float32Array;
   dispose(): Promise<void>;
@@ -200,7 +217,7 @@ function layoutOf(shapes: readonly number[][]): Layout {
   return { grids, size: dimensions.length, dimensions };
 }
 
-function openLatents(directory: string): OpenLatents {
+function openLatents<M extends Media>(directory: string): OpenLatents<M> {
   const stored = loadCodecFiles(directory);
   const { family, config } = codecOf(stored);
   const { latents } = family;
@@ -210,7 +227,7 @@ function openLatents(directory: string): OpenLatents {
       `${directory}: expected a codec with a latent space, received ${family.name}, which has none.`,
     );
   const params = codecParams(directory, { family, config }, stored.tensors);
-  const encode = compile((images: tf.Tensor4D) => latents.encode(params, images, config), {
+  const encode = compile((inputs: tf.Tensor) => latents.encode(params, inputs, config), {
     name: `${family.name}_latents`,
     freeze: true,
   });
@@ -218,16 +235,18 @@ function openLatents(directory: string): OpenLatents {
     name: `${family.name}_from_latents`,
     freeze: true,
   });
-  const input = family.input(config);
+  const medium = fullMedium(family.medium);
+  const own: BatchInput = sized({ medium, input: family.input(config) });
+  const itemShape = medium.itemShape(own.input);
   const { grids, size, dimensions } = layoutOf(latents.shapes(config));
   return {
     depth: dimensions.at(-1)! + 1,
     hasCodes: family.maps(config).length > 0,
-    read: (picture) => readPicture(picture, sized(input)),
-    encode: async (images) => {
-      const batch = tf.tensor4d(toFloat32(images), [images.length, input.height, input.width, input.channels]);
+    read: (sample) => readSample(sample, own),
+    encode: async (samples) => {
+      const batch = tf.tensor(floatsOf(medium, samples), [samples.length, ...itemShape]);
       const encoded = await encode(batch);
-      const points = images.map(() => new Float32Array(size));
+      const points = samples.map(() => new Float32Array(size));
       grids.forEach((grid, g) => {
         const values = hostValues(encoded[g]!) as Float32Array;
         points.forEach((point, row) => point.set(values.subarray(row * grid.size, (row + 1) * grid.size), grid.start));
@@ -236,7 +255,7 @@ function openLatents(directory: string): OpenLatents {
       return points;
     },
     decode: async (points) => {
-      const images: Image[] = [];
+      const samples: M[] = [];
       for (const [start, rows] of batches(points.length)) {
         const batch = grids.map((grid) => {
           const values = new Float32Array(rows * grid.size);
@@ -246,10 +265,10 @@ function openLatents(directory: string): OpenLatents {
           return tf.tensor(values, [rows, ...grid.shape]);
         });
         const decoded = await decode(batch);
-        images.push(...fromFloat32(hostValues(decoded) as Float32Array, decoded.shape));
+        samples.push(...samplesFrom<M>(medium, own.input, hostValues(decoded) as Float32Array, decoded.shape));
         tf.dispose([...batch, decoded]);
       }
-      return images.slice(0, points.length);
+      return samples.slice(0, points.length);
     },
     shifted: (point, dim, offset) => point.map((value, i) => (dimensions[i] === dim ? value + offset : value)),
     dispose: async () => {
@@ -301,16 +320,6 @@ function idsOf({ levels, ids }: TokenMap, level: number): number[] {
   return [...ids].filter((_, i) => i % levels === level);
 }
 
-/** Pixels of a code's side, from the maps of the codec's own size. */
-function cellOf(
-  maps: readonly TokenMapSpec[],
-  { height, width }: ImageInput,
-  name: string,
-): { height: number; width: number } {
-  const [rows, columns] = maps.find((map) => map.name === name)!.grid as [number, number];
-  return { height: height / rows, width: width / columns };
-}
-
 const GOLDEN_ANGLE = 137.50776405;
 
 /** sRGB of a hue at full saturation, lightness varied over three steps. */
@@ -329,21 +338,4 @@ function counted(ids: readonly number[]): CodeMap['codes'] {
   const counts = new Map<number, number>();
   for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1);
   return [...counts].sort(([a, m], [b, n]) => n - m || a - b).map(([id, count]) => ({ id, count, color: colorOf(id) }));
-}
-
-/** Cells of color over the picture in gray, with a dark line between them. */
-function drawn(image: Image, ids: readonly number[], columns: number, cell: { height: number; width: number }): Image {
-  const gray = withChannels(image, 1).pixels;
-  const { width, height } = image;
-  const pixels = new Uint8Array(width * height * 3);
-  for (let y = 0; y < height; y++) {
-    const row = Math.floor(y / cell.height) * columns;
-    for (let x = 0; x < width; x++) {
-      const isLine = y % cell.height < 1 || x % cell.width < 1;
-      const color = colorOf(ids[row + Math.floor(x / cell.width)]!);
-      for (let c = 0; c < 3; c++)
-        pixels[(y * width + x) * 3 + c] = (isLine ? 0.6 : 1) * (0.55 * color[c]! + 0.45 * gray[y * width + x]!);
-    }
-  }
-  return { kind: 'image', width, height, channels: 3, pixels };
 }

@@ -1,9 +1,9 @@
 // Models from the bytes of their files, wherever those come from.
 import { memorySource, openModelFiles, readCard } from '../checkpoint/card.js';
 import { AbortedError, IoError, UsageError, messageOf } from '../errors.js';
-import type { OpenOptions } from '../codec/codec.js';
 import { openCodec, openPrior } from './open.js';
-import type { LoadedCodec, LoadedPrior } from './open.js';
+import type { LoadedCodec, LoadedPrior, LoadOptions } from './open.js';
+import type { Media } from '../interfaces/index.js';
 
 /** The files of a model directory by name: `model.json` and all files that it lists. */
 export type ModelFiles = Readonly<Record<string, Uint8Array>>;
@@ -12,9 +12,12 @@ export type ModelFiles = Readonly<Record<string, Uint8Array>>;
  * Opens a codec.
  *
  * @param files every byte is verified. Do not change them while the codec is in use.
- * @throws {UsageError} E_NOT_A_MODEL, E_MODEL_KIND, E_UNKNOWN_MODEL. @throws {CorruptError} for damaged files.
+ * @throws {UsageError} E_NOT_A_MODEL, E_MODEL_KIND, E_UNKNOWN_MODEL, E_DATA_MEDIUM. @throws {CorruptError} for damaged files.
  */
-export async function loadCodec(files: ModelFiles, options: OpenOptions = {}): Promise<LoadedCodec> {
+export async function loadCodec<M extends Media = Media, I = unknown>(
+  files: ModelFiles,
+  options: LoadOptions<M, I> = {},
+): Promise<LoadedCodec<M, I>> {
   return openCodec(openModelFiles(files, { kind: 'codec', where: 'codec' }), options);
 }
 

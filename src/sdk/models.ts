@@ -1,12 +1,15 @@
 // Model directories to live models, and the copies of codecs that other directories carry.
 import { join } from 'node:path';
 import type { StoredModel } from '../checkpoint/card.js';
-import { isModelDirectory, loadModel, saveModel } from '../checkpoint/model.js';
+import { isModelDirectory, loadModel, readModelCard, saveModel } from '../checkpoint/model.js';
 import { CorruptError } from '../errors.js';
 import { nodeFiles } from '../files/system.js';
-import type { OpenOptions } from '../codec/codec.js';
+import type { AnyMedium } from '../media/medium.js';
+import { fullMedium } from '../media/node.js';
+import { codecFamily } from '../registry.js';
 import { openCodec, openPrior } from './open.js';
-import type { LoadedCodec, LoadedPrior } from './open.js';
+import type { LoadedCodec, LoadedPrior, LoadOptions } from './open.js';
+import type { Media } from '../interfaces/index.js';
 
 /** A copy of the codec travels with tokens and priors under this name, so that they can be decoded on their own. */
 export const CODEC_FOLDER = 'codec';
@@ -15,15 +18,30 @@ export const CODEC_FOLDER = 'codec';
  * Opens a codec.
  *
  * @param directory a model directory written by `train codec`, or tokens or a prior that carry their codec.
- * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND. @throws {CorruptError} for damaged files.
+ * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND, E_DATA_MEDIUM. @throws {CorruptError} for damaged files.
  */
-export async function loadCodec(directory: string, options: OpenOptions = {}): Promise<LoadedCodec> {
+export async function loadCodec<M extends Media = Media, I = unknown>(
+  directory: string,
+  options: LoadOptions<M, I> = {},
+): Promise<LoadedCodec<M, I>> {
   return openCodec(loadCodecFiles(directory), options);
 }
 
 /** The files of a codec; a directory that carries a codec stands for it. */
 export function loadCodecFiles(directory: string): StoredModel {
   return loadModel(carriesCodec(directory) ? join(directory, CODEC_FOLDER) : directory, { kind: 'codec' });
+}
+
+/**
+ * The medium of a codec, or of a directory that carries one, from its card alone.
+ *
+ * @throws as {@link loadCodec}.
+ */
+export function mediumOf(directory: string): AnyMedium {
+  const { name } = readModelCard(carriesCodec(directory) ? join(directory, CODEC_FOLDER) : directory, {
+    kind: 'codec',
+  });
+  return fullMedium(codecFamily(name).medium);
 }
 
 /** Puts a copy of a codec into a directory. */

@@ -1,83 +1,101 @@
-// The most similar pictures of a dataset: what tells a new picture from one learned by heart.
+// Finds the most similar samples of a dataset, which reveals memorized samples.
 import { evalBatches } from '../data/batches.js';
+import type { BatchInput } from '../data/batches.js';
 import { compile, hostValues, tf } from '../engine/index.js';
 import { InputError, UsageError } from '../errors.js';
-import type { Dataset, Image, Split } from '../interfaces/index.js';
-import { checkImages } from '../media/image/check.js';
-import { fromFloat32, toFloat32 } from '../media/image/pixels.js';
+import type { Dataset, Media, Split } from '../interfaces/index.js';
+import { floatsOf, samplesFrom } from '../media/floats.js';
+import type { AnyMedium } from '../media/medium.js';
+import { mediumOfSamples } from '../media/node.js';
+import { sameShape, sizeOf } from '../shape.js';
 import { withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 
 export interface NeighborOptions extends DataOptions {
   /** Default `train`. */
   split?: Split;
-  /** How the dataset's pictures are brought to the size of those given. Default `contain` on white, as codecs do. */
-  resize?: 'cover' | 'contain' | 'fill';
-  background?: [number, number, number];
+  /**
+   * How the dataset's samples are brought to the extent of the given ones, in the medium's terms: `{ resize: 'cover' }`.
+   * Default: the medium's choice, which pads images on white.
+   */
+  input?: Record<string, unknown>;
   signal?: AbortSignal;
   onProgress?: (done: number, total: number) => void;
 }
 
-/** The nearest picture of a dataset. */
-export interface Neighbor {
+/** The nearest sample of a dataset. */
+export interface Neighbor<M extends Media = Media> {
   key: string;
   /** Its first caption; empty without one. */
   caption: string;
-  /** At the size of the picture it is near to. */
-  image: Image;
-  /** Mean squared difference of pixels in [-1, 1]. */
+  /** The sample, brought to the extent of the given one. */
+  media: M;
+  /** Mean squared difference of values in about [-1, 1]. */
   mse: number;
 }
 
 const BATCH = 256;
 
 /**
- * Finds for each picture the one of a dataset with the least mean squared difference of pixels. Pictures that do not
- * decode are passed over.
+ * Finds for each sample the one of a dataset with the least mean squared difference of values. Samples that cannot be decoded
+ * are skipped.
  *
- * @param images of one size and one number of channels.
- * @throws {UsageError} E_NEIGHBORS without pictures. @throws {InputError} E_DATA_EMPTY, and for a dataset
- * that cannot be opened.
+ * @param samples of one medium, extent and number of channels.
+ * @throws {UsageError} E_MEDIA without samples or for samples of several shapes. @throws {InputError} E_DATA_EMPTY, and for a
+ *   dataset that cannot be opened.
  */
-export async function nearestNeighbors(
-  images: readonly Image[],
+export async function nearestNeighbors<M extends Media>(
+  samples: readonly M[],
   data: DataSource,
   options: NeighborOptions = {},
-): Promise<Neighbor[]> {
-  checkImages('nearestNeighbors', images);
-  if (images.length === 0)
-    throw new UsageError('E_NEIGHBORS', 'nearestNeighbors: expected at least one picture, received none.');
-  return withDataset(data, options, (dataset) => search(images, dataset, options));
+): Promise<Neighbor<M>[]> {
+  const medium = checkedMedium(samples);
+  const input = { ...medium.inputLike(samples[0]), ...options.input };
+  return withDataset(data, { ...options, medium: medium.name }, (dataset) =>
+    search(samples, dataset, { medium, input }, options),
+  );
 }
 
-async function search(
-  images: readonly Image[],
+/** The medium of samples of one shape. */
+function checkedMedium(samples: readonly Media[]): AnyMedium {
+  const medium = mediumOfSamples('nearestNeighbors', samples);
+  const [first = [], ...others] = samples.map((sample) => medium.samplesOf(sample).shape);
+  const other = others.findIndex((shape) => !sameShape(shape, first));
+  if (other >= 0)
+    throw new UsageError(
+      'E_MEDIA',
+      `nearestNeighbors[${other + 1}]: expected the shape of the first sample, [${first.join(', ')}], received [${others[other]!.join(', ')}].`,
+    );
+  return medium;
+}
+
+async function search<M extends Media>(
+  samples: readonly M[],
   dataset: Dataset,
-  { split = 'train', resize = 'contain', background, signal, onProgress }: NeighborOptions,
-): Promise<Neighbor[]> {
-  const { width, height, channels } = images[0]!;
-  const size = height * width * channels;
-  const wanted = tf.tensor2d(toFloat32(images), [images.length, size]);
+  { medium, input }: BatchInput,
+  { split = 'train', signal, onProgress }: NeighborOptions,
+): Promise<Neighbor<M>[]> {
+  const itemShape = medium.itemShape(input);
+  const size = sizeOf(itemShape);
+  const wanted = tf.tensor2d(floatsOf(medium, samples), [samples.length, size]);
   const nearest = compile(nearestRows, { name: 'nearest_rows' });
-  const best: (Omit<Neighbor, 'image'> & { pixels: Float32Array })[] = [];
+  const best: (Omit<Neighbor, 'media'> & { values: Float32Array })[] = [];
   let done = 0;
   try {
     const batches = evalBatches(dataset, split, {
       batchSize: BATCH,
-      size: { width, height },
-      channels,
-      background,
-      resize,
+      medium,
+      input,
       pad: true,
       signal,
       onBad: () => undefined,
     });
-    for await (const { pixels, count, keys, captions } of batches) {
-      const rows = tf.tensor2d(pixels, [BATCH, size]);
+    for await (const { values, count, keys, captions } of batches) {
+      const rows = tf.tensor2d(values, [BATCH, size]);
       const counted = tf.scalar(count, 'int32');
       const found = await nearest(wanted, rows, counted);
       const [places, distances] = [hostValues(found.places), hostValues(found.distances)];
-      for (let i = 0; i < images.length; i++) {
+      for (let i = 0; i < samples.length; i++) {
         const place = places[i]!;
         const mse = distances[i]! / size;
         if (count === 0 || mse >= (best[i]?.mse ?? Infinity)) continue;
@@ -85,7 +103,7 @@ async function search(
           key: keys[place]!,
           caption: captions[place]![0] ?? '',
           mse,
-          pixels: pixels.slice(place * size, (place + 1) * size),
+          values: values.slice(place * size, (place + 1) * size),
         };
       }
       tf.dispose([rows, counted, found.places, found.distances]);
@@ -99,11 +117,11 @@ async function search(
   if (best.length === 0)
     throw new InputError(
       'E_DATA_EMPTY',
-      `${dataset.source}: expected pictures in the ${split} split to compare with, found none that decodes.`,
+      `${dataset.source}: expected ${medium.noun.many} in the ${split} split to compare with, found none that can be decoded.`,
     );
-  return best.map(({ pixels, ...neighbor }) => ({
+  return best.map(({ values, ...neighbor }) => ({
     ...neighbor,
-    image: fromFloat32(pixels, [1, height, width, channels])[0]!,
+    media: samplesFrom<M>(medium, input, values, [1, ...itemShape])[0]!,
   }));
 }
 

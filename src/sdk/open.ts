@@ -6,7 +6,7 @@ import { excerpt, listNames } from '../names.js';
 import { checkTokens, codeCount, flatCodes, specOf, toIds } from '../interfaces/index.js';
 import type {
   Conditioning,
-  ImageInput,
+  Media,
   MediaInfo,
   Prior,
   Prompt,
@@ -21,6 +21,7 @@ import type { PriorFamily, PriorModel } from '../model/prior.js';
 import { Codec } from '../codec/codec.js';
 import type { OpenOptions } from '../codec/codec.js';
 import { decodedInfo } from '../codec/networks.js';
+import type { MediumCore } from '../media/medium.js';
 import { mediumNamed } from '../media/registry.js';
 import { importParams } from '../model/params.js';
 import type { Params } from '../model/params.js';
@@ -33,10 +34,16 @@ import { parseWords, someKnownWords, unknownWords } from '../text/words.js';
 import { ConditionSource } from '../train/conditions.js';
 
 /** A codec with the card of its model directory. */
-export interface LoadedCodec extends Tokenizer, Pick<Codec, 'encodeFitted'> {
+export interface LoadedCodec<M extends Media = Media, I = unknown> extends Tokenizer<M>, Pick<Codec, 'encodeFitted'> {
   readonly card: ModelCard;
-  /** How it sees pictures: `encode` brings others to this. */
-  readonly input: ImageInput;
+  /** What the codec sees, in the medium's terms. `encode` brings all samples to this. */
+  readonly input: I;
+}
+
+/** How a codec is loaded. */
+export interface LoadOptions<M extends Media = Media, I = unknown> extends OpenOptions {
+  /** The medium that is expected. It gives the types of the codec's samples. */
+  medium?: MediumCore<M, I>;
 }
 
 /** A codec's family, and its config parsed. */
@@ -57,11 +64,21 @@ export function codecParams(
   return importParams(where, { ...family.trainable(config), ...family.state(config) }, tensors);
 }
 
-export function openCodec(
+/**
+ * Opens a codec from its card and weights.
+ *
+ * @throws {UsageError} E_DATA_MEDIUM for a codec of another medium than the options ask for.
+ */
+export function openCodec<M extends Media = Media, I = unknown>(
   { card, tensors }: Pick<StoredModel, 'card' | 'tensors'>,
-  options: OpenOptions = {},
-): LoadedCodec {
+  { medium, ...options }: LoadOptions<M, I> = {},
+): LoadedCodec<M, I> {
   const { family, config } = codecOf({ card });
+  if (medium && family.medium !== medium.name)
+    throw new UsageError(
+      'E_DATA_MEDIUM',
+      `codec ${card.name}: expected a codec of the medium "${medium.name}", received one of "${family.medium}".`,
+    );
   const codec = new Codec({
     family,
     config,
@@ -70,7 +87,10 @@ export function openCodec(
     fingerprint: card.fingerprint,
     ...options,
   });
-  return Object.assign(codec, { card, input: family.input(config) });
+  return Object.assign(codec, { card, input: family.input(config) }) as LoadedCodec<Media, unknown> as LoadedCodec<
+    M,
+    I
+  >;
 }
 
 /** Opens a prior. @throws {CorruptError} E_MODEL_CARD, E_MODEL_TENSORS. */
@@ -119,8 +139,8 @@ export function assertCodecOf(card: ModelCard, fingerprint: string): void {
 const FOR_UNKNOWN = ['E_TEXT_TOO_LONG', 'E_TEXT_UNKNOWN'];
 /** Names in a message. */
 const MOST_NAMES = 10;
-/** Pictures for one prompt. */
-const MAX_PICTURES = 1e6;
+/** Maximum number of samples for one prompt. */
+const MAX_SAMPLES = 1e6;
 
 function checkPrompts(prompts: readonly Prompt[], conditioning: Conditioning): void {
   if (!Array.isArray(prompts))
@@ -146,8 +166,8 @@ function checkOptions(options: SamplingOptions): void {
   if (typeof options !== 'object' || options === null)
     throw new UsageError('E_SAMPLING', `options: expected an object, received ${shownType(options)}.`);
   const { n = 1, tooLong, onNote } = options;
-  if (!Number.isInteger(n) || n < 1 || n > MAX_PICTURES)
-    throw new UsageError('E_SAMPLING', `n: expected a whole number from 1 to ${MAX_PICTURES}, received ${n}.`);
+  if (!Number.isInteger(n) || n < 1 || n > MAX_SAMPLES)
+    throw new UsageError('E_SAMPLING', `n: expected a whole number from 1 to ${MAX_SAMPLES}, received ${n}.`);
   if (!TOO_LONG.includes(tooLong))
     throw new UsageError('E_SAMPLING', `tooLong: expected "cut" or "refuse", received "${excerpt(String(tooLong))}".`);
   if (onNote !== undefined && typeof onNote !== 'function')

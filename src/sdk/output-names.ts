@@ -1,7 +1,9 @@
-// Which names are taken for a file and which for a folder, before anything is computed for them.
+// Decides which names are files and which are folders, before anything is computed for them.
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
+import { counted } from '../names.js';
+import type { AnyMedium } from '../media/medium.js';
 import { createDirectory } from '../files/commit.js';
 import { guarded } from '../files/system.js';
 
@@ -12,7 +14,9 @@ const FILE_EXTENSIONS = new Set(
   ),
 );
 
-export const isPng = (path: string): boolean => /\.png$/i.test(path);
+/** Whether a path is the name of a file of a medium, as the medium writes them. */
+export const isFileOf = ({ files }: AnyMedium, path: string): boolean =>
+  extname(path).toLowerCase() === `.${files.extension}`;
 
 /** Whether a path names a file: by what is there, else by a known extension without a slash after it. */
 function namesFile(path: string): boolean {
@@ -28,12 +32,21 @@ export function refuseFileName(out: string): void {
     );
 }
 
-/** @throws {UsageError} E_OUTPUT_NAME for a file that is no PNG. */
-export function refuseOtherPictures(out: string): void {
-  if (!isPng(out) && namesFile(out))
+/** @throws {UsageError} E_OUTPUT_NAME for the name of a file that the medium does not write. */
+export function refuseOtherFiles(out: string, medium: AnyMedium): void {
+  if (!isFileOf(medium, out) && namesFile(out))
     throw new UsageError(
       'E_OUTPUT_NAME',
-      `--out ${out}: expected a .png or a directory, received the name of a ${extname(out)} file. Pictures are written as PNG only.`,
+      `--out ${out}: expected a .${medium.files.extension} file or a directory, received the name of a ${extname(out)} file.`,
+    );
+}
+
+/** @throws {UsageError} E_OUTPUT_NAME for one file for several samples that the medium cannot join. */
+export function refuseOneFile(out: string, medium: AnyMedium, count: number): void {
+  if (isFileOf(medium, out) && count > 1 && !medium.files.join)
+    throw new UsageError(
+      'E_OUTPUT_NAME',
+      `--out ${out}: expected a directory for ${counted(count, medium.noun)}, received the name of one file. Leave the extension out.`,
     );
 }
 

@@ -1,55 +1,61 @@
-// The beginning of a picture, for priors to complete.
+// The beginning of a sample, for priors to continue.
 import { readModelCard } from '../checkpoint/model.js';
 import { UsageError } from '../errors.js';
+import { fullMedium } from '../media/node.js';
 import { priorFamily } from '../registry.js';
 import { assertCodecOf } from './open.js';
 import { loadCodec } from './models.js';
-import { readPicture, sized } from './read-picture.js';
-import type { Picture } from './read-picture.js';
+import { readSample } from './read-sample.js';
+import type { SampleSource } from './read-sample.js';
 
 export interface PrimeOptions {
   /** Model directory of the prior. */
   prior: string;
   /** Model directory of the codec. Default: the one the prior carries. */
   codec?: string;
-  picture: Picture;
-  /** Rows of codes to keep. Default: the upper half. */
+  /** The sample to continue. */
+  sample: SampleSource;
+  /** Number of positions to keep along the first axis: rows of codes of an image. Default: half of them. */
   rows?: number;
 }
 
 /**
- * Encodes a picture at the size of the prior's and keeps its top rows of codes, as `prime` of the sampling options.
+ * Encodes a sample at the extent of the prior's and keeps its first rows of codes, as `prime` of the sampling options.
  *
- * @returns int32 [rows * W], row-major.
- * @throws {UsageError} E_PRIME when there are not more rows than that. @throws {InputError} for a picture that does not decode.
+ * @returns int32 [rows, ...further axes, levels], row-major.
+ * @throws {UsageError} E_PRIME unless there are more rows than that. @throws {InputError} for a file that cannot be decoded.
  * @throws {CorruptError} E_CODEC_MISMATCH for a codec the prior was not trained for.
  */
 export async function primeCodes({
   prior: directory,
   codec: codecDirectory,
-  picture,
+  sample,
   rows,
 }: PrimeOptions): Promise<Int32Array> {
   const card = readModelCard(directory, { kind: 'prior' });
   const family = priorFamily(card.name);
-  const [height, width] = family.maps(family.parseConfig(card.config))[0]!.grid as [number, number];
-  const kept = rows ?? Math.floor(height / 2);
-  if (!Number.isInteger(kept) || kept < 1 || kept >= height) {
+  const { grid } = family.maps(family.parseConfig(card.config))[0]!;
+  const [length] = grid as [number];
+  const kept = rows ?? Math.floor(length / 2);
+  if (!Number.isInteger(kept) || kept < 1 || kept >= length) {
     throw new UsageError(
       'E_PRIME',
-      `--prime-rows: expected 1 to ${height - 1} of the ${height} rows of codes, received ${kept}.`,
+      `--prime-rows: expected 1 to ${length - 1} of the ${length} rows of codes, received ${kept}.`,
     );
   }
   const codec = await loadCodec(codecDirectory ?? directory);
   try {
     assertCodecOf(card, codec.fingerprint);
-    const { input } = codec;
-    const [rowsOfOwn, columnsOfOwn] = codec.maps()[0]!.grid as [number, number];
-    // A codec of any size could take a picture of another, whose codes would be more or fewer than the prior's.
-    const size = { height: (input.height / rowsOfOwn) * height, width: (input.width / columnsOfOwn) * width };
-    const image = await readPicture(picture, sized({ ...input, ...size }));
-    const { ids } = (await codec.encode(image)).maps[0]!;
-    return Int32Array.from(ids.subarray(0, kept * width));
+    const medium = fullMedium(codec.kind);
+    const own = codec.maps()[0]!.grid;
+    // A codec of any extent could take a sample of another, whose codes would be more or fewer than the prior's.
+    const extent = medium
+      .itemShape(codec.input)
+      .slice(0, -1)
+      .map((positions, axis) => (positions / own[axis]!) * grid[axis]!);
+    const fitted = await readSample(sample, { medium, input: medium.withExtent(codec.input, extent) });
+    const { ids } = (await codec.encode(fitted)).maps[0]!;
+    return Int32Array.from(ids.subarray(0, (ids.length / length) * kept));
   } finally {
     codec.dispose();
   }

@@ -7,9 +7,9 @@ import type { Dataset, Split } from '../interfaces/index.js';
 import { ShardWriter } from '../shards/writer.js';
 import type { ShardManifest } from '../shards/format.js';
 import type { SampleReject } from '../shards/rejects.js';
-import { sourceText, withDataset, withSplitOf } from './dataset.js';
+import { dataOptionsFor, sourceText, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
-import { openEncoderPool, takesAnySize } from './encoder-pool.js';
+import { openEncoderPool, takesAnyExtent } from './encoder-pool.js';
 import type { EncoderPool } from './encoder-pool.js';
 import { BATCH } from './encoder.js';
 import type { Encoded } from './encoder.js';
@@ -22,19 +22,19 @@ export interface TokenizeOptions extends DataOptions {
   codec: string;
   /** Directory of the token dataset. */
   out: string;
-  /** Threads that decode and encode side by side; 0 or 1 works in this thread. The bytes written do not depend on it. Default: one for each core, 8 at most. */
+  /** Threads that decode and encode side by side; 0 or 1 works in this thread. The bytes written do not depend on it. Default: one for each core, at most 8. */
   workers?: number;
-  /** Augmented variants of each training sample, the unchanged picture first; with `flip` or `crop`. Default 1. */
+  /** Number of augmented variants of each training sample. The first is the unchanged sample. Needs `flip` or `crop`. Default 1. */
   variants?: number;
-  /** Mirror every second variant left to right; not where left and right matter, as in lettering. */
+  /** Mirrors every second variant along its last axis: images left to right. Do not use it where direction matters, as in lettering. */
   flip?: boolean;
-  /** Shift variants by up to this many pixels of the codec each way. */
+  /** Shifts variants by up to this many positions of the codec along each axis. */
   crop?: number;
-  /** Of the shifts. Default 0. */
+  /** Seed of the random shifts. Default 0. */
   seed?: number;
   resume?: boolean;
   force?: boolean;
-  /** Leave out files that cannot be used and samples that cannot be decoded, and list them in `rejects.jsonl`; without it the first one stops the job. */
+  /** Leaves out files that cannot be used and samples that cannot be decoded, and lists them in `rejects.jsonl`. Without it, the first one ends the job. */
   skipBad?: boolean;
   signal?: AbortSignal;
   onProgress?: (done: number, total: number) => void;
@@ -68,7 +68,7 @@ export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult
   const pool = openEncoderPool(stored, options.workers ?? Math.min(8, defaultThreads()));
   try {
     const { variants: count = 1, flip, crop, seed = 0 } = options;
-    return await withDataset(options.data, withSplitOf(stored.card.training, options), (dataset) =>
+    return await withDataset(options.data, dataOptionsFor(stored, options), (dataset) =>
       tokenizeDataset(withVariants(dataset, { count, flip, crop, seed }), stored, pool, options),
     );
   } finally {
@@ -86,7 +86,7 @@ async function tokenizeDataset(
   const card = {
     codec: { fingerprint, name, config },
     // Extents of -1 differ between samples.
-    maps: takesAnySize(stored) ? maps!.map((map) => ({ ...map, grid: map.grid.map(() => -1) })) : maps!,
+    maps: takesAnyExtent(stored) ? maps!.map((map) => ({ ...map, grid: map.grid.map(() => -1) })) : maps!,
     classes: dataset.classes,
     source: sourceText(options.data),
     dataset: dataset.fingerprint,

@@ -4,7 +4,8 @@ import type { BadSample } from '../data/batches.js';
 import { UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
 import { readFile } from '../files/read.js';
-import type { Conditioning, Image, Prompt } from '../interfaces/index.js';
+import type { Conditioning, Prompt } from '../interfaces/index.js';
+import { fullMedium } from '../media/node.js';
 import { parseConfig } from '../model/config.js';
 import type { FeatureScaling } from '../features/scaling.js';
 import { codecFamily, priorFamily } from '../registry.js';
@@ -21,6 +22,7 @@ import { chooseConditioning, tokenConcerns } from '../train/conditioning.js';
 import type { TooLong } from '../train/conditions.js';
 import type { LoopOptions } from '../train/loop.js';
 import { trainPrior as runPrior } from '../train/prior.js';
+import type { DrawnSamples } from '../train/report.js';
 import { surveyText, surveyTokens } from '../train/survey.js';
 import type { TokenSurvey } from '../train/survey.js';
 import type { KeepRule } from '../train/watch.js';
@@ -28,6 +30,7 @@ import { splittingOf, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { carriedCodec, carryCodec } from './models.js';
 import { LoadedPrior, openCodec } from './open.js';
+import type { LoadedCodec } from './open.js';
 import { codecPreset, MAX_TEXT_LENGTH, priorPreset } from './presets.js';
 import type { CodecPreset, PriorPreset } from './presets.js';
 
@@ -50,7 +53,7 @@ export interface TrainOptions extends LoopOptions {
 
 export interface TrainCodecOptions extends TrainOptions, DataOptions {
   data: DataSource;
-  /** Path of an ONNX network, pictures [B, 3, H, W] to feature maps: adds the distance of all its outputs to the loss. */
+  /** Path of an ONNX network, images [B, 3, H, W] to feature maps. The distance of all its outputs is added to the loss. */
   features?: string;
   /** The pixels it was trained on. Default what the preset says, else `imagenet`. */
   featureScaling?: FeatureScaling;
@@ -72,7 +75,7 @@ export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard>
     ...overridesOf(options),
     ...perceptualOf(options, preset),
   });
-  return withDataset(options.data, options, (dataset) =>
+  return withDataset(options.data, { ...options, medium: family.medium }, (dataset) =>
     runCodec({
       ...options,
       family,
@@ -220,21 +223,22 @@ async function codesOf(tokens: ShardReader): Promise<unknown> {
   return map;
 }
 
-/** What a finished prior draws for its report: one picture each for some of the prompts it knows. */
-async function drawSamples(
-  prior: LoadedPrior,
-  codec: ReturnType<typeof openCodec>,
-  captions: readonly string[],
-): Promise<{ images: Image[]; prompts: string[] }> {
+/** Number of samples in a prior's report. */
+const REPORTED = 24;
+
+/** Draws samples for a prior's report, one each for some of the prompts it knows. */
+async function drawSamples(prior: LoadedPrior, codec: LoadedCodec, captions: readonly string[]): Promise<DrawnSamples> {
   const known = prior.conditioning === 'text' ? captions : (prior.classes ?? []);
-  const spread = Array.from(
-    { length: Math.min(24, known.length) },
-    (_, i) => known[Math.floor((i * known.length) / Math.min(24, known.length))]!,
-  );
-  const prompts: Prompt[] = spread.length > 0 ? spread : Array.from({ length: 24 }, () => null);
+  const count = Math.min(REPORTED, known.length);
+  const spread = Array.from({ length: count }, (_, i) => known[Math.floor((i * known.length) / count)]!);
+  const prompts: Prompt[] = spread.length > 0 ? spread : Array.from({ length: REPORTED }, () => null);
   try {
     const tokens = await prior.generate(prompts, { seed: 0, tooLong: 'cut' });
-    return { images: (await codec.decode(tokens)) as Image[], prompts: prompts.map((prompt) => String(prompt ?? '')) };
+    return {
+      medium: fullMedium(codec.kind),
+      media: await codec.decode(tokens),
+      prompts: prompts.map((prompt) => String(prompt ?? '')),
+    };
   } finally {
     prior.dispose();
     codec.dispose();

@@ -1,13 +1,14 @@
-// Trains a codec on pictures.
-import { join } from 'node:path';
+// Trains a codec.
 import { saveModel } from '../checkpoint/model.js';
 import type { ModelCard } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
-import { PixelCache, evalBatches, trainBatches } from '../data/batches.js';
-import type { BadSample, Batch } from '../data/batches.js';
+import { SampleCache, evalBatches, trainBatches } from '../data/batches.js';
+import type { BadSample, Batch, BatchInput } from '../data/batches.js';
 import { compile, randomKey, tensorsOf, tf } from '../engine/index.js';
 import type { TesseraeError } from '../errors.js';
 import type { Dataset, Splitting } from '../interfaces/index.js';
+import { imageBatch, imageShape } from '../features/images.js';
+import { fullMedium } from '../media/node.js';
 import { Moments } from '../metrics/error.js';
 import { listNames } from '../names.js';
 import type { CodecBatch, CodecFamily, CodecLosses } from '../model/codec.js';
@@ -19,7 +20,7 @@ import { cosineSchedule } from '../nn/schedule.js';
 import { Discriminator } from './discriminator.js';
 import { adamWConfig } from './config.js';
 import type { CodecTraining } from './config.js';
-import { evaluateCodec, loggedFigures } from './evaluate.js';
+import { evaluateCodec, figuresOf, loggedFigures } from './evaluate.js';
 import type { CodecEvaluation } from './evaluate.js';
 import { COLLAPSE_REMEDY, collapseText, sampleConcerns } from './concerns.js';
 import { outcomeOf, runLoop, scalar } from './loop.js';
@@ -34,28 +35,28 @@ export interface CodecRun<C> extends LoopOptions {
   training: CodecTraining;
   dataset: Dataset;
   seed: number;
-  /** How the dataset was split, for those who measure the codec later. */
+  /** How the dataset was split. Later evaluations use the same split. */
   splitting?: Splitting;
   /** Path of the ONNX network of the perceptual term, which is off without it. */
   features?: string;
-  /** Leave out pictures that cannot be decoded; without it the first one stops the run. */
+  /** Called for each sample that cannot be decoded, which is then left out. Without it, the first one ends the run. */
   onBad?: (error: TesseraeError, sample: BadSample) => void;
 }
 
-/** Pictures the variance of the data is measured on. */
+/** Number of samples that the variance of the data is measured on. */
 const VARIANCE_SAMPLES = 1024;
 
 /**
- * Trains, and writes the model directory with the weights to keep.
+ * Trains a codec, and writes its model directory with the weights to keep.
  *
- * @returns the model's card: `metrics` are those of {@link evaluateCodec} over the held-out split, absent without one; `training.kept` says which weights it holds.
- * @throws as {@link runLoop}.
+ * @returns the model's card. `metrics` are the {@link figuresOf} the evaluation over the held-out split, and are absent without
+ *   one. `training.kept` says which weights it holds.
+ * @throws as {@link runLoop}. @throws {UsageError} E_NOT_IMAGES for losses that need images.
  */
 export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
   const trainee = new CodecTrainee(run);
   try {
     return await runLoop(trainee, trainee.training, run, async (outcome) => {
-      const { counts, examples, ...metrics } = trainee.evaluation ?? { counts: [], examples: undefined };
       const card = saveModel(
         run.out,
         {
@@ -69,11 +70,14 @@ export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
             dataVariance: trainee.dataVariance,
             ...outcomeOf(outcome),
           },
-          metrics: outcome.metrics && (metrics as unknown as Record<string, unknown>),
+          metrics: trainee.evaluation && figuresOf(trainee.evaluation),
         },
         exportParams(trainee.params),
       );
-      await writeCodecReport(join(run.out, 'report.html'), card, outcome, { counts, examples });
+      await writeCodecReport(run.out, card, outcome, {
+        ...trainee.input,
+        evaluation: trainee.evaluation,
+      });
       return card;
     });
   } finally {
@@ -87,8 +91,9 @@ class CodecTrainee<C> implements Trainee {
   readonly figure: Figure;
   readonly heldOut: number;
   readonly concerns: readonly string[];
-  readonly remedy =
-    'more pictures, "augment" in the training settings (flip, crop), or fewer weights (hidden, residualHidden)';
+  readonly remedy: string;
+  /** What batches are brought to. */
+  readonly input: BatchInput;
   /** Trainable weights and the quantizer's state together. */
   readonly params: Params;
   dataVariance = 1;
@@ -99,14 +104,21 @@ class CodecTrainee<C> implements Trainee {
   private readonly adam: AdamWConfig;
   private readonly discriminator: Discriminator | undefined;
   private readonly perceptual: PerceptualTerm | undefined;
-  private readonly cache = new PixelCache();
+  private readonly cache = new SampleCache();
+  /** Shape [...axes, channels] of a sample. */
+  private readonly itemShape: number[];
   private batches: AsyncGenerator<Batch> | undefined;
   private compiled: ReturnType<CodecTrainee<C>['compileStep']> | undefined;
 
   constructor(private readonly run: CodecRun<C>) {
     const { family, config, training, dataset, seed, features } = run;
+    const medium = fullMedium(family.medium);
+    this.input = { medium, input: family.input(config) };
+    this.itemShape = medium.itemShape(this.input.input);
+    this.remedy = `more ${medium.noun.many}, "augment" in the training settings (flip, crop), or fewer weights (hidden, residualHidden)`;
     this.perceptual =
       training.perceptual && features !== undefined ? new PerceptualTerm(features, training.perceptual) : undefined;
+    if (this.perceptual) imageShape('training.perceptual', [1, ...this.itemShape]);
     if (training.perceptual && !this.perceptual) run.onNote?.('perceptual term: off, as no feature network is named');
     const network = this.perceptual && { features: this.perceptual.identity };
     this.training = { ...training, keep: training.keep ?? (training.adversarial || this.perceptual ? 'last' : 'best') };
@@ -127,7 +139,8 @@ class CodecTrainee<C> implements Trainee {
     this.slots = adamWSlots(this.trainable);
     this.adam = adamWConfig(training);
     this.discriminator =
-      training.adversarial && new Discriminator(family.input(config).channels, training.adversarial, seed);
+      training.adversarial &&
+      new Discriminator(imageShape('training.adversarial', [1, ...this.itemShape])[3], training.adversarial, seed);
   }
 
   async begin(): Promise<void> {
@@ -135,10 +148,13 @@ class CodecTrainee<C> implements Trainee {
     const { family, config, seed } = this.run;
     const batch = await firstOf(this.openBatches(0));
     const start = compile(
-      (images: tf.Tensor4D, key: tf.Tensor1D) => family.initialize(this.params, images, key, config) as unknown as null,
+      (values: tf.Tensor, key: tf.Tensor1D): null => {
+        family.initialize(this.params, values, key, config);
+        return null;
+      },
       { name: `${family.name}_initialize` },
     );
-    const inputs = [this.imagesOf(batch), randomKey(seed, 0)] as const;
+    const inputs = [this.tensorOf(batch), randomKey(seed, 0)] as const;
     await start(...inputs);
     await start.dispose();
     tf.dispose([...inputs]);
@@ -151,7 +167,7 @@ class CodecTrainee<C> implements Trainee {
     const rate = cosineSchedule(step, training.steps, training);
     const discriminatorHyper = this.discriminator?.hyper(step, training.steps, rate / training.learningRate) ?? null;
     const inputs = [
-      this.imagesOf(batch),
+      this.tensorOf(batch),
       adamWHyper(step, rate, this.adam),
       randomKey(seed, step),
       tf.scalar((step - 1) / training.steps),
@@ -225,18 +241,23 @@ class CodecTrainee<C> implements Trainee {
   private compileStep() {
     return compile(
       (
-        images: tf.Tensor4D,
+        inputs: tf.Tensor,
         hyper: tf.Tensor1D,
         key: tf.Tensor1D,
         progress: tf.Scalar,
         discriminatorHyper: tf.Tensor1D | null,
       ) => {
-        const batch = { images, key, progress, dataVariance: this.dataVariance };
+        const batch = { inputs, key, progress, dataVariance: this.dataVariance };
         const { result, grads } = gradients(this.trainable, () => this.objective(batch, discriminatorHyper !== null));
         const norm = adamW(this.trainable, this.slots, grads, hyper, this.adam);
         const terms = {
           ...result.terms,
-          ...(discriminatorHyper && this.discriminator!.update(images, result.reconstruction, discriminatorHyper)),
+          ...(discriminatorHyper &&
+            this.discriminator?.update(
+              imageBatch('training.adversarial', inputs),
+              imageBatch('training.adversarial', result.reconstruction),
+              discriminatorHyper,
+            )),
         };
         return { loss: result.loss, nmse: result.nmse, terms, norm };
       },
@@ -247,33 +268,36 @@ class CodecTrainee<C> implements Trainee {
   /** The codec's own loss and what is added to it. */
   private objective(batch: CodecBatch, isAdversarial: boolean): CodecLosses {
     const { family, config } = this.run;
-    const losses = this.withPerceptual(family.loss(this.params, batch, config), batch.images);
-    if (!isAdversarial) return losses;
+    const losses = this.withPerceptual(family.loss(this.params, batch, config), batch.inputs);
+    if (!isAdversarial || !this.discriminator) return losses;
     const { loss, reconstruction } = losses;
     const last = family.lastLayer?.(config);
-    const { term, terms } = this.discriminator!.objective(
+    const { term, terms } = this.discriminator.objective(
       loss,
-      reconstruction,
+      imageBatch('training.adversarial', reconstruction),
       last === undefined ? reconstruction : this.trainable[last]!,
     );
     return { ...losses, loss: tf.add(loss, term), terms: { ...losses.terms, ...terms } };
   }
 
-  private withPerceptual(losses: CodecLosses, images: tf.Tensor4D): CodecLosses {
+  private withPerceptual(losses: CodecLosses, inputs: tf.Tensor): CodecLosses {
     if (!this.perceptual) return losses;
-    const { term, terms } = this.perceptual.objective(images, losses.reconstruction);
+    const { term, terms } = this.perceptual.objective(
+      imageBatch('training.perceptual', inputs),
+      imageBatch('training.perceptual', losses.reconstruction),
+    );
     return { ...losses, loss: tf.add(losses.loss, term), terms: { ...losses.terms, ...terms } };
   }
 
-  private imagesOf(batch: Batch): tf.Tensor4D {
-    const { height, width, channels } = this.run.family.input(this.run.config);
-    return tf.tensor4d(batch.pixels, [this.run.training.batchSize, height, width, channels]);
+  private tensorOf({ values }: Batch): tf.Tensor {
+    return tf.tensor(values, [this.run.training.batchSize, ...this.itemShape]);
   }
 
   private openBatches(startStep: number): AsyncGenerator<Batch> {
     const { dataset, training, seed, onBad } = this.run;
     return trainBatches(dataset, {
-      ...this.decoding(),
+      ...this.input,
+      cache: this.cache,
       batchSize: training.batchSize,
       seed,
       startStep,
@@ -282,22 +306,18 @@ class CodecTrainee<C> implements Trainee {
     });
   }
 
-  private decoding() {
-    const { width, height, channels, background, resize } = this.run.family.input(this.run.config);
-    return { size: { width, height }, channels, background, resize, cache: this.cache };
-  }
-
-  /** Population variance of the pixels of the first training pictures. */
+  /** Population variance of the values of the first training samples. */
   private async measureVariance(): Promise<number> {
     const moments = new Moments();
     const { dataset, onBad } = this.run;
-    for await (const { pixels } of evalBatches(dataset, 'train', {
-      ...this.decoding(),
+    for await (const { values } of evalBatches(dataset, 'train', {
+      ...this.input,
+      cache: this.cache,
       batchSize: 64,
       limit: VARIANCE_SAMPLES,
       onBad,
     }))
-      moments.add(pixels);
+      moments.add(values);
     return Math.max(moments.variance, 1e-6);
   }
 }

@@ -1,16 +1,17 @@
 // Measures models over a whole split.
 import { evalBatches } from '../data/batches.js';
-import type { BadSample, PixelCache } from '../data/batches.js';
+import type { BadSample, Batch, SampleCache } from '../data/batches.js';
 import { compile, hostValues, randomKey, tf } from '../engine/index.js';
 import { reconstruct } from '../codec/networks.js';
 import { InputError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
 import { flatCodes } from '../interfaces/index.js';
-import type { Dataset, Split, TokenMapSpec } from '../interfaces/index.js';
-import { CodebookMeter, empiricalBitsPerPixel, nominalBitsPerPixel } from '../metrics/codebook.js';
+import type { Dataset, Split } from '../interfaces/index.js';
+import type { AnyMedium, QualityMeter } from '../media/medium.js';
+import { fullMedium } from '../media/node.js';
+import { CodebookMeter, empiricalBits, nominalBits } from '../metrics/codebook.js';
 import type { CodebookUse } from '../metrics/codebook.js';
-import { ReconstructionMeter } from '../metrics/reconstruction.js';
-import type { ReconstructionQuality } from '../metrics/reconstruction.js';
+import { NmseMeter } from '../metrics/error.js';
 import type { CodecFamily } from '../model/codec.js';
 import type { PriorFamily } from '../model/prior.js';
 import type { Params } from '../model/params.js';
@@ -19,33 +20,68 @@ import type { ShardReader } from '../shards/reader.js';
 import type { ConditionSource } from './conditions.js';
 import { FrechetMeter } from '../features/extractor.js';
 import type { FeatureExtractor, FeatureSource } from '../features/extractor.js';
+import { imageShape } from '../features/images.js';
 
-export interface CodecEvaluation extends ReconstructionQuality {
-  /** log2 K for every code, over the pixels of the codec's pictures. Absent for a codec without codes. */
-  bitsPerPixel?: number;
-  /** By the entropy of the codes' frequencies over the split. Absent for a codec without codes. */
-  empiricalBitsPerPixel?: number;
-  /** One a token map; none for a codec without codes. */
+/** Bits for each unit of the medium, such as a pixel. */
+export interface Rate {
+  /** Name of the rate, such as `bitsPerPixel`. */
+  name: string;
+  /** At fixed-length coding: log2 K bits for every code. */
+  nominal: number;
+  /** By the entropy of the codes' frequencies over the split. */
+  empirical: number;
+}
+
+export interface CodecEvaluation {
+  /** Number of samples measured. */
+  samples: number;
+  /** Mean squared error divided by the variance of the split, on the codec's unclipped output. */
+  nmse: number;
+  /** The figures of the codec's medium by name: `psnr`, `ssim` and `sharpness` of images. */
+  quality: Record<string, number>;
+  /** Absent for a codec without codes. */
+  rate?: Rate;
+  /** Codebook usage of each token map; empty for a codec without codes. */
   maps: CodebookUse[];
-  /** What the codec's family measures besides, means over pictures. */
+  /** Further measures of the codec's family, means over samples. */
   measures: Record<string, number>;
   /** Frechet distance between features of originals and of reconstructions, with a feature network; see {@link FrechetMeter}. */
   rfid?: number;
   features?: FeatureSource & { dimension: number };
-  /** How often each code of each map occurs: [depth, K]. */
+  /** How often each code of each map occurs: [levels, K]. */
   counts: Float64Array[];
-  /** The first pictures and their reconstructions, float32 [n, H, W, C]; at most 16. */
-  examples: { shape: [number, number, number, number]; originals: Float32Array; reconstructions: Float32Array };
+  /** The first samples and their reconstructions, float32 [n, ...axes, channels]; at most 16. */
+  examples: { shape: number[]; originals: Float32Array; reconstructions: Float32Array };
+}
+
+/** What is shown in reports only. */
+type Internal = 'counts' | 'examples';
+
+/** The figures of an evaluation as plain JSON, without levels for quality and rate. */
+export function figuresOf({
+  samples,
+  nmse,
+  quality,
+  rate,
+  counts: _counts,
+  examples: _examples,
+  ...rest
+}: Omit<CodecEvaluation, Internal> & Partial<Pick<CodecEvaluation, Internal>>): Record<string, unknown> {
+  return { samples, nmse, ...quality, ...(rate && ratesByName(rate)), ...rest };
+}
+
+function ratesByName({ name, nominal, empirical }: Rate): Record<string, number> {
+  return { [name]: nominal, [`empirical${name[0]!.toUpperCase()}${name.slice(1)}`]: empirical };
 }
 
 export interface EvaluationOptions {
-  /** Only the first samples of the split. */
+  /** Measures only the first samples of the split. */
   limit?: number;
   signal?: AbortSignal;
   onProgress?: (done: number, total: number) => void;
   onBad?: (error: TesseraeError, sample: BadSample) => void;
-  /** Decoded pictures kept between evaluations. */
-  cache?: PixelCache;
+  /** Decoded samples, kept between evaluations. */
+  cache?: SampleCache;
 }
 
 export interface CodecEvaluationOptions extends EvaluationOptions {
@@ -55,8 +91,8 @@ export interface CodecEvaluationOptions extends EvaluationOptions {
 
 const EVALUATION_BATCH = 64;
 
-/** Pixels reconstructed together: large pictures come in smaller batches. */
-const BATCH_PIXELS = 2 ** 22;
+/** Maximum number of positions that are reconstructed together: large samples come in smaller batches. */
+const BATCH_POSITIONS = 2 ** 22;
 
 /** One split, or both as one. */
 export type Splits = Split | 'all';
@@ -64,10 +100,11 @@ export type Splits = Split | 'all';
 const splitsOf = (splits: Splits): readonly Split[] => (splits === 'all' ? ['train', 'test'] : [splits]);
 
 /**
- * Reconstructs every picture of a split and measures error and codebook use.
+ * Reconstructs every sample of a split, and measures the error and codebook usage.
  *
  * @throws {InputError} E_DATA_EMPTY for a split without samples, E_DATA_ALL_BAD when none of them is usable. @throws as
  *   {@link evalBatches} and {@link FeatureExtractor.features}.
+ * @throws {UsageError} E_NOT_IMAGES for features of other samples than images.
  */
 export async function evaluateCodec<C>(
   family: CodecFamily<C>,
@@ -77,8 +114,11 @@ export async function evaluateCodec<C>(
   split: Splits,
   options: CodecEvaluationOptions = {},
 ): Promise<CodecEvaluation> {
-  const { height, width, channels, background, resize } = family.input(config);
+  const medium = fullMedium(family.medium);
+  const input = family.input(config);
+  const itemShape = medium.itemShape(input);
   const { limit, signal, onBad, cache, onProgress, features } = options;
+  if (features) imageShape('--features', [1, ...itemShape]);
   const limited = (one: Split): number => Math.min(dataset.size(one), limit ?? Infinity);
   const total = splitsOf(split).reduce((n, one) => n + limited(one), 0);
   if (total === 0)
@@ -86,12 +126,13 @@ export async function evaluateCodec<C>(
       'E_DATA_EMPTY',
       `${dataset.source}: expected samples in the ${split} split, found none.${split === 'test' ? ' Measure the training samples with --split train.' : ''}`,
     );
-  const rows = Math.max(1, Math.min(EVALUATION_BATCH, total, Math.floor(BATCH_PIXELS / (height * width))));
-  const meters = new CodecMeters(family.maps(config), features);
+  const positions = sizeOf(itemShape.slice(0, -1));
+  const rows = Math.max(1, Math.min(EVALUATION_BATCH, total, Math.floor(BATCH_POSITIONS / positions)));
+  const meters = new CodecMeters(family, config, medium, features);
   const measure = compile(
-    (images: tf.Tensor4D, key: tf.Tensor1D) => ({
-      ...reconstruct(family, config, params, images),
-      measures: family.measures?.(params, images, key, config) ?? {},
+    (inputs: tf.Tensor, key: tf.Tensor1D) => ({
+      ...reconstruct(family, config, params, inputs),
+      measures: family.measures?.(params, inputs, key, config) ?? {},
     }),
     { name: `${family.name}_reconstruct` },
   );
@@ -100,23 +141,21 @@ export async function evaluateCodec<C>(
     for (const one of splitsOf(split)) {
       const batches = evalBatches(dataset, one, {
         batchSize: rows,
-        size: { width, height },
-        channels,
-        background,
-        resize,
+        medium,
+        input,
         pad: true,
         limit,
         signal,
         onBad,
         cache,
       });
-      for await (const { step, pixels, count } of batches) {
-        const inputs = [tf.tensor4d(pixels, [rows, height, width, channels]), randomKey(0, step)] as const;
+      for await (const batch of batches) {
+        const inputs = [tf.tensor(batch.values, [rows, ...itemShape]), randomKey(0, batch.step)] as const;
         const result = await measure(...inputs);
-        await meters.add(pixels, result, [count, height, width, channels]);
+        await meters.add(batch, result);
         tf.dispose([...inputs, result.output, ...result.maps, ...Object.values(result.measures)]);
         // Bad samples are missing from their batch, but done with.
-        onProgress?.(before + Math.min((step + 1) * rows, limited(one)), total);
+        onProgress?.(before + Math.min((batch.step + 1) * rows, limited(one)), total);
       }
       before += limited(one);
     }
@@ -126,94 +165,100 @@ export async function evaluateCodec<C>(
   if (meters.samples === 0)
     throw new InputError(
       'E_DATA_ALL_BAD',
-      `${dataset.source}: expected usable pictures in the ${split} split, none of the ${total} is.`,
+      `${dataset.source}: expected usable ${medium.noun.many} in the ${split} split, found that all ${total} are bad.`,
     );
-  return meters.result({ width, height });
+  return meters.result();
 }
 
 /** The figures that are logged during training; those of maps by name where there are several. */
-export function loggedFigures({
-  nmse,
-  psnr,
-  ssim,
-  sharpness,
-  measures,
-  maps,
-}: CodecEvaluation): Record<string, number> {
+export function loggedFigures({ nmse, quality, measures, maps }: CodecEvaluation): Record<string, number> {
   const prefix = (map: CodebookUse): string => (maps.length > 1 ? `${map.name}.` : '');
   return Object.assign(
-    { nmse, psnr, ssim, sharpness, ...measures },
+    { nmse, ...quality, ...measures },
     ...maps.map((map) => ({ [`${prefix(map)}usage`]: map.usage, [`${prefix(map)}perplexity`]: map.perplexity })),
   ) as Record<string, number>;
 }
 
-/** What {@link evaluateCodec} sums up batch by batch. */
-class CodecMeters {
+/** Sums up the batches of {@link evaluateCodec}. */
+class CodecMeters<C> {
   samples = 0;
-  private readonly quality = new ReconstructionMeter();
+  private readonly input: unknown;
+  private readonly itemShape: number[];
+  private readonly nmse = new NmseMeter();
+  private readonly quality: QualityMeter;
   private readonly codes: CodebookMeter[];
   private readonly frechet: FrechetMeter | undefined;
   private readonly sums: Record<string, number> = {};
   private readonly examples: [original: Float32Array, reconstruction: Float32Array][] = [];
-  private shape: readonly [number, number, number] = [0, 0, 0];
 
   constructor(
-    private readonly specs: readonly TokenMapSpec[],
+    private readonly family: CodecFamily<C>,
+    private readonly config: C,
+    private readonly medium: AnyMedium,
     features: FeatureExtractor | undefined,
   ) {
-    this.codes = specs.map((map) => new CodebookMeter(map));
+    this.input = family.input(config);
+    this.itemShape = medium.itemShape(this.input);
+    this.quality = medium.meter();
+    this.codes = family.maps(config).map((map) => new CodebookMeter(map));
     this.frechet = features && new FrechetMeter(features);
   }
 
   /** Rows of tensors from `count` on are padding. */
   async add(
-    pixels: Float32Array,
+    { values, count }: Batch,
     result: { maps: tf.Tensor[]; output: tf.Tensor; measures: Record<string, tf.Tensor1D> },
-    [count, ...shape]: [number, number, number, number],
   ): Promise<void> {
     if (count === 0) return;
-    const size = sizeOf(shape);
-    const originals = pixels.subarray(0, count * size);
+    const shape = [count, ...this.itemShape];
+    const size = sizeOf(this.itemShape);
+    const originals = values.subarray(0, count * size);
     const reconstructions = hostValues(result.output).subarray(0, count * size) as Float32Array;
-    this.quality.add(originals, reconstructions, [count, ...shape]);
+    this.nmse.add(originals, reconstructions);
+    this.quality.add(originals, reconstructions, shape);
     result.maps.forEach((ids, i) =>
       this.codes[i]!.add(hostValues(ids).subarray(0, count * (ids.size / ids.shape[0]!))),
     );
-    for (const [name, values] of Object.entries(result.measures))
-      this.sums[name] = (this.sums[name] ?? 0) + sum(values, count);
+    for (const [name, each] of Object.entries(result.measures))
+      this.sums[name] = (this.sums[name] ?? 0) + sum(each, count);
     for (let i = 0; i < count && this.examples.length < EXAMPLES; i++) {
       this.examples.push([originals.slice(i * size, (i + 1) * size), reconstructions.slice(i * size, (i + 1) * size)]);
     }
-    await this.frechet?.add(originals, reconstructions, [count, ...shape]);
-    this.shape = shape;
+    await this.frechet?.add(originals, reconstructions, imageShape('--features', shape));
     this.samples += count;
   }
 
-  result(picture: { width: number; height: number }): CodecEvaluation {
+  result(): CodecEvaluation {
     const maps = this.codes.map((one) => one.result());
-    const rates =
-      maps.length > 0
-        ? {
-            bitsPerPixel: nominalBitsPerPixel(this.specs, picture),
-            empiricalBitsPerPixel: empiricalBitsPerPixel(maps, picture),
-          }
-        : {};
-    const [originals, reconstructions] = ([0, 1] as const).map((side) =>
-      joined(this.examples.map((pair) => pair[side])),
-    ) as [Float32Array, Float32Array];
     return {
-      ...this.quality.result(),
-      ...rates,
+      samples: this.samples,
+      nmse: this.nmse.result(),
+      quality: { ...this.quality.result() },
+      ...(maps.length > 0 && { rate: this.rate(maps) }),
       maps,
       measures: Object.fromEntries(Object.entries(this.sums).map(([name, total]) => [name, total / this.samples])),
       ...this.frechet?.result(),
       counts: this.codes.map(({ counts }) => counts),
-      examples: { shape: [this.examples.length, ...this.shape], originals, reconstructions },
+      examples: {
+        shape: [this.examples.length, ...this.itemShape],
+        originals: joined(this.examples.map(([original]) => original)),
+        reconstructions: joined(this.examples.map(([, reconstruction]) => reconstruction)),
+      },
+    };
+  }
+
+  private rate(maps: readonly CodebookUse[]): Rate {
+    const { name, count } = this.medium.rate;
+    const units = count(this.input);
+    return {
+      name,
+      nominal: nominalBits(this.family.maps(this.config)) / units,
+      empirical: empiricalBits(maps) / units,
     };
   }
 }
 
-/** Pictures kept to be shown. */
+/** Number of samples kept for reports. */
 const EXAMPLES = 16;
 
 function joined(parts: readonly Float32Array[]): Float32Array {

@@ -106,7 +106,9 @@ const RUN_FILES = [
   'words.json',
   'report.html',
   'samples.png',
+  'samples.svg',
   'reconstructions.png',
+  'reconstructions.svg',
 ];
 
 /** Steps averaged into one line of metrics.jsonl. */

@@ -4,7 +4,7 @@ import type { Extras, ModelCard } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { compile, randomKey, tf } from '../engine/index.js';
 import { flatCodes } from '../interfaces/index.js';
-import type { Image, TokenSample } from '../interfaces/index.js';
+import type { TokenSample } from '../interfaces/index.js';
 import type { PriorFamily, TextEncoder } from '../model/prior.js';
 import { adamW, adamWHyper, adamWSlots, averageWeights, gradients } from '../nn/optimizer.js';
 import type { AdamWConfig } from '../nn/optimizer.js';
@@ -23,6 +23,7 @@ import { sampleConcerns } from './concerns.js';
 import { outcomeOf, runLoop, scalar } from './loop.js';
 import type { LoopOptions, Measured, Trainee } from './loop.js';
 import { writePriorReport } from './report.js';
+import type { DrawnSamples } from './report.js';
 import type { Alert, Figure } from './watch.js';
 
 export interface PriorRun<C> extends LoopOptions {
@@ -40,7 +41,7 @@ export interface PriorRun<C> extends LoopOptions {
   /** What speaks against the tokens, as {@link Trainee.concerns}. */
   concerns?: readonly string[];
   /** Draws pictures with the finished prior for its report; left out, the report has none. */
-  sample?: (card: ModelCard, tensors: NamedTensors) => Promise<{ images: Image[]; prompts: string[] }>;
+  sample?: (card: ModelCard, tensors: NamedTensors) => Promise<DrawnSamples>;
 }
 
 /**

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import type { ModelCard } from '../checkpoint/card.js';
 import { formatJson } from '../json.js';
 import { writeFileAtomic } from '../files/commit.js';
-import type { Image } from '../interfaces/index.js';
-import { encodePng } from '../media/image/image.js';
-import { fromFloat32 } from '../media/image/pixels.js';
-import { imageGrid } from '../media/image/grid.js';
+import type { BatchInput } from '../data/batches.js';
+import type { Media } from '../interfaces/index.js';
+import { samplesFrom } from '../media/floats.js';
+import type { AnyMedium, Exhibit } from '../media/medium.js';
 import { codebookHistograms, codebookTable, codesOf } from '../report/codebook.js';
 import { formatCount } from '../report/format.js';
-import { chartFigure, htmlReport, imageFigure, paragraph, preformatted } from '../report/html.js';
+import { chartFigure, exhibitFigure, htmlReport, paragraph, preformatted } from '../report/html.js';
 import type { Cell, Fragment, ReportSection } from '../report/html.js';
 import { lineChart } from '../report/line-chart.js';
 import { readMetrics } from '../report/metrics-file.js';
@@ -18,44 +18,41 @@ import type { CodecEvaluation } from './evaluate.js';
 import type { Outcome } from './loop.js';
 import type { Kept } from './watch.js';
 
-const EXAMPLES = 16;
-
-/** What a codec's report shows besides its card; `examples` are missing without held-out pictures. */
-interface CodecShown {
-  counts: readonly Float64Array[];
-  examples?: CodecEvaluation['examples'];
+/** What a codec's report shows besides its card. */
+interface CodecShown extends BatchInput {
+  /** Absent without held-out samples. */
+  evaluation: CodecEvaluation | undefined;
 }
 
-/** Curves, codebook use, and pictures beside their reconstructions. */
+/** Writes the report of a codec: curves, codebook usage, and samples with their reconstructions. */
 export async function writeCodecReport(
-  path: string,
+  out: string,
   card: ModelCard,
   outcome: Outcome,
-  { counts, examples }: CodecShown,
+  { medium, input, evaluation }: CodecShown,
 ): Promise<void> {
-  const records = readMetrics(join(path, '..', 'metrics.jsonl'));
-  const metrics = card.metrics as unknown as CodecEvaluation | undefined;
+  const records = readMetrics(join(out, 'metrics.jsonl'));
   const sections: ReportSection[] = [];
-  if (examples) {
-    const sheet = await encodePng(reconstructionSheet(examples));
-    writeFileAtomic(join(path, '..', 'reconstructions.png'), sheet);
+  if (evaluation) {
+    const sheet = await reconstructionSheet(medium, input, evaluation.examples);
+    writeExhibit(join(out, 'reconstructions'), sheet);
     sections.push({
       title: 'Reconstructions',
-      intro: 'Held-out pictures, each above what the codec makes of it.',
-      body: [imageFigure(sheet)],
+      intro: `Held-out ${medium.noun.many}, each above its reconstruction.`,
+      body: [exhibitFigure(sheet)],
     });
   }
   const names = [
     'loss',
     'nmse',
     ...namesOf(records.filter(({ split }) => split !== 'test')),
-    ...Object.keys(metrics?.measures ?? {}),
+    ...Object.keys(evaluation?.measures ?? {}),
   ];
   sections.push({ title: 'Training', body: curves(records, [...new Set(names)], { kept: outcome.kept }) });
-  if (metrics && counts.length > 0) sections.push(codebookSection(metrics, counts, records));
-  const summary = [...keptRows(outcome), ...(metrics ? codecSummary(metrics) : [])];
+  if (evaluation && evaluation.counts.length > 0) sections.push(codebookSection(evaluation, records));
+  const summary = [...keptRows(outcome), ...(evaluation ? codecSummary(medium, evaluation) : [])];
   writeFileAtomic(
-    path,
+    join(out, 'report.html'),
     htmlReport({
       title: `Codec ${card.name}`,
       subtitle: card.fingerprint,
@@ -65,60 +62,68 @@ export async function writeCodecReport(
   );
 }
 
-const codebookSection = (
-  metrics: CodecEvaluation,
-  counts: readonly Float64Array[],
-  records: readonly MetricsRecord[],
-): ReportSection => ({
+/** Writes a drawing to `path`, with the extension of its format. */
+function writeExhibit(path: string, exhibit: Exhibit): void {
+  if ('png' in exhibit) writeFileAtomic(`${path}.png`, exhibit.png);
+  else writeFileAtomic(`${path}.svg`, exhibit.svg);
+}
+
+const codebookSection = ({ maps, counts }: CodecEvaluation, records: readonly MetricsRecord[]): ReportSection => ({
   title: 'Codebook',
   intro: 'How often each code occurs over the held-out split.',
   body: [
-    codebookTable([{ maps: metrics.maps }]),
+    codebookTable([{ maps }]),
     ...curves(
       records,
       namesOf(records).filter((name) => /(^|\.)usage$/.test(name)),
       { log: false },
     ),
-    ...codebookHistograms(metrics.maps, counts),
+    ...codebookHistograms(maps, counts),
   ],
 });
 
-function codecSummary(metrics: CodecEvaluation): [string, Cell][] {
+function codecSummary(
+  { noun, figures, rate: unit }: AnyMedium,
+  { samples, nmse, quality, rate, measures, maps }: CodecEvaluation,
+): [string, Cell][] {
+  const rates: [string, Cell][] = rate
+    ? [
+        [unit.label, rate.nominal],
+        [`${unit.label} by entropy`, rate.empirical],
+      ]
+    : [];
   return [
-    ['held-out pictures', metrics.samples],
-    ['NMSE', metrics.nmse],
-    ['PSNR, dB', metrics.psnr],
-    ['SSIM', metrics.ssim],
-    ['sharpness', metrics.sharpness],
-    ...(metrics.bitsPerPixel === undefined
-      ? []
-      : ([
-          ['bits a pixel', metrics.bitsPerPixel],
-          ['bits a pixel by entropy', metrics.empiricalBitsPerPixel!],
-        ] as [string, Cell][])),
-    ...Object.entries(metrics.measures),
-    ...metrics.maps.flatMap((map): [string, Cell][] => [
+    [`held-out ${noun.many}`, samples],
+    ['NMSE', nmse],
+    ...figures.map(({ name, label }): [string, Cell] => [label, quality[name] ?? null]),
+    ...rates,
+    ...Object.entries(measures),
+    ...maps.flatMap((map): [string, Cell][] => [
       [`${map.name}: codes in use`, `${map.used} of ${codesOf(map)}`],
       [`${map.name}: entropy / log K`, map.entropyRatio],
     ]),
   ];
 }
 
-/** Curves and samples. */
+/** Samples that a prior drew for its report. */
+export interface DrawnSamples {
+  medium: AnyMedium;
+  media: Media[];
+  prompts: string[];
+}
+
+/** Writes the report of a prior: curves and samples. */
 export async function writePriorReport(
   out: string,
   card: ModelCard,
   outcome: Outcome,
-  samples: { images: Image[]; prompts: string[] } | undefined,
+  samples: DrawnSamples | undefined,
 ): Promise<void> {
   const body: Fragment[] = [];
-  if (samples && samples.images.length > 0) {
-    const { width } = samples.images[0]!;
-    const sheet = await encodePng(
-      imageGrid(samples.images, { scale: Math.max(1, Math.round(96 / width)), labels: samples.prompts }),
-    );
-    writeFileAtomic(join(out, 'samples.png'), sheet);
-    body.push(imageFigure(sheet));
+  if (samples && samples.media.length > 0) {
+    const sheet = await samples.medium.show(samples.media, { labels: samples.prompts });
+    writeExhibit(join(out, 'samples'), sheet);
+    body.push(exhibitFigure(sheet));
   }
   const metrics = card.metrics as
     { natsPerCode: number; bitsPerCode: number; accuracy: number; samples: number } | undefined;
@@ -218,23 +223,26 @@ function curves(
   });
 }
 
-/** Two rows a strip: originals above, reconstructions below. */
-function reconstructionSheet({ shape, originals, reconstructions }: CodecEvaluation['examples']): Image {
-  const [count, height, width, channels] = shape;
-  const shown = Math.min(EXAMPLES, count);
-  const head = (values: Float32Array): Image[] =>
-    fromFloat32(values.slice(0, shown * height * width * channels), [shown, height, width, channels]);
-  const [above, below] = [head(originals), head(reconstructions)];
-  const columns = Math.min(8, shown);
-  const rows: Image[] = [];
-  for (let first = 0; first < shown; first += columns)
-    rows.push(
-      ...fill(above.slice(first, first + columns), columns),
-      ...fill(below.slice(first, first + columns), columns),
-    );
-  return imageGrid(rows, { columns, scale: Math.max(1, Math.round(96 / width)) });
+/** Maximum number of samples in a row. */
+const COLUMNS = 8;
+
+/** Draws originals in rows, each row above that of their reconstructions. */
+function reconstructionSheet(
+  medium: AnyMedium,
+  input: unknown,
+  { shape, originals, reconstructions }: CodecEvaluation['examples'],
+): Promise<Exhibit> {
+  const above = samplesFrom(medium, input, originals, shape);
+  const below = samplesFrom(medium, input, reconstructions, shape);
+  const columns = Math.min(COLUMNS, above.length);
+  const rows: Media[] = [];
+  for (let first = 0; first < above.length; first += columns)
+    for (const samples of [above, below]) rows.push(...fill(samples.slice(first, first + columns), columns));
+  return medium.show(rows, { columns });
 }
 
-/** Repeats the last picture where a row is short, so that rows stay aligned. */
-const fill = (images: Image[], columns: number): Image[] =>
-  Array.from({ length: columns }, (_, i) => images[Math.min(i, images.length - 1)]!);
+/** Repeats the last sample of a short row, so that rows stay aligned. */
+function fill(samples: readonly Media[], columns: number): Media[] {
+  const last = samples.at(-1);
+  return last ? [...samples, ...new Array<Media>(columns - samples.length).fill(last)] : [];
+}

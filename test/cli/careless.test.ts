@@ -243,12 +243,12 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
   [
     'pictures as JPEG',
     ['generate', 'x', '--prior', 'prior', '--out', 'birds.jpg'],
-    /^E_OUTPUT_NAME --out birds\.jpg: expected a \.png or a directory, received the name of a \.jpg file\. Pictures are written as PNG only\.$/,
+    /^E_OUTPUT_NAME --out birds\.jpg: expected a \.png file or a directory, received the name of a \.jpg file\.$/,
   ],
   [
     'a row of pictures as WebP',
     ['latents', 'interpolate', 'picture.png', 'picture.png', '--codec', 'codec', '--out', 'new.webp'],
-    /^E_OPTION --out new\.webp: expected a name that ends in \.png/,
+    /^E_OUTPUT_NAME --out new\.webp: expected a \.png file or a directory/,
   ],
   [
     'a report that is no page',

@@ -39,7 +39,7 @@ describe('train, tokenize, train, generate', () => {
 
   it('draw one picture or a labeled grid into a .png, and files into a directory', async () => {
     expect(await json(['generate', 'a small red circle', '--prior', 'prior', '--out', 'one.png'])).toMatchObject({
-      pictures: 1,
+      samples: 1,
       files: ['one.png'],
     });
     expect(await sharp(at('one.png')).metadata()).toMatchObject({ width: 16, height: 16 });
@@ -71,9 +71,15 @@ describe('train, tokenize, train, generate', () => {
     ).toMatchObject({ files: ['results/today/one.png'] });
     expect(sha256Of(at('results/today/one.png'))).toBe(sha256Of(at('one.png')));
     expect(await json(['inspect', 'many'])).toMatchObject({
-      kind: 'pictures',
+      kind: 'samples',
       fingerprint: HASH,
-      made: { command: 'generate', pictures: 3, prompts: ['a small red circle'], sampling: { n: 3, seed: 0 } },
+      made: {
+        command: 'generate',
+        medium: 'image',
+        samples: 3,
+        prompts: ['a small red circle'],
+        sampling: { n: 3, seed: 0 },
+      },
     });
   });
 
@@ -191,7 +197,7 @@ describe('train, tokenize, train, generate', () => {
       'data',
     ]);
     expect(made).toMatchObject({
-      pictures: 2,
+      samples: 2,
       files: ['near/00000.png', 'near/00000-nearest.png', 'near/00001.png', 'near/00001-nearest.png'],
       neighbors: [{ key: expect.any(String), caption: expect.any(String), mse: NUMBER }, { mse: NUMBER }],
     });
@@ -317,10 +323,10 @@ describe('eval', () => {
 
 describe('decode, export, repair', () => {
   it('turns tokens back into a dataset with the captions', async () => {
-    expect(await json(['decode', '--tokens', 'tokens', '--out', 'decoded'])).toMatchObject({ pictures: 60 });
+    expect(await json(['decode', '--tokens', 'tokens', '--out', 'decoded'])).toMatchObject({ samples: 60 });
     expect(await json(['inspect', 'decoded'])).toMatchObject({
-      kind: 'pictures',
-      made: { command: 'decode', pictures: 60 },
+      kind: 'samples',
+      made: { command: 'decode', medium: 'image', samples: 60 },
     });
     const { samples, captions } = (await json(['inspect', 'decoded/train'])) as {
       samples: Record<string, number>;
@@ -341,7 +347,7 @@ describe('decode, export, repair', () => {
         '--out',
         'decoded-2',
       ]),
-    ).toMatchObject({ pictures: 2 });
+    ).toMatchObject({ samples: 2 });
   });
 
   it('writes ONNX files with a card, which inspect verifies', async () => {
@@ -369,7 +375,7 @@ describe('inspect', () => {
     ['prior', 'prior'],
     ['tokens', 'tokens'],
     ['tokens/manifest.json', 'tokens'],
-    ['data/shape-00000.png', 'picture'],
+    ['data/shape-00000.png', 'sample'],
   ])('knows %s as %s', async (path, kind) => {
     expect(await json(['inspect', path])).toMatchObject({ kind, fingerprint: HASH });
   });

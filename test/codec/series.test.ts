@@ -5,15 +5,18 @@ import { tf } from '../../src/engine/index.js';
 import type { Tokens } from '../../src/interfaces/index.js';
 import type { CodecFamily } from '../../src/model/codec.js';
 import { Rng } from '../../src/rng.js';
-import { series } from '../support/series.js';
-import type { Series, SeriesInput } from '../support/series.js';
+import * as tesserae from '../../src/index.js';
+import { seriesMedium } from '../support/series.mjs';
+import type { Series, SeriesInput } from '../support/series.mjs';
+
+const series = seriesMedium(tesserae);
 
 /** Codes a pair of samples by two levels, the mean of each of two channels, after a mean over three samples. */
 const means: CodecFamily<SeriesInput> = {
   name: 'means',
   medium: 'series',
   parseConfig: (json) => json as SeriesInput,
-  input: (config) => config as never,
+  input: (config) => config,
   maps: (config, [length] = [config.length]) => [{ name: 'codes', grid: [length! / 2], levels: 2, vocabSize: 256 }],
   trainable: () => ({}),
   state: () => ({}),
@@ -48,7 +51,7 @@ function noise(length: number, seed = 1): Series {
 const open = (fit: SeriesInput['fit'], tile?: number): Codec<SeriesInput> =>
   new Codec({
     family: means,
-    config: { length: 16, channels: 2, fit },
+    config: { length: 16, channels: 2, interval: 0.02, fit },
     medium: series,
     params: {},
     fingerprint: 'a'.repeat(64),

@@ -269,7 +269,7 @@ describe('a codec for pictures of any size', () => {
     expect((await codec.encode(noise(30, 20, 1))).maps[0]!.grid).toEqual([10, 15]);
     const huge: Image = { kind: 'image', width: 2048, height: 1024, channels: 1, pixels: new Uint8Array(2 ** 21) };
     await expect(codec.encode(huge)).rejects.toThrow(
-      /E_MEDIA_TOO_LARGE vqvae: expected pictures of at most 1048576 positions, received 1024 x 2048/,
+      /E_MEDIA_TOO_LARGE vqvae: expected images of at most 1048576 positions, received 1024 x 2048/,
     );
     codec.dispose();
   });

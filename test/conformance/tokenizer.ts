@@ -4,7 +4,8 @@ import { reconstruct } from '../../src/codec/networks.js';
 import { compile, hostValues, tf } from '../../src/engine/index.js';
 import { CorruptError } from '../../src/errors.js';
 import { codeCount, specOf } from '../../src/interfaces/index.js';
-import type { Image } from '../../src/interfaces/index.js';
+import type { Image, ImageInput } from '../../src/interfaces/index.js';
+import { imageMedium } from '../../src/media/image/medium.js';
 import { loadModel, saveModel } from '../../src/checkpoint/model.js';
 import type { CodecFamily } from '../../src/model/codec.js';
 import { createParams, disposeParams, importParams } from '../../src/model/params.js';
@@ -19,7 +20,11 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
     const family: CodecFamily = codecFamily(name);
     const config = family.parseConfig(json);
     const specs = { ...family.trainable(config), ...family.state(config) };
-    const { height, width, channels } = family.input(config);
+    const [height, width, channels] = imageMedium.itemShape(family.input(config) as ImageInput) as [
+      number,
+      number,
+      1 | 3,
+    ];
     const open = () => openFamily(family, config, freshTensors(specs), FINGERPRINT);
     const pictures = Array.from({ length: 5 }, (_, i) => picture(i, height, channels));
 
@@ -117,7 +122,7 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
       const images = tf.randomUniform([4, height, width, channels], -1, 1, 'float32', 3) as tf.Tensor4D;
       const key = tf.tensor1d([0, 1], 'int32');
       const { value, grads } = tf.variableGrads(
-        () => family.loss(params, { images, key, progress: tf.scalar(0.5), dataVariance: 1 }, config).loss,
+        () => family.loss(params, { inputs: images, key, progress: tf.scalar(0.5), dataVariance: 1 }, config).loss,
         Object.values(trainable),
       );
       expect(Number.isFinite(value.dataSync()[0]!)).toBe(true);

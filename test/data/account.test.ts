@@ -193,8 +193,8 @@ describe('the account of a dataset', () => {
         const summary = dataset.summary!;
         const bad = summary.bad.filter(({ row }) => row === undefined).length;
         expect(summary.files).toBe(world.files.length + world.links.length);
-        expect(summary.pictures + summary.texts + total(summary.leftOut) + bad).toBe(summary.files);
-        expect(summary.samples).toBe(summary.pictures);
+        expect(summary.media + summary.texts + total(summary.leftOut) + bad).toBe(summary.files);
+        expect(summary.samples).toBe(summary.media);
         expect(dataset.size('train') + dataset.size('test')).toBe(summary.samples);
         expect(captionsIn(summary)).toBe(world.captions);
         const trained = keysOf(dataset, 'train');
@@ -232,7 +232,7 @@ describe('the account of a dataset', () => {
     const { summary } = await openDataset(folder, { skipBad: true });
     expect(summary!.bad.map(({ file }) => file)).toEqual(['gone.png', 'b.txt']);
     expect(summary!.leftOut).toEqual([
-      { reason: 'images whose caption or class cannot be read', pictures: true, count: 1, examples: ['b.png'] },
+      { reason: 'images whose caption or class cannot be read', media: true, count: 1, examples: ['b.png'] },
     ]);
     expect(summary!.samples).toBe(1);
   });

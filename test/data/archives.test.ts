@@ -9,6 +9,7 @@ import type { DatasetOptions } from '../../src/data/indexed.js';
 import type { Dataset } from '../../src/interfaces/dataset.js';
 import {
   allKeys,
+  bytesOf,
   codeOf,
   describeAll,
   folderOf,
@@ -148,7 +149,7 @@ describe('an archive from another system', () => {
     ];
     const dataset = await openTar(files, { holdout: 0 });
     expect(describeAll(dataset, 'train').map(({ key }) => key)).toEqual(['a/0', 'a/1', 'b/2']);
-    expect(Buffer.compare((await dataset.read('train', 2)).bytes, body)).toBe(0);
+    expect(Buffer.compare(bytesOf(await dataset.read('train', 2)), body)).toBe(0);
     await dataset.close();
     const dangling: TarFile[] = [
       { name: 'a.png', body },
@@ -189,7 +190,7 @@ describe('an archive from another system', () => {
     for (const name of ['x.tar.gz', 'x.tgz']) {
       const dataset = await openBytes(gzipSync(tar), { holdout: 0 }, name);
       expect(captionsOf(dataset)).toEqual({ a: ['cat'] });
-      expect(Buffer.compare((await dataset.read('train', 0)).bytes, body)).toBe(0);
+      expect(Buffer.compare(bytesOf(await dataset.read('train', 0)), body)).toBe(0);
       await dataset.close();
     }
     expect(await codeOf(openBytes(gzipSync(tar).subarray(0, -9), {}, 'x.tar.gz'))).toBe('E_GZIP');
@@ -253,7 +254,7 @@ describe('a folder with odd files', () => {
     writeFileSync(Buffer.concat([folder, Buffer.from('/caf'), Buffer.of(0xe9), Buffer.from('.txt')]), 'coffee');
     const dataset = await openDataset(folder.toString(), { holdout: 0 });
     expect(captionsOf(dataset)).toEqual({ a: [], café: ['coffee'] });
-    expect(Buffer.compare((await dataset.read('train', 1)).bytes, body)).toBe(0);
+    expect(Buffer.compare(bytesOf(await dataset.read('train', 1)), body)).toBe(0);
   });
 
   it('names a dangling link', async () => {

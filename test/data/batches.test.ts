@@ -4,15 +4,18 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { augment } from '../../src/data/augment.js';
-import { evalBatches, PixelCache, trainBatches, type Batch, type TrainBatchOptions } from '../../src/data/batches.js';
+import type { AugmentKey, AugmentOptions } from '../../src/data/augment.js';
+import { evalBatches, SampleCache, trainBatches, type Batch, type TrainBatchOptions } from '../../src/data/batches.js';
 import { memoryDataset } from '../../src/data/memory.js';
 import { openDataset } from '../../src/data/open.js';
 import { AbortedError, InputError, UsageError } from '../../src/errors.js';
 import type { Dataset, RawSample, Split } from '../../src/interfaces/dataset.js';
+import type { Image } from '../../src/interfaces/index.js';
+import { imageMedium } from '../../src/media/image/medium.js';
 import { noise } from '../media/image/fixtures.js';
-import { codeOf, folderOf, memorySamples, png } from './fixtures.js';
+import { codeOf, folderOf, inputOf, memorySamples, png } from './fixtures.js';
 
-const SIZE = { width: 4, height: 4 };
+const SIZE = { medium: imageMedium, input: inputOf(4, 4) };
 
 async function take(batches: AsyncIterable<Batch>, count: number): Promise<Batch[]> {
   const taken: Batch[] = [];
@@ -27,7 +30,7 @@ function dataset(count = 11): Dataset {
   return memoryDataset(memorySamples(count).map((sample) => ({ ...sample, split: 'train' as const })));
 }
 
-const base: TrainBatchOptions = { batchSize: 4, size: SIZE, seed: 3, augment: { flip: true, crop: 1 } };
+const base: TrainBatchOptions = { batchSize: 4, ...SIZE, seed: 3, augment: { flip: true, crop: 1 } };
 
 describe('trainBatches', () => {
   it('resumes at any step with the batches of the uninterrupted run', async () => {
@@ -61,8 +64,8 @@ describe('trainBatches', () => {
       expect(batch!.keys[row]).toBe(sample.key);
       expect(batch!.captions[row]).toEqual(sample.captions);
       expect(batch!.labels[row]).toBe(sample.label);
-      const expected = Float32Array.from(sample.image.pixels, (value) => value / 127.5 - 1);
-      expect(batch!.pixels.subarray(row * 48, row * 48 + 48)).toEqual(expected);
+      const expected = Float32Array.from((sample.media as Image).pixels, (value) => value / 127.5 - 1);
+      expect(batch!.values.subarray(row * 48, row * 48 + 48)).toEqual(expected);
     });
   });
 
@@ -76,7 +79,7 @@ describe('trainBatches', () => {
     const roomy = counting(dataset(12));
     await take(trainBatches(roomy, { ...base, prefetch: 0 }), 11);
     expect(roomy.reads()).toBe(12);
-    const cache = new PixelCache(48 * 5);
+    const cache = new SampleCache(48 * 5);
     const tight = counting(dataset());
     await take(trainBatches(tight, { ...base, prefetch: 0, cache }), 11);
     expect(cache.bytes).toBe(48 * 5);
@@ -129,9 +132,7 @@ describe('bad samples', () => {
     const error = await take(trainBatches(broken, base), 2).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(InputError);
     expect((error as Error).message).toContain('0.png');
-    await expect(take(evalBatches(broken, 'train', { batchSize: 2, size: SIZE }), 3)).rejects.toThrow(
-      'E_IMAGE_TRUNCATED',
-    );
+    await expect(take(evalBatches(broken, 'train', { batchSize: 2, ...SIZE }), 3)).rejects.toThrow('E_IMAGE_TRUNCATED');
   });
 
   it('are reported once and replaced by the next, the same on resume', async () => {
@@ -150,7 +151,7 @@ describe('bad samples', () => {
     const reported: string[] = [];
     const batches = evalBatches(await damaged(1), 'train', {
       batchSize: 4,
-      size: SIZE,
+      ...SIZE,
       onBad: (error) => reported.push(error.code),
     });
     expect((await take(batches, 9)).map(({ keys }) => keys)).toEqual([
@@ -168,9 +169,9 @@ describe('bad samples', () => {
 
 describe('evalBatches', () => {
   it('gives every sample once, in order, the last batch short', async () => {
-    const batches = await take(evalBatches(dataset(), 'train', { batchSize: 4, size: SIZE }), 9);
+    const batches = await take(evalBatches(dataset(), 'train', { batchSize: 4, ...SIZE }), 9);
     expect(batches.flatMap(({ indices }) => [...indices])).toEqual([...Array.from({ length: 11 }).keys()]);
-    expect(batches.map(({ count, pixels }) => [count, pixels.length / 48])).toEqual([
+    expect(batches.map(({ count, values }) => [count, values.length / 48])).toEqual([
       [4, 4],
       [4, 4],
       [3, 3],
@@ -178,35 +179,37 @@ describe('evalBatches', () => {
   });
 
   it('pads the last batch with zeros on request', async () => {
-    const batches = await take(evalBatches(dataset(), 'train', { batchSize: 4, size: SIZE, pad: true, limit: 6 }), 9);
-    expect(batches.map(({ count, pixels }) => [count, pixels.length / 48])).toEqual([
+    const batches = await take(evalBatches(dataset(), 'train', { batchSize: 4, ...SIZE, pad: true, limit: 6 }), 9);
+    expect(batches.map(({ count, values }) => [count, values.length / 48])).toEqual([
       [4, 4],
       [2, 4],
     ]);
-    expect(batches[1]!.pixels.subarray(96).every((value) => value === 0)).toBe(true);
-    expect(batches[1]!.pixels.subarray(0, 96).some((value) => value !== 0)).toBe(true);
+    expect(batches[1]!.values.subarray(96).every((value) => value === 0)).toBe(true);
+    expect(batches[1]!.values.subarray(0, 96).some((value) => value !== 0)).toBe(true);
   });
 
   it('gives nothing for an empty split', async () => {
-    expect(await take(evalBatches(dataset(), 'test', { batchSize: 4, size: SIZE }), 9)).toEqual([]);
+    expect(await take(evalBatches(dataset(), 'test', { batchSize: 4, ...SIZE }), 9)).toEqual([]);
   });
 
   it('brings pictures to the asked size and channels', async () => {
     const [batch] = await take(
-      evalBatches(dataset(2), 'train', { batchSize: 2, size: { width: 2, height: 3 }, channels: 1 }),
+      evalBatches(dataset(2), 'train', { batchSize: 2, medium: imageMedium, input: inputOf(2, 3, { channels: 1 }) }),
       1,
     );
-    expect(batch!.pixels.length).toBe(2 * 2 * 3);
+    expect(batch!.values.length).toBe(2 * 2 * 3);
   });
 });
 
 describe('augment', () => {
   const image = noise(9, 7);
+  const augmented = (of: Image, options: AugmentOptions, key: AugmentKey): Image =>
+    augment({ media: of, medium: imageMedium, input: imageMedium.inputLike(of) }, options, key) as Image;
 
   it('is a function of seed, epoch and index', () => {
     const options = { flip: true, crop: 2 };
     const draw = (seed: number, epoch: number, index: number): string =>
-      augment(image, options, { seed, epoch, index }).pixels.join();
+      augmented(image, options, { seed, epoch, index }).pixels.join();
     expect(draw(1, 2, 3)).toBe(draw(1, 2, 3));
     for (const vary of [(i: number) => draw(i, 0, 0), (i: number) => draw(0, i, 0), (i: number) => draw(0, 0, i)]) {
       expect(new Set(Array.from({ length: 40 }, (_, i) => vary(i))).size).toBeGreaterThan(20);
@@ -219,7 +222,7 @@ describe('augment', () => {
       return image.pixels[(pixel - (pixel % 9) + 8 - (pixel % 9)) * 3 + (i % 3)]!;
     });
     const outcomes = Array.from({ length: 400 }, (_, index) =>
-      augment(image, { flip: true }, { seed: 0, epoch: 0, index }),
+      augmented(image, { flip: true }, { seed: 0, epoch: 0, index }),
     );
     const flipped = outcomes.filter((outcome) => outcome !== image);
     // 200 expected; four standard deviations are 40.
@@ -231,7 +234,7 @@ describe('augment', () => {
     const ramp = { ...image, channels: 1 as const, pixels: Uint8Array.from({ length: 63 }, (_, i) => i % 9) };
     const shifts = new Set<number>();
     for (let index = 0; index < 200; index++) {
-      const { pixels } = augment(ramp, { crop: 2 }, { seed: 0, epoch: 0, index });
+      const { pixels } = augmented(ramp, { crop: 2 }, { seed: 0, epoch: 0, index });
       const dx = pixels[4]! - 4;
       shifts.add(dx);
       expect([...pixels.subarray(0, 9)]).toEqual(Array.from({ length: 9 }, (_, x) => Math.min(Math.max(x + dx, 0), 8)));
@@ -240,7 +243,7 @@ describe('augment', () => {
   });
 
   it('leaves a picture alone without options', () => {
-    expect(augment(image, {}, { seed: 1, epoch: 1, index: 1 })).toBe(image);
+    expect(augmented(image, {}, { seed: 1, epoch: 1, index: 1 })).toBe(image);
   });
 });
 
@@ -249,6 +252,7 @@ function counting(inner: Dataset): Dataset & { reads(): number } {
   let reads = 0;
   return {
     kind: inner.kind,
+    medium: inner.medium,
     source: inner.source,
     fingerprint: inner.fingerprint,
     size: (split: Split) => inner.size(split),

@@ -153,7 +153,7 @@ describe('metadata with bad rows', () => {
     const { bad, leftOut } = await summaryOf(files, { skipBad: true });
     expect(bad.map(({ row }) => row)).toEqual([5, 6, 2, 3, 4]);
     expect(leftOut).toEqual([
-      { reason: 'images whose metadata cannot be used', pictures: true, count: 1, examples: ['b.png'] },
+      { reason: 'images whose metadata cannot be used', media: true, count: 1, examples: ['b.png'] },
     ]);
     const csv: Files = { 'a.png': body, 'b.png': body, 'metadata.csv': 'file_name,text\na.png,cat,more\nb.png,dog' };
     expect(await captionsOf(csv, { skipBad: true })).toEqual({ a: [], b: ['dog'] });

@@ -25,10 +25,10 @@ const keysOf = async (files: Files, side: 'train' | 'test'): Promise<string[]> =
   describeAll(await openDataset(folderOf(files)), side).map(({ key }) => key);
 
 /** Files that are counted nowhere, less those that are counted twice. */
-function unaccounted({ files, pictures, texts, leftOut, bad }: DataSummary): number {
+function unaccounted({ files, media, texts, leftOut, bad }: DataSummary): number {
   return (
     files -
-    pictures -
+    media -
     texts -
     leftOut.reduce((sum, { count }) => sum + count, 0) -
     bad.filter(({ row }) => row === undefined).length
@@ -127,7 +127,7 @@ describe('the account', () => {
     expect(unaccounted(dataset.summary!)).toBe(0);
     expect(dataset.summary!.leftOut).toContainEqual({
       reason: 'images next to the archives',
-      pictures: true,
+      media: true,
       count: 3,
       examples: ['photos/0.png', 'photos/1.png', 'photos/2.png'],
     });

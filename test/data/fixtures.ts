@@ -6,7 +6,7 @@ import { pack, type Header } from 'tar-stream';
 import { afterEach } from 'vitest';
 
 import type { TesseraeError } from '../../src/errors.js';
-import type { Dataset, Sample, Split } from '../../src/interfaces/dataset.js';
+import type { Dataset, ImageInput, RawSample, Sample, Split } from '../../src/interfaces/index.js';
 import { encodePng } from '../../src/media/image/image.js';
 import { noise } from '../media/image/fixtures.js';
 
@@ -69,7 +69,7 @@ export function idxOf(
 export function memorySamples(count: number, size = 4): Sample[] {
   return Array.from({ length: count }, (_, i) => ({
     key: `s${i}`,
-    image: noise(size, size, 3, i + 1),
+    media: noise(size, size, 3, i + 1),
     captions: [`number ${i}`],
     label: i % 3,
   }));
@@ -98,4 +98,20 @@ export async function codeOf(work: Promise<unknown>): Promise<string> {
   if (!isTyped(error)) throw new Error(`expected a typed error, received ${String(error)}`, { cause: error });
   if (error.message.includes('\n')) throw new Error(`expected one line, received ${error.message}`);
   return error.code;
+}
+
+/** What a codec of images sees; by default covered, in color, on white. */
+export const inputOf = (width: number, height: number, more: Partial<ImageInput> = {}): ImageInput => ({
+  width,
+  height,
+  channels: 3,
+  background: [255, 255, 255],
+  resize: 'cover',
+  ...more,
+});
+
+/** The bytes of a sample's file. */
+export function bytesOf({ content }: RawSample): Uint8Array {
+  if ('bytes' in content) return content.bytes;
+  throw new Error('expected a sample with the bytes of a file');
 }

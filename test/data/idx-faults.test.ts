@@ -32,8 +32,8 @@ async function withData<T>(files: Files | string, options: DatasetOptions, use: 
 
 const summaryOf = (files: Files | string, options: DatasetOptions = { skipBad: true }) =>
   withData(files, options, ({ summary }) => {
-    const { files: found, pictures, texts, leftOut, bad } = summary!;
-    expect(found).toBe(pictures + texts + leftOut.reduce((sum, { count }) => sum + count, 0) + bad.length);
+    const { files: found, media, texts, leftOut, bad } = summary!;
+    expect(found).toBe(media + texts + leftOut.reduce((sum, { count }) => sum + count, 0) + bad.length);
     return summary!;
   });
 
@@ -79,7 +79,7 @@ describe('bad IDX files among good ones', () => {
     expect(badLabels).toMatchObject({
       samples: COUNT,
       bad: [{ file: LABELS, error: expect.stringContaining('E_IDX_LABELS') }],
-      leftOut: [{ reason: 'image files whose labels file is bad', pictures: true, examples: [IMAGES] }],
+      leftOut: [{ reason: 'image files whose labels file is bad', media: true, examples: [IMAGES] }],
     });
     const badClasses = await summaryOf({ ...whole, 'classes.txt': 'cat\ndog\ncat\n' });
     expect(badClasses).toMatchObject({
@@ -183,6 +183,7 @@ describe('samples of IDX', () => {
           const expected = new IndexedDataset(
             {
               kind: 'idx',
+              medium: 'image',
               source: dataset.source,
               entries,
               sourceOf: () => '',

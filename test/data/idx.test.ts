@@ -5,9 +5,11 @@ import { gzipSync } from 'node:zlib';
 
 import { describe, expect, it } from 'vitest';
 
+import type { Image } from '../../src/interfaces/index.js';
+import { imageMedium } from '../../src/media/image/medium.js';
 import { decodeSample } from '../../src/data/decode.js';
 import { openDataset } from '../../src/data/open.js';
-import { codeOf, describeAll, folderOf, idxOf } from './fixtures.js';
+import { codeOf, describeAll, folderOf, idxOf, inputOf } from './fixtures.js';
 
 const COUNT = 6;
 const pixels = Uint8Array.from({ length: COUNT * 12 }, (_, i) => i);
@@ -35,12 +37,18 @@ describe('openDataset on IDX', () => {
       expect(dataset.classes).toEqual(['0', '1', '2', '9']);
       expect(dataset.describe('test', 3)).toEqual({ key: 't10k-000003', captions: ['a photo of a 9'], label: 3 });
       const raw = await dataset.read('train', 2);
-      expect(raw.pixels).toEqual({ width: 4, height: 3, channels: 1 });
-      expect([...raw.bytes]).toEqual([...pixels.subarray(24, 36)]);
-      const gray = await decodeSample(raw, { channels: 1 });
-      expect(gray.image.pixels).toEqual(raw.bytes);
-      const sized = await decodeSample(raw, { size: { width: 8, height: 6 } });
-      expect(sized.image.pixels.length).toBe(8 * 6 * 3);
+      const stored = {
+        kind: 'image',
+        width: 4,
+        height: 3,
+        channels: 1,
+        pixels: Uint8Array.from(pixels.subarray(24, 36)),
+      };
+      expect(raw.content).toEqual({ media: stored });
+      expect((await decodeSample(raw, imageMedium)).media).toEqual(stored);
+      expect((await decodeSample(raw, imageMedium, inputOf(4, 3, { channels: 1 }))).media).toEqual(stored);
+      const sized = (await decodeSample(raw, imageMedium, inputOf(8, 6))).media as Image;
+      expect(sized.pixels.length).toBe(8 * 6 * 3);
       await dataset.close();
     }
     expect(temporaries()).toEqual([]);
@@ -78,7 +86,7 @@ describe('openDataset on IDX', () => {
   it('reads color pictures [N, H, W, 3]', async () => {
     const folder = folderOf({ 'train-images-idx4-ubyte': idxOf([2, 2, 2, 3], pixels.subarray(0, 24)) });
     const dataset = await openDataset(folder);
-    const { image } = await decodeSample(await dataset.read('train', 0));
+    const image = (await decodeSample(await dataset.read('train', 0), imageMedium)).media as Image;
     expect([image.width, image.height, image.channels]).toEqual([2, 2, 3]);
     await dataset.close();
   });

@@ -6,8 +6,20 @@ import { describe, expect, it } from 'vitest';
 import { decodeSample } from '../../src/data/decode.js';
 import { openDataset } from '../../src/data/open.js';
 import { encodePng } from '../../src/media/image/image.js';
+import type { Image } from '../../src/interfaces/index.js';
+import { imageMedium } from '../../src/media/image/medium.js';
 import { noise } from '../media/image/fixtures.js';
-import { allKeys, codeOf, describeAll, folderOf, png, tarOf, temporaryFolder, type Files } from './fixtures.js';
+import {
+  allKeys,
+  codeOf,
+  describeAll,
+  folderOf,
+  inputOf,
+  png,
+  tarOf,
+  temporaryFolder,
+  type Files,
+} from './fixtures.js';
 
 describe('openDataset on a folder', () => {
   it('finds pictures recursively, sorted, with captions from text files', async () => {
@@ -171,10 +183,10 @@ describe('openDataset on a folder', () => {
     expect(dataset.size('test')).toBe(0);
     const raw = await dataset.read('train', 0);
     expect(raw.source).toBe(join(folder, 'a.png'));
-    expect(await decodeSample(raw)).toEqual({
+    expect(await decodeSample(raw, imageMedium)).toEqual({
       key: 'a',
       captions: [],
-      image,
+      media: image,
       original: { kind: 'image', width: 7, height: 5, channels: 3 },
     });
     expect(await codeOf(dataset.read('train', 1))).toBe('E_DATA_INDEX');
@@ -264,8 +276,8 @@ describe.skipIf(!existsSync(join(shared, 'tiles')))('openDataset on real data', 
         ['train', dataset.size('train') - 1],
         ['test', 0],
       ] as const) {
-        const sample = await decodeSample(await dataset.read(split, index), { size: { width: 16, height: 16 } });
-        expect(sample.image.pixels.length).toBe(16 * 16 * 3);
+        const sample = await decodeSample(await dataset.read(split, index), imageMedium, inputOf(16, 16));
+        expect((sample.media as Image).pixels.length).toBe(16 * 16 * 3);
       }
       await dataset.close();
     }

@@ -54,11 +54,13 @@ describe('officialSplit', () => {
   const sidesOf = (paths: readonly string[], by?: SplitBy): Array<string | undefined> | undefined =>
     officialSplit(
       paths.map((path) => ({ path })),
+      'images',
       by,
     )?.sides;
   const ofArchives = (archives: readonly string[], by?: SplitBy): Array<string | undefined> | undefined =>
     officialSplit(
       archives.map((archive) => ({ archive, path: 'a.png' })),
+      'images',
       by,
     )?.sides;
 
@@ -70,9 +72,12 @@ describe('officialSplit', () => {
   });
 
   it('holds out test data before validation data, which it leaves out', () => {
-    const split = officialSplit(['train/a.png', 'val/a.png', 'test/a.png'].map((path) => ({ path })))!;
+    const split = officialSplit(
+      ['train/a.png', 'val/a.png', 'test/a.png'].map((path) => ({ path })),
+      'images',
+    )!;
     expect(split.sides).toEqual(['train', undefined, 'test']);
-    expect(split.leftOut(1)).toMatch('validation');
+    expect(split.leftOut(1, 'images')).toMatch('validation');
   });
 
   it.each([
@@ -110,10 +115,10 @@ describe('officialSplit', () => {
       { path: 'train/a.png', archive: 'x-test' },
       { path: 'test/a.png', archive: 'x-train' },
     ];
-    expect(officialSplit(samples)!.sides).toEqual(['test', 'train']);
-    expect(officialSplit(samples, 'name')!.sides).toEqual(['test', 'train']);
-    expect(officialSplit(samples, 'folder')!.sides).toEqual(['train', 'test']);
-    expect(officialSplit(samples, 'hash')).toBeUndefined();
+    expect(officialSplit(samples, 'images')!.sides).toEqual(['test', 'train']);
+    expect(officialSplit(samples, 'images', 'name')!.sides).toEqual(['test', 'train']);
+    expect(officialSplit(samples, 'images', 'folder')!.sides).toEqual(['train', 'test']);
+    expect(officialSplit(samples, 'images', 'hash')).toBeUndefined();
   });
 
   it('takes a column of the metadata first', () => {
@@ -121,6 +126,6 @@ describe('officialSplit', () => {
       { path: 'train/a.png', splitName: 'test' },
       { path: 'test/a.png', splitName: 'train' },
     ];
-    expect(officialSplit(samples)!.sides).toEqual(['test', 'train']);
+    expect(officialSplit(samples, 'images')!.sides).toEqual(['test', 'train']);
   });
 });

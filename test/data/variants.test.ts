@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { imageMedium } from '../../src/media/image/medium.js';
 import { memoryDataset } from '../../src/data/memory.js';
 import { decodeSample } from '../../src/data/decode.js';
 import { withVariants } from '../../src/data/variants.js';
@@ -8,13 +9,13 @@ import { picture } from '../support/tiny.js';
 const dataset = memoryDataset(
   Array.from({ length: 12 }, (_, i) => ({
     key: `p${i}`,
-    image: picture(i),
+    media: picture(i),
     captions: [`number ${i}`],
     split: i < 9 ? ('train' as const) : ('test' as const),
   })),
 );
 const pictureAt = async (data: Dataset, index: number): Promise<Image> =>
-  (await decodeSample(await data.read('train', index), { channels: 1 })).image;
+  (await decodeSample(await data.read('train', index), imageMedium)).media as Image;
 const mirrored = ({ pixels, width }: Image): number[] =>
   [...pixels.keys()].map((i) => pixels[i - (i % width) + width - 1 - (i % width)]!);
 
@@ -43,7 +44,7 @@ describe('withVariants', () => {
     const [some, same, others] = [await shifts(0), await shifts(0), await shifts(1)];
     expect(same).toEqual(some);
     expect(others).not.toEqual(some);
-    const moves = some.flatMap((one) => (one ? [one.dx, one.dy] : []));
+    const moves = some.flatMap((one) => (one ? one.shift : []));
     expect(moves).toHaveLength(54);
     expect([...new Set(moves)].sort((a, b) => a - b)).toEqual([-2, -1, 0, 1, 2]);
   });

@@ -1,11 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  CodebookMeter,
-  codebooksOf,
-  empiricalBitsPerPixel,
-  entropyOf,
-  nominalBitsPerPixel,
-} from '../../src/metrics/codebook.js';
+import { CodebookMeter, codebooksOf, empiricalBits, entropyOf, nominalBits } from '../../src/metrics/codebook.js';
 
 const codes = { name: 'codes', grid: [2, 2], levels: 1, vocabSize: 8 };
 
@@ -90,9 +84,9 @@ describe('CodebookMeter of a map with several levels', () => {
   it('counts bits by the frequencies at each level, as a coder that knows the level would', () => {
     const meter = new CodebookMeter(map);
     meter.add([0, 3, 1, 3, 2, 3, 3, 3]);
-    // 2 positions of log2(4) bits at the first level and 0 at the second, on 4 pixels
-    expect(empiricalBitsPerPixel([meter.result()], { width: 2, height: 2 })).toBeCloseTo(1, 12);
-    expect(nominalBitsPerPixel([map], { width: 2, height: 2 })).toBe(2);
+    // 2 positions of log2(4) bits at the first level and 0 at the second, in 2 positions
+    expect(empiricalBits([meter.result()])).toBeCloseTo(4, 12);
+    expect(nominalBits([map])).toBe(8);
   });
 
   it('refuses a part of a position', () => {
@@ -110,17 +104,17 @@ describe('entropyOf', () => {
   });
 });
 
-describe('bits per pixel', () => {
+describe('bits of a sample', () => {
   const maps = [
     { name: 'top', grid: [2, 2], levels: 1, vocabSize: 16, entropy: 3 * Math.LN2 },
     { name: 'bottom', grid: [4, 4], levels: 1, vocabSize: 4, entropy: Math.LN2 },
   ];
 
   it('counts every code at full length', () => {
-    expect(nominalBitsPerPixel(maps, { width: 8, height: 16 })).toBe((4 * 4 + 16 * 2) / 128);
+    expect(nominalBits(maps)).toBe(4 * 4 + 16 * 2);
   });
 
   it('counts every code at its entropy', () => {
-    expect(empiricalBitsPerPixel(maps, { width: 8, height: 16 })).toBeCloseTo((4 * 3 + 16 * 1) / 128, 12);
+    expect(empiricalBits(maps)).toBeCloseTo(4 * 3 + 16 * 1, 12);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Moments, mse, nmse, psnr, squaredError, variance } from '../../src/metrics/error.js';
+import { Moments, NmseMeter, mse, nmse, psnr, squaredError, variance } from '../../src/metrics/error.js';
 
 describe('squared error', () => {
   it('is summed, averaged, and put in decibels of the range', () => {
@@ -52,5 +52,19 @@ describe('Moments', () => {
 
   it('keeps a small variance about a large mean', () => {
     expect(variance(Float64Array.from({ length: 1000 }, (_, i) => 1e9 + (i % 2)))).toBe(0.25);
+  });
+});
+
+describe('NmseMeter', () => {
+  it('gives the NMSE of all batches together', () => {
+    const [a, b] = [
+      [0, 1, 2, 5],
+      [3, -1, 4],
+    ];
+    const [c, d] = [a!.map((x) => x + 0.5), b!.map((x) => 2 * x)];
+    const meter = new NmseMeter();
+    meter.add(a!, c);
+    meter.add(b!, d);
+    expect(meter.result()).toBeCloseTo(nmse([...a!, ...b!], [...c, ...d]), 12);
   });
 });

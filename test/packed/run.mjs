@@ -205,7 +205,7 @@ function tryWithoutLibrary(project, installed) {
   check('without the native library: draws in WebAssembly, says so in one line, and keeps stdout clean', () => {
     const { stdout, stderr } = npx(['generate', PROMPT, '--prior', prior, '--out', 'wasm.png', '--json']);
     assert.equal(linesOf(stderr).filter((line) => LINE.test(line)).length, 1, stderr);
-    assert.equal(JSON.parse(stdout).pictures, 1);
+    assert.equal(JSON.parse(stdout).samples, 1);
     assert.ok(existsSync(join(project, 'wasm.png')));
   });
   check('without the native library: a command that computes nothing says so too', () =>

@@ -2,13 +2,16 @@
 import { loadCodec as loadCodecFiles, toRgba } from 'tesserae/browser';
 import type { LoadedCodec, ModelFiles } from 'tesserae/browser';
 import { ENGINES } from 'tesserae/engine';
-import { generate, loadCodec, memoryDataset, trainCodec, writeImages } from 'tesserae';
+import { generate, imageMedium, loadCodec, memoryDataset, trainCodec, writeMedia } from 'tesserae';
+import { conv } from 'tesserae/nn';
+import type { Layer } from 'tesserae/nn';
 import type { Image, Prior, Sample, TrainCodecOptions } from 'tesserae';
 
-const pictures: Promise<{ images: Image[] }> = generate({ prior: 'p', prompts: ['a'] });
+const images: Promise<{ media: Image[] }> = generate({ prior: 'p', prompts: ['a'], medium: imageMedium });
+const layer: Layer = conv(3, 8, 16);
 const fromBytes: (files: ModelFiles) => Promise<LoadedCodec> = loadCodecFiles;
 const pixels: (image: Image) => Uint8ClampedArray = toRgba;
 const options: TrainCodecOptions = { data: memoryDataset([] as Sample[]), out: 'o' };
 const classes: (prior: Prior) => readonly string[] | undefined = (prior) => prior.classes;
 
-export { ENGINES, classes, fromBytes, loadCodec, options, pictures, pixels, trainCodec, writeImages };
+export { ENGINES, classes, fromBytes, loadCodec, images, layer, options, pixels, trainCodec, writeMedia };

@@ -53,7 +53,7 @@ const named = (images: readonly Image[]): Dataset =>
   memoryDataset(
     images.map((image, i) => ({
       key: `picture-${i}`,
-      image,
+      media: image,
       captions: [],
       split: i % 3 === 2 ? ('test' as const) : ('train' as const),
     })),

@@ -1,15 +1,15 @@
-// The cards beside exports, pictures and demos: any one flipped bit is detected.
+// The cards of exports, samples and demos: every flipped bit is detected.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TesseraeError } from '../../src/errors.js';
-import { formatJson } from '../../src/json.js';
+import { canonicalJson, formatJson } from '../../src/json.js';
 import { sha256 } from '../../src/hash.js';
 import { sealJson } from '../../src/sealed.js';
 import { readExport } from '../../src/sdk/export.js';
 import { inspect } from '../../src/sdk/inspect.js';
-import { readPicturesCard, writePicturesCard } from '../../src/sdk/pictures.js';
+import { readSamplesCard, writeSamplesCard } from '../../src/sdk/samples-card.js';
 
 let directory: string;
 beforeAll(() => void (directory = mkdtempSync(join(tmpdir(), 'tesserae-cards-'))));
@@ -38,15 +38,25 @@ async function flipped(name: string, read: () => unknown): Promise<number> {
   return refused;
 }
 
-test('pictures.json', async () => {
-  writePicturesCard(directory, {
+test('samples.json', async () => {
+  writeSamplesCard(directory, {
     command: 'generate',
-    pictures: 2,
+    medium: 'image',
+    samples: 2,
     codec: 'c0dec',
     prompts: ['ein schöner Schuh'],
     sampling: { seed: 1, temperature: 0.5 },
   });
-  expect(await flipped('pictures.json', () => readPicturesCard(directory))).toBeGreaterThan(500);
+  expect(await flipped('samples.json', () => readSamplesCard(directory))).toBeGreaterThan(500);
+  rmSync(join(directory, 'samples.json'));
+});
+
+test('pictures.json, the card of format 1.0', async () => {
+  const made = { command: 'decode', codec: 'c0dec', tokens: 't0kens' };
+  const card = { format: 'tesserae-pictures', version: '1.0', pictures: 2, ...made };
+  writeFileSync(join(directory, 'pictures.json'), formatJson({ ...card, fingerprint: sha256(canonicalJson(card)) }));
+  expect(readSamplesCard(directory)).toMatchObject({ medium: 'image', samples: 2, ...made });
+  expect(await flipped('pictures.json', () => readSamplesCard(directory))).toBeGreaterThan(300);
 });
 
 test('card.json of an export, which lists every file', async () => {

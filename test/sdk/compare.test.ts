@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareCodecs, memoryDataset, resizeImage, tokenize, trainCodec, trainPrior } from '../../src/index.js';
-import type { CodecComparison, Dataset } from '../../src/index.js';
+import type { CodecComparison, Dataset, Image } from '../../src/index.js';
+import { imageMedium } from '../../src/media/image/medium.js';
 import { comparisonColumns, comparisonReport } from '../../src/sdk/compare-report.js';
 import { shortNames } from '../../src/sdk/compare.js';
 import { picture } from '../support/tiny.js';
@@ -34,7 +35,7 @@ beforeAll(async () => {
   dataset = memoryDataset(
     Array.from({ length: 40 }, (_, i) => ({
       key: `p${i}`,
-      image: picture(i, 8, 3),
+      media: picture(i, 8, 3),
       captions: ['a square'],
       split: i % 4 === 0 ? ('test' as const) : ('train' as const),
     })),
@@ -63,16 +64,17 @@ describe('compareCodecs', () => {
     expect(small).toMatchObject({
       name: 'small',
       family: 'vqvae',
-      input: { width: 8, height: 8, channels: 1 },
+      shape: [8, 8, 1],
+      units: 64,
       samples: 10,
-      bitsPerPixel: (4 * 4) / 64,
+      rate: { name: 'bitsPerPixel', nominal: (4 * 4) / 64 },
       rfid: expect.any(Number) as number,
     });
     expect(large).toMatchObject({
       name: 'large',
-      input: { width: 16, height: 16, channels: 3 },
+      shape: [16, 16, 3],
       samples: 10,
-      bitsPerPixel: (16 * 4) / 256,
+      rate: { nominal: (16 * 4) / 256 },
     });
     expect(continuous).toMatchObject({
       name: 'continuous',
@@ -80,19 +82,19 @@ describe('compareCodecs', () => {
       maps: [],
       measures: { bitsPerDim: expect.any(Number) as number },
     });
-    expect(continuous).not.toHaveProperty('bitsPerPixel');
-    for (const { encodedPicturesPerSecond } of comparison.codecs) expect(encodedPicturesPerSecond).toBeGreaterThan(1);
+    expect(continuous).not.toHaveProperty('rate');
+    for (const { encodedPerSecond } of comparison.codecs) expect(encodedPerSecond).toBeGreaterThan(1);
   });
 
   it('shows the same pictures at the size of the largest codec', async () => {
-    const { pictures } = comparison;
-    expect(pictures.map(({ name }) => name)).toEqual(['originals', 'small', 'large', 'continuous']);
-    for (const { images } of pictures)
-      expect(images.map(({ width, height }) => [width, height])).toEqual(new Array(8).fill([16, 16]));
+    const { examples } = comparison;
+    expect(examples.map(({ name }) => name)).toEqual(['originals', 'small', 'large', 'continuous']);
+    for (const { media } of examples)
+      expect(media.map((image) => imageMedium.samplesOf(image as Image).shape)).toEqual(new Array(8).fill([16, 16, 3]));
     const held = await Promise.all(
       [0, 4, 8].map((i) => resizeImage(picture(i, 8, 3), { width: 16, height: 16, resize: 'contain' })),
     );
-    expect(pictures[0]!.images.slice(0, 3)).toEqual(held);
+    expect(examples[0]!.media.slice(0, 3)).toEqual(held);
   });
 
   it('tells progress over all of them', async () => {
@@ -158,7 +160,7 @@ describe('the report of a comparison', () => {
     // Dots with their names; where the codec without codes stands is explained below.
     expect(html.split('<circle').length - 1).toBe(3);
     for (const name of ['small', 'large', 'continuous']) expect(html).toMatch(new RegExp(`<text[^>]*>${name}</text>`));
-    expect(html).toMatch(/Without codes, at what their latents carry[^<]*: continuous\./);
+    expect(html).toMatch(/Without codes, at the bits that their latents carry[^<]*: continuous\./);
     const [small, , continuous] = comparison.codecs;
     const withoutRate = await comparisonReport({ ...comparison, codecs: [small!, { ...continuous!, measures: {} }] });
     expect(withoutRate.split('<circle').length - 1).toBe(1);
@@ -177,12 +179,13 @@ describe('the report of a comparison', () => {
   });
 
   it('leaves out columns that no codec has', () => {
-    const names = (codecs: CodecComparison['codecs']): string[] => comparisonColumns(codecs).map(([name]) => name);
+    const names = (codecs: CodecComparison['codecs']): string[] =>
+      comparisonColumns({ codecs, medium: 'image' }).map(([name]) => name);
     expect(names(comparison.codecs)).toEqual([
       'codec',
       'family',
-      'pictures',
-      'bits/pixel',
+      'images',
+      'bits per pixel',
       'by entropy',
       'NMSE',
       'PSNR, dB',
@@ -197,8 +200,8 @@ describe('the report of a comparison', () => {
     expect(names([{ ...comparison.codecs[0]!, rfid: undefined }])).toEqual([
       'codec',
       'family',
-      'pictures',
-      'bits/pixel',
+      'images',
+      'bits per pixel',
       'by entropy',
       'NMSE',
       'PSNR, dB',

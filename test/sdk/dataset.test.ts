@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shapeSet } from '../../fixtures/shapes.js';
 import { readModelCard } from '../../src/checkpoint/model.js';
 import { tokenize, trainCodec } from '../../src/index.js';
+import { loadModel } from '../../src/checkpoint/model.js';
 import { encodePng } from '../../src/media/image/image.js';
-import { splittingOf, withSplitOf } from '../../src/sdk/dataset.js';
+import { dataOptionsFor, splittingOf } from '../../src/sdk/dataset.js';
 import type { DataOptions } from '../../src/sdk/dataset.js';
 import { evaluateCodecOn } from '../../src/sdk/evaluate.js';
 
@@ -60,9 +61,12 @@ describe('the split of a codec', () => {
 
   it('gives way to one that is asked for', () => {
     const [plain, asking]: DataOptions[] = [{ limit: 3 }, { holdout: 0.2, limit: 3 }];
-    expect(withSplitOf({ split: { holdout: 0 } }, asking!)).toEqual(asking);
-    expect(withSplitOf({ split: { holdout: 0 } }, plain!)).toEqual({ limit: 3, holdout: 0 });
-    expect(withSplitOf(undefined, plain!)).toEqual(plain);
+    const { card } = loadModel(at('half'));
+    const own = { card: { ...card, training: { split: { holdout: 0 } } } };
+    const medium = 'image';
+    expect(dataOptionsFor(own, asking!)).toEqual({ ...asking, medium });
+    expect(dataOptionsFor(own, plain!)).toEqual({ limit: 3, holdout: 0, medium });
+    expect(dataOptionsFor({ card: { ...card, training: undefined } }, plain!)).toEqual({ ...plain, medium });
     expect(splittingOf({ splitBy: undefined, holdout: undefined })).toBeUndefined();
   });
 });

@@ -26,12 +26,12 @@ describe('decodeTokens', () => {
   it('writes what the codec decodes, under the keys of the samples', async () => {
     const progress: number[] = [];
     const out = world.at('decoded');
-    const { pictures } = await decodeTokens({
+    const { samples } = await decodeTokens({
       tokens: world.at('tokens'),
       out,
       onProgress: (done, total) => progress.push(done / total),
     });
-    expect(pictures).toBe(75);
+    expect(samples).toBe(75);
     expect(progress.at(-1)).toBe(1);
     const reader = await ShardReader.open(world.at('tokens'));
     const codec = await loadCodec(world.at('codec'));
@@ -62,7 +62,7 @@ describe('decodeTokens', () => {
   it('decodes one split, and as many samples as asked for', async () => {
     expect(
       await decodeTokens({ tokens: world.at('tokens'), out: world.at('two'), split: 'train', limit: 2 }),
-    ).toMatchObject({ pictures: 2 });
+    ).toMatchObject({ samples: 2 });
     expect(existsSync(world.at('two', 'test'))).toBe(false);
   });
 

@@ -9,7 +9,7 @@ import {
   nearestNeighbors,
   resizeImage,
   toIds,
-  writeImages,
+  writeMedia,
 } from '../../src/index.js';
 import type { Image, Prompt, SamplingOptions, TokenSample, Tokens } from '../../src/index.js';
 import { picture, temporaryDirectory } from '../support/tiny.js';
@@ -37,7 +37,7 @@ it.each(BAD_PICTURES)('refuses a picture of %s everywhere, by its place', async 
     ['encode[1]', () => codec.encode([good(), image])],
     ['encode', () => codec.encode(image)],
     ['imageGrid[1]', () => imageGrid([good(), image])],
-    ['writeImages[0]', () => writeImages(join(out, 'a.png'), [image])],
+    ['writeMedia[1]', () => writeMedia(join(out, 'a.png'), [good(), image])],
     ['nearestNeighbors[1]', () => nearestNeighbors([good(), image], out)],
     ['encodePng', () => encodePng(image)],
     ['resizeImage', () => resizeImage(image, { width: 4, height: 4 })],

@@ -1,3 +1,4 @@
+import { imageMedium } from '../../src/media/image/medium.js';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -23,7 +24,7 @@ async function pictures(count: number): Promise<Image[]> {
   const white: [number, number, number] = [255, 255, 255];
   return Promise.all(
     raw.map(async (one) =>
-      imageTo((await decodeSample(one)).image, {
+      imageTo((await decodeSample(one, imageMedium)).media as Image, {
         size: { width: 16, height: 16 },
         resize: 'contain',
         background: white,

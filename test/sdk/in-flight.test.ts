@@ -1,7 +1,8 @@
 // What is in memory while a dataset is encoded is bounded in bytes.
 import { describe, expect, it } from 'vitest';
 import sharp from 'sharp';
-import type { Dataset, RawSample } from '../../src/interfaces/index.js';
+import type { Dataset, Image, RawSample } from '../../src/interfaces/index.js';
+import { imageMedium } from '../../src/media/image/medium.js';
 import { announcedExtent } from '../../src/media/image/extent.js';
 import { ByteBudget, SampleFeed, weightOf } from '../../src/sdk/in-flight.js';
 import type { Piece } from '../../src/sdk/in-flight.js';
@@ -9,8 +10,7 @@ import type { Piece } from '../../src/sdk/in-flight.js';
 const rawOf = (index: number, bytes: number): RawSample => ({
   key: String(index),
   source: String(index),
-  bytes: new Uint8Array(bytes),
-  pixels: { width: bytes, height: 1, channels: 1 },
+  content: { media: { kind: 'image', width: bytes, height: 1, channels: 1, pixels: new Uint8Array(bytes) } as Image },
   captions: [],
 });
 
@@ -18,6 +18,7 @@ const rawOf = (index: number, bytes: number): RawSample => ({
 function datasetOf(sizes: readonly number[], onRead: (index: number) => void = () => undefined): Dataset {
   return {
     kind: 'memory',
+    medium: 'image',
     source: 'test',
     fingerprint: '',
     size: () => sizes.length,
@@ -41,7 +42,7 @@ describe('the feed', () => {
     const keys: string[] = [];
     const take = async (batch: AsyncIterable<Piece>): Promise<void> => {
       for await (const { samples, release } of batch) {
-        const bytes = samples.reduce((sum, sample) => sum + sample.bytes.length, 0);
+        const bytes = samples.reduce((sum, sample) => sum + weightOf(sample, imageMedium), 0);
         held += bytes;
         if (bytes > LIMIT) alone = held === bytes;
         else most = Math.max(most, held);
@@ -91,7 +92,7 @@ it('a budget admits in the order of asking', async () => {
 
 describe('the weight of a sample', () => {
   const picture = sharp({ create: { width: 320, height: 200, channels: 3, background: 'red' } });
-  const raw = (bytes: Uint8Array): RawSample => ({ key: 'a', source: 'a', bytes, captions: [] });
+  const raw = (bytes: Uint8Array): RawSample => ({ key: 'a', source: 'a', content: { bytes }, captions: [] });
 
   it.each([
     ['png', () => picture.png()],
@@ -103,11 +104,11 @@ describe('the weight of a sample', () => {
   ] as const)('counts the pixels that a %s announces', async (_, encoded) => {
     const bytes = new Uint8Array(await encoded().toBuffer());
     expect(announcedExtent(bytes)).toEqual({ width: 320, height: 200 });
-    expect(weightOf(raw(bytes))).toBe(bytes.length + 320 * 200 * 3);
+    expect(weightOf(raw(bytes), imageMedium)).toBe(bytes.length + 320 * 200 * 3);
   });
 
   it('is guessed for others, and small for what will be refused', () => {
-    expect(weightOf(raw(new Uint8Array(100)))).toBe(100 + 3200);
+    expect(weightOf(raw(new Uint8Array(100)), imageMedium)).toBe(100 + 3200);
     expect(announcedExtent(Uint8Array.of(0xff, 0xd8, 0xff, 0xff, 0xff))).toBeUndefined();
   });
 });

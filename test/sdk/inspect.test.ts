@@ -136,14 +136,14 @@ describe('inspect', () => {
         { name: 'dog', samples: 2 },
       ],
       captions: { samples: 5, distinct: 2 },
-      first: { width: 5, height: 4, caption: expect.stringMatching(/^a photo of a (cat|dog)$/) },
+      medium: 'image',
+      first: { media: { width: 5, height: 4 }, caption: expect.stringMatching(/^a photo of a (cat|dog)$/) },
     });
     expect(await inspect(world.at('animals', 'cat', '0.png'))).toMatchObject({
-      kind: 'picture',
+      kind: 'sample',
       fingerprint: HASH,
       format: 'png',
-      width: 5,
-      height: 4,
+      media: { kind: 'image', width: 5, height: 4 },
     });
   });
 

@@ -134,9 +134,14 @@ describe('interpolate', () => {
 
 describe('traverse', () => {
   it('varies one dimension a row around the picture', async () => {
-    const { images, columns, dims, offsets } = await traverse({
+    const {
+      media: images,
+      columns,
+      dims,
+      offsets,
+    } = await traverse({
       codec: stored('identity'),
-      picture: square(102, 153, 51, 0),
+      sample: square(102, 153, 51, 0),
       dims: [1, 2],
       steps: 3,
       range: 0.4,
@@ -153,9 +158,9 @@ describe('traverse', () => {
   });
 
   it('varies two dimensions as a phase diagram', async () => {
-    const { images } = await traverse({
+    const { media: images } = await traverse({
       codec: stored('identity'),
-      picture: square(102, 102, 51, 0),
+      sample: square(102, 102, 51, 0),
       dims: [0, 1],
       grid: true,
       steps: 2,
@@ -170,9 +175,9 @@ describe('traverse', () => {
   });
 
   it('varies a dimension of a grid of latents at all positions', async () => {
-    const { images, dims } = await traverse({
+    const { media: images, dims } = await traverse({
       codec: stored('identity-grid'),
-      picture: square(102, 153, 51, 102),
+      sample: square(102, 153, 51, 102),
       steps: 2,
       range: 0.4,
     });
@@ -190,7 +195,7 @@ describe('traverse', () => {
     const { quantizer: _, ...config } = TINY_CODEC;
     const codec = stored('vae', { ...config, latent: { kind, size } });
     const picture = noise(8, 8, 1);
-    const { images, dims } = await traverse({ codec, picture, steps: 3, range: 50 });
+    const { media: images, dims } = await traverse({ codec, sample: picture, steps: 3, range: 50 });
     expect(dims).toEqual(Array.from({ length: size }, (_, i) => i));
     const [middle] = await interpolate({ codec, from: picture, to: picture, steps: 2 });
     for (let row = 0; row < size; row++) {
@@ -201,14 +206,20 @@ describe('traverse', () => {
 
   it('counts the dimensions of a second grid after those of the first', async () => {
     const picture = square(102, 153, 51, 102);
-    const traversed = await traverse({ codec: stored('identity-rows'), picture, dims: [0, 2], steps: 2, range: 0.4 });
-    expect(pixelsOf(traversed.images)).toEqual([
+    const traversed = await traverse({
+      codec: stored('identity-rows'),
+      sample: picture,
+      dims: [0, 2],
+      steps: 2,
+      range: 0.4,
+    });
+    expect(pixelsOf(traversed.media)).toEqual([
       [51, 153, 51, 102],
       [153, 153, 51, 102],
       [102, 153, 0, 51],
       [102, 153, 102, 153],
     ]);
-    await expect(traverse({ codec: stored('identity-rows'), picture, dims: [3] })).rejects.toThrow(
+    await expect(traverse({ codec: stored('identity-rows'), sample: picture, dims: [3] })).rejects.toThrow(
       /expected dimensions from 0 to 2, received 3/,
     );
     expect(
@@ -224,7 +235,7 @@ describe('traverse', () => {
     [{ steps: 1 }, /E_LATENTS steps: expected a whole number from 2 to 1024, received 1\./],
     [{ range: 0 }, /E_LATENTS traverse\(range\): expected a number above 0, received 0\./],
   ])('refuses %j', async (options, message) => {
-    await expect(traverse({ codec: stored('identity'), picture: square(1, 2, 3, 4), ...options })).rejects.toThrow(
+    await expect(traverse({ codec: stored('identity'), sample: square(1, 2, 3, 4), ...options })).rejects.toThrow(
       message,
     );
   });
@@ -234,7 +245,7 @@ describe('codeMap', () => {
   it('colors each code’s cell, and counts the codes', async () => {
     const directory = stored('vqvae', TINY_CODEC);
     const picture = noise(8, 8, 1);
-    const { overlay, codes, grid, name, picture: seen } = await codeMap({ codec: directory, picture });
+    const { overlay, codes, grid, name, sample: seen } = await codeMap({ codec: directory, sample: picture });
     const codec = await loadCodec(directory);
     const { ids } = (await codec.encode(picture)).maps[0]!;
     codec.dispose();
@@ -255,7 +266,7 @@ describe('codeMap', () => {
   it('gives ids next to each other different colors', async () => {
     const { codes } = await codeMap({
       codec: stored('vqvae', { ...TINY_CODEC, height: 64, width: 64 }),
-      picture: noise(64, 64, 1),
+      sample: noise(64, 64, 1),
     });
     expect(codes.length).toBeGreaterThan(5);
     expect(new Set(codes.map(({ color }) => color.join())).size).toBe(codes.length);
@@ -264,20 +275,20 @@ describe('codeMap', () => {
   it('covers a picture that keeps its size up to its true border', async () => {
     const { overlay, grid } = await codeMap({
       codec: stored('vqvae', { ...TINY_CODEC, resize: 'none' }),
-      picture: noise(13, 5, 1),
+      sample: noise(13, 5, 1),
     });
     expect({ width: overlay.width, height: overlay.height, grid }).toEqual({ width: 52, height: 20, grid: [3, 7] });
   });
 
   it('refuses codecs without codes, and maps and levels there are not', async () => {
     const picture = noise(8, 8, 1);
-    await expect(codeMap({ codec: stored('identity'), picture })).rejects.toThrow(
+    await expect(codeMap({ codec: stored('identity'), sample: picture })).rejects.toThrow(
       /E_NO_CODES .*expected a codec with codes, received identity/,
     );
-    await expect(codeMap({ codec: stored('vqvae', TINY_CODEC), picture, map: 'top' })).rejects.toThrow(
+    await expect(codeMap({ codec: stored('vqvae', TINY_CODEC), sample: picture, map: 'top' })).rejects.toThrow(
       /E_CODE_MAP code map: expected map codes, received "top"/,
     );
-    await expect(codeMap({ codec: stored('vqvae', TINY_CODEC), picture, level: 1 })).rejects.toThrow(
+    await expect(codeMap({ codec: stored('vqvae', TINY_CODEC), sample: picture, level: 1 })).rejects.toThrow(
       /E_CODE_MAP code map\(level\): expected one from 0 to 0, received 1/,
     );
   });
@@ -356,7 +367,7 @@ describe('tesserae latents', () => {
       ],
       [
         ['interpolate', at('a.png'), at('b.png'), '--codec', codec, '--out', at('x.jpg')],
-        /^E_OPTION --out .*ends in \.png/,
+        /^E_OUTPUT_NAME --out .*expected a \.png file or a directory/,
       ],
       [['interpolate', at('a.png'), at('b.png'), '--codec', codec, '--out', at('a.png')], /^E_SAME_PATH --out/],
       [

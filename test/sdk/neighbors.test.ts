@@ -9,7 +9,7 @@ const mse = (a: Image, b: Image): number =>
 describe('nearestNeighbors', () => {
   const stored = Array.from({ length: 300 }, (_, i) => ({
     key: `p${i}`,
-    image: picture(i),
+    media: picture(i),
     captions: i % 2 ? [`number ${i}`] : [],
     split: 'train' as const,
   }));
@@ -19,22 +19,22 @@ describe('nearestNeighbors', () => {
     const asked = Array.from({ length: 9 }, (_, i) => picture(1000 + i));
     const found = await nearestNeighbors(asked, dataset);
     found.forEach((neighbor, i) => {
-      const distances = stored.map(({ image }) => mse(asked[i]!, image));
+      const distances = stored.map(({ media }) => mse(asked[i]!, media));
       const least = distances.indexOf(Math.min(...distances));
       expect(neighbor).toMatchObject({ key: stored[least]!.key, caption: stored[least]!.captions[0] ?? '' });
-      expect(neighbor.image.pixels).toEqual(stored[least]!.image.pixels);
+      expect(neighbor.media.pixels).toEqual(stored[least]!.media.pixels);
       expect(neighbor.mse).toBeCloseTo(distances[least]!, 4);
     });
   });
 
   it('finds a picture of the dataset itself, the last one too', async () => {
-    const found = await nearestNeighbors([stored[299]!.image, stored[0]!.image], dataset);
+    const found = await nearestNeighbors([stored[299]!.media, stored[0]!.media], dataset);
     expect(found.map(({ key }) => key)).toEqual(['p299', 'p0']);
     expect(found[0]!.mse).toBeCloseTo(0, 4);
   });
 
   it('refuses to compare nothing, or with nothing', async () => {
-    await expect(nearestNeighbors([], dataset)).rejects.toMatchObject({ code: 'E_NEIGHBORS', exitCode: 2 });
+    await expect(nearestNeighbors([], dataset)).rejects.toMatchObject({ code: 'E_MEDIA', exitCode: 2 });
     await expect(nearestNeighbors([picture(1)], dataset, { split: 'test' })).rejects.toMatchObject({
       code: 'E_DATA_EMPTY',
       exitCode: 3,

@@ -38,20 +38,20 @@ describe('primeCodes', () => {
     const { ids, grid } = (await codec.encode(exact)).maps[0]!;
     codec.dispose();
     expect(grid).toEqual([4, 6]);
-    expect([...(await primeCodes({ prior, picture: exact }))]).toEqual([...ids.subarray(0, 12)]);
-    expect([...(await primeCodes({ prior, picture: exact, rows: 3 }))]).toEqual([...ids.subarray(0, 18)]);
-    expect(await primeCodes({ prior, picture: noise(50, 31, 3) })).toHaveLength(12);
+    expect([...(await primeCodes({ prior, sample: exact }))]).toEqual([...ids.subarray(0, 12)]);
+    expect([...(await primeCodes({ prior, sample: exact, rows: 3 }))]).toEqual([...ids.subarray(0, 18)]);
+    expect(await primeCodes({ prior, sample: noise(50, 31, 3) })).toHaveLength(12);
   });
 
   it('refuses rows there are not, and a codec the prior was not trained for', async () => {
     const prior = await priorOver({ width: 12 });
     for (const rows of [0, 4, 1.5])
-      await expect(primeCodes({ prior, picture: noise(12, 8, 1), rows })).rejects.toMatchObject({
+      await expect(primeCodes({ prior, sample: noise(12, 8, 1), rows })).rejects.toMatchObject({
         code: 'E_PRIME',
         exitCode: 2,
       });
     await expect(
-      primeCodes({ prior, codec: await priorOver({ resize: 'none' }), picture: noise(12, 8, 1) }),
+      primeCodes({ prior, codec: await priorOver({ resize: 'none' }), sample: noise(12, 8, 1) }),
     ).rejects.toMatchObject({ code: 'E_CODEC_MISMATCH' });
   });
 });

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { shapeSet } from '../../fixtures/shapes.js';
 import type * as Sdk from '../../src/index.js';
-import type { RawSample } from '../../src/index.js';
+import type { Image, RawSample, SampleContent } from '../../src/index.js';
 import { encodePng } from '../../src/media/image/image.js';
 import type * as Pools from '../../src/sdk/encoder-pool.js';
 import type * as Models from '../../src/sdk/models.js';
@@ -250,13 +250,8 @@ describe('tokenize', () => {
 
 describe('worker threads', () => {
   const pieceOf = (samples: readonly RawSample[]) => [{ samples, release: () => undefined }];
-  const raw = (bytes: Uint8Array, pixels?: RawSample['pixels']): RawSample => ({
-    key: 'one',
-    source: 'one.png',
-    bytes,
-    captions: [],
-    ...(pixels && { pixels }),
-  });
+  const rawOf = (content: SampleContent): RawSample => ({ key: 'one', source: 'one.png', content, captions: [] });
+  const raw = (bytes: Uint8Array): RawSample => rawOf({ bytes });
 
   it('that cannot start say why by a typed error, to later batches too', async () => {
     const stored = loadCodecFiles(world.at('codec'));
@@ -276,13 +271,14 @@ describe('worker threads', () => {
     const pool = openEncoderPool(loadCodecFiles(world.at('codec')), 2);
     const alone = openEncoderPool(loadCodecFiles(world.at('codec')), 0);
     try {
-      const broken = [{ ...raw(new Uint8Array(9)), bytes: null as unknown as Uint8Array }];
+      const broken = [raw(null as unknown as Uint8Array)];
       const error = (await alone.encode(pieceOf(broken)).catch((reason: unknown) => reason)) as Error;
       await expect(pool.encode(pieceOf(broken))).rejects.toMatchObject({
         message: error.message,
         stack: expect.stringContaining('decodeWithOriginal'),
       });
-      const fit = [raw(new Uint8Array(48), { width: 4, height: 4, channels: 3 }), raw(new Uint8Array(5))];
+      const decoded: Image = { kind: 'image', width: 4, height: 4, channels: 3, pixels: new Uint8Array(48) };
+      const fit = [rawOf({ media: decoded }), raw(new Uint8Array(5))];
       const [encoded] = (await alone.encode(pieceOf(fit))) as { key: string; tokens: object }[];
       expect(await pool.encode(pieceOf(fit))).toMatchObject([
         { key: 'one', tokens: encoded!.tokens },

@@ -37,7 +37,7 @@ export async function makeWorld({ count = 40, keyOf = (i: number): string => `sh
   const at = (...names: string[]): string => join(path, ...names);
   const samples = shapeSet({ count, seed: 1 }).train;
   const dataset = memoryDataset(
-    samples.map(({ image, caption }, i) => ({ key: keyOf(i), image, captions: [caption] })),
+    samples.map(({ image, caption }, i) => ({ key: keyOf(i), media: image, captions: [caption] })),
   );
   writeFileSync(at('codec.json'), JSON.stringify(CODEC));
   writeFileSync(at('prior.json'), JSON.stringify(PRIOR));

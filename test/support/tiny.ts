@@ -60,7 +60,7 @@ export function tinyDataset(count = 40) {
   const samples = Array.from({ length: count }, (_, i): Sample => {
     const image = picture(i);
     const label = Math.max(...image.pixels) > 185 ? 1 : 0;
-    return { key: `picture-${i}`, image, captions: [`a ${CLASSES[label]} square`], label };
+    return { key: `picture-${i}`, media: image, captions: [`a ${CLASSES[label]} square`], label };
   });
   return memoryDataset(samples, { classes: CLASSES });
 }

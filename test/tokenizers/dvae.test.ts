@@ -76,7 +76,7 @@ describe('the networks of the dVAE', () => {
     const images = tf.randomUniform([3, 8, 8, 1], -1, 1, 'float32', 1) as tf.Tensor4D;
     const { loss, nmse, reconstruction, terms } = family.loss(
       params,
-      { images, key: tf.tensor1d([0, 1], 'int32'), progress: tf.scalar(0), dataVariance: 0.5 },
+      { inputs: images, key: tf.tensor1d([0, 1], 'int32'), progress: tf.scalar(0), dataVariance: 0.5 },
       config,
     );
     expect(reconstruction.shape).toEqual(images.shape);

@@ -150,7 +150,7 @@ describe('reconstruction losses of a codec', () => {
     const x = tf.randomUniform([2, 8, 8, 1], -1, 1, 'float32', 5) as tf.Tensor4D;
     const { loss, nmse, reconstruction, terms } = family.loss(
       p,
-      { images: x, dataVariance: 0.3, key: randomKey(0, 0), progress: tf.scalar(0) },
+      { inputs: x, dataVariance: 0.3, key: randomKey(0, 0), progress: tf.scalar(0) },
       config,
     );
     expect(reconstruction.shape).toEqual([2, 8, 8, 1]);

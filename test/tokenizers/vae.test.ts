@@ -29,7 +29,7 @@ const pictures = tf.tensor4d(
   [4, 8, 8, 1],
 );
 const batchOf = (images: tf.Tensor4D, progress = 0.5) => ({
-  images,
+  inputs: images,
   key: randomKey(3, 1),
   progress: tf.scalar(progress),
   dataVariance: 0.5,
@@ -199,7 +199,7 @@ describe.each(KINDS)('the VAE with latents $latent', (kind) => {
     const run = async (engine: 'onnxruntime' | 'reference') => {
       const step = compile(
         (images: tf.Tensor4D, key: tf.Tensor1D, progress: tf.Scalar) => ({
-          loss: family.loss(params, { images, key, progress, dataVariance: 0.5 }, config).loss,
+          loss: family.loss(params, { inputs: images, key, progress, dataVariance: 0.5 }, config).loss,
           pictures: reconstruct(family, config, params, images).output,
           ...family.measures!(params, images, key, config),
         }),

@@ -124,7 +124,7 @@ describe('a trained VQ-VAE-2', () => {
     const dataset = memoryDataset(
       shapeSet({ count: 24, seed: 1 }).train.map(({ image, caption }, i) => ({
         key: `shape-${i}`,
-        image,
+        media: image,
         captions: [caption],
       })),
     );

@@ -176,7 +176,7 @@ describe('what a codec keeps and warns of', () => {
   const samples = (count: number, image: (i: number) => Image, split?: (i: number) => Split): Sample[] =>
     Array.from({ length: count }, (_, i) => ({
       key: `picture-${i}`,
-      image: image(i),
+      media: image(i),
       captions: [],
       split: split?.(i),
     }));

@@ -3,7 +3,7 @@ import { memoryDataset } from '../../src/data/memory.js';
 import { tf } from '../../src/engine/index.js';
 import type { Dataset, TokenMapSpec } from '../../src/interfaces/index.js';
 import type { CodecFamily } from '../../src/model/codec.js';
-import { evaluateCodec, loggedFigures } from '../../src/train/evaluate.js';
+import { evaluateCodec, figuresOf, loggedFigures } from '../../src/train/evaluate.js';
 import { FeatureExtractor } from '../../src/features/extractor.js';
 import { picture } from '../support/tiny.js';
 import { colors, writeNetwork } from '../features/networks.js';
@@ -11,7 +11,7 @@ import { colors, writeNetwork } from '../features/networks.js';
 /** More than a batch, so that the last one is padded. */
 const COUNT = 70;
 const held = memoryDataset(
-  Array.from({ length: COUNT }, (_, i) => ({ key: `p${i}`, image: picture(i), captions: [], split: 'test' as const })),
+  Array.from({ length: COUNT }, (_, i) => ({ key: `p${i}`, media: picture(i), captions: [], split: 'test' as const })),
 );
 
 /** Half as bright, 8x8 gray; ids and measures as a test says. */
@@ -59,12 +59,16 @@ describe('evaluateCodec', () => {
       family(
         [],
         () => [],
-        (_, images) => ({ brightness: brightness(images) }),
+        (_, images) => ({ brightness: brightness(images as tf.Tensor4D) }),
       ),
     );
-    expect(evaluation).toMatchObject({ samples: COUNT, maps: [], counts: [], ssim: expect.any(Number) as number });
-    expect(evaluation).not.toHaveProperty('bitsPerPixel');
-    expect(evaluation).not.toHaveProperty('empiricalBitsPerPixel');
+    expect(evaluation).toMatchObject({
+      samples: COUNT,
+      maps: [],
+      counts: [],
+      quality: { ssim: expect.any(Number) as number },
+    });
+    expect(evaluation).not.toHaveProperty('rate');
     const pixels = Array.from({ length: COUNT }, (_, i) => [...picture(i).pixels]).flat();
     // The rows that fill up the last batch are not counted.
     expect(evaluation.measures).toEqual({
@@ -75,9 +79,9 @@ describe('evaluateCodec', () => {
     });
     expect(loggedFigures(evaluation)).toEqual({
       nmse: evaluation.nmse,
-      psnr: evaluation.psnr,
-      ssim: evaluation.ssim,
-      sharpness: evaluation.sharpness,
+      psnr: evaluation.quality['psnr'],
+      ssim: evaluation.quality['ssim'],
+      sharpness: evaluation.quality['sharpness'],
       ...evaluation.measures,
     });
   });
@@ -104,8 +108,17 @@ describe('evaluateCodec', () => {
       entropy: 0,
       byLevel: [none, none],
     });
-    expect(evaluation.bitsPerPixel).toBe((1 * 2 + 8 * 4) / 64);
-    expect(evaluation.empiricalBitsPerPixel).toBeCloseTo(top!.entropy / Math.LN2 / 64, 12);
+    expect(evaluation.rate).toEqual({
+      name: 'bitsPerPixel',
+      nominal: (1 * 2 + 8 * 4) / 64,
+      empirical: expect.closeTo(top!.entropy / Math.LN2 / 64, 12) as number,
+    });
+    expect(figuresOf(evaluation)).toMatchObject({
+      samples: COUNT,
+      psnr: evaluation.quality['psnr'],
+      bitsPerPixel: (1 * 2 + 8 * 4) / 64,
+      empiricalBitsPerPixel: evaluation.rate!.empirical,
+    });
     expect(evaluation.counts.map(({ length }) => length)).toEqual([4, 32]);
     expect(loggedFigures(evaluation)).toMatchObject({
       'top.usage': 0.5,
@@ -182,7 +195,7 @@ function damaged(isBad: (index: number) => boolean): Dataset {
     describe: (split, index) => held.describe(split, index),
     read: async (split, index) => {
       const raw = await held.read(split, index);
-      return isBad(index) ? { ...raw, pixels: undefined, bytes: Uint8Array.of(1, 2, 3) } : raw;
+      return isBad(index) ? { ...raw, content: { bytes: Uint8Array.of(1, 2, 3) } } : raw;
     },
     close: () => held.close(),
   };

@@ -50,43 +50,39 @@ export class Quantizer {
   }
 
   /** The map of a grid [h, w], with as many levels as a position has ids. */
-  map(name: string, grid: readonly [number, number]): TokenMapSpec {
+  map(name: string, grid: readonly number[]): TokenMapSpec {
     return { name, grid: [...grid], levels: this.ofRows.depth, vocabSize: this.ofRows.vocabSize };
   }
 
   /** Starts the codebook from the latents of a first batch, float32 [B, h, w, D]. */
-  initialize(p: Params, latents: TF.Tensor4D, key: RandomKey): void {
+  initialize(p: Params, latents: TF.Tensor, key: RandomKey): void {
     this.ofRows.initialize(p, this.rows(latents), key);
   }
 
   /** float32 [B, h, w, D] -> codes of the same shape that carry the gradient, ids int32 [B, h, w(, depth)], and the quantizer's loss. Assigns the state. */
-  train(
-    p: Params,
-    latents: TF.Tensor4D,
-    moment: TrainingMoment,
-  ): { codes: TF.Tensor4D; ids: TF.Tensor; loss: TF.Scalar } {
+  train(p: Params, latents: TF.Tensor, moment: TrainingMoment): { codes: TF.Tensor; ids: TF.Tensor; loss: TF.Scalar } {
     const { codes, ids, loss } = this.ofRows.train(p, this.rows(latents), moment);
     return { codes: tf.reshape(codes, latents.shape), ids: this.grid(ids, latents), loss };
   }
 
   /** float32 [B, h, w, D] -> int32 [B, h, w(, depth)]. */
-  encode(p: Params, latents: TF.Tensor4D): TF.Tensor {
+  encode(p: Params, latents: TF.Tensor): TF.Tensor {
     return this.grid(this.ofRows.encode(p, this.rows(latents)), latents);
   }
 
   /** int32 [B, h, w(, depth)] -> float32 [B, h, w, D]. */
-  decode(p: Params, ids: TF.Tensor): TF.Tensor4D {
-    const [batch, height, width] = ids.shape as [number, number, number];
+  decode(p: Params, ids: TF.Tensor): TF.Tensor {
+    const positions = this.ofRows.depth === 1 ? ids.shape : ids.shape.slice(0, -1);
     const codes = this.ofRows.decode(p, tf.reshape(ids, [-1, this.ofRows.depth]));
-    return tf.reshape(codes, [batch, height, width, this.width]);
+    return tf.reshape(codes, [...positions, this.width]);
   }
 
-  private rows(latents: TF.Tensor4D): TF.Tensor2D {
+  private rows(latents: TF.Tensor): TF.Tensor2D {
     return tf.reshape(latents, [-1, this.width]);
   }
 
-  private grid(ids: TF.Tensor2D, { shape: [batch, height, width] }: TF.Tensor4D): TF.Tensor {
-    return tf.reshape(ids, this.idsShape([batch, height, width]));
+  private grid(ids: TF.Tensor2D, { shape }: TF.Tensor): TF.Tensor {
+    return tf.reshape(ids, this.idsShape(shape.slice(0, -1)));
   }
 
   private idsShape(positions: readonly number[]): number[] {

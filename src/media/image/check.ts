@@ -1,6 +1,9 @@
-// What callers hand in as a picture is one: of the sizes it claims, its pixels bytes.
+// Checks that what callers pass as an image is one, with as many pixels as its size says.
 import { ShapeError } from '../../errors.js';
-import type { Image, ImageInfo, MediaInfo } from '../../interfaces/media.js';
+import type { Image, ImageInfo, Media, MediaInfo } from '../../interfaces/media.js';
+
+/** Whether a sample is an image. */
+export const isImage = (media: Media): media is Image => media.kind === 'image';
 
 /**
  * @param where names the argument, e.g. `encode(images[3])`.
@@ -11,7 +14,7 @@ export function checkImage(where: string, image: Image): void {
     throw new ShapeError('E_IMAGE_SHAPE', `${where}: expected ${expected}, received ${received}.`);
   };
   if (typeof image !== 'object' || image === null || image.kind !== 'image')
-    fail('a picture, { kind: "image", ... }', describe(image));
+    fail('an image, { kind: "image", ... }', describe(image));
   const { width, height, channels, pixels } = image;
   if (![width, height].every((extent) => Number.isInteger(extent) && extent >= 1))
     fail('a width and height of whole pixels from 1 up', `${String(width)} x ${String(height)}`);
@@ -22,7 +25,7 @@ export function checkImage(where: string, image: Image): void {
 }
 
 /**
- * Checks what tokens say of the picture they are of.
+ * Checks what tokens say of the image they stand for.
  *
  * @param where names the argument, e.g. `decode(tokens[3]).media`.
  * @throws {ShapeError} E_TOKENS_SHAPE unless it is a picture whose width, height and channels are whole numbers from 1 up.

@@ -1,39 +1,46 @@
-// The body of a worker thread of `tokenize`: receives a codec's encoder, then batches of encoded files, and answers with
-// tokens. Loads neither TF.js nor any codec: a thread must begin quickly to be worth its while.
+// The entry of the worker threads of `tokenize`. A thread receives a codec's encoder, then batches of encoded files, and answers
+// with tokens. It loads neither TF.js nor any codec, because it must begin quickly, except where a plugin needs them.
 import { parentPort } from 'node:worker_threads';
-import '../engine/register-node.js';
-import { openModel } from '../engine/model.js';
-import type { RawSample } from '../interfaces/index.js';
-import { encodeFitted } from '../codec/encode.js';
-import { mediumNamed } from '../media/registry.js';
-import type { Answer, EncoderModel, Message } from './encoder-pool.js';
-import { decodeBatch, encodeBatch } from './encoder.js';
-import type { Encoded } from './encoder.js';
-import { packError } from './thread-errors.js';
+import './engine/register-node.js';
+import { openModel } from './engine/model.js';
+import type { RawSample } from './interfaces/index.js';
+import { encodeFitted } from './codec/encode.js';
+import type { BatchInput } from './data/batches.js';
+import { fullMedium } from './media/node.js';
+import type { Answer, EncoderModel, Message } from './sdk/encoder-pool.js';
+import { decodeBatch, encodeBatch } from './sdk/encoder.js';
+import type { Encoded } from './sdk/encoder.js';
+import { usePlugin } from './sdk/plugin.js';
+import { packError } from './sdk/thread-errors.js';
 
 const port = parentPort!;
 
 type Encode = (decoded: Decoded) => Promise<Encoded[]>;
 type Decoded = Awaited<ReturnType<typeof decodeBatch>>;
 
-let input: EncoderModel['input'];
+let input: Promise<BatchInput>;
 let encoder: Promise<Encode>;
 /** The pieces of batches that are not complete yet. */
 const batches = new Map<number, Promise<Decoded>[]>();
 
 port.on('message', (message: Message) => {
   if ('model' in message) {
-    input = message.input;
+    input = inputOf(message);
     encoder = open(message);
-    // Each batch tells of it.
-    encoder.catch(() => undefined);
+    // Every batch reports their failures.
+    for (const opening of [input, encoder]) opening.catch(() => undefined);
   } else if ('samples' in message) decode(message.id, message.piece, message.samples);
   else if ('complete' in message) void answer(message.id).then((reply) => port.postMessage(reply));
   else port.close();
 });
 
+async function inputOf({ module, medium, input: own }: EncoderModel): Promise<BatchInput> {
+  await usePlugin(module, () => import('./index.js'));
+  return { medium: fullMedium(medium), input: own };
+}
+
 async function open({ model, threads, ...codec }: EncoderModel): Promise<Encode> {
-  const medium = mediumNamed(codec.medium);
+  const { medium } = await input;
   const graph = await openModel(
     model,
     codec.maps.map(({ name }) => name),
@@ -46,7 +53,7 @@ async function open({ model, threads, ...codec }: EncoderModel): Promise<Encode>
 
 /** Begins at once, so that the files of a batch need not all be in memory together. */
 function decode(id: number, piece: number, samples: readonly RawSample[]): void {
-  const decoded = decodeBatch(input, samples);
+  const decoded = input.then((own) => decodeBatch(own, samples));
   const tell = (): void => port.postMessage({ id, piece } satisfies Answer);
   decoded.then(tell, tell);
   batches.set(id, [...(batches.get(id) ?? []), decoded]);

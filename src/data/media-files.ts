@@ -1,16 +1,17 @@
-// Datasets of image files: folders, and archives in which the files of a sample are adjacent (WebDataset).
+// Datasets of media files: folders, and archives in which the files of a sample are adjacent (WebDataset).
 import { dirname, relative, resolve, sep } from 'node:path';
 
 import { InputError } from '../errors.js';
 import type { Dataset } from '../interfaces/dataset.js';
-import { PICTURE_EXTENSIONS } from '../media/image/sniff.js';
+import { fullMedium, mediaWithFiles } from '../media/node.js';
+import type { AnyMedium } from '../media/medium.js';
 import { expectArchive, openArchive, type OpenArchive } from './archive.js';
 import { FilePool } from './files.js';
 import { listFolder } from './folder.js';
 import { IndexedDataset, type DatasetOptions } from './indexed.js';
 import type { Listing } from './listing.js';
 import { extensionOf } from './names.js';
-import { collectSamples, type PictureEntry } from './samples.js';
+import { collectSamples, type MediaEntry } from './samples.js';
 import { officialSplit, type OfficialSplit } from './split.js';
 import { Tally } from './tally.js';
 
@@ -27,6 +28,7 @@ import { Tally } from './tally.js';
 export async function openFolder(path: string, options: DatasetOptions = {}): Promise<Dataset> {
   const tally = new Tally(options);
   const listing: Listing = { prefix: '', files: await listFolder(path, tally) };
+  tally.medium = mediumOf([listing], options.medium);
   return openListings({ kind: 'folder', source: path, listings: [listing] }, options, tally);
 }
 
@@ -45,11 +47,6 @@ export async function openWebDataset(
   beside: readonly string[] = [],
 ): Promise<Dataset> {
   const tally = new Tally(options);
-  tally.files += beside.length;
-  for (const file of beside) {
-    const isPicture = PICTURE_EXTENSIONS.has(extensionOf(file));
-    tally.leftOut.add(`${isPicture ? 'images' : 'files'} next to the archives`, file, isPicture);
-  }
   const pool = new FilePool();
   const archives: OpenArchive[] = [];
   const close = async (): Promise<void> => {
@@ -70,10 +67,33 @@ export async function openWebDataset(
       archives.push(archive);
       listings.push({ prefix: paths.length > 1 ? `${names[i]!}/` : '', archive: names[i]!, files: archive.files });
     }
+    tally.medium = mediumOf(listings, options.medium);
+    leaveOutFiles(beside, tally);
     return await openListings({ kind: 'webdataset', source, listings, close }, options, tally);
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** The medium that is asked for, or else the one with the most files. */
+function mediumOf(listings: readonly Listing[], wanted: string | undefined): AnyMedium {
+  if (wanted !== undefined) return fullMedium(wanted);
+  const extensions = listings.flatMap(({ files }) => files.map(({ path }) => extensionOf(path)));
+  const counted = mediaWithFiles().map((medium) => ({
+    medium,
+    count: extensions.filter((extension) => medium.files.extensions.has(extension)).length,
+  }));
+  return counted.reduce((most, one) => (one.count > most.count ? one : most)).medium;
+}
+
+/** Adds files that are not in any of the archives to the tally. */
+function leaveOutFiles(beside: readonly string[], tally: Tally): void {
+  const { files, noun } = tally.medium;
+  tally.files += beside.length;
+  for (const file of beside) {
+    const isMedia = files.extensions.has(extensionOf(file));
+    tally.leftOut.add(`${isMedia ? noun.many : 'files'} next to the archives`, file, isMedia);
   }
 }
 
@@ -107,9 +127,10 @@ async function openListings(
   tally: Tally,
 ): Promise<Dataset> {
   const isArchive = kind === 'webdataset';
+  const { noun } = tally.medium;
   const { entries, updateTally } = await collectSamples(listings, isArchive, options.captions, tally);
   const places = entries.map(({ file, archive, splitName }) => ({ path: file.path, archive, splitName }));
-  const official = options.holdout === 0 ? undefined : officialSplit(places, options.splitBy);
+  const official = options.holdout === 0 ? undefined : officialSplit(places, noun.many, options.splitBy);
   if (official) warnOfSplit(official, options, tally);
   else warnOfColumn(entries, options, tally);
   const placed = official ? withSides(entries, official, tally) : entries;
@@ -117,15 +138,16 @@ async function openListings(
   const samples = withClasses(
     placed,
     isArchive,
-    () => official?.depth ?? officialSplit(places, 'folder')?.depth,
+    () => official?.depth ?? officialSplit(places, noun.many, 'folder')?.depth,
     tally,
   );
   updateTally(samples);
-  for (const { file } of samples) tally.usePicture(extensionOf(file.path));
+  for (const { file } of samples) tally.useMedia(extensionOf(file.path));
   if (samples.length === 0) throw emptyError(source, listings, tally);
   return new IndexedDataset(
     {
       kind,
+      medium: tally.medium.name,
       source,
       entries: samples,
       sourceOf: ({ file }) => file.where,
@@ -147,7 +169,7 @@ function warnOfSplit({ description }: OfficialSplit, { holdout }: DatasetOptions
 }
 
 /** Warns if a split column has values that are not recognized. */
-function warnOfColumn(entries: readonly PictureEntry[], { holdout, splitBy }: DatasetOptions, tally: Tally): void {
+function warnOfColumn(entries: readonly MediaEntry[], { holdout, splitBy }: DatasetOptions, tally: Tally): void {
   const names = new Set(entries.map(({ splitName }) => splitName).filter((name) => name !== undefined));
   if (names.size > 0 && holdout !== 0 && splitBy === undefined)
     tally.warnings.push(
@@ -155,11 +177,11 @@ function warnOfColumn(entries: readonly PictureEntry[], { holdout, splitBy }: Da
     );
 }
 
-function withSides(entries: readonly PictureEntry[], { sides, leftOut }: OfficialSplit, tally: Tally): PictureEntry[] {
+function withSides(entries: readonly MediaEntry[], { sides, leftOut }: OfficialSplit, tally: Tally): MediaEntry[] {
   return entries.flatMap((entry, i) => {
     const split = sides[i];
     if (split) return [{ ...entry, split }];
-    tally.leftOut.add(leftOut(i), entry.file.path, true);
+    tally.leftOut.add(leftOut(i, tally.medium.noun.many), entry.file.path, true);
     return [];
   });
 }
@@ -173,11 +195,11 @@ const STRAY_SHARE = 0.25;
  * labels, folders are not classes.
  */
 function withClasses(
-  entries: readonly PictureEntry[],
+  entries: readonly MediaEntry[],
   isArchive: boolean,
   depthOfSplit: () => number | undefined,
   tally: Tally,
-): readonly PictureEntry[] {
+): readonly MediaEntry[] {
   if (
     entries.some(({ hasRow, captions, label }) => hasRow || (isArchive && (captions.length > 0 || label !== undefined)))
   )
@@ -198,13 +220,13 @@ function withClasses(
   if (names.size < 2) return entries;
   if (strays.length > STRAY_SHARE * entries.length) {
     tally.warnings.push(
-      `The folders (${[...names].slice(0, 3).join(', ')}${names.size > 3 ? ', ...' : ''}) were not used as classes, because ${strays.length} of ${entries.length} images are in none of them.`,
+      `The folders (${[...names].slice(0, 3).join(', ')}${names.size > 3 ? ', ...' : ''}) were not used as classes, because ${strays.length} of ${entries.length} ${tally.medium.noun.many} are in none of them.`,
     );
     return entries;
   }
   if (strays.length > 0)
     tally.warnings.push(
-      `${strays.length} ${strays.length === 1 ? 'image is' : 'images are'} outside the class folders and ${strays.length === 1 ? 'has' : 'have'} no class: ${strays
+      `${strays.length} ${strays.length === 1 ? `${tally.medium.noun.one} is` : `${tally.medium.noun.many} are`} outside the class folders and ${strays.length === 1 ? 'has' : 'have'} no class: ${strays
         .slice(0, 3)
         .map(({ file }) => file.path)
         .join(', ')}${strays.length > 3 ? ', ...' : ''}.`,
@@ -215,6 +237,10 @@ function withClasses(
 }
 
 function emptyError(source: string, listings: readonly Listing[], tally: Tally): InputError {
+  const {
+    noun,
+    files: { formats },
+  } = tally.medium;
   const files = listings.flatMap((listing) => listing.files);
   const others = new Map<string, number>();
   for (const { path } of files) {
@@ -227,14 +253,14 @@ function emptyError(source: string, listings: readonly Listing[], tally: Tally):
   if (bad)
     return new InputError(
       'E_DATA_EMPTY',
-      `${source}: expected at least one usable image, found none: ${tally.bad.length} ${tally.bad.length === 1 ? 'file is' : 'files are'} bad, the first: ${bad.error.slice(0, 200)}`,
+      `${source}: expected at least one usable ${noun.one}, found none: ${tally.bad.length} ${tally.bad.length === 1 ? 'file is' : 'files are'} bad, the first: ${bad.error.slice(0, 200)}`,
     );
   const found = most
     ? `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${most[1]} of them ${most[0]}`
     : 'an empty folder';
   return new InputError(
     'E_DATA_EMPTY',
-    `${source}: expected PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF images, found ${found}.${hintFor(most?.[0])}`,
+    `${source}: expected ${formats} ${noun.many}, found ${found}.${hintFor(most?.[0])}`,
   );
 }
 
