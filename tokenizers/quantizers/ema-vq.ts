@@ -108,7 +108,6 @@ export const emaVq: QuantizerFamily<EmaVqConfig> = {
   name: 'ema-vq',
   parseConfig: (json) => parseConfig('quantizer ema-vq', EmaVqConfigSchema, json),
   width: widthOf,
-  depth: () => 1,
   vocabSize: ({ codebookSize }) => codebookSize,
   trainable: spaceSpecs,
   state: stateSpecs,

@@ -109,7 +109,6 @@ export const fsq: QuantizerFamily<FsqConfig> = {
   name: 'fsq',
   parseConfig: (json) => parseConfig('quantizer fsq', FsqConfigSchema, json),
   width: ({ width, levels }) => width ?? levels.length,
-  depth: () => 1,
   vocabSize: ({ levels }) => product(levels),
   trainable: (config) => projectionOf(config).params,
   state: () => ({}),

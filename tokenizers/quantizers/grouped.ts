@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/model/config.js';
 import type { QuantizerFamily } from '../../src/model/quantizer.js';
-import { allSpecs, columns, InnerConfigsSchema, innerQuantizers, problemWithInner, totalDepth } from './inner.js';
-import type { ScopedQuantizer } from './scoped.js';
+import { allSpecs, columns, NestedConfigsSchema, nestedQuantizers, problemWithNested, totalLevels } from './nested.js';
+import type { Quantizer } from './quantizer.js';
 
 export const GroupedConfigSchema = z
   .strictObject({
@@ -13,38 +13,38 @@ export const GroupedConfigSchema = z
     /** Groups of channels. */
     groups: z.int().min(1).max(64).default(2),
     /** The quantizer of every group, or a list of one each; all with equally many codes. Their widths add up. */
-    quantizer: InnerConfigsSchema,
+    quantizer: NestedConfigsSchema,
   })
   .superRefine(({ quantizer, groups }, context) => {
-    const message = problemWithInner(quantizer, groups, 'group');
+    const message = problemWithNested(quantizer, groups, 'group');
     if (message) context.addIssue({ code: 'custom', path: ['quantizer'], message });
   });
 
 export type GroupedConfig = z.infer<typeof GroupedConfigSchema>;
 
-const innerOf = ({ quantizer, groups }: GroupedConfig): ScopedQuantizer[] => innerQuantizers(quantizer, groups);
-const widthsOf = (inner: readonly ScopedQuantizer[]): number[] => inner.map(({ width }) => width);
+const nestedOf = ({ quantizer, groups }: GroupedConfig): Quantizer[] => nestedQuantizers(quantizer, groups);
+const widthsOf = (nested: readonly Quantizer[]): number[] => nested.map(({ width }) => width);
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
 /** The grouped quantizer as codecs know it. */
 export const grouped: QuantizerFamily<GroupedConfig> = {
   name: 'grouped',
   parseConfig: (json) => parseConfig('quantizer grouped', GroupedConfigSchema, json),
-  width: (config) => sum(widthsOf(innerOf(config))),
-  depth: (config) => totalDepth(innerOf(config)),
-  vocabSize: (config) => innerOf(config)[0]!.vocabSize,
-  trainable: (config) => allSpecs(innerOf(config).map((group) => group.trainable())),
-  state: (config) => allSpecs(innerOf(config).map((group) => group.state())),
+  width: (config) => sum(widthsOf(nestedOf(config))),
+  levels: (config) => totalLevels(nestedOf(config)),
+  vocabSize: (config) => nestedOf(config)[0]!.vocabSize,
+  trainable: (config) => allSpecs(nestedOf(config).map((group) => group.trainable())),
+  state: (config) => allSpecs(nestedOf(config).map((group) => group.state())),
   initialize: (p, latents, key, config) => {
-    const inner = innerOf(config);
-    const parts = columns(latents, widthsOf(inner));
-    inner.forEach((group, i) => group.initialize(p, parts[i]!, key));
+    const nested = nestedOf(config);
+    const parts = columns(latents, widthsOf(nested));
+    nested.forEach((group, i) => group.initialize(p, parts[i]!, key));
   },
   train: (p, latents, moment, config) => {
-    const inner = innerOf(config);
-    const widths = widthsOf(inner);
+    const nested = nestedOf(config);
+    const widths = widthsOf(nested);
     const parts = columns(latents, widths);
-    const batches = inner.map((group, i) => group.train(p, parts[i]!, moment));
+    const batches = nested.map((group, i) => group.trainRows(p, parts[i]!, moment));
     // Means over the channels of each group make, by their shares, a mean over all channels.
     const losses = batches.map(({ loss }, i) => tf.mul(loss, widths[i]! / sum(widths)));
     return {
@@ -60,21 +60,21 @@ export const grouped: QuantizerFamily<GroupedConfig> = {
     };
   },
   encode: (p, latents, config) => {
-    const inner = innerOf(config);
-    const parts = columns(latents, widthsOf(inner));
+    const nested = nestedOf(config);
+    const parts = columns(latents, widthsOf(nested));
     return tf.concat2d(
-      inner.map((group, i) => group.encode(p, parts[i]!)),
+      nested.map((group, i) => group.encodeRows(p, parts[i]!)),
       1,
     );
   },
   decode: (p, ids, config) => {
-    const inner = innerOf(config);
+    const nested = nestedOf(config);
     const parts = columns(
       ids,
-      inner.map(({ depth }) => depth),
+      nested.map(({ levels }) => levels),
     );
     return tf.concat2d(
-      inner.map((group, i) => group.decode(p, parts[i]!)),
+      nested.map((group, i) => group.decodeRows(p, parts[i]!)),
       1,
     );
   },

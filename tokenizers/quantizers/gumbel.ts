@@ -155,7 +155,6 @@ export const gumbel: QuantizerFamily<GumbelConfig> = {
   name: 'gumbel',
   parseConfig: (json) => parseConfig('quantizer gumbel', GumbelConfigSchema, json),
   width: ({ codeDim }) => codeDim,
-  depth: () => 1,
   vocabSize: ({ codebookSize }) => codebookSize,
   trainable: trainableSpecs,
   state: () => ({}),

@@ -73,7 +73,6 @@ export const lfq: QuantizerFamily<LfqConfig> = {
   name: 'lfq',
   parseConfig: (json) => parseConfig('quantizer lfq', LfqConfigSchema, json),
   width: ({ width, bits }) => width ?? bits,
-  depth: () => 1,
   vocabSize: ({ bits }) => 2 ** bits,
   trainable: (config) => projectionOf(config).params,
   state: () => ({}),

@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { randomUniform, tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/model/config.js';
 import type { QuantizerFamily, TrainingMoment } from '../../src/model/quantizer.js';
-import { allSpecs, columns, InnerConfigsSchema, innerQuantizers, problemWithInner, totalDepth } from './inner.js';
-import type { ScopedQuantizer } from './scoped.js';
+import { allSpecs, columns, NestedConfigsSchema, nestedQuantizers, problemWithNested, totalLevels } from './nested.js';
+import type { Quantizer } from './quantizer.js';
 
 export const ResidualConfigSchema = z
   .strictObject({
@@ -13,23 +13,23 @@ export const ResidualConfigSchema = z
     /** Quantizers, one after another. */
     levels: z.int().min(1).max(64).default(4),
     /** The quantizer of every level, or a list of one each; all of one width and with equally many codes. */
-    quantizer: InnerConfigsSchema,
+    quantizer: NestedConfigsSchema,
     /** Chance in training that only a random number of levels reaches the decoder. The others learn all the same. */
     dropout: z.number().min(0).max(1).default(0),
     /** What drops levels together: the whole batch, or each position on its own. */
     dropoutOf: z.enum(['batch', 'position']).default('batch'),
   })
   .superRefine(({ quantizer, levels }, context) => {
-    const widths = new Set(innerQuantizers(quantizer, quantizer.length).map(({ width }) => width));
+    const widths = new Set(nestedQuantizers(quantizer, quantizer.length).map(({ width }) => width));
     const message =
-      problemWithInner(quantizer, levels, 'level') ??
+      problemWithNested(quantizer, levels, 'level') ??
       (widths.size > 1 ? `expected one width for all levels, received ${[...widths].join(', ')}` : undefined);
     if (message) context.addIssue({ code: 'custom', path: ['quantizer'], message });
   });
 
 export type ResidualConfig = z.infer<typeof ResidualConfigSchema>;
 
-const innerOf = ({ quantizer, levels }: ResidualConfig): ScopedQuantizer[] => innerQuantizers(quantizer, levels);
+const nestedOf = ({ quantizer, levels }: ResidualConfig): Quantizer[] => nestedQuantizers(quantizer, levels);
 
 /** How many levels each row keeps: float32 [N, 1], or [1, 1] for all rows alike; nothing where all are kept. */
 function keptLevels(
@@ -48,23 +48,23 @@ function keptLevels(
 export const residual: QuantizerFamily<ResidualConfig> = {
   name: 'residual',
   parseConfig: (json) => parseConfig('quantizer residual', ResidualConfigSchema, json),
-  width: (config) => innerOf(config)[0]!.width,
-  depth: (config) => totalDepth(innerOf(config)),
-  vocabSize: (config) => innerOf(config)[0]!.vocabSize,
-  trainable: (config) => allSpecs(innerOf(config).map((level) => level.trainable())),
-  state: (config) => allSpecs(innerOf(config).map((level) => level.state())),
+  width: (config) => nestedOf(config)[0]!.width,
+  levels: (config) => totalLevels(nestedOf(config)),
+  vocabSize: (config) => nestedOf(config)[0]!.vocabSize,
+  trainable: (config) => allSpecs(nestedOf(config).map((level) => level.trainable())),
+  state: (config) => allSpecs(nestedOf(config).map((level) => level.state())),
   initialize: (p, latents, key, config) => {
     let rest = latents;
-    for (const level of innerOf(config)) {
+    for (const level of nestedOf(config)) {
       level.initialize(p, rest, key);
-      rest = tf.sub(rest, level.decode(p, level.encode(p, rest)));
+      rest = tf.sub(rest, level.decodeRows(p, level.encodeRows(p, rest)));
     }
   },
   train: (p, latents, moment, config) => {
     const kept = keptLevels(moment, latents.shape[0], config);
     let rest = latents;
-    const batches = innerOf(config).map((level, i) => {
-      const { codes, ids, loss } = level.train(p, rest, moment);
+    const batches = nestedOf(config).map((level, i) => {
+      const { codes, ids, loss } = level.trainRows(p, rest, moment);
       // The codes keep their gradient here, so that the decoder's reaches the latents once, not once a level.
       rest = tf.sub(rest, codes);
       const passed = kept && i > 0 ? tf.mul(codes, tf.cast(tf.greater(kept, i), 'float32')) : codes;
@@ -81,19 +81,19 @@ export const residual: QuantizerFamily<ResidualConfig> = {
   },
   encode: (p, latents, config) => {
     let rest = latents;
-    const ids = innerOf(config).map((level) => {
-      const own = level.encode(p, rest);
-      rest = tf.sub(rest, level.decode(p, own));
+    const ids = nestedOf(config).map((level) => {
+      const own = level.encodeRows(p, rest);
+      rest = tf.sub(rest, level.decodeRows(p, own));
       return own;
     });
     return tf.concat2d(ids, 1);
   },
   decode: (p, ids, config) => {
-    const inner = innerOf(config);
+    const nested = nestedOf(config);
     const parts = columns(
       ids,
-      inner.map(({ depth }) => depth),
+      nested.map(({ levels }) => levels),
     );
-    return tf.addN(inner.map((level, i) => level.decode(p, parts[i]!))) as tf.Tensor2D;
+    return tf.addN(nested.map((level, i) => level.decodeRows(p, parts[i]!))) as tf.Tensor2D;
   },
 };

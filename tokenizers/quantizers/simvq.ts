@@ -58,7 +58,6 @@ export const simVq: QuantizerFamily<SimVqConfig> = {
   name: 'simvq',
   parseConfig: (json) => parseConfig('quantizer simvq', SimVqConfigSchema, json),
   width: ({ codeDim }) => codeDim,
-  depth: () => 1,
   vocabSize: ({ codebookSize }) => codebookSize,
   trainable: ({ codeDim }) => codeLayer(codeDim).params,
   state: stateSpecs,

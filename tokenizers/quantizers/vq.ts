@@ -52,7 +52,6 @@ export const vq: QuantizerFamily<VqConfig> = {
   name: 'vq',
   parseConfig: (json) => parseConfig('quantizer vq', VqConfigSchema, json),
   width: widthOf,
-  depth: () => 1,
   vocabSize: ({ codebookSize }) => codebookSize,
   trainable: (config) => ({ codebook: codebookSpec(config), ...spaceSpecs(config) }),
   state: ({ codebookSize: K }) => ({ emaCount: { shape: [K], init: ONES } }),

@@ -74,7 +74,7 @@ describe('the grouped quantizer', () => {
       groups: 2,
       quantizer: [EMA, { name: 'grouped', groups: 2, quantizer: EMA }],
     });
-    expect([grouped.width(config), grouped.depth(config), grouped.vocabSize(config)]).toEqual([6, 3, 12]);
+    expect([grouped.width(config), grouped.levels!(config), grouped.vocabSize(config)]).toEqual([6, 3, 12]);
   });
 
   it('reads its own config again', () => {

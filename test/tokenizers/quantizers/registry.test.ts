@@ -16,7 +16,6 @@ const sign: QuantizerFamily<{ name: 'sign' }> = {
     return { name: 'sign' };
   },
   width: () => 2,
-  depth: () => 1,
   vocabSize: () => 2,
   trainable: () => ({}),
   state: () => ({}),
