@@ -1,10 +1,11 @@
-// What a prior is conditioned on: nothing, a class, or a text. Its config, its vocabulary and the reading of prompts are the
-// same for every prior.
+// What a prior is conditioned on: nothing, a class, or a text. All priors share the config, the vocabulary and the encoding of
+// prompts. Another kind of condition, such as a speaker, gets its fields in `conditionFields`, its ids in `conditionVocabulary`
+// and its case in `encode`.
 import { z } from 'zod';
 import { UsageError } from '../src/errors.js';
 import type { Conditioning, Prompt } from '../src/interfaces/index.js';
 import { closestName, excerpt, listNames } from '../src/names.js';
-import type { TextEncoder } from '../src/model/prior.js';
+import type { Condition, TextEncoder } from '../src/model/prior.js';
 
 /** The fields of a prior's config that say what it is conditioned on. */
 export const conditionFields = {
@@ -51,24 +52,32 @@ export function conditionVocabulary({ classes, text }: ConditionConfig): {
   return { start: 0, classes: first, text: afterClasses, padding, size: padding + (text?.length ?? 0) };
 }
 
-/**
- * The ids of a prompt, int32 [P], counted as in {@link conditionVocabulary}. `null` is "no condition".
- *
- * @throws {UsageError} E_TEXT_TOO_LONG, E_PROMPT_CLASS for a prompt that the prior cannot take.
- */
-export function encodeCondition(c: ConditionConfig, prompt: Prompt, text: TextEncoder | undefined): Int32Array {
+/** The condition of a config: ids are counted as in {@link conditionVocabulary}. */
+export function conditionOf(c: ConditionConfig): Condition {
+  return {
+    conditioning: c.conditioning,
+    classes: c.classes,
+    textLength: c.text?.length,
+    length: conditionLength(c),
+    vocabSize: conditionVocabulary(c).size,
+    encode: (prompt, text) => encode(c, prompt, text),
+  };
+}
+
+/** Encodes a prompt as int32 [P]; `null` is "no condition". */
+function encode(c: ConditionConfig, prompt: Prompt, text: TextEncoder | undefined): Int32Array {
   const { start, classes, text: firstText, padding } = conditionVocabulary(c);
   const ids = new Int32Array(conditionLength(c)).fill(start);
-  if (c.conditioning === 'label' && prompt !== null) ids[0] = classes + classIndex(c.classes!, prompt);
-  if (c.conditioning !== 'text') return ids;
-  const { length } = c.text!;
-  const words = prompt === null ? [] : text!.encode(String(prompt));
+  if (c.classes && prompt !== null) ids[0] = classes + classIndex(c.classes, prompt);
+  if (!c.text) return ids;
+  const { length } = c.text;
+  const words = prompt === null || !text ? [] : text.encode(String(prompt));
   if (words.length > length)
     throw new UsageError(
       'E_TEXT_TOO_LONG',
       `prompt "${excerpt(String(prompt))}": expected at most ${length} text tokens, received ${words.length}. Shorten it, or pass --too-long cut to use its beginning.`,
     );
-  for (let i = 0; i < length; i++) ids[1 + i] = i < words.length ? firstText + words[i]! : padding + i;
+  for (let i = 0; i < length; i++) ids[1 + i] = firstText + (words[i] ?? padding - firstText + i);
   return ids;
 }
 

@@ -1,87 +1,42 @@
-// A trained GPT prior at work: scoring in batches, and generation code by code over a key-value cache.
+// The GPT prior as one stage: it generates code by code over a key-value cache.
 import { compile, hostValues, tf } from '../src/engine/index.js';
 import type { Compiled } from '../src/engine/index.js';
-import { parseConfig } from '../src/model/config.js';
-import type { Decoder, PriorBatch, PriorFamily, PriorModel } from '../src/model/prior.js';
-import { disposeParams, importParams } from '../src/model/params.js';
-import type { Params } from '../src/model/params.js';
-import { encodeCondition } from './condition.js';
+import { UsageError } from '../src/errors.js';
 import { specOf } from '../src/interfaces/index.js';
+import { parseConfig } from '../src/model/config.js';
+import type { ExportedFunction } from '../src/model/exported.js';
+import { delayOrder, levelOrder, rasterOrder } from '../src/model/order.js';
+import type { Params } from '../src/model/params.js';
+import type { Decoder, OpenStage, PriorFamily, StageBatch, StageContext, StepStage } from '../src/model/prior.js';
+import { conditionOf } from './condition.js';
 import { codeCount, codeNats, decodeStep, GptConfigSchema, gptLoss, prefill, prefixLength, specs } from './gpt.js';
 import type { GptConfig } from './gpt.js';
 
-/** The ids of a prompt as GPT reads them: those of conditions follow the codes in its vocabulary. */
-const conditionIds: PriorFamily<GptConfig>['condition'] = (c, prompt, text) =>
-  encodeCondition(c, prompt, text).map((id) => c.codes.vocabSize + id);
-
-type ScoreFunction = Compiled<[tf.Tensor2D, tf.Tensor2D], { nats: tf.Tensor1D; hits: tf.Tensor1D }>;
-
 /** Nats and hits of every code. */
-function scoreBatch(p: Params, batch: PriorBatch, c: GptConfig): { nats: tf.Tensor1D; hits: tf.Tensor1D } {
+function scoreBatch(p: Params, batch: StageBatch, c: GptConfig): { nats: tf.Tensor1D; hits: tf.Tensor1D } {
   const { nats, logits } = codeNats(p, batch, c);
   const hits = tf.equal(tf.argMax(logits, 1), tf.reshape(batch.codes, [-1]));
   return { nats, hits: tf.cast(hits, 'float32') as tf.Tensor1D };
 }
 
-class GptModel implements PriorModel {
-  private readonly scorer: ScoreFunction;
-  private readonly prefiller;
-  private readonly stepper;
-
-  constructor(
-    private readonly config: GptConfig,
-    private readonly params: Params,
-  ) {
-    this.scorer = compile(
-      (codes: tf.Tensor2D, condition: tf.Tensor2D) => scoreBatch(params, { codes, condition }, config),
-      { name: 'gpt_score', freeze: true },
-    );
-    this.prefiller = compile((condition: tf.Tensor2D) => prefill(params, condition, config), {
-      name: 'gpt_prefill',
-      freeze: true,
-    });
-    this.stepper = compile(
-      (ids: tf.Tensor1D, position: tf.Tensor1D, mask: tf.Tensor1D, keys: tf.Tensor[], values: tf.Tensor[]) =>
-        decodeStep(params, ids, position, mask, { keys, values }, config),
-      { name: 'gpt_step', freeze: true },
-    );
-  }
-
-  async score(
-    codes: Int32Array,
-    conditions: Int32Array,
-    rows: number,
-  ): Promise<{ nats: Float32Array; accuracy: Float32Array }> {
-    const count = codeCount(this.config);
-    const inputs = [
-      tf.tensor2d(codes, [rows, count], 'int32'),
-      tf.tensor2d(conditions, [rows, prefixLength(this.config)], 'int32'),
-    ] as const;
-    const { nats, hits } = await this.scorer(...inputs);
-    const result = { nats: rowMeans(nats, rows), accuracy: rowMeans(hits, rows) };
-    tf.dispose([...inputs, nats, hits]);
-    return result;
-  }
-
-  async decoder(rows: number): Promise<Decoder> {
-    return new GptDecoder(rows, this.config, this.prefiller, this.stepper);
-  }
-
-  dispose(): void {
-    void this.scorer.dispose();
-    void this.prefiller.dispose();
-    void this.stepper.dispose();
-    disposeParams(this.params);
-  }
-}
-
-function rowMeans(values: tf.Tensor1D, rows: number): Float32Array {
-  const data = hostValues(values) as Float32Array;
-  const width = data.length / rows;
-  return Float32Array.from(
-    { length: rows },
-    (_, row) => data.subarray(row * width, (row + 1) * width).reduce((sum, v) => sum + v, 0) / width,
+/** Compiles what generation needs. */
+function openGpt(config: GptConfig, params: Params): OpenStage<Decoder> {
+  const prefiller = compile((condition: tf.Tensor2D) => prefill(params, condition, config), {
+    name: 'gpt_prefill',
+    freeze: true,
+  });
+  const stepper = compile(
+    (ids: tf.Tensor1D, position: tf.Tensor1D, mask: tf.Tensor1D, keys: tf.Tensor[], values: tf.Tensor[]) =>
+      decodeStep(params, ids, position, mask, { keys, values }, config),
+    { name: 'gpt_step', freeze: true },
   );
+  return {
+    sampler: async (rows) => new GptDecoder(rows, config, prefiller, stepper),
+    dispose: () => {
+      void prefiller.dispose();
+      void stepper.dispose();
+    },
+  };
 }
 
 type Produced = { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor };
@@ -106,7 +61,7 @@ class GptDecoder implements Decoder {
     private readonly stepOnce: Step,
   ) {}
 
-  async start(conditions: Int32Array): Promise<Float32Array> {
+  async start({ conditions }: StageContext): Promise<Float32Array> {
     const length = prefixLength(this.config);
     const input = tf.tensor2d(conditions, [this.rows, length], 'int32');
     const produced = await this.prefill(input);
@@ -184,51 +139,68 @@ class GptDecoder implements Decoder {
   }
 }
 
+const ORDERS = { raster: rasterOrder, level: levelOrder, delay: delayOrder };
+
+/** The only stage of a GPT prior. */
+const stageOf = (c: GptConfig): StepStage => ({
+  name: 'gpt',
+  predicts: c.codes.name,
+  given: [],
+  order: ORDERS[c.order ?? 'raster'](c.codes),
+  sampler: 'steps',
+  params: specs(c),
+  loss: (p, batch, key) => gptLoss(p, batch, key, c),
+  score: (p, batch) => scoreBatch(p, batch, c),
+  open: (p) => openGpt(c, p),
+  exports: (p) => exportsOf(p, c),
+});
+
+function exportsOf(p: Params, c: GptConfig): Record<string, ExportedFunction> {
+  const capacity = prefixLength(c) + codeCount(c);
+  const cache = [c.nLayer, 1, c.nHead, capacity, c.nEmbd / c.nHead];
+  return {
+    prefill: {
+      fn: (condition) => Object.values(prefill(p, condition as tf.Tensor2D, c)),
+      inputs: [{ name: 'condition', shape: [1, prefixLength(c)], dtype: 'int32' }],
+      outputs: ['logits', 'keys', 'values'],
+      dynamicBatch: false,
+    },
+    step: {
+      fn: (ids, position, mask, keys, values) =>
+        Object.values(
+          decodeStep(
+            p,
+            ids as tf.Tensor1D,
+            position as tf.Tensor1D,
+            mask as tf.Tensor1D,
+            { keys: tf.unstack(keys!), values: tf.unstack(values!) },
+            c,
+          ),
+        ),
+      inputs: [
+        { name: 'ids', shape: [1], dtype: 'int32' },
+        { name: 'position', shape: [1], dtype: 'int32' },
+        { name: 'mask', shape: [capacity], dtype: 'float32' },
+        { name: 'keys', shape: cache, dtype: 'float32' },
+        { name: 'values', shape: cache, dtype: 'float32' },
+      ],
+      outputs: ['logits', 'new_keys', 'new_values'],
+      dynamicBatch: false,
+    },
+  };
+}
+
 /** The GPT prior as the registry knows it. */
 export const gpt: PriorFamily<GptConfig> = {
   name: 'gpt',
   parseConfig: (json) => parseConfig('gpt', GptConfigSchema, json),
-  conditioning: (c) => c.conditioning,
-  maps: (c) => [specOf(c.codes)],
-  classes: (c) => c.classes,
-  trainable: specs,
-  conditionLength: prefixLength,
-  textLength: (c) => c.text?.length,
-  condition: conditionIds,
-  loss: gptLoss,
-  score: scoreBatch,
-  open: (c, tensors) => new GptModel(c, importParams('gpt', specs(c), tensors)),
-  exports: (p, c) => {
-    const cache = [c.nLayer, 1, c.nHead, prefixLength(c) + codeCount(c), c.nEmbd / c.nHead];
-    return {
-      prefill: {
-        fn: (condition) => Object.values(prefill(p, condition as tf.Tensor2D, c)),
-        inputs: [{ name: 'condition', shape: [1, prefixLength(c)], dtype: 'int32' }],
-        outputs: ['logits', 'keys', 'values'],
-        dynamicBatch: false,
-      },
-      step: {
-        fn: (ids, position, mask, keys, values) =>
-          Object.values(
-            decodeStep(
-              p,
-              ids as tf.Tensor1D,
-              position as tf.Tensor1D,
-              mask as tf.Tensor1D,
-              { keys: tf.unstack(keys!), values: tf.unstack(values!) },
-              c,
-            ),
-          ),
-        inputs: [
-          { name: 'ids', shape: [1], dtype: 'int32' },
-          { name: 'position', shape: [1], dtype: 'int32' },
-          { name: 'mask', shape: [cache[3]!], dtype: 'float32' },
-          { name: 'keys', shape: cache, dtype: 'float32' },
-          { name: 'values', shape: cache, dtype: 'float32' },
-        ],
-        outputs: ['logits', 'new_keys', 'new_values'],
-        dynamicBatch: false,
-      },
-    };
+  mapFields: (maps) => {
+    const [map, ...others] = maps;
+    if (!map || others.length > 0)
+      throw new UsageError('E_PRIOR_MAPS', `gpt: expected tokens with one map, received ${maps.length}.`);
+    return { codes: map };
   },
+  maps: (c) => [specOf(c.codes)],
+  condition: conditionOf,
+  stages: (c) => [stageOf(c)],
 };

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { crossEntropy, gelu, randomUniform, tf } from '../src/engine/index.js';
 import type { RandomKey } from '../src/engine/index.js';
 import { codeCount as codesOfMap, withAxes } from '../src/interfaces/index.js';
-import type { PriorBatch } from '../src/model/prior.js';
+import type { StageBatch } from '../src/model/prior.js';
 import { bind, paramsOf, weight } from '../src/model/layer.js';
 import type { Bound } from '../src/model/layer.js';
 import { linear } from '../src/nn/linear.js';
@@ -27,6 +27,8 @@ export const GptConfigSchema = z
       }),
     ),
     ...conditionFields,
+    /** The sequence of codes of several levels: position after position, level after level, or the delay pattern of MusicGen. Default `raster`. */
+    order: z.enum(['raster', 'level', 'delay']).optional(),
     nLayer: z.int().min(1).max(64).default(4),
     nHead: z.int().min(1).max(64).default(8),
     nEmbd: z.int().min(8).max(4096).default(256),
@@ -54,6 +56,10 @@ export function vocabulary(c: GptConfig): ReturnType<typeof conditionVocabulary>
   return { start: K + start, classes: K + classes, text: K + text, padding: K + padding, size: K + size };
 }
 
+/** The ids of a condition as GPT reads them: in its vocabulary they follow the codes. int32 [B, P] -> [B, P]. */
+const conditionIds = (condition: tf.Tensor2D, c: GptConfig): tf.Tensor2D =>
+  tf.add(condition, tf.scalar(c.codes.vocabSize, 'int32'));
+
 const normal = (std: number): Init => ({ kind: 'normal', std });
 
 /** The layers of one block. Projections into the residual stream start scaled by 1 / sqrt(2 nLayer). */
@@ -69,6 +75,12 @@ function blockLayers({ nEmbd: E, nLayer }: GptConfig) {
 
 type Block = Bound<ReturnType<typeof blockLayers>>;
 
+/** Positions of codes in raster order start as sums of a row and a column. */
+const positionInit = (c: GptConfig): Init =>
+  c.order === undefined || c.order === 'raster'
+    ? { kind: 'grid', std: 0.02, offset: prefixLength(c), width: c.codes.grid.at(-1)! * c.codes.levels }
+    : normal(0.02);
+
 /** GPT-2's parameters: N(0, 0.02) where nothing else is said; positions of codes as sums of a row and a column. */
 export function specs(c: GptConfig): ParamSpecs {
   const E = c.nEmbd;
@@ -78,7 +90,7 @@ export function specs(c: GptConfig): ParamSpecs {
       'wte.weight': { shape: [vocabulary(c).size, E], init: normal(0.02) },
       'wpe.weight': {
         shape: [prefixLength(c) + codeCount(c), E],
-        init: { kind: 'grid', std: 0.02, offset: prefixLength(c), width: c.codes.grid.at(-1)! * c.codes.levels },
+        init: positionInit(c),
       },
     },
     ...blocks,
@@ -157,14 +169,14 @@ export function logits(p: Params, hidden: tf.Tensor2D, begin: number, size: numb
 /** Cross-entropy of every code. codes int32 [B, N], condition int32 [B, P] -> nats float32 [B * N], with logits [B * N, K] and the trunk's output. */
 export function codeNats(
   p: Params,
-  { codes, condition }: PriorBatch,
+  { codes, condition }: StageBatch,
   c: GptConfig,
   key?: RandomKey,
 ): { nats: tf.Tensor1D; logits: tf.Tensor2D; hidden: tf.Tensor3D } {
   const [batch, count] = codes.shape;
   const prefix = prefixLength(c);
   // The last code is only predicted, never read.
-  const ids = tf.concat([condition, tf.slice(codes, [0, 0], [batch, count - 1])], 1); // [B, P + N - 1]
+  const ids = tf.concat([conditionIds(condition, c), tf.slice(codes, [0, 0], [batch, count - 1])], 1); // [B, P + N - 1]
   const { hidden } = forward(p, ids, c, key);
   const ofCodes = tf.reshape(tf.slice(hidden, [0, prefix - 1, 0], [batch, count, -1]), [
     batch * count,
@@ -177,20 +189,20 @@ export function codeNats(
 /** Mean cross-entropy of the caption's tokens, padding left out. */
 function textNats(p: Params, condition: tf.Tensor2D, hidden: tf.Tensor3D, c: GptConfig): tf.Scalar {
   const { text, padding } = vocabulary(c);
-  const length = c.text!.length;
+  const { length, vocabSize } = c.text!;
   const batch = condition.shape[0];
   const before = tf.reshape(tf.slice(hidden, [0, 0, 0], [batch, length, -1]), [batch * length, c.nEmbd]) as tf.Tensor2D;
-  const targets = tf.reshape(tf.slice(condition, [0, 1], [batch, length]), [-1]); // [B * L]
+  const targets = tf.reshape(tf.slice(conditionIds(condition, c), [0, 1], [batch, length]), [-1]); // [B * L]
   const isText = tf.cast(tf.less(targets, padding), 'float32');
   const clipped = tf.cast(tf.mul(tf.cast(tf.sub(targets, text), 'float32'), isText), 'int32') as tf.Tensor1D;
-  const nats = crossEntropy(logits(p, before, text, c.text!.vocabSize), clipped);
+  const nats = crossEntropy(logits(p, before, text, vocabSize), clipped);
   return tf.div(tf.sum(tf.mul(nats, isText)), tf.add(tf.sum(isText), 1e-6));
 }
 
 /** The training objective: code and text losses in the proportion of their weights. */
 export function gptLoss(
   p: Params,
-  batch: PriorBatch,
+  batch: StageBatch,
   key: RandomKey,
   c: GptConfig,
 ): { loss: tf.Scalar; natsPerCode: tf.Scalar } {
@@ -264,7 +276,7 @@ export function prefill(
   c: GptConfig,
 ): { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
   const [batch, length] = condition.shape;
-  const { hidden, keys, values } = forward(p, condition, c);
+  const { hidden, keys, values } = forward(p, conditionIds(condition, c), c);
   const last = tf.reshape(tf.slice(hidden, [0, length - 1, 0], [-1, 1, -1]), [batch, c.nEmbd]) as tf.Tensor2D;
   return { logits: logits(p, last, 0, c.codes.vocabSize), keys: tf.stack(keys), values: tf.stack(values) };
 }

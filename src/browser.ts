@@ -6,11 +6,24 @@ export { setRuntime } from './engine/runtime-web.js';
 // Models.
 export { fetchModel, loadCodec, loadPrior } from './sdk/model-files.js';
 export type { ModelFiles } from './sdk/model-files.js';
-export type { LoadedCodec, LoadedPrior, LoadOptions } from './sdk/open.js';
+export type { LoadedCodec, LoadOptions } from './sdk/codec.js';
+export type { LoadedPrior } from './sdk/prior.js';
 export { quantizerNames, registerCodec, registerPrior, registerQuantizer } from './registry.js';
 export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './model/quantizer.js';
 export type { CodecFamily } from './model/codec.js';
-export type { PriorFamily, PriorModel } from './model/prior.js';
+export type {
+  Condition,
+  Decoder,
+  OpenStage,
+  Predictor,
+  PriorFamily,
+  RefineStage,
+  Stage,
+  StageBatch,
+  StageContext,
+  StepStage,
+  TextEncoder,
+} from './model/prior.js';
 export type { ExportedFunction } from './model/exported.js';
 export type { ModelCard } from './checkpoint/card.js';
 

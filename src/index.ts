@@ -41,14 +41,28 @@ export { presetNames } from './sdk/presets.js';
 
 // Models.
 export { loadCodec, loadPrior } from './sdk/models.js';
-export type { LoadedCodec, LoadedPrior, LoadOptions } from './sdk/open.js';
+export type { LoadedCodec, LoadOptions } from './sdk/codec.js';
+export type { LoadedPrior } from './sdk/prior.js';
 export { quantizerNames, registerCodec, registerPrior, registerQuantizer } from './registry.js';
 export * as nn from './nn.js';
 export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './model/quantizer.js';
 export type { CodecBatch, CodecFamily, CodecLosses, LatentSpace } from './model/codec.js';
 export type { Layer } from './model/layer.js';
+export type { Order } from './model/order.js';
 export type { Params, ParamSpecs } from './model/params.js';
-export type { PriorFamily, PriorModel } from './model/prior.js';
+export type {
+  Condition,
+  Decoder,
+  OpenStage,
+  Predictor,
+  PriorFamily,
+  RefineStage,
+  Stage,
+  StageBatch,
+  StageContext,
+  StepStage,
+  TextEncoder,
+} from './model/prior.js';
 export type { ExportedFunction } from './model/exported.js';
 export { readModelCard, saveModel } from './checkpoint/model.js';
 export type { ModelCard, NewModelCard } from './checkpoint/card.js';

@@ -1,7 +1,7 @@
 // What codecs and priors are built of: TF.js ops, layers, parameters and losses. The entry `tesserae/nn`.
 import './engine/register-node.js';
 
-export { randomNormal, stopGradient, tf } from './engine/index.js';
+export { crossEntropy, gelu, randomNormal, randomUniform, stopGradient, tf } from './engine/index.js';
 export type { RandomKey } from './engine/index.js';
 
 // Layers, and how they are put together.
@@ -12,6 +12,7 @@ export { conv, convTranspose, maxPool, repeat, resizedConv } from './nn/conv.js'
 export { linear } from './nn/linear.js';
 export { groupNorm, layerNorm } from './nn/norm.js';
 export { residual, residualStack } from './nn/residual.js';
+export { causalAttention, mergeHeads, splitHeads } from './nn/transformer.js';
 
 // Parameters.
 export { heUniform, ONES, prefixed, scoped, ZEROS } from './model/params.js';
@@ -20,6 +21,10 @@ export type { Init, Params, ParamSpec, ParamSpecs } from './model/params.js';
 // Configs: schemas, and how they are checked.
 export { z } from 'zod';
 export { parseConfig } from './model/config.js';
+
+// Orders and conditions of priors.
+export { delayOrder, levelOrder, rasterOrder } from './model/order.js';
+export { conditionFields, conditionOf, refuseBadCondition } from './registry.js';
 
 // Losses.
 export { normalizedError } from './losses/reconstruction.js';

@@ -8,6 +8,7 @@ import { UsageError } from './errors.js';
 import type { CodecFamily } from './model/codec.js';
 import type { PriorFamily } from './model/prior.js';
 
+export { conditionFields, conditionOf, refuseBadCondition } from '../priors/condition.js';
 export { Quantizer, QuantizerConfigSchema, quantizerNames, registerQuantizer } from '../tokenizers/quantizers/index.js';
 export type { QuantizerConfig } from '../tokenizers/quantizers/index.js';
 

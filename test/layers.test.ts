@@ -38,7 +38,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'src/report',
     'src/data',
   ],
-  ['tokenizers', 'priors', 'fixtures', 'src/codec', 'src/features'],
+  ['tokenizers', 'priors', 'fixtures', 'src/codec', 'src/features', 'src/prior'],
   ['src/train', 'src/sample'],
   ['src/registry.ts'],
   ['src/sdk'],

@@ -1,62 +1,122 @@
-// What a family of priors offers to the loops above it. A prior is a value of this type in one file; the registry finds it by
-// name.
-import type { NamedTensors } from '../checkpoint/tensors.js';
+// What a family of priors offers to the loops above it. A prior is one stage or several, each of which predicts one map of codes.
+// It is a value of this type in one file; the registry finds it by name.
 import type { RandomKey, tf } from '../engine/index.js';
 import type { Conditioning, Prompt, TokenMapSpec } from '../interfaces/index.js';
 import type { ExportedFunction } from './exported.js';
+import type { Order } from './order.js';
 import type { Params, ParamSpecs } from './params.js';
 
-/** A batch for a prior. Rows are samples. */
-export interface PriorBatch {
-  /** int32 [B, N]: codes of all maps, flattened. */
-  codes: tf.Tensor2D;
-  /** int32 [B, P]: the condition as {@link PriorFamily.condition} encodes it. */
-  condition: tf.Tensor2D;
-}
-
-/** Turns a caption into token ids; a text tokenizer seen from a prior. */
+/** Turns a caption into token ids: a text tokenizer as a prior sees it. */
 export interface TextEncoder {
   readonly vocabSize: number;
   encode(text: string): number[];
 }
 
-/** One position after another: what the sampling loop drives. Rows are independent sequences. */
+/** What the samples of a prior are conditioned on: nothing, a class, or a text. All stages read the same ids. */
+export interface Condition {
+  readonly conditioning: Conditioning;
+  readonly classes?: readonly string[] | undefined;
+  /** Maximum number of text tokens, for text conditioning. */
+  readonly textLength?: number | undefined;
+  /** Number of ids, P. */
+  readonly length: number;
+  /** Ids are in [0, vocabSize). */
+  readonly vocabSize: number;
+  /**
+   * Encodes a prompt, or its absence, as int32 [P].
+   *
+   * @throws {UsageError} for a class or text that the prior cannot take.
+   */
+  encode(prompt: Prompt, text: TextEncoder | undefined): Int32Array;
+}
+
+/** A batch for one stage. Rows are samples. */
+export interface StageBatch {
+  /** int32 [B, N]: the codes of its map, in the order of the stage. */
+  codes: tf.Tensor2D;
+  /** int32 [B, N'] for each map in {@link Stage.given}: its codes, row-major. */
+  given: readonly tf.Tensor2D[];
+  /** int32 [B, P]. */
+  condition: tf.Tensor2D;
+}
+
+/** The parts of a sampler's input that do not change from round to round. */
+export interface StageContext {
+  /** int32 [rows, P]. */
+  conditions: Int32Array;
+  /** int32 [rows, N'] for each map in {@link Stage.given}, row-major. */
+  given: readonly Int32Array[];
+}
+
+/** Appends one code after another. Rows are independent sequences. */
 export interface Decoder {
-  /** Reads the conditions, int32 [rows, P]; returns logits of the first code, float32 [rows, K]. */
-  start(conditions: Int32Array): Promise<Float32Array>;
+  /** Reads the context; returns logits of the first code, float32 [rows, K]. */
+  start(context: StageContext): Promise<Float32Array>;
   /** Appends one code to each row, int32 [rows]; returns logits of the next, float32 [rows, K]. */
   step(codes: Int32Array): Promise<Float32Array>;
 }
 
-/** A prior ready to use. Rows are samples; codes are int32 [rows, N], conditions int32 [rows, P]. */
-export interface PriorModel {
-  /** Nats per code of each row, and the fraction of its codes that were the model's first choice. */
-  score(
-    codes: Int32Array,
-    conditions: Int32Array,
-    rows: number,
-  ): Promise<{ nats: Float32Array; accuracy: Float32Array }>;
-  decoder(rows: number): Promise<Decoder>;
+/** Predicts all codes at once from those that are known. Rows are independent. */
+export interface Predictor {
+  /**
+   * @param codes int32 [rows, N], in the order of the stage; K stands for an unknown code.
+   * @returns logits float32 [rows, N, K].
+   */
+  predict(codes: Int32Array, context: StageContext): Promise<Float32Array>;
+}
+
+/** What all stages have in common. */
+interface StageBase {
+  /** Prefix of its weights and exported functions in a prior of several stages. */
+  readonly name: string;
+  /** Name of the map that it predicts. */
+  readonly predicts: string;
+  /** Names of the maps that it is given, which earlier stages predict. */
+  readonly given: readonly string[];
+  readonly order: Order;
+  readonly params: ParamSpecs;
+  /** Scalars of one training batch; `loss` is minimized, `natsPerCode` is reported. */
+  loss(p: Params, batch: StageBatch, key: RandomKey): { loss: tf.Scalar; natsPerCode: tf.Scalar };
+  /** Cross-entropy of every code, float32 [B * N], and whether it was the model's first choice, float32 [B * N] of 0 and 1. */
+  score(p: Params, batch: StageBatch): { nats: tf.Tensor1D; hits: tf.Tensor1D };
+  exports(p: Params): Record<string, ExportedFunction>;
+}
+
+/** A trained stage that is ready to sample. The weights are not its own. */
+export interface OpenStage<S> {
+  sampler(rows: number): Promise<S>;
   dispose(): void;
 }
 
+/** A stage that appends code by code. */
+export interface StepStage extends StageBase {
+  readonly sampler: 'steps';
+  open(p: Params): OpenStage<Decoder>;
+}
+
+/** A stage that fills in codes in parallel, over several rounds, the surest first. */
+export interface RefineStage extends StageBase {
+  readonly sampler: 'refine';
+  /** Number of rounds. */
+  readonly rounds: number;
+  open(p: Params): OpenStage<Predictor>;
+}
+
+export type Stage = StepStage | RefineStage;
+
 export interface PriorFamily<C = unknown> {
   readonly name: string;
+  /** @throws {UsageError} E_CONFIG naming the field. */
   parseConfig(json: unknown): C;
-  conditioning(config: C): Conditioning;
+  /**
+   * The fields of a config that say which maps the prior models.
+   *
+   * @throws {UsageError} E_PRIOR_MAPS for maps that it cannot model.
+   */
+  mapFields(maps: readonly TokenMapSpec[]): Record<string, unknown>;
+  /** All maps, each predicted by one stage. */
   maps(config: C): TokenMapSpec[];
-  classes(config: C): readonly string[] | undefined;
-  trainable(config: C): ParamSpecs;
-  /** Length P of an encoded condition. */
-  conditionLength(config: C): number;
-  /** Most text tokens that a condition holds, for priors that read text. */
-  textLength?(config: C): number | undefined;
-  /** Encodes a prompt, or its absence, as int32 [P]. @throws {UsageError} for a class or text the prior cannot take. */
-  condition(config: C, prompt: Prompt, text: TextEncoder | undefined): Int32Array;
-  /** Scalars of one training batch; `loss` is minimised, `natsPerCode` reported. */
-  loss(p: Params, batch: PriorBatch, key: RandomKey, config: C): { loss: tf.Scalar; natsPerCode: tf.Scalar };
-  /** Cross-entropy of every code, float32 [B * N], and whether it was the model's first choice, float32 [B * N] of 0 and 1. */
-  score(p: Params, batch: PriorBatch, config: C): { nats: tf.Tensor1D; hits: tf.Tensor1D };
-  open(config: C, tensors: NamedTensors): PriorModel;
-  exports(p: Params, config: C): Record<string, ExportedFunction>;
+  condition(config: C): Condition;
+  /** In the order in which they are sampled. */
+  stages(config: C): Stage[];
 }

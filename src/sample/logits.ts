@@ -2,7 +2,35 @@
 import { CorruptError, UsageError } from '../errors.js';
 import type { Rng } from '../rng.js';
 
-/** How to draw; see {@link SamplingOptions}. */
+/** Stands for a code that is not drawn yet. */
+export const UNKNOWN = -1;
+
+/** How the codes of a stage are drawn. */
+export interface Draw {
+  vocabSize: number;
+  /** int32 [N], in the order of the stage: codes that are given, and {@link UNKNOWN} for those to be drawn. */
+  known: Int32Array;
+  options: DrawOptions;
+  /** Guidance scale; 1 is off. */
+  cfg: number;
+  /** One for each sample. */
+  rngs: readonly Rng[];
+  /** Called with the fraction done, in [0, 1]. */
+  onProgress: (fraction: number) => void;
+}
+
+/**
+ * The logits of one position, guided if there is guidance.
+ *
+ * @param logits float32 [rows, K]; with guidance, the latter half are the unconditional ones.
+ */
+export function guidedRow(logits: Float32Array, row: number, vocabSize: number, { cfg }: Draw): Float32Array {
+  const at = (start: number): Float32Array => logits.subarray(start, start + vocabSize);
+  const own = at(row * vocabSize);
+  return cfg === 1 ? own : guide(own, at(logits.length / 2 + row * vocabSize), cfg);
+}
+
+/** How to draw a code; see {@link SamplingOptions}. */
 export interface DrawOptions {
   temperature: number;
   topK: number;

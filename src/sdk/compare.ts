@@ -19,7 +19,7 @@ import { withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { evaluationOf, withFeatures } from './evaluate.js';
 import type { FeatureNetworkOptions } from './evaluate.js';
-import { codecOf, codecParams } from './open.js';
+import { codecOf, codecParams } from './codec.js';
 import { loadCodecFiles } from './models.js';
 
 export interface CompareCodecsOptions extends EvaluationOptions, Omit<DataOptions, 'limit'>, FeatureNetworkOptions {

@@ -7,8 +7,8 @@ import { fullMedium } from '../media/node.js';
 import { openOutput } from '../output.js';
 import { ShardReader } from '../shards/reader.js';
 import { carriedCodec, loadCodec } from './models.js';
-import { openCodec } from './open.js';
-import type { LoadedCodec } from './open.js';
+import { openCodec } from './codec.js';
+import type { LoadedCodec } from './codec.js';
 import { PICTURES_CARD, SAMPLES_CARD, writeSamplesCard } from './samples-card.js';
 
 export interface DecodeTokensOptions {

@@ -5,16 +5,20 @@ import { axesText } from '../interfaces/index.js';
 import type { TokenMapSpec } from '../interfaces/index.js';
 import type { FeatureScaling } from '../features/scaling.js';
 import { disposeParams, importParams } from '../model/params.js';
+import { Stages } from '../prior/stages.js';
 import { priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
 import { uniformMaps } from '../shards/uniform.js';
 import { ConditionSource } from '../train/conditions.js';
-import { evaluateCodec, evaluatePrior, figuresOf } from '../train/evaluate.js';
-import type { CodecEvaluation, EvaluationOptions, PriorEvaluation, Splits } from '../train/evaluate.js';
+import { evaluateCodec, figuresOf } from '../train/evaluate.js';
+import { evaluatePrior } from '../train/evaluate-prior.js';
+import type { PriorEvaluation } from '../train/evaluate-prior.js';
+import type { CodecEvaluation, EvaluationOptions, Splits } from '../train/evaluate.js';
 import { FeatureExtractor } from '../features/extractor.js';
 import { dataOptionsFor, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
-import { codecOf, codecParams, storedTokenizer } from './open.js';
+import { codecOf, codecParams } from './codec.js';
+import { storedTokenizer } from './prior.js';
 import { loadCodecFiles } from './models.js';
 
 export { figuresOf };
@@ -107,18 +111,12 @@ export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<Pr
     );
   const tokens = await ShardReader.open(options.tokens, { codec: card.codec.fingerprint });
   const text = storedTokenizer(stored);
-  const params = importParams(options.prior, family.trainable(config), tensors);
+  const stages = Stages.of(family, config);
+  const params = importParams(options.prior, stages.params, tensors);
   try {
-    await expectMaps(tokens, family.maps(config));
-    return await evaluatePrior(
-      family,
-      config,
-      params,
-      tokens,
-      options.split ?? 'test',
-      ConditionSource.of(family, config, { text, tooLong: 'cut', classes: tokens.classes }),
-      options,
-    );
+    await expectMaps(tokens, stages.maps);
+    const condition = new ConditionSource(family.condition(config), { text, tooLong: 'cut', classes: tokens.classes });
+    return await evaluatePrior({ stages, params, condition }, tokens, options.split ?? 'test', options);
   } finally {
     disposeParams(params);
     await tokens.close();

@@ -17,12 +17,14 @@ import type { Params } from '../model/params.js';
 import { exportsOf } from '../codec/networks.js';
 import { mediumNamed } from '../media/registry.js';
 import { openOutput } from '../output.js';
+import { Stages } from '../prior/stages.js';
 import { priorFamily } from '../registry.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
 import { TokenMapSpecSchema } from '../checkpoint/card.js';
 import { sizeOf } from '../shape.js';
 import { readOwnFile } from '../snapshot.js';
-import { codecOf, codecParams, storedTokenizer } from './open.js';
+import { codecOf, codecParams } from './codec.js';
+import { storedTokenizer } from './prior.js';
 
 const CARD = 'card.json';
 const CARD_LIMIT = 16 * 2 ** 20;
@@ -158,14 +160,15 @@ function described(directory: string, stored: StoredModel): Described {
   }
   const family = priorFamily(name);
   const parsed = family.parseConfig(config);
-  const params = importParams(directory, family.trainable(parsed), stored.tensors);
+  const stages = Stages.of(family, parsed);
+  const params = importParams(directory, stages.params, stored.tensors);
   return {
     params,
-    functions: family.exports(params, parsed),
+    functions: stages.exports(params),
     card: {
       ...common,
       codec: stored.card.codec?.fingerprint,
-      maps: family.maps(parsed),
+      maps: [...stages.maps],
       conditions: conditionsOf(stored),
     },
   };
@@ -174,10 +177,10 @@ function described(directory: string, stored: StoredModel): Described {
 function conditionsOf(stored: StoredModel): ExportCard['conditions'] {
   const { card } = stored;
   const family = priorFamily(card.name);
-  const config = family.parseConfig(card.config);
+  const condition = family.condition(family.parseConfig(card.config));
   const text = storedTokenizer(stored);
-  const ids = (prompt: string | null): number[] => [...family.condition(config, prompt, text)];
-  const prompt = family.conditioning(config) === 'label' ? family.classes(config)?.[0] : text && 'a';
+  const ids = (prompt: string | null): number[] => [...condition.encode(prompt, text)];
+  const prompt = condition.classes?.[0] ?? (text && 'a');
   return { none: ids(null), ...(prompt === undefined ? {} : { example: { prompt, ids: ids(prompt) } }) };
 }
 

@@ -26,7 +26,7 @@ import { partNumber } from '../shards/format.js';
 import { ShardReader } from '../shards/reader.js';
 import { isExport, readExport } from './export.js';
 import { CODEC_FOLDER, carriedCodec } from './models.js';
-import { storedTokenizer } from './open.js';
+import { storedTokenizer } from './prior.js';
 import { hasSamplesCard, readSamplesCard } from './samples-card.js';
 import type { SamplesMade } from './samples-card.js';
 

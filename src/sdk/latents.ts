@@ -8,7 +8,7 @@ import { fullMedium } from '../media/node.js';
 import { batches } from '../codec/encode.js';
 import { disposeParams } from '../model/params.js';
 import { sizeOf } from '../shape.js';
-import { codecOf, codecParams, openCodec } from './open.js';
+import { codecOf, codecParams, openCodec } from './codec.js';
 import { loadCodecFiles } from './models.js';
 import { readSample, sized } from './read-sample.js';
 import type { SampleSource } from './read-sample.js';

@@ -1,8 +1,10 @@
 // Models from the bytes of their files, wherever those come from.
 import { memorySource, openModelFiles, readCard } from '../checkpoint/card.js';
 import { AbortedError, IoError, UsageError, messageOf } from '../errors.js';
-import { openCodec, openPrior } from './open.js';
-import type { LoadedCodec, LoadedPrior, LoadOptions } from './open.js';
+import { openCodec } from './codec.js';
+import { openPrior } from './prior.js';
+import type { LoadedCodec, LoadOptions } from './codec.js';
+import type { LoadedPrior } from './prior.js';
 import type { Media } from '../interfaces/index.js';
 
 /** The files of a model directory by name: `model.json` and all files that it lists. */

@@ -7,8 +7,10 @@ import { nodeFiles } from '../files/system.js';
 import type { AnyMedium } from '../media/medium.js';
 import { fullMedium } from '../media/node.js';
 import { codecFamily } from '../registry.js';
-import { openCodec, openPrior } from './open.js';
-import type { LoadedCodec, LoadedPrior, LoadOptions } from './open.js';
+import { openCodec } from './codec.js';
+import { openPrior } from './prior.js';
+import type { LoadedCodec, LoadOptions } from './codec.js';
+import type { LoadedPrior } from './prior.js';
 import type { Media } from '../interfaces/index.js';
 
 /** A copy of the codec travels with tokens and priors under this name, so that they can be decoded on their own. */

@@ -3,7 +3,7 @@ import { readModelCard } from '../checkpoint/model.js';
 import { UsageError } from '../errors.js';
 import { fullMedium } from '../media/node.js';
 import { priorFamily } from '../registry.js';
-import { assertCodecOf } from './open.js';
+import { assertCodecOf } from './prior.js';
 import { loadCodec } from './models.js';
 import { readSample } from './read-sample.js';
 import type { SampleSource } from './read-sample.js';

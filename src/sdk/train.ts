@@ -1,7 +1,6 @@
 // The two training jobs: from data on disk to a model directory.
 import type { ModelCard } from '../checkpoint/card.js';
 import type { BadSample } from '../data/batches.js';
-import { UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
 import { readFile } from '../files/read.js';
 import type { Conditioning, Prompt } from '../interfaces/index.js';
@@ -29,8 +28,9 @@ import type { KeepRule } from '../train/watch.js';
 import { splittingOf, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { carriedCodec, carryCodec } from './models.js';
-import { LoadedPrior, openCodec } from './open.js';
-import type { LoadedCodec } from './open.js';
+import { openCodec } from './codec.js';
+import { LoadedPrior } from './prior.js';
+import type { LoadedCodec } from './codec.js';
 import { codecPreset, MAX_TEXT_LENGTH, priorPreset } from './presets.js';
 import type { CodecPreset, PriorPreset } from './presets.js';
 
@@ -119,7 +119,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
     const config = family.parseConfig({
       ...preset.config,
       ...conditionConfig(survey, conditioning, text, preset, options),
-      codes: await codesOf(tokens),
+      ...family.mapFields(await uniformMaps(tokens)),
     });
     const codec = carriedCodec(options.tokens);
     const card = await runPrior({
@@ -211,16 +211,6 @@ function textLength(
       `warning: ${cutText(lengths, length)}. Set text.length in the settings for more, or --too-long refuse to stop instead.`,
     );
   return length;
-}
-
-async function codesOf(tokens: ShardReader): Promise<unknown> {
-  const [map, ...others] = await uniformMaps(tokens);
-  if (!map || others.length > 0)
-    throw new UsageError(
-      'E_PRIOR_MAPS',
-      `${tokens.directory}: expected tokens with one map, found ${tokens.maps.length}.`,
-    );
-  return map;
 }
 
 /** Number of samples in a prior's report. */

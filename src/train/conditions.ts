@@ -1,14 +1,14 @@
-// From a token sample to what a prior reads before the codes.
+// Encodes the conditions of token samples.
 import { InputError, UsageError } from '../errors.js';
 import type { Prompt, TokenSample } from '../interfaces/index.js';
 import { excerpt, listNames } from '../names.js';
-import type { PriorFamily, TextEncoder } from '../model/prior.js';
+import type { Condition, TextEncoder } from '../model/prior.js';
 import { beginningOf } from '../text/beginning.js';
 
-/** Most captions whose ids are kept; beyond it they are encoded again. */
+/** Maximum number of captions whose ids are kept; further ones are encoded again. */
 const REMEMBERED = 20_000;
 
-/** What to do with a text of more tokens than a prior reads: take its beginning, or refuse it. */
+/** What to do with a text of more tokens than a prior reads: use its beginning, or refuse it. */
 export type TooLong = 'cut' | 'refuse';
 
 export interface ConditionOptions {
@@ -16,7 +16,7 @@ export interface ConditionOptions {
   text?: TextEncoder & { longestText?: number };
   /** Default `refuse`. */
   tooLong?: TooLong;
-  /** The class names that labels of samples count in. Default the prior's own. */
+  /** Class names, in the order of the labels of samples. Default: the prior's own. */
   classes?: readonly string[];
 }
 
@@ -24,24 +24,16 @@ export interface ConditionOptions {
 export class ConditionSource {
   private readonly known = new Map<Prompt, Int32Array>();
 
-  private constructor(
-    private readonly encode: (prompt: Prompt) => Int32Array,
-    private readonly conditioning: 'none' | 'label' | 'text',
-    private readonly classOf: (label: number) => number,
-  ) {}
+  private readonly encode: (prompt: Prompt) => Int32Array;
+  private readonly conditioning: Condition['conditioning'];
+  private readonly classOf: (label: number) => number;
 
-  static of<C>(
-    family: PriorFamily<C>,
-    config: C,
-    { text, tooLong = 'refuse', classes }: ConditionOptions,
-  ): ConditionSource {
-    const length = tooLong === 'cut' ? family.textLength?.(config) : undefined;
-    const read = text && length !== undefined ? beginnings(text, length) : text;
-    return new ConditionSource(
-      (prompt) => family.condition(config, prompt, read),
-      family.conditioning(config),
-      classMapping(classes, family.classes(config)),
-    );
+  constructor(condition: Condition, { text, tooLong = 'refuse', classes }: ConditionOptions = {}) {
+    const { textLength } = condition;
+    const read = text && textLength !== undefined && tooLong === 'cut' ? beginnings(text, textLength) : text;
+    this.encode = (prompt) => condition.encode(prompt, read);
+    this.conditioning = condition.conditioning;
+    this.classOf = classMapping(classes, condition.classes);
   }
 
   /** int32 [P]. `pick` chooses among several captions; by default the first. @throws {UsageError} naming the sample. */

@@ -1,11 +1,10 @@
-// Measures models over a whole split.
+// Measures codecs over a whole split.
 import { evalBatches } from '../data/batches.js';
 import type { BadSample, Batch, SampleCache } from '../data/batches.js';
 import { compile, hostValues, randomKey, tf } from '../engine/index.js';
 import { reconstruct } from '../codec/networks.js';
 import { InputError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
-import { flatCodes } from '../interfaces/index.js';
 import type { Dataset, Split } from '../interfaces/index.js';
 import type { AnyMedium, QualityMeter } from '../media/medium.js';
 import { fullMedium } from '../media/node.js';
@@ -13,11 +12,8 @@ import { CodebookMeter, empiricalBits, nominalBits } from '../metrics/codebook.j
 import type { CodebookUse } from '../metrics/codebook.js';
 import { NmseMeter } from '../metrics/error.js';
 import type { CodecFamily } from '../model/codec.js';
-import type { PriorFamily } from '../model/prior.js';
 import type { Params } from '../model/params.js';
 import { sizeOf } from '../shape.js';
-import type { ShardReader } from '../shards/reader.js';
-import type { ConditionSource } from './conditions.js';
 import { FrechetMeter } from '../features/extractor.js';
 import type { FeatureExtractor, FeatureSource } from '../features/extractor.js';
 import { imageShape } from '../features/images.js';
@@ -74,11 +70,15 @@ function ratesByName({ name, nominal, empirical }: Rate): Record<string, number>
   return { [name]: nominal, [`empirical${name[0]!.toUpperCase()}${name.slice(1)}`]: empirical };
 }
 
-export interface EvaluationOptions {
+/** Options of every evaluation. */
+export interface MeasuringOptions {
   /** Measures only the first samples of the split. */
   limit?: number;
   signal?: AbortSignal;
   onProgress?: (done: number, total: number) => void;
+}
+
+export interface EvaluationOptions extends MeasuringOptions {
   onBad?: (error: TesseraeError, sample: BadSample) => void;
   /** Decoded samples, kept between evaluations. */
   cache?: SampleCache;
@@ -89,7 +89,7 @@ export interface CodecEvaluationOptions extends EvaluationOptions {
   features?: FeatureExtractor;
 }
 
-const EVALUATION_BATCH = 64;
+export const EVALUATION_BATCH = 64;
 
 /** Maximum number of positions that are reconstructed together: large samples come in smaller batches. */
 const BATCH_POSITIONS = 2 ** 22;
@@ -97,7 +97,27 @@ const BATCH_POSITIONS = 2 ** 22;
 /** One split, or both as one. */
 export type Splits = Split | 'all';
 
-const splitsOf = (splits: Splits): readonly Split[] => (splits === 'all' ? ['train', 'test'] : [splits]);
+export const splitsOf = (splits: Splits): readonly Split[] => (splits === 'all' ? ['train', 'test'] : [splits]);
+
+/**
+ * How many samples are measured, in each split and in total.
+ *
+ * @throws {InputError} E_DATA_EMPTY if there are none.
+ */
+export function extentOf(
+  data: { size(split: Split): number },
+  source: string,
+  splits: Splits,
+  limit = Infinity,
+): { limited: (split: Split) => number; total: number } {
+  const limited = (one: Split): number => Math.min(data.size(one), limit);
+  const total = splitsOf(splits).reduce((n, one) => n + limited(one), 0);
+  if (total > 0) return { limited, total };
+  throw new InputError(
+    'E_DATA_EMPTY',
+    `${source}: expected samples in the ${splits} split, found none.${splits === 'test' ? ' Measure the training samples with --split train.' : ''}`,
+  );
+}
 
 /**
  * Reconstructs every sample of a split, and measures the error and codebook usage.
@@ -119,13 +139,7 @@ export async function evaluateCodec<C>(
   const itemShape = medium.itemShape(input);
   const { limit, signal, onBad, cache, onProgress, features } = options;
   if (features) imageShape('--features', [1, ...itemShape]);
-  const limited = (one: Split): number => Math.min(dataset.size(one), limit ?? Infinity);
-  const total = splitsOf(split).reduce((n, one) => n + limited(one), 0);
-  if (total === 0)
-    throw new InputError(
-      'E_DATA_EMPTY',
-      `${dataset.source}: expected samples in the ${split} split, found none.${split === 'test' ? ' Measure the training samples with --split train.' : ''}`,
-    );
+  const { limited, total } = extentOf(dataset, dataset.source, split, limit);
   const positions = sizeOf(itemShape.slice(0, -1));
   const rows = Math.max(1, Math.min(EVALUATION_BATCH, total, Math.floor(BATCH_POSITIONS / positions)));
   const meters = new CodecMeters(family, config, medium, features);
@@ -269,70 +283,6 @@ function joined(parts: readonly Float32Array[]): Float32Array {
     at += part.length;
   }
   return whole;
-}
-
-export interface PriorEvaluation {
-  samples: number;
-  /** Held-out cross-entropy, mean over codes. */
-  natsPerCode: number;
-  bitsPerCode: number;
-  /** Fraction of codes that were the model's first choice. */
-  accuracy: number;
-}
-
-/** Scores every token sample of a split under its own condition. @throws {InputError} E_DATA_EMPTY. */
-export async function evaluatePrior<C>(
-  family: PriorFamily<C>,
-  config: C,
-  params: Params,
-  tokens: ShardReader,
-  split: Splits,
-  conditions: ConditionSource,
-  options: Pick<EvaluationOptions, 'limit' | 'signal' | 'onProgress'> = {},
-): Promise<PriorEvaluation> {
-  const limited = (one: Split): number => Math.min(tokens.size(one), options.limit ?? Infinity);
-  const total = splitsOf(split).reduce((n, one) => n + limited(one), 0);
-  if (total === 0)
-    throw new InputError(
-      'E_DATA_EMPTY',
-      `${tokens.directory}: expected samples in the ${split} split, found none.${split === 'test' ? ' Measure the training samples with --split train.' : ''}`,
-    );
-  const rows = Math.min(EVALUATION_BATCH, total);
-  const score = compile(
-    (codes: tf.Tensor2D, condition: tf.Tensor2D) => family.score(params, { codes, condition }, config),
-    { name: `${family.name}_score` },
-  );
-  const length = family.conditionLength(config);
-  let nats = 0;
-  let hits = 0;
-  let codesPerSample = 0;
-  let done = 0;
-  for (const one of splitsOf(split)) {
-    for (let first = 0; first < limited(one); first += rows) {
-      options.signal?.throwIfAborted();
-      const count = Math.min(rows, limited(one) - first);
-      // The last batch is filled up with repeats, which are not counted.
-      const samples = tokens.readBatch(
-        one,
-        Array.from({ length: rows }, (_, i) => Math.min(first + i, limited(one) - 1)),
-      );
-      codesPerSample = samples[0]!.tokens.maps.reduce((n, map) => n + map.ids.length, 0);
-      const codes = tf.tensor2d(flatCodes(samples), [rows, codesPerSample], 'int32');
-      const condition = tf.tensor2d(
-        Int32Array.from(samples.flatMap((sample) => [...conditions.of(sample)])),
-        [rows, length],
-        'int32',
-      );
-      const result = await score(codes, condition);
-      nats += sum(result.nats, count * codesPerSample);
-      hits += sum(result.hits, count * codesPerSample);
-      tf.dispose([codes, condition, result.nats, result.hits]);
-      options.onProgress?.((done += count), total);
-    }
-  }
-  await score.dispose();
-  const codes = total * codesPerSample;
-  return { samples: total, natsPerCode: nats / codes, bitsPerCode: nats / codes / Math.LN2, accuracy: hits / codes };
 }
 
 function sum(values: tf.Tensor, count: number): number {

@@ -5,7 +5,8 @@ import type { NamedTensors } from '../checkpoint/tensors.js';
 import { compile, randomKey, tf } from '../engine/index.js';
 import { flatCodes } from '../interfaces/index.js';
 import type { TokenSample } from '../interfaces/index.js';
-import type { PriorFamily, TextEncoder } from '../model/prior.js';
+import type { Condition, PriorFamily, TextEncoder } from '../model/prior.js';
+import { Stages } from '../prior/stages.js';
 import { adamW, adamWHyper, adamWSlots, averageWeights, gradients } from '../nn/optimizer.js';
 import type { AdamWConfig } from '../nn/optimizer.js';
 import { createParams, disposeParams, exportParams, restoreParams } from '../model/params.js';
@@ -18,7 +19,7 @@ import { ConditionSource } from './conditions.js';
 import type { TooLong } from './conditions.js';
 import { adamWConfig } from './config.js';
 import type { PriorTraining } from './config.js';
-import { evaluatePrior } from './evaluate.js';
+import { evaluatePrior } from './evaluate-prior.js';
 import { sampleConcerns } from './concerns.js';
 import { outcomeOf, runLoop, scalar } from './loop.js';
 import type { LoopOptions, Measured, Trainee } from './loop.js';
@@ -34,20 +35,21 @@ export interface PriorRun<C> extends LoopOptions {
   seed: number;
   /** The text tokenizer and the text of its `tokenizer.json`, for text conditioning. */
   text?: TextEncoder & { json: string };
-  /** The words of the training captions, kept to tell later which words of a prompt are none of them. */
+  /** The words of the training captions, which are kept to recognize unknown words of prompts. */
   words?: readonly string[];
-  /** A caption longer than the prior's text: train on its beginning (default), or stop with an error. */
+  /** What to do with captions longer than the prior's text. Default: `cut`. */
   tooLong?: TooLong;
-  /** What speaks against the tokens, as {@link Trainee.concerns}. */
+  /** Concerns about the tokens; see {@link Trainee.concerns}. */
   concerns?: readonly string[];
-  /** Draws pictures with the finished prior for its report; left out, the report has none. */
+  /** Draws samples with the finished prior for its report. */
   sample?: (card: ModelCard, tensors: NamedTensors) => Promise<DrawnSamples>;
 }
 
 /**
- * Trains, and writes the model directory with the weights to keep.
+ * Trains a prior, and writes its model directory with the weights to keep.
  *
- * @returns the model's card: `metrics` are those of {@link evaluatePrior} over the held-out split, absent without one; `training.kept` says which weights it holds.
+ * @returns the model's card. `metrics` are those of {@link evaluatePrior} over the held-out split, and are absent without one.
+ *   `training.kept` says which weights it holds.
  * @throws as {@link runLoop}.
  */
 export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
@@ -55,6 +57,7 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
   try {
     return await runLoop(trainee, run.training, run, async (outcome) => {
       const { family, config, tokens, text, words } = run;
+      const { conditioning, classes } = family.condition(config);
       const tensors = trainee.weights();
       const extras: Extras = {
         ...(text && { 'tokenizer.json': text.json }),
@@ -67,9 +70,9 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
           name: family.name,
           config: config as Record<string, unknown>,
           codec: tokens.codec,
-          conditioning: family.conditioning(config),
+          conditioning,
           maps: family.maps(config),
-          classes: family.classes(config) ? [...family.classes(config)!] : undefined,
+          classes: classes && [...classes],
           training: { ...trainee.identity, ...outcomeOf(outcome) },
           metrics: outcome.metrics,
         },
@@ -90,7 +93,9 @@ class PriorTrainee<C> implements Trainee {
   readonly heldOut: number;
   readonly concerns: readonly string[];
   readonly remedy =
-    'more pictures, "tokenize --variants 8 --flip --crop 2", "dropout" in the prior\'s config, or fewer weights (nLayer, nEmbd)';
+    'more samples, "tokenize --variants 8 --flip --crop 2", "dropout" in the prior\'s config, or fewer weights (nLayer, nEmbd)';
+  private readonly stages: Stages;
+  private readonly condition: Condition;
   private readonly params: Params;
   private readonly average: Params | undefined;
   private readonly slots: Params;
@@ -109,11 +114,13 @@ class PriorTrainee<C> implements Trainee {
       tokens: tokens.fingerprint,
       codec: tokens.codec.fingerprint,
     };
-    this.params = createParams(family.trainable(config), seed);
-    this.average = training.averageDecay > 0 ? createParams(family.trainable(config), seed) : undefined;
+    this.stages = Stages.of(family, config);
+    this.condition = family.condition(config);
+    this.params = createParams(this.stages.params, seed);
+    this.average = training.averageDecay > 0 ? createParams(this.stages.params, seed) : undefined;
     this.slots = adamWSlots(this.params);
     this.adam = adamWConfig(training);
-    this.conditions = ConditionSource.of(family, config, {
+    this.conditions = new ConditionSource(this.condition, {
       text: run.text,
       tooLong: run.tooLong ?? 'cut',
       classes: tokens.classes,
@@ -150,11 +157,16 @@ class PriorTrainee<C> implements Trainee {
   }
 
   async evaluate(final: boolean): Promise<Record<string, number>> {
-    const { family, config, tokens, training } = this.run;
+    const { tokens, training } = this.run;
     return {
-      ...(await evaluatePrior(family, config, this.evaluated, tokens, 'test', this.conditions, {
-        limit: final ? undefined : training.evalSamples,
-      })),
+      ...(await evaluatePrior(
+        { stages: this.stages, params: this.evaluated, condition: this.conditions },
+        tokens,
+        'test',
+        {
+          limit: final ? undefined : training.evalSamples,
+        },
+      )),
     };
   }
 
@@ -197,17 +209,15 @@ class PriorTrainee<C> implements Trainee {
   }
 
   private compileStep() {
-    const { family, config } = this.run;
+    const { stages, run } = this;
     return compile(
       (codes: tf.Tensor2D, condition: tf.Tensor2D, hyper: tf.Tensor1D, key: tf.Tensor1D, decay: tf.Tensor1D) => {
-        const { result, grads } = gradients(this.params, () =>
-          family.loss(this.params, { codes, condition }, key, config),
-        );
+        const { result, grads } = gradients(this.params, () => stages.loss(this.params, { codes, condition }, key));
         const norm = adamW(this.params, this.slots, grads, hyper, this.adam);
         if (this.average) averageWeights(this.average, this.params, decay);
         return { loss: result.loss, natsPerCode: result.natsPerCode, norm };
       },
-      { name: `${family.name}_train` },
+      { name: `${run.family.name}_train` },
     );
   }
 
@@ -231,9 +241,9 @@ class PriorTrainee<C> implements Trainee {
 
   /** Codes int32 [B, N] and conditions int32 [B, P], some of them dropped. */
   private tensorsOf(samples: TokenSample[], step: number): [tf.Tensor2D, tf.Tensor2D] {
-    const { family, config, training, seed } = this.run;
+    const { training, seed } = this.run;
     const rng = new Rng(seed, 'prior.condition', step);
-    const length = family.conditionLength(config);
+    const { length } = this.condition;
     const codes = flatCodes(samples);
     const conditions = new Int32Array(samples.length * length);
     samples.forEach((sample, row) => {

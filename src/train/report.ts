@@ -125,19 +125,22 @@ export async function writePriorReport(
     writeExhibit(join(out, 'samples'), sheet);
     body.push(exhibitFigure(sheet));
   }
-  const metrics = card.metrics as
-    { natsPerCode: number; bitsPerCode: number; accuracy: number; samples: number } | undefined;
-  const measured: [string, Cell][] = metrics
+  const records = readMetrics(join(out, 'metrics.jsonl'));
+  const ofStages = namesOf(records).filter((name) => /\.(natsPerCode|accuracy)$/.test(name));
+  const { metrics } = outcome;
+  const row = (label: string, name: string): [string, Cell] => [label, metrics?.[name] ?? null];
+  const measured = metrics
     ? [
-        ['held-out samples', metrics.samples],
-        ['nats a code', metrics.natsPerCode],
-        ['bits a code', metrics.bitsPerCode],
-        ['first choice right', metrics.accuracy],
+        row('held-out samples', 'samples'),
+        row('nats per code', 'natsPerCode'),
+        row('bits per code', 'bitsPerCode'),
+        row('first choice correct', 'accuracy'),
+        ...ofStages.map((name) => row(name, name)),
       ]
     : [];
   const training = {
     title: 'Training',
-    body: curves(readMetrics(join(out, 'metrics.jsonl')), ['loss', 'natsPerCode'], { kept: outcome.kept }),
+    body: curves(records, ['loss', 'natsPerCode', ...ofStages], { kept: outcome.kept }),
   };
   const sections = [
     ...warningSection(outcome),

@@ -3,6 +3,7 @@ import { codeCount, codeNats, GptConfigSchema, gptLoss, prefixLength, specs, voc
 import { randomKey, tf } from '../../src/engine/index.js';
 import { createParams } from '../../src/model/params.js';
 import { gpt } from '../../priors/gpt-model.js';
+import { conditionVocabulary } from '../../priors/condition.js';
 import { priorConformance } from '../conformance/prior.js';
 import { TINY_PRIOR } from '../support/tiny.js';
 
@@ -10,6 +11,8 @@ const CODES = { name: 'codes', grid: [3, 4], levels: 1, vocabSize: 11 };
 
 priorConformance('gpt', { ...TINY_PRIOR, codes: CODES });
 priorConformance('gpt', { ...TINY_PRIOR, codes: CODES, dropout: 0.2 });
+for (const order of ['level', 'delay'])
+  priorConformance('gpt', { ...TINY_PRIOR, codes: { ...CODES, grid: [5], levels: 3 }, order });
 
 describe('the vocabulary', () => {
   const config = GptConfigSchema.parse({
@@ -27,12 +30,13 @@ describe('the vocabulary', () => {
   });
 
   it('pads a caption to its positions, each with a token of its own', () => {
-    expect([...gpt.condition(config, '3 0 19', text)]).toEqual([11, 15, 12, 31, 35, 36]);
-    expect([...gpt.condition(config, null, text)]).toEqual([11, 32, 33, 34, 35, 36]);
+    expect([...gpt.condition(config).encode('3 0 19', text)]).toEqual([0, 4, 1, 20, 24, 25]);
+    expect([...gpt.condition(config).encode(null, text)]).toEqual([0, 21, 22, 23, 24, 25]);
+    expect(gpt.condition(config)).toMatchObject({ length: 6, vocabSize: 26, textLength: 5 });
   });
 
   it('refuses a caption that does not fit', () => {
-    expect(() => gpt.condition(config, '1 2 3 4 5 6', text)).toThrow(
+    expect(() => gpt.condition(config).encode('1 2 3 4 5 6', text)).toThrow(
       /E_TEXT_TOO_LONG.*at most 5 text tokens, received 6/,
     );
   });
@@ -46,7 +50,7 @@ describe('classes', () => {
     classes: ['T-shirt/top', 'sneaker', 'ankle boot'],
   });
   const token = (prompt: string | number | null): number =>
-    gpt.condition(config, prompt, undefined)[0]! - vocabulary(config).classes;
+    gpt.condition(config).encode(prompt, undefined)[0]! - conditionVocabulary(config).classes;
 
   it.each([
     [1, 1],
@@ -78,7 +82,8 @@ describe('dropout', () => {
   const params = createParams(specs(config), 0);
   const batch = {
     codes: tf.tensor2d([[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1]], [1, 12], 'int32'),
-    condition: tf.tensor2d([[11]], [1, 1], 'int32'),
+    given: [],
+    condition: tf.tensor2d([[0]], [1, 1], 'int32'),
   };
   // Fresh weights say the same for every input; a larger table makes what is left out show.
   params['wte.weight']!.assign(tf.randomNormal(params['wte.weight']!.shape as [number, number], 0, 1, 'float32', 1));

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { saveModel } from '../../src/checkpoint/model.js';
 import { loadCodec, primeCodes } from '../../src/index.js';
+import { Stages } from '../../src/prior/stages.js';
 import { codecFamily, priorFamily } from '../../src/registry.js';
 import { noise } from '../media/image/fixtures.js';
 import { freshTensors, temporaryDirectory, TINY_CODEC, TINY_PRIOR } from '../support/tiny.js';
@@ -22,7 +23,7 @@ async function priorOver(json: Record<string, unknown>): Promise<string> {
   saveModel(
     directory,
     { kind: 'prior', name: 'gpt', config: priorConfig as Record<string, unknown>, codec: { fingerprint } },
-    freshTensors(prior.trainable(priorConfig)),
+    freshTensors(Stages.of(prior, priorConfig).params),
   );
   return directory;
 }

@@ -9,7 +9,8 @@ import { readMetrics } from '../../src/report/metrics-file.js';
 import type { ShardReader } from '../../src/shards/reader.js';
 import { ConditionSource } from '../../src/train/conditions.js';
 import { PriorTrainingSchema } from '../../src/train/config.js';
-import { evaluatePrior } from '../../src/train/evaluate.js';
+import { Stages } from '../../src/prior/stages.js';
+import { evaluatePrior } from '../../src/train/evaluate-prior.js';
 import type { LoopOptions } from '../../src/train/loop.js';
 import { trainPrior } from '../../src/train/prior.js';
 import { CLASSES, temporaryDirectory, TINY_PRIOR } from '../support/tiny.js';
@@ -161,22 +162,17 @@ describe('a prior that overfits', () => {
         warnings: [
           expect.stringContaining('only 60 training samples'),
           expect.stringMatching(
-            /^overfits since step \d+: held out .* nats a code, training .*\. Remedy: more pictures, "tokenize --variants/,
+            /^overfits since step \d+: held out .* nats a code, training .*\. Remedy: more samples, "tokenize --variants/,
           ),
         ],
       });
       // All of the held-out split is in each evaluation here, so the kept weights measure the same again.
       expect(card.metrics!['natsPerCode']).toBe(best.nats);
       const stored = loadModel(out);
-      const params = importParams('prior', family.trainable(overfitting), stored.tensors);
-      const { natsPerCode } = await evaluatePrior(
-        family,
-        overfitting,
-        params,
-        tokens,
-        'test',
-        ConditionSource.of(family, overfitting, {}),
-      );
+      const stages = Stages.of(family, overfitting);
+      const params = importParams('prior', stages.params, stored.tensors);
+      const condition = new ConditionSource(family.condition(overfitting));
+      const { natsPerCode } = await evaluatePrior({ stages, params, condition }, tokens, 'test');
       disposeParams(params);
       expect(natsPerCode).toBe(best.nats);
       expect(notes.at(-2)).toMatch(

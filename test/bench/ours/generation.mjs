@@ -1,6 +1,7 @@
 // Our token-by-token generation as a contestant: the prior's own decoder and the product's sampling loop.
 import { setDefaultThreads } from '../../../dist/src/engine/node.js';
-import { createParams, exportParams } from '../../../dist/src/model/params.js';
+import { createParams } from '../../../dist/src/model/params.js';
+import { PriorModel } from '../../../dist/src/prior/model.js';
 import { gpt } from '../../../dist/priors/gpt-model.js';
 import { GptConfigSchema, specs } from '../../../dist/priors/gpt.js';
 import { generateCodes } from '../../../dist/src/sample/generate.js';
@@ -21,19 +22,17 @@ export async function generationContestant(batch, threads) {
     nEmbd: 512,
   });
   const params = createParams(specs(config), 0);
-  const model = gpt.open(config, exportParams(params));
-  const condition = Int32Array.from({ length: PROMPT }, (_, i) => 1025 + ((i * 37) % 256));
+  const parameters = Object.values(params).reduce((sum, { size }) => sum + size, 0);
+  const model = new PriorModel(gpt, config, params);
+  const condition = Int32Array.from({ length: PROMPT }, (_, i) => 1 + ((i * 37) % 256));
   const task = {
     model,
     conditions: Array.from({ length: batch }, () => condition),
     unconditional: condition,
-    codeCount: NEW,
-    vocabSize: 1024,
   };
   let seed = 0;
   const once = () => generateCodes(task, { topK: 100, seed: seed++, batchSize: batch });
   await once();
-  const parameters = Object.values(params).reduce((sum, { size }) => sum + size, 0);
   return {
     name: `Tesserae batch ${batch}`,
     work: batch * NEW,

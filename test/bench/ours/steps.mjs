@@ -26,14 +26,14 @@ export function gptStep(batch = 8, length = 256, vocabSize = 1024) {
     'int32',
   );
   const step = (codes, condition, hyper, key) => {
-    const { result, grads } = gradients(params, () => gptLoss(params, { codes, condition }, key, config));
+    const { result, grads } = gradients(params, () => gptLoss(params, { codes, given: [], condition }, key, config));
     adamW(params, slots, grads, hyper, GPT_ADAMW);
     return { loss: result.loss };
   };
   return {
     name: 'gpt_step',
     step,
-    args: [codes, tf.fill([batch, 1], vocabSize, 'int32'), adamWHyper(100, 3e-4, GPT_ADAMW), randomKey(0, 1)],
+    args: [codes, tf.fill([batch, 1], 0, 'int32'), adamWHyper(100, 3e-4, GPT_ADAMW), randomKey(0, 1)],
   };
 }
 

@@ -62,14 +62,14 @@ await initialize(batchOf(1), randomKey(seed, 0));
 const trainStep = compile(
   (images, hyper, key, progress) => {
     const { result, grads } = gradients(trainable, () =>
-      family.loss(params, { images, key, progress, dataVariance }, config),
+      family.loss(params, { inputs: images, key, progress, dataVariance }, config),
     );
     adamW(trainable, slots, grads, hyper, adam);
     return { nmse: result.nmse };
   },
   { name: 'train' },
 );
-const codes = compile((images) => family.reconstruct(params, images, config).maps, { name: 'codes' });
+const codes = compile((images) => family.encode(params, images, config), { name: 'codes' });
 
 /** Mean over the next hundred batches of the first map's perplexity. */
 async function perplexity(step) {

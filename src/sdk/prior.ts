@@ -1,30 +1,25 @@
-// Stored models to live models, through the registry.
+// Stored priors to live ones, through the registry.
 import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { CorruptError, ShapeError, TesseraeError, UsageError } from '../errors.js';
 import { excerpt, listNames } from '../names.js';
-import { checkTokens, codeCount, flatCodes, specOf, toIds } from '../interfaces/index.js';
+import { checkTokens, flatCodes, specOf, toIds } from '../interfaces/index.js';
 import type {
   Conditioning,
-  Media,
   MediaInfo,
   Prior,
   Prompt,
   SamplingOptions,
   TokenMapSpec,
   TokenSample,
-  Tokenizer,
   Tokens,
 } from '../interfaces/index.js';
-import type { CodecFamily } from '../model/codec.js';
-import type { PriorFamily, PriorModel } from '../model/prior.js';
-import { Codec } from '../codec/codec.js';
-import type { OpenOptions } from '../codec/codec.js';
+import type { Condition } from '../model/prior.js';
+import { PriorModel } from '../prior/model.js';
+import { Stages } from '../prior/stages.js';
 import { decodedInfo } from '../codec/networks.js';
-import type { MediumCore } from '../media/medium.js';
 import { mediumNamed } from '../media/registry.js';
 import { importParams } from '../model/params.js';
-import type { Params } from '../model/params.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { generateCodes } from '../sample/generate.js';
 import { beginningOf } from '../text/beginning.js';
@@ -32,66 +27,6 @@ import { loadTextTokenizer } from '../text/tokenizer.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import { parseWords, someKnownWords, unknownWords } from '../text/words.js';
 import { ConditionSource } from '../train/conditions.js';
-
-/** A codec with the card of its model directory. */
-export interface LoadedCodec<M extends Media = Media, I = unknown> extends Tokenizer<M>, Pick<Codec, 'encodeFitted'> {
-  readonly card: ModelCard;
-  /** What the codec sees, in the medium's terms. `encode` brings all samples to this. */
-  readonly input: I;
-}
-
-/** How a codec is loaded. */
-export interface LoadOptions<M extends Media = Media, I = unknown> extends OpenOptions {
-  /** The medium that is expected. It gives the types of the codec's samples. */
-  medium?: MediumCore<M, I>;
-}
-
-/** A codec's family, and its config parsed. */
-export function codecOf({ card }: Pick<StoredModel, 'card'>): { family: CodecFamily; config: unknown } {
-  const family = codecFamily(card.name);
-  return { family, config: family.parseConfig(card.config) };
-}
-
-/**
- * All that a codec has stored, as variables, which the caller disposes. @throws {CorruptError} E_MODEL_TENSORS naming
- * `where`.
- */
-export function codecParams(
-  where: string,
-  { family, config }: { family: CodecFamily; config: unknown },
-  tensors: NamedTensors,
-): Params {
-  return importParams(where, { ...family.trainable(config), ...family.state(config) }, tensors);
-}
-
-/**
- * Opens a codec from its card and weights.
- *
- * @throws {UsageError} E_DATA_MEDIUM for a codec of another medium than the options ask for.
- */
-export function openCodec<M extends Media = Media, I = unknown>(
-  { card, tensors }: Pick<StoredModel, 'card' | 'tensors'>,
-  { medium, ...options }: LoadOptions<M, I> = {},
-): LoadedCodec<M, I> {
-  const { family, config } = codecOf({ card });
-  if (medium && family.medium !== medium.name)
-    throw new UsageError(
-      'E_DATA_MEDIUM',
-      `codec ${card.name}: expected a codec of the medium "${medium.name}", received one of "${family.medium}".`,
-    );
-  const codec = new Codec({
-    family,
-    config,
-    medium: mediumNamed(family.medium),
-    params: codecParams(card.name, { family, config }, tensors),
-    fingerprint: card.fingerprint,
-    ...options,
-  });
-  return Object.assign(codec, { card, input: family.input(config) }) as LoadedCodec<Media, unknown> as LoadedCodec<
-    M,
-    I
-  >;
-}
 
 /** Opens a prior. @throws {CorruptError} E_MODEL_CARD, E_MODEL_TENSORS. */
 export function openPrior(stored: StoredModel): LoadedPrior {
@@ -107,7 +42,7 @@ export function storedTokenizer({ card, extras }: Pick<StoredModel, 'card' | 'ex
   const json = extras['tokenizer.json'];
   if (json) return loadTextTokenizer(new TextDecoder().decode(json));
   const family = priorFamily(card.name);
-  if (family.conditioning(family.parseConfig(card.config)) !== 'text') return undefined;
+  if (family.condition(family.parseConfig(card.config)).conditioning !== 'text') return undefined;
   throw new CorruptError(
     'E_MODEL_CARD',
     `prior ${card.fingerprint.slice(0, 12)}: expected tokenizer.json among its files, since it reads text, found none. Copy the model again, or train it again.`,
@@ -214,19 +149,21 @@ export class LoadedPrior implements Prior {
     /** The words of its training captions, where they were kept. */
     private readonly words?: readonly string[],
   ) {
-    const family: PriorFamily = priorFamily(card.name);
+    const family = priorFamily(card.name);
     const config = family.parseConfig(card.config);
+    const condition: Condition = family.condition(config);
     this.name = card.name;
     this.fingerprint = card.fingerprint;
     this.codec = codecFingerprintOf(card);
-    this.conditioning = family.conditioning(config);
+    this.conditioning = condition.conditioning;
     this.maps = family.maps(config);
-    this.classes = family.classes(config);
+    this.classes = condition.classes;
+    this.textLength = condition.textLength;
     this.media = mediaOf(card, this.maps);
-    this.model = family.open(config, tensors);
-    this.textLength = family.textLength?.(config);
-    this.strict = ConditionSource.of(family, config, { text });
-    this.cutting = ConditionSource.of(family, config, { text, tooLong: 'cut' });
+    const params = importParams(`prior ${card.name}`, Stages.of(family, config).params, tensors);
+    this.model = new PriorModel(family, config, params);
+    this.strict = new ConditionSource(condition, { text });
+    this.cutting = new ConditionSource(condition, { text, tooLong: 'cut' });
   }
 
   /** Labels of samples count in {@link classes}; a caption too long is read as in training, by its beginning. */
@@ -248,23 +185,16 @@ export class LoadedPrior implements Prior {
     checkOptions(options);
     checkPrompts(prompts, this.conditioning);
     const { n = 1 } = options;
-    const [map] = this.maps as [TokenMapSpec];
     const source = options.tooLong === 'cut' ? this.cutting : this.strict;
     const conditions = prompts.flatMap((prompt) =>
       new Array<Int32Array>(n).fill(this.heard(prompt, source, options.onNote)),
     );
-    const task = {
-      model: this.model,
-      conditions,
-      unconditional: source.prompt(null),
-      codeCount: codeCount(map),
-      vocabSize: map.vocabSize,
-    };
-    const codes = await generateCodes(task, options);
-    return codes.map((ids) => ({
+    const task = { model: this.model, conditions, unconditional: source.prompt(null) };
+    const drawn = await generateCodes(task, options);
+    return drawn.map((codes) => ({
       codec: this.codec,
       media: this.media,
-      maps: [{ ...specOf(map), ids: toIds(ids, map.vocabSize) }],
+      maps: this.maps.map((map) => ({ ...specOf(map), ids: toIds(codes[map.name]!, map.vocabSize) })),
     }));
   }
 

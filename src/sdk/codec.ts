@@ -1,0 +1,73 @@
+// Stored codecs to live ones, through the registry.
+import type { ModelCard, StoredModel } from '../checkpoint/card.js';
+import type { NamedTensors } from '../checkpoint/tensors.js';
+import { Codec } from '../codec/codec.js';
+import type { OpenOptions } from '../codec/codec.js';
+import { UsageError } from '../errors.js';
+import type { Media, Tokenizer } from '../interfaces/index.js';
+import type { MediumCore } from '../media/medium.js';
+import { mediumNamed } from '../media/registry.js';
+import type { CodecFamily } from '../model/codec.js';
+import { importParams } from '../model/params.js';
+import type { Params } from '../model/params.js';
+import { codecFamily } from '../registry.js';
+
+/** A codec with the card of its model directory. */
+export interface LoadedCodec<M extends Media = Media, I = unknown> extends Tokenizer<M>, Pick<Codec, 'encodeFitted'> {
+  readonly card: ModelCard;
+  /** What the codec sees, in the medium's terms. `encode` brings all samples to this. */
+  readonly input: I;
+}
+
+/** How a codec is loaded. */
+export interface LoadOptions<M extends Media = Media, I = unknown> extends OpenOptions {
+  /** The medium that is expected. It gives the types of the codec's samples. */
+  medium?: MediumCore<M, I>;
+}
+
+/** A codec's family, and its config parsed. */
+export function codecOf({ card }: Pick<StoredModel, 'card'>): { family: CodecFamily; config: unknown } {
+  const family = codecFamily(card.name);
+  return { family, config: family.parseConfig(card.config) };
+}
+
+/**
+ * All that a codec has stored, as variables, which the caller disposes. @throws {CorruptError} E_MODEL_TENSORS naming
+ * `where`.
+ */
+export function codecParams(
+  where: string,
+  { family, config }: { family: CodecFamily; config: unknown },
+  tensors: NamedTensors,
+): Params {
+  return importParams(where, { ...family.trainable(config), ...family.state(config) }, tensors);
+}
+
+/**
+ * Opens a codec from its card and weights.
+ *
+ * @throws {UsageError} E_DATA_MEDIUM for a codec of another medium than the options ask for.
+ */
+export function openCodec<M extends Media = Media, I = unknown>(
+  { card, tensors }: Pick<StoredModel, 'card' | 'tensors'>,
+  { medium, ...options }: LoadOptions<M, I> = {},
+): LoadedCodec<M, I> {
+  const { family, config } = codecOf({ card });
+  if (medium && family.medium !== medium.name)
+    throw new UsageError(
+      'E_DATA_MEDIUM',
+      `codec ${card.name}: expected a codec of the medium "${medium.name}", received one of "${family.medium}".`,
+    );
+  const codec = new Codec({
+    family,
+    config,
+    medium: mediumNamed(family.medium),
+    params: codecParams(card.name, { family, config }, tensors),
+    fingerprint: card.fingerprint,
+    ...options,
+  });
+  return Object.assign(codec, { card, input: family.input(config) }) as LoadedCodec<Media, unknown> as LoadedCodec<
+    M,
+    I
+  >;
+}
