@@ -35,7 +35,7 @@ export class ForeignLimit extends Error {}
 
 /**
  * What a network may take: a sum, of which the first is for any, and the others for what it has to do. Honest networks stay
- * well below: one reads its weights a few hundred times for a batch of pictures, and its values are a few thousand bytes a pixel.
+ * well below: one reads its weights a few hundred times for a batch of images, and its values are a few thousand bytes a pixel.
  */
 const SECONDS = { any: 4, megabyte: 2, megapixel: 30 };
 const MEMORY_BYTES = { any: 2 ** 29, byte: 6, input: 512 };
@@ -126,7 +126,7 @@ class Peer {
           reject(
             new ForeignLimit(
               signal === 'SIGKILL'
-                ? 'it takes more memory than its size and that of the pictures explain'
+                ? 'it takes more memory than its size and that of the images explain'
                 : `it ends ONNX Runtime with ${signal ?? `exit ${code}`}`,
             ),
           ),

@@ -1,16 +1,45 @@
 // Declares a gradient: which values of the forward pass to save, and how to compute the gradients of the inputs from
 // that of the output.
+import { byName } from './named.js';
 import { tf } from './tf.js';
 
 export type Grads = Record<string, () => tf.Tensor>;
 export type Attributes = Record<string, unknown>;
 
+/** TF.js's names of inputs that gradients use, and `y` for the first output. */
+export type SavedName =
+  | 'a'
+  | 'alpha'
+  | 'b'
+  | 'condition'
+  | 'dy'
+  | 'filter'
+  | 'images'
+  | 'indices'
+  | 'input'
+  | 'mean'
+  | 'params'
+  | 'segmentIds'
+  | 'updates'
+  | 'variance'
+  | 'x'
+  | 'y';
+
+/** The saved values by name. Reading one that the rule does not save throws. */
+export type Saved = Readonly<Record<SavedName, tf.Tensor> & { scale?: tf.Tensor | undefined }>;
+
 export interface Rule {
   /** Names of the inputs to save for the gradient. */
-  save?: string[];
-  /** Also saves the (first) output, after the inputs. */
+  save?: readonly (keyof Saved)[];
+  /** Also saves the (first) output, as `y`. */
   saveOutput?: boolean;
-  gradient: (dy: tf.Tensor, saved: tf.Tensor[], attributes: Attributes) => Grads;
+  gradient: (dy: tf.Tensor, saved: Saved, attributes: Attributes) => Grads;
+}
+
+/** The values that TF.js saved for a rule, inputs first, by name. */
+export function savedOf(kernelName: string, { save = [], saveOutput }: Rule, values: readonly tf.Tensor[]): Saved {
+  const names: string[] = [...save, ...(saveOutput ? ['y'] : [])];
+  return byName(`the gradient of ${kernelName}`, Object.fromEntries(names.map((name, i) => [name, values[i]])));
 }
 
 export const zeros = (x: tf.Tensor): tf.Tensor => tf.zeros(x.shape);

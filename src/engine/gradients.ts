@@ -2,8 +2,8 @@
 // keep the compiled backward pass cheap (they save outputs rather than inputs where either works) and give integer
 // inputs zero gradients, so that lookups by computed ids need no workaround.
 import { sizeOf } from '../shape.js';
-import { zeros } from './gradient-rule.js';
-import type { Attributes, Grads, Rule } from './gradient-rule.js';
+import { savedOf, zeros } from './gradient-rule.js';
+import type { Attributes, Grads, Rule, Saved, SavedName } from './gradient-rule.js';
 import { SPATIAL } from './spatial-gradients.js';
 import { tf } from './tf.js';
 
@@ -16,13 +16,13 @@ function sumTo(dy: tf.Tensor, shape: number[]): tf.Tensor {
 /** Rule for y = f(x) with dy/dx computed from x. */
 const ofInput = (derivative: (dy: tf.Tensor, x: tf.Tensor, attributes: Attributes) => tf.Tensor): Rule => ({
   save: ['x'],
-  gradient: (dy, [x], attributes) => ({ x: () => derivative(dy, x!, attributes) }),
+  gradient: (dy, { x }, attributes) => ({ x: () => derivative(dy, x, attributes) }),
 });
 
 /** Rule for y = f(x) with dy/dx computed from y. */
 const ofOutput = (derivative: (dy: tf.Tensor, y: tf.Tensor) => tf.Tensor): Rule => ({
   saveOutput: true,
-  gradient: (dy, [y]) => ({ x: () => derivative(dy, y!) }),
+  gradient: (dy, { y }) => ({ x: () => derivative(dy, y) }),
 });
 
 /** Rule for y = f(a, b) with broadcasting. */
@@ -31,16 +31,16 @@ const ofOperands = (
   right: (dy: tf.Tensor, a: tf.Tensor, b: tf.Tensor) => tf.Tensor,
 ): Rule => ({
   save: ['a', 'b'],
-  gradient: (dy, [a, b]) => ({
-    a: () => sumTo(left(dy, a!, b!), a!.shape),
-    b: () => sumTo(right(dy, a!, b!), b!.shape),
+  gradient: (dy, { a, b }) => ({
+    a: () => sumTo(left(dy, a, b), a.shape),
+    b: () => sumTo(right(dy, a, b), b.shape),
   }),
 });
 
 /** Rule for functions whose derivative is zero wherever it exists. */
-const zeroGradient = (...inputs: string[]): Rule => ({
+const zeroGradient = (...inputs: SavedName[]): Rule => ({
   save: inputs,
-  gradient: (_, saved) => Object.fromEntries(inputs.map((name, i) => [name, () => zeros(saved[i]!)])),
+  gradient: (_, saved) => Object.fromEntries(inputs.map((name) => [name, () => zeros(saved[name])])),
 });
 
 const where = (condition: tf.Tensor, a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.where(condition, a, b);
@@ -138,17 +138,17 @@ const BINARY: Record<string, Rule> = {
   ),
   Prelu: {
     save: ['x', 'alpha'],
-    gradient: (dy, [x, alpha]) => ({
-      x: () => where(tf.greater(x!, 0), dy, tf.mul(dy, alpha!)),
-      alpha: () => sumTo(where(tf.greater(x!, 0), tf.zerosLike(dy), tf.mul(dy, x!)), alpha!.shape),
+    gradient: (dy, { x, alpha }) => ({
+      x: () => where(tf.greater(x, 0), dy, tf.mul(dy, alpha)),
+      alpha: () => sumTo(where(tf.greater(x, 0), tf.zerosLike(dy), tf.mul(dy, x)), alpha.shape),
     }),
   },
   Select: {
     save: ['condition'],
-    gradient: (dy, [condition]) => ({
-      condition: () => zeros(condition!),
-      t: () => where(condition!, dy, tf.zerosLike(dy)),
-      e: () => where(condition!, tf.zerosLike(dy), dy),
+    gradient: (dy, { condition }) => ({
+      condition: () => zeros(condition),
+      t: () => where(condition, dy, tf.zerosLike(dy)),
+      e: () => where(condition, tf.zerosLike(dy), dy),
     }),
   },
 };
@@ -169,11 +169,11 @@ const reducedCount = (shape: number[], axes: unknown): number =>
 const extremum = (axisKey: string): Rule => ({
   save: ['x'],
   saveOutput: true,
-  gradient: (dy, [x, y], attributes) => ({
+  gradient: (dy, { x, y }, attributes) => ({
     x: () =>
       tf.mul(
-        broadcastBack(dy, x!.shape, attributes[axisKey]),
-        asFloat(tf.equal(x!, broadcastBack(y!, x!.shape, attributes[axisKey]))),
+        broadcastBack(dy, x.shape, attributes[axisKey]),
+        asFloat(tf.equal(x, broadcastBack(y, x.shape, attributes[axisKey]))),
       ),
   }),
 });
@@ -185,7 +185,7 @@ const REDUCTIONS: Record<string, Rule> = {
   Min: extremum('axis'),
   Prod: {
     save: ['x'],
-    gradient: (dy, [x], { axis }) => ({ x: () => prodGradient(dy, x!, axis) }),
+    gradient: (dy, { x }, { axis }) => ({ x: () => prodGradient(dy, x, axis) }),
   },
   Cumsum: {
     gradient: (dy, _, { axis, exclusive, reverse }) => ({
@@ -194,10 +194,10 @@ const REDUCTIONS: Record<string, Rule> = {
   },
   Softmax: {
     saveOutput: true,
-    gradient: (dy, [y], { dim }) => ({
+    gradient: (dy, { y }, { dim }) => ({
       logits: () => {
-        const weighted = tf.mul(dy, y!);
-        return tf.sub(weighted, tf.mul(tf.sum(weighted, dim as number, true), y!));
+        const weighted = tf.mul(dy, y);
+        return tf.sub(weighted, tf.mul(tf.sum(weighted, dim as number, true), y));
       },
     }),
   },
@@ -207,19 +207,19 @@ const REDUCTIONS: Record<string, Rule> = {
  * Gradient of a matrix product. When a batch is multiplied by one shared matrix, the gradient of that matrix is a
  * single tall product.
  */
-function matMulGradient(dy: tf.Tensor, [a, b]: tf.Tensor[], attributes: Attributes): Grads {
+function matMulGradient(dy: tf.Tensor, { a, b }: Saved, attributes: Attributes): Grads {
   const { transposeA, transposeB } = attributes as { transposeA: boolean; transposeB: boolean };
   const left = (): tf.Tensor =>
-    transposeA ? tf.matMul(b!, dy, transposeB, true) : tf.matMul(dy, b!, false, !transposeB);
+    transposeA ? tf.matMul(b, dy, transposeB, true) : tf.matMul(dy, b, false, !transposeB);
   const right = (): tf.Tensor => {
-    if (b!.rank === 2 && a!.rank > 2 && !transposeA) {
-      const rows = tf.reshape(a!, [-1, a!.shape.at(-1)!]);
+    if (b.rank === 2 && a.rank > 2 && !transposeA) {
+      const rows = tf.reshape(a, [-1, a.shape.at(-1)!]);
       const rowsOfDy = tf.reshape(dy, [-1, dy.shape.at(-1)!]);
       return transposeB ? tf.matMul(rowsOfDy, rows, true, false) : tf.matMul(rows, rowsOfDy, true, false);
     }
-    return transposeB ? tf.matMul(dy, a!, true, transposeA) : tf.matMul(a!, dy, !transposeA, false);
+    return transposeB ? tf.matMul(dy, a, true, transposeA) : tf.matMul(a, dy, !transposeA, false);
   };
-  return { a: () => sumTo(left(), a!.shape), b: () => sumTo(right(), b!.shape) };
+  return { a: () => sumTo(left(), a.shape), b: () => sumTo(right(), b.shape) };
 }
 
 /** Sums the rows of dy that were read from the same position. x is [.., N, ..] and indexed along `axis`. */
@@ -345,8 +345,8 @@ function mirrorPadGradient(dy: tf.Tensor, x: tf.Tensor, paddings: [number, numbe
 
 const STRUCTURE: Record<string, Rule> = {
   BatchMatMul: { save: ['a', 'b'], gradient: matMulGradient },
-  Reshape: { save: ['x'], gradient: (dy, [x]) => ({ x: () => tf.reshape(dy, x!.shape) }) },
-  ExpandDims: { save: ['input'], gradient: (dy, [x]) => ({ input: () => tf.reshape(dy, x!.shape) }) },
+  Reshape: { save: ['x'], gradient: (dy, { x }) => ({ x: () => tf.reshape(dy, x.shape) }) },
+  ExpandDims: { save: ['input'], gradient: (dy, { input: x }) => ({ input: () => tf.reshape(dy, x.shape) }) },
   Transpose: {
     gradient: (dy, _, { perm }) => ({
       x: () => tf.transpose(dy, tf.backend_util.getUndoAxesPermutation(perm as number[])),
@@ -354,12 +354,12 @@ const STRUCTURE: Record<string, Rule> = {
   },
   Slice: {
     save: ['x'],
-    gradient: (dy, [x], { begin, size }) => {
-      const [starts, sizes] = tf.slice_util.parseSliceParams(x!, begin as number[], size as number[]) as [
+    gradient: (dy, { x }, { begin, size }) => {
+      const [starts, sizes] = tf.slice_util.parseSliceParams(x, begin as number[], size as number[]) as [
         number[],
         number[],
       ];
-      const paddings = x!.shape.map((dim, axis): [number, number] => [
+      const paddings = x.shape.map((dim, axis): [number, number] => [
         starts[axis]!,
         dim - starts[axis]! - sizes[axis]!,
       ]);
@@ -368,73 +368,76 @@ const STRUCTURE: Record<string, Rule> = {
   },
   PadV2: {
     save: ['x'],
-    gradient: (dy, [x], { paddings }) => ({
+    gradient: (dy, { x }, { paddings }) => ({
       x: () =>
         tf.slice(
           dy,
           (paddings as [number, number][]).map(([before]) => before),
-          x!.shape,
+          x.shape,
         ),
     }),
   },
   Reverse: { gradient: (dy, _, { dims }) => ({ x: () => tf.reverse(dy, dims as number[]) }) },
   Tile: {
     save: ['x'],
-    gradient: (dy, [x], { reps }) => ({
+    gradient: (dy, { x }, { reps }) => ({
       x: () => {
-        const split = x!.shape.flatMap((dim, axis) => [(reps as number[])[axis]!, dim]);
+        const split = x.shape.flatMap((dim, axis) => [(reps as number[])[axis]!, dim]);
         return tf.reshape(
           tf.sum(
             tf.reshape(dy, split),
-            x!.shape.map((_, axis) => 2 * axis),
+            x.shape.map((_, axis) => 2 * axis),
           ),
-          x!.shape,
+          x.shape,
         );
       },
     }),
   },
   GatherV2: {
     save: ['x', 'indices'],
-    gradient: (dy, [x, indices], { axis, batchDims }) => ({
+    gradient: (dy, { x, indices }, { axis, batchDims }) => ({
       x: () => {
-        if (batchDims) return batchedGatherGradient(dy, x!, indices!, axis as number, batchDims as number);
-        return gatherGradient(dy, x!, indices!, (axis as number | undefined) ?? 0);
+        if (batchDims) return batchedGatherGradient(dy, x, indices, axis as number, batchDims as number);
+        return gatherGradient(dy, x, indices, (axis as number | undefined) ?? 0);
       },
-      indices: () => zeros(indices!),
+      indices: () => zeros(indices),
     }),
   },
   GatherNd: {
     save: ['params', 'indices'],
-    gradient: (dy, [params, indices]) => ({
-      params: () => tf.scatterND(indices!, dy, params!.shape),
-      indices: () => zeros(indices!),
+    gradient: (dy, { params, indices }) => ({
+      params: () => tf.scatterND(indices, dy, params.shape),
+      indices: () => zeros(indices),
     }),
   },
   ScatterNd: {
     save: ['indices'],
-    gradient: (dy, [indices]) => ({ updates: () => tf.gatherND(dy, indices!), indices: () => zeros(indices!) }),
+    gradient: (dy, { indices }) => ({ updates: () => tf.gatherND(dy, indices), indices: () => zeros(indices) }),
   },
   UnsortedSegmentSum: {
     save: ['segmentIds'],
-    gradient: (dy, [ids]) => ({ x: () => tf.gather(dy, tf.cast(ids!, 'int32')), segmentIds: () => zeros(ids!) }),
+    gradient: (dy, { segmentIds: ids }) => ({
+      x: () => tf.gather(dy, tf.cast(ids, 'int32')),
+      segmentIds: () => zeros(ids),
+    }),
   },
   StridedSlice: {
     save: ['x'],
-    gradient: (dy, [x], attributes) => ({ x: () => stridedSliceGradient(dy, x!, attributes) }),
+    gradient: (dy, { x }, attributes) => ({ x: () => stridedSliceGradient(dy, x, attributes) }),
   },
   MirrorPad: {
     save: ['x'],
-    gradient: (dy, [x], { paddings, mode }) => ({
-      x: () => mirrorPadGradient(dy, x!, paddings as [number, number][], mode as string),
+    gradient: (dy, { x }, { paddings, mode }) => ({
+      x: () => mirrorPadGradient(dy, x, paddings as [number, number][], mode as string),
     }),
   },
   TensorScatterUpdate: {
     save: ['indices', 'updates'],
-    gradient: (dy, [indices, updates]) => ({
+    gradient: (dy, { indices, updates }) => ({
       // tensorScatterUpdate of zeros is not an option: TF.js's cpu kernel would write them into dy itself.
-      tensor: () => where(tf.greater(tf.scatterND(indices!, tf.onesLike(updates!), dy.shape), 0), tf.zerosLike(dy), dy),
-      updates: () => tf.gatherND(dy, indices!),
-      indices: () => zeros(indices!),
+      tensor: () => where(tf.greater(tf.scatterND(indices, tf.onesLike(updates), dy.shape), 0), tf.zerosLike(dy), dy),
+      updates: () => tf.gatherND(dy, indices),
+      indices: () => zeros(indices),
     }),
   },
 };
@@ -484,12 +487,12 @@ function einsumGradient(dy: tf.Tensor, operands: tf.Tensor[], equation: string):
 
 function register(): void {
   const rules = { ...UNARY, ...BINARY, ...REDUCTIONS, ...STRUCTURE, ...SPATIAL, ...FLAT };
-  for (const [kernelName, { save, saveOutput, gradient }] of Object.entries(rules)) {
+  for (const [kernelName, rule] of Object.entries(rules)) {
     tf.registerGradient({
       kernelName,
-      inputsToSave: save ?? [],
-      outputsToSave: [saveOutput ?? false],
-      gradFunc: gradient as tf.GradFunc,
+      inputsToSave: [...(rule.save ?? [])],
+      outputsToSave: [rule.saveOutput ?? false],
+      gradFunc: (dy, saved, attributes) => rule.gradient([dy].flat()[0]!, savedOf(kernelName, rule, saved), attributes),
     });
   }
   registerVariadic();

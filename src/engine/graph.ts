@@ -92,20 +92,20 @@ export class GraphBuilder {
     domain = '',
   ): Value {
     const key = `${domain}.${op}(${inputs.map((v) => v?.id ?? '-').join()})${JSON.stringify(attributes)}${result.dtype}[${result.shape.join()}]`;
-    return this.share(key, () => this.multi(op, inputs, [result], attributes, domain)[0]!);
+    return this.share(key, () => this.multi(op, inputs, [result], attributes, domain)[0]);
   }
 
   /** Adds a node with several outputs. */
-  multi(
+  multi<const R extends readonly Result[]>(
     op: string,
     inputs: (Value | null)[],
-    results: Result[],
+    results: R,
     attributes: Record<string, Attribute> = {},
     domain = '',
-  ): Value[] {
+  ): { -readonly [K in keyof R]: Value } {
     const node: Node = { op, domain, inputs, outputs: [], attributes };
     node.outputs = results.map(({ dtype, shape }) => ({ id: this.nextId++, dtype, shape: [...shape], node }));
-    return node.outputs;
+    return node.outputs as { -readonly [K in keyof R]: Value };
   }
 
   private share(key: string, make: () => Value): Value {

@@ -3,6 +3,7 @@ import { EngineError } from '../errors.js';
 import { sameShape, sizeOf } from '../shape.js';
 import { GraphBuilder } from './graph.js';
 import type { Attribute, Dtype, Value } from './graph.js';
+import { byName } from './named.js';
 
 /** The runtime that a graph will run on. */
 export interface Target {
@@ -17,11 +18,58 @@ export const PORTABLE: Target = { microsoft: false, nchwcBlock: 0 };
 
 export type KernelAttributes = Record<string, unknown>;
 
-/**
- * Converts one TF.js kernel into graph nodes. `inputs` is keyed by TF.js's input names, or an array for variadic
- * kernels.
- */
-export type Lowering = (g: Lower, inputs: Record<string, Value>, attributes: KernelAttributes) => Value | Value[];
+/** TF.js's names of the inputs that every call of their kernels has. */
+type InputName =
+  | 'a'
+  | 'alpha'
+  | 'b'
+  | 'condition'
+  | 'dy'
+  | 'e'
+  | 'filter'
+  | 'image'
+  | 'images'
+  | 'indices'
+  | 'input'
+  | 'logProbabilities'
+  | 'logits'
+  | 'mean'
+  | 'output'
+  | 'params'
+  | 's0'
+  | 's1'
+  | 'segmentIds'
+  | 'sortedSequence'
+  | 't'
+  | 'targets'
+  | 'tensor'
+  | 'updates'
+  | 'value'
+  | 'values'
+  | 'variance'
+  | 'weight'
+  | 'weights'
+  | 'x'
+  | 'shape';
+
+/** TF.js's names of inputs that a call may leave out. */
+type OptionalInput = 'bias' | 'offset' | 'preluActivationWeights' | 'scale';
+
+/** The inputs of a kernel by TF.js's names; those of variadic kernels are numbered. */
+export type KernelInputs = Readonly<Record<InputName, Value> & Partial<Record<OptionalInput, Value>>>;
+
+const OPTIONAL: ReadonlySet<string> = new Set<OptionalInput>(['bias', 'offset', 'preluActivationWeights', 'scale']);
+
+/** The inputs of a kernel. Reading one that it does not have throws, unless it is optional. */
+export const inputsOf = (kernelName: string, inputs: Readonly<Record<string, Value>>): KernelInputs =>
+  byName(`kernel ${kernelName}`, inputs, OPTIONAL);
+
+/** All inputs of a variadic kernel, in order. */
+export const inputList = (inputs: Readonly<Record<string, Value | undefined>>): Value[] =>
+  Object.values(inputs).filter((value) => value !== undefined);
+
+/** Converts one TF.js kernel into graph nodes. */
+export type Lowering = (g: Lower, inputs: KernelInputs, attributes: KernelAttributes) => Value | Value[];
 
 /** A {@link GraphBuilder} with common idioms. Every method returns a value whose shape is fully known. */
 export class Lower extends GraphBuilder {

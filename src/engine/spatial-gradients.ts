@@ -79,9 +79,9 @@ function convFilterGradient(
 /** Rule for an ordinary or a depthwise convolution. */
 const convolution = (op: string): Rule => ({
   save: ['x', 'filter'],
-  gradient: (dy, [x, filter], attributes) => ({
-    x: () => convInputGradient(op, dy, filter!, x!.shape, attributes),
-    filter: () => convFilterGradient(op, x!, dy, filter!.shape, attributes),
+  gradient: (dy, { x, filter }, attributes) => ({
+    x: () => convInputGradient(op, dy, filter, x.shape, attributes),
+    filter: () => convFilterGradient(op, x, dy, filter.shape, attributes),
   }),
 });
 
@@ -148,16 +148,16 @@ const sumTo = (dy: tf.Tensor, shape: number[]): tf.Tensor =>
 
 const batchNorm: Rule = {
   save: ['x', 'mean', 'variance', 'scale'],
-  gradient: (dy, [x, mean, variance, scale], { varianceEpsilon }) => {
-    const inverse = tf.rsqrt(tf.add(variance!, varianceEpsilon as number));
+  gradient: (dy, { x, mean, variance, scale }, { varianceEpsilon }) => {
+    const inverse = tf.rsqrt(tf.add(variance, varianceEpsilon as number));
     const scaled = (): tf.Tensor => tf.mul(dy, scale ? tf.mul(inverse, scale) : inverse);
-    const centered = (): tf.Tensor => tf.sub(x!, mean!);
+    const centered = (): tf.Tensor => tf.sub(x, mean);
     return {
       x: scaled,
-      mean: () => sumTo(tf.neg(scaled()), mean!.shape),
-      variance: () => sumTo(tf.mul(tf.mul(scaled(), centered()), tf.mul(-0.5, tf.square(inverse))), variance!.shape),
-      scale: () => sumTo(tf.mul(dy, tf.mul(centered(), inverse)), mean!.shape),
-      offset: () => sumTo(dy, mean!.shape),
+      mean: () => sumTo(tf.neg(scaled()), mean.shape),
+      variance: () => sumTo(tf.mul(tf.mul(scaled(), centered()), tf.mul(-0.5, tf.square(inverse))), variance.shape),
+      scale: () => sumTo(tf.mul(dy, tf.mul(centered(), inverse)), mean.shape),
+      offset: () => sumTo(dy, mean.shape),
     };
   },
 };
@@ -166,32 +166,32 @@ export const SPATIAL: Record<string, Rule> = {
   Conv2D: convolution('Conv2D'),
   Conv2DBackpropInput: {
     save: ['dy', 'filter'],
-    gradient: (ddx, [dy, filter], attributes) => ({
-      dy: () => kernel('Conv2D', { x: ddx, filter: filter! }, { ...attributes, dilations: attributes.dilations ?? 1 }),
-      filter: () => convFilterGradient('Conv2D', ddx, dy!, filter!.shape, attributes),
+    gradient: (ddx, { dy, filter }, attributes) => ({
+      dy: () => kernel('Conv2D', { x: ddx, filter: filter }, { ...attributes, dilations: attributes.dilations ?? 1 }),
+      filter: () => convFilterGradient('Conv2D', ddx, dy, filter.shape, attributes),
     }),
   },
   DepthwiseConv2dNative: convolution('DepthwiseConv2dNative'),
   MaxPool: {
     save: ['x'],
     saveOutput: true,
-    gradient: (dy, [x, y], attributes) => ({
-      x: () => kernel('MaxPoolGrad', { dy, input: x!, output: y! }, attributes),
+    gradient: (dy, { x, y }, attributes) => ({
+      x: () => kernel('MaxPoolGrad', { dy, input: x, output: y }, attributes),
     }),
   },
-  AvgPool: { save: ['x'], gradient: (dy, [x], attributes) => ({ x: () => avgPoolGradient(dy, x!, attributes) }) },
+  AvgPool: { save: ['x'], gradient: (dy, { x }, attributes) => ({ x: () => avgPoolGradient(dy, x, attributes) }) },
   ResizeBilinear: {
     save: ['images'],
-    gradient: (dy, [images], attributes) => ({
+    gradient: (dy, { images }, attributes) => ({
       images: () =>
-        resizeGradient(dy, images!, (from, to) => linearWeights(from, to, attributes as unknown as Resampling)),
+        resizeGradient(dy, images, (from, to) => linearWeights(from, to, attributes as unknown as Resampling)),
     }),
   },
   ResizeNearestNeighbor: {
     save: ['images'],
-    gradient: (dy, [images], attributes) => ({
+    gradient: (dy, { images }, attributes) => ({
       images: () =>
-        resizeGradient(dy, images!, (from, to) => nearestWeights(from, to, attributes as unknown as Resampling)),
+        resizeGradient(dy, images, (from, to) => nearestWeights(from, to, attributes as unknown as Resampling)),
     }),
   },
   FusedBatchNorm: batchNorm,
@@ -207,11 +207,11 @@ export const SPATIAL: Record<string, Rule> = {
   },
   DepthToSpace: {
     save: ['x'],
-    gradient: (dy, [x], { blockSize }) => {
+    gradient: (dy, { x }, { blockSize }) => {
       const block = blockSize as number;
-      const [batch, height, width, channels] = x!.shape as [number, number, number, number];
+      const [batch, height, width, channels] = x.shape as [number, number, number, number];
       const split = tf.reshape(dy, [batch, height, block, width, block, channels / block ** 2]);
-      return { x: () => tf.reshape(tf.transpose(split, [0, 1, 3, 2, 4, 5]), x!.shape) };
+      return { x: () => tf.reshape(tf.transpose(split, [0, 1, 3, 2, 4, 5]), x.shape) };
     },
   },
   FlipLeftRight: { gradient: (dy) => ({ image: () => tf.reverse(dy, 2) }) },

@@ -171,7 +171,7 @@ function nameOutputs(g: Lower, outputs: Value[]): { name: string; value: Value }
   return outputs.map((value, i) => {
     const direct = value.node && !taken.has(value);
     taken.add(value);
-    return { name: `out${i}`, value: direct ? value : g.multi('Identity', [value], [value])[0]! };
+    return { name: `out${i}`, value: direct ? value : g.multi('Identity', [value], [value])[0] };
   });
 }
 

@@ -4,7 +4,7 @@ import { EngineError, TesseraeError, messageOf } from '../errors.js';
 import type { Dtype, Value } from './graph.js';
 import { LOWERINGS } from './kernels/index.js';
 import { REMEDIES } from './kernels/refusals.js';
-import { Lower } from './lowering.js';
+import { inputsOf, Lower } from './lowering.js';
 import type { Lowering, Target } from './lowering.js';
 import { hostBackend, isAlive, tf, useHostBackend } from './tf.js';
 
@@ -283,7 +283,7 @@ export function registerTraceKernel(kernelName: string, lowering: Lowering): voi
       );
       const values = Object.fromEntries(entries.map(([key, tensor]) => [key, trace.valueOf(tensor!)]));
       requireChannelsLast(kernelName, values, attrs?.dataFormat);
-      const result = lowering(trace.builder, values, attrs ?? {});
+      const result = lowering(trace.builder, inputsOf(kernelName, values), attrs ?? {});
       return Array.isArray(result) ? result.map((value) => trace.hold(value)) : trace.hold(result);
     },
   });

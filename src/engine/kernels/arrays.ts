@@ -1,6 +1,7 @@
 // Kernels that move data without computing: reshape, slice, concatenate, gather, scatter, tile.
 import { sizeOf, stridesOf } from '../../shape.js';
 import type { Value } from '../graph.js';
+import { inputList } from '../lowering.js';
 import type { Lower, Lowering } from '../lowering.js';
 import { tf } from '../tf.js';
 
@@ -9,13 +10,13 @@ const axisOf = (x: Value, axis: unknown): number =>
 
 /** Concatenates; TF.js allows empty operands. */
 function concat(g: Lower, inputs: Record<string, Value>, axis: unknown): Value {
-  const all = Object.values(inputs);
+  const all = inputList(inputs);
   const filled = all.filter((x) => sizeOf(x.shape) > 0);
   return filled.length === 0 ? all[0]! : g.concat(filled, axisOf(filled[0]!, axis));
 }
 
 function pack(g: Lower, inputs: Record<string, Value>, axis: unknown): Value {
-  const all = Object.values(inputs);
+  const all = inputList(inputs);
   const at = (axis as number) < 0 ? (axis as number) + all[0]!.shape.length + 1 : (axis as number);
   return g.concat(
     all.map((x) => g.reshape(x, x.shape.toSpliced(at, 0, 1))),
@@ -170,45 +171,45 @@ function depthToSpace(g: Lower, x: Value, block: number): Value {
 }
 
 export const arrays: Record<string, Lowering> = {
-  Reshape: (g, { x }, { shape }) => g.reshape(x!, tf.util.inferFromImplicitShape(shape as number[], sizeOf(x!.shape))),
+  Reshape: (g, { x }, { shape }) => g.reshape(x, tf.util.inferFromImplicitShape(shape as number[], sizeOf(x.shape))),
   ExpandDims: (g, { input }, { dim }) => {
-    const at = (dim as number) < 0 ? (dim as number) + input!.shape.length + 1 : (dim as number);
-    return g.reshape(input!, input!.shape.toSpliced(at, 0, 1));
+    const at = (dim as number) < 0 ? (dim as number) + input.shape.length + 1 : (dim as number);
+    return g.reshape(input, input.shape.toSpliced(at, 0, 1));
   },
-  Transpose: (g, { x }, { perm }) => g.transpose(x!, perm as number[]),
+  Transpose: (g, { x }, { perm }) => g.transpose(x, perm as number[]),
   Concat: (g, inputs, { axis }) => concat(g, inputs, axis),
   Pack: (g, inputs, { axis }) => pack(g, inputs, axis),
-  Unpack: (g, { value }, { axis }) => unpack(g, value!, axisOf(value!, axis)),
-  SplitV: (g, { x }, { numOrSizeSplits, axis }) => split(g, x!, numOrSizeSplits as number[], axisOf(x!, axis)),
+  Unpack: (g, { value }, { axis }) => unpack(g, value, axisOf(value, axis)),
+  SplitV: (g, { x }, { numOrSizeSplits, axis }) => split(g, x, numOrSizeSplits as number[], axisOf(x, axis)),
   Slice: (g, { x }, { begin, size }) => {
     const [starts, sizes] = tf.slice_util.parseSliceParams(
       { shape: [...x!.shape] } as tf.Tensor,
       begin as number[],
       size as number[],
     );
-    return g.slice(x!, starts as number[], sizes as number[]);
+    return g.slice(x, starts as number[], sizes as number[]);
   },
-  StridedSlice: (g, { x }, attributes) => stridedSlice(g, x!, attributes),
-  PadV2: (g, { x }, { paddings, constantValue }) => g.pad(x!, paddings as [number, number][], constantValue as number),
-  MirrorPad: (g, { x }, { paddings, mode }) => mirrorPad(g, x!, paddings as [number, number][], mode as string),
+  StridedSlice: (g, { x }, attributes) => stridedSlice(g, x, attributes),
+  PadV2: (g, { x }, { paddings, constantValue }) => g.pad(x, paddings as [number, number][], constantValue as number),
+  MirrorPad: (g, { x }, { paddings, mode }) => mirrorPad(g, x, paddings as [number, number][], mode as string),
   Tile: (g, { x }, { reps }) => {
     const repeats = reps as number[];
-    return g.op('Tile', [x!, g.ints(repeats)], { dtype: x!.dtype, shape: x!.shape.map((dim, i) => dim * repeats[i]!) });
+    return g.op('Tile', [x, g.ints(repeats)], { dtype: x.dtype, shape: x.shape.map((dim, i) => dim * repeats[i]!) });
   },
-  Reverse: (g, { x }, { dims }) => reverse(g, x!, dims as number[]),
+  Reverse: (g, { x }, { dims }) => reverse(g, x, dims as number[]),
   GatherV2: (g, { x, indices }, { axis, batchDims }) =>
-    gather(g, x!, indices!, axisOf(x!, axis), (batchDims as number | undefined) ?? 0),
+    gather(g, x, indices, axisOf(x, axis), (batchDims as number | undefined) ?? 0),
   GatherNd: (g, { params, indices }) => {
-    const depth = indices!.shape[indices!.shape.length - 1]!;
+    const depth = indices.shape[indices.shape.length - 1]!;
     const shape = [...indices!.shape.slice(0, -1), ...params!.shape.slice(depth)];
-    return g.op('GatherND', [params!, g.cast(indices!, 'int64')], { dtype: params!.dtype, shape });
+    return g.op('GatherND', [params, g.cast(indices, 'int64')], { dtype: params.dtype, shape });
   },
-  ScatterNd: (g, { indices, updates }, { shape }) => scatterAdd(g, indices!, updates!, shape as number[]),
+  ScatterNd: (g, { indices, updates }, { shape }) => scatterAdd(g, indices, updates, shape as number[]),
   TensorScatterUpdate: (g, { tensor, indices, updates }) =>
-    g.op('ScatterND', [tensor!, g.cast(indices!, 'int64'), updates!], tensor!),
+    g.op('ScatterND', [tensor, g.cast(indices, 'int64'), updates], tensor),
   // TF.js returns float32 whatever the dtype of the rows.
   UnsortedSegmentSum: (g, { x, segmentIds }, { numSegments }) =>
-    unsortedSegmentSum(g, g.cast(x!, 'float32'), segmentIds!, numSegments as number),
+    unsortedSegmentSum(g, g.cast(x, 'float32'), segmentIds, numSegments as number),
   OneHot: (g, { indices }, { depth, onValue, offValue, dtype }) => {
     const type = (dtype as 'float32' | 'int32' | 'bool' | undefined) ?? 'float32';
     // ONNX Runtime's OneHot supports few combinations of types; comparing with 0..depth-1 works for all.
@@ -217,7 +218,7 @@ export const arrays: Record<string, Lowering> = {
       [depth as number],
       Int32Array.from({ length: depth as number }, (_, i) => i),
     );
-    const hit = g.binary('Equal', g.reshape(indices!, [...indices!.shape, 1]), range, 'bool');
+    const hit = g.binary('Equal', g.reshape(indices, [...indices!.shape, 1]), range, 'bool');
     return g.where(hit, g.scalar(onValue as number, type), g.scalar(offValue as number, type));
   },
   Fill: (g, _, { shape, value, dtype }) =>
@@ -240,5 +241,5 @@ export const arrays: Record<string, Lowering> = {
       Float32Array.from({ length: count }, (_, i) => (start as number) + i * by),
     );
   },
-  DepthToSpace: (g, { x }, { blockSize }) => depthToSpace(g, x!, blockSize as number),
+  DepthToSpace: (g, { x }, { blockSize }) => depthToSpace(g, x, blockSize as number),
 };

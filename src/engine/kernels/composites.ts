@@ -2,7 +2,8 @@
 // cumulative products.
 import { sizeOf } from '../../shape.js';
 import type { Value } from '../graph.js';
-import type { Lower, Lowering } from '../lowering.js';
+import { inputsOf } from '../lowering.js';
+import type { KernelInputs, Lower, Lowering } from '../lowering.js';
 import { tf } from '../tf.js';
 import { conv } from './conv.js';
 import { elementwise } from './elementwise.js';
@@ -29,15 +30,16 @@ const fused =
     const { activation, leakyreluAlpha } = attributes as { activation?: string; leakyreluAlpha?: number };
     if (!activation || activation === 'linear') return biased;
     const alpha = inputs.preluActivationWeights;
-    return elementwise[ACTIVATIONS[activation]!]!(g, alpha ? { x: biased, alpha } : { x: biased }, {
+    const kernel = ACTIVATIONS[activation]!;
+    return elementwise[kernel]!(g, inputsOf(kernel, alpha ? { x: biased, alpha } : { x: biased }), {
       alpha: leakyreluAlpha ?? 0.2,
     });
   };
 
 /** scale * (x - mean) / sqrt(variance + epsilon) + offset. */
-function batchNorm(g: Lower, { x, mean, variance, scale, offset }: Record<string, Value>, epsilon: number): Value {
-  const inverse = g.unary('Reciprocal', g.unary('Sqrt', g.add(variance!, g.scalar(epsilon))));
-  const normal = g.mul(g.sub(x!, mean!), scale ? g.mul(inverse, scale) : inverse);
+function batchNorm(g: Lower, { x, mean, variance, scale, offset }: KernelInputs, epsilon: number): Value {
+  const inverse = g.unary('Reciprocal', g.unary('Sqrt', g.add(variance, g.scalar(epsilon))));
+  const normal = g.mul(g.sub(x, mean), scale ? g.mul(inverse, scale) : inverse);
   return offset ? g.add(normal, offset) : normal;
 }
 
@@ -121,27 +123,27 @@ export const composites: Record<string, Lowering> = {
   _FusedMatMul: fused((g, inputs, attributes) => reduce.BatchMatMul!(g, inputs, attributes)),
   FusedBatchNorm: (g, inputs, { varianceEpsilon }) =>
     batchNorm(g, inputs, (varianceEpsilon as number | undefined) ?? 0.001),
-  Bincount: (g, { x, weights }, { size }) => bincount(g, x!, weights!, size as number, false),
+  Bincount: (g, { x, weights }, { size }) => bincount(g, x, weights, size as number, false),
   DenseBincount: (g, { x, weights }, { size, binaryOutput }) =>
-    bincount(g, x!, weights!, size as number, (binaryOutput as boolean | undefined) ?? false),
+    bincount(g, x, weights, size as number, (binaryOutput as boolean | undefined) ?? false),
   Cumprod: (g, { x }, { axis, exclusive, reverse }) =>
     cumulativeProduct(
       g,
-      x!,
-      tf.util.parseAxisParam(axis as number, [...x!.shape])[0]!,
+      x,
+      tf.util.parseAxisParam(axis as number, [...x.shape])[0]!,
       exclusive as boolean,
       reverse as boolean,
     ),
   SpaceToBatchND: (g, { x }, { blockShape, paddings }) =>
-    spaceToBatch(g, x!, blockShape as number[], paddings as [number, number][]),
+    spaceToBatch(g, x, blockShape as number[], paddings as [number, number][]),
   BatchToSpaceND: (g, { x }, { blockShape, crops }) =>
-    batchToSpace(g, x!, blockShape as number[], crops as [number, number][]),
-  BroadcastArgs: (g, { s0, s1 }) => broadcastArgs(g, s0!, s1!),
+    batchToSpace(g, x, blockShape as number[], crops as [number, number][]),
+  BroadcastArgs: (g, { s0, s1 }) => broadcastArgs(g, s0, s1),
   SearchSorted: (g, { sortedSequence, values }, { side }: Attributes) =>
-    searchSorted(g, sortedSequence!, values!, side as string),
+    searchSorted(g, sortedSequence, values, side as string),
   FlipLeftRight: (g, { image }) => {
-    const { shape } = image!;
-    return g.slice(image!, [0, 0, shape[2]! - 1, 0], shape, [1, 1, -1, 1]);
+    const { shape } = image;
+    return g.slice(image, [0, 0, shape[2]! - 1, 0], shape, [1, 1, -1, 1]);
   },
-  BitwiseAnd: (g, { a, b }) => g.binary('BitwiseAnd', a!, b!),
+  BitwiseAnd: (g, { a, b }) => g.binary('BitwiseAnd', a, b),
 };

@@ -102,13 +102,13 @@ function pool(g: Lower, op: 'MaxPool' | 'AveragePool', x: Value, attributes: Rec
 }
 
 export const conv: Record<string, Lowering> = {
-  Conv2D: (g, { x, filter }, attributes) => conv2d(g, x!, filter!, convGeometry(x!.shape, filter!.shape, attributes)),
+  Conv2D: (g, { x, filter }, attributes) => conv2d(g, x, filter, convGeometry(x.shape, filter.shape, attributes)),
   Conv2DBackpropInput: (g, { dy, filter }, attributes) =>
-    conv2dInputGradient(g, dy!, filter!, convGeometry(attributes.inputShape as number[], filter!.shape, attributes)),
+    conv2dInputGradient(g, dy, filter, convGeometry(attributes.inputShape as number[], filter.shape, attributes)),
   Conv2DBackpropFilter: (g, { x, dy }, attributes) =>
-    filterGradient(g, x!, dy!, convGeometry(x!.shape, attributes.filterShape as number[], attributes)),
+    filterGradient(g, x, dy, convGeometry(x.shape, attributes.filterShape as number[], attributes)),
   DepthwiseConv2dNative: (g, { x, filter }, attributes) =>
-    depthwise(g, x!, filter!, convGeometry(x!.shape, filter!.shape, attributes, true)),
-  MaxPool: (g, { x }, attributes) => pool(g, 'MaxPool', x!, attributes),
-  AvgPool: (g, { x }, attributes) => pool(g, 'AveragePool', x!, attributes),
+    depthwise(g, x, filter, convGeometry(x.shape, filter.shape, attributes, true)),
+  MaxPool: (g, { x }, attributes) => pool(g, 'MaxPool', x, attributes),
+  AvgPool: (g, { x }, attributes) => pool(g, 'AveragePool', x, attributes),
 };

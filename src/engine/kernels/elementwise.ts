@@ -1,21 +1,22 @@
 // Elementwise kernels: arithmetic, comparison, logic, activations, casts.
 import type { Dtype, Value } from '../graph.js';
+import { inputList } from '../lowering.js';
 import type { Lower, Lowering } from '../lowering.js';
 
 const unary =
   (op: string): Lowering =>
   (g, { x }) =>
-    g.unary(op, x!);
+    g.unary(op, x);
 
 const binary =
   (op: string): Lowering =>
   (g, { a, b }) =>
-    g.binary(op, a!, b!);
+    g.binary(op, a, b);
 
 const compare =
   (op: string): Lowering =>
   (g, { a, b }) =>
-    g.binary(op, a!, b!, 'bool');
+    g.binary(op, a, b, 'bool');
 
 /** x - floor(x / y) * y: the remainder has the sign of the divisor. */
 function floorMod(g: Lower, a: Value, b: Value): Value {
@@ -110,25 +111,25 @@ export const elementwise: Record<string, Lowering> = {
   Sqrt: unary('Sqrt'),
   Tan: unary('Tan'),
   Tanh: unary('Tanh'),
-  Identity: (_, { x }) => x!,
-  Expm1: (g, { x }) => expm1(g, x!),
-  Log1p: (g, { x }) => log1p(g, x!),
-  Rsqrt: (g, { x }) => g.unary('Reciprocal', g.unary('Sqrt', x!)),
-  Square: (g, { x }) => g.mul(x!, x!),
-  Step: (g, { x }, { alpha }) => step(g, x!, (alpha as number | undefined) ?? 0),
-  Relu6: (g, { x }) => g.op('Clip', [x!, g.like(x!, 0), g.like(x!, 6)], x!),
+  Identity: (_, { x }) => x,
+  Expm1: (g, { x }) => expm1(g, x),
+  Log1p: (g, { x }) => log1p(g, x),
+  Rsqrt: (g, { x }) => g.unary('Reciprocal', g.unary('Sqrt', x)),
+  Square: (g, { x }) => g.mul(x, x),
+  Step: (g, { x }, { alpha }) => step(g, x, (alpha as number | undefined) ?? 0),
+  Relu6: (g, { x }) => g.op('Clip', [x, g.like(x, 0), g.like(x, 6)], x),
   ClipByValue: (g, { x }, { clipValueMin, clipValueMax }) =>
-    g.op('Clip', [x!, g.like(x!, clipValueMin as number), g.like(x!, clipValueMax as number)], x!),
-  LeakyRelu: (g, { x }, { alpha }) => g.unary('LeakyRelu', x!, { alpha: { float: alpha as number } }),
-  Prelu: (g, { x, alpha }) => g.where(g.binary('Less', x!, g.scalar(0), 'bool'), g.mul(x!, alpha!), x!),
-  Selu: (g, { x }) => selu(g, x!),
-  IsNan: (g, { x }) => g.op('IsNaN', [x!], { dtype: 'bool', shape: x!.shape }),
-  IsInf: (g, { x }) => g.op('IsInf', [x!], { dtype: 'bool', shape: x!.shape }),
+    g.op('Clip', [x, g.like(x, clipValueMin as number), g.like(x, clipValueMax as number)], x),
+  LeakyRelu: (g, { x }, { alpha }) => g.unary('LeakyRelu', x, { alpha: { float: alpha as number } }),
+  Prelu: (g, { x, alpha }) => g.where(g.binary('Less', x, g.scalar(0), 'bool'), g.mul(x, alpha), x),
+  Selu: (g, { x }) => selu(g, x),
+  IsNan: (g, { x }) => g.op('IsNaN', [x], { dtype: 'bool', shape: x.shape }),
+  IsInf: (g, { x }) => g.op('IsInf', [x], { dtype: 'bool', shape: x.shape }),
   // x - x is 0 for finite x and NaN otherwise.
   IsFinite: (g, { x }) =>
-    g.op('Not', [g.op('IsNaN', [g.sub(x!, x!)], { dtype: 'bool', shape: x!.shape })], {
+    g.op('Not', [g.op('IsNaN', [g.sub(x, x)], { dtype: 'bool', shape: x.shape })], {
       dtype: 'bool',
-      shape: x!.shape,
+      shape: x.shape,
     }),
   Add: binary('Add'),
   Sub: binary('Sub'),
@@ -136,16 +137,16 @@ export const elementwise: Record<string, Lowering> = {
   Maximum: binary('Max'),
   Minimum: binary('Min'),
   Pow: binary('Pow'),
-  RealDiv: (g, { a, b }) => divide(g, a!, b!),
-  FloorDiv: (g, { a, b }) => floorDiv(g, a!, b!),
-  Mod: (g, { a, b }) => floorMod(g, a!, b!),
-  Atan2: (g, { a, b }) => atan2(g, a!, b!),
+  RealDiv: (g, { a, b }) => divide(g, a, b),
+  FloorDiv: (g, { a, b }) => floorDiv(g, a, b),
+  Mod: (g, { a, b }) => floorMod(g, a, b),
+  Atan2: (g, { a, b }) => atan2(g, a, b),
   SquaredDifference: (g, { a, b }) => {
-    const difference = g.sub(a!, b!);
+    const difference = g.sub(a, b);
     return g.mul(difference, difference);
   },
   AddN: (g, inputs) => {
-    const all = Object.values(inputs);
+    const all = inputList(inputs);
     // ONNX's Sum supports floating-point types only.
     return all[0]!.dtype === 'float32' && all.length > 1
       ? g.op('Sum', all, all[0]!)
@@ -157,14 +158,14 @@ export const elementwise: Record<string, Lowering> = {
   Less: compare('Less'),
   LessEqual: compare('LessOrEqual'),
   NotEqual: (g, { a, b }) => {
-    const equal = g.binary('Equal', a!, b!, 'bool');
+    const equal = g.binary('Equal', a, b, 'bool');
     return g.op('Not', [equal], equal);
   },
   LogicalAnd: compare('And'),
   LogicalOr: compare('Or'),
-  LogicalNot: (g, { x }) => g.op('Not', [x!], x!),
-  Select: (g, { condition, t, e }) => g.where(condition!, t!, e!),
-  Cast: (g, { x }, { dtype }) => g.cast(x!, CAST_TARGETS[dtype as string]!),
-  ZerosLike: (g, { x }) => g.fill(x!.shape, 0, x!.dtype as 'float32'),
-  OnesLike: (g, { x }) => g.fill(x!.shape, 1, x!.dtype as 'float32'),
+  LogicalNot: (g, { x }) => g.op('Not', [x], x),
+  Select: (g, { condition, t, e }) => g.where(condition, t, e),
+  Cast: (g, { x }, { dtype }) => g.cast(x, CAST_TARGETS[dtype as string]!),
+  ZerosLike: (g, { x }) => g.fill(x.shape, 0, x.dtype as 'float32'),
+  OnesLike: (g, { x }) => g.fill(x.shape, 1, x.dtype as 'float32'),
 };

@@ -205,11 +205,11 @@ function depthwiseFilterGradient(g: Lower, x: Value, dy: Value, attributes: Attr
 }
 
 export const pooling: Record<string, Lowering> = {
-  MaxPool: (g, { x }, attributes) => pool(g, 'MaxPool', x!, attributes),
-  AvgPool: (g, { x }, attributes) => pool(g, 'AveragePool', x!, attributes),
-  MaxPoolGrad: (g, { dy, input, output }, attributes) => maxPoolGradient(g, dy!, input!, output!, attributes),
-  AvgPoolGrad: (g, { dy, input }, attributes) => avgPoolGradient(g, dy!, input!, attributes),
+  MaxPool: (g, { x }, attributes) => pool(g, 'MaxPool', x, attributes),
+  AvgPool: (g, { x }, attributes) => pool(g, 'AveragePool', x, attributes),
+  MaxPoolGrad: (g, { dy, input, output }, attributes) => maxPoolGradient(g, dy, input, output, attributes),
+  AvgPoolGrad: (g, { dy, input }, attributes) => avgPoolGradient(g, dy, input, attributes),
   DepthwiseConv2dNativeBackpropInput: (g, { dy, filter }, attributes) =>
-    depthwiseInputGradient(g, dy!, filter!, attributes),
-  DepthwiseConv2dNativeBackpropFilter: (g, { x, dy }, attributes) => depthwiseFilterGradient(g, x!, dy!, attributes),
+    depthwiseInputGradient(g, dy, filter, attributes),
+  DepthwiseConv2dNativeBackpropFilter: (g, { x, dy }, attributes) => depthwiseFilterGradient(g, x, dy, attributes),
 };

@@ -25,7 +25,7 @@ function resizeLinear(g: Lower, images: Value, [height, width]: [number, number]
 
 export const resize: Record<string, Lowering> = {
   ResizeNearestNeighbor: (g, { images }, attributes) =>
-    resizeNearest(g, images!, attributes.size as [number, number], attributes as unknown as Resampling),
+    resizeNearest(g, images, attributes.size as [number, number], attributes as unknown as Resampling),
   ResizeBilinear: (g, { images }, attributes) =>
-    resizeLinear(g, images!, attributes.size as [number, number], attributes as unknown as Resampling),
+    resizeLinear(g, images, attributes.size as [number, number], attributes as unknown as Resampling),
 };
