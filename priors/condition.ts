@@ -23,7 +23,7 @@ export interface ConditionConfig {
   text?: { length: number; vocabSize: number } | undefined;
 }
 
-/** Adds an issue to a config whose classes or text do not go with its conditioning. For `superRefine` of priors' schemas. */
+/** Adds an issue to a config whose classes or text do not fit its conditioning. For `superRefine` of priors' schemas. */
 export function refuseBadCondition({ conditioning, classes, text }: ConditionConfig, context: z.RefinementCtx): void {
   const refuse = (message: string): void => context.addIssue({ code: 'custom', message });
   if ((conditioning === 'label') !== (classes !== undefined))

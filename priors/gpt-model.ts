@@ -19,7 +19,7 @@ function scoreBatch(p: Params, batch: StageBatch, c: GptConfig): { nats: tf.Tens
   return { nats, hits: tf.cast(hits, 'float32') as tf.Tensor1D };
 }
 
-/** Compiles what generation needs. */
+/** Compiles the functions of generation. */
 function openGpt(config: GptConfig, params: Params): OpenStage<Decoder> {
   const prefiller = compile((condition: tf.Tensor2D) => prefill(params, condition, config), {
     name: 'gpt_prefill',
@@ -43,7 +43,7 @@ type Produced = { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor };
 type Prefill = Compiled<[tf.Tensor2D], Produced>;
 type Step = Compiled<[tf.Tensor1D, tf.Tensor1D, tf.Tensor1D, tf.Tensor[], tf.Tensor[]], Produced>;
 
-/** Cache sizes graphs are compiled for: attention costs what the cache can hold, so it grows in steps. */
+/** Cache sizes that graphs are compiled for. Attention costs as much as the cache can hold, so the cache grows in steps. */
 const CAPACITIES = [32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048];
 
 /** The running state of one batch of sequences. */
@@ -92,7 +92,7 @@ class GptDecoder implements Decoder {
     return this.absorb(produced, 1);
   }
 
-  /** Writes new keys and values behind the old ones; the graph never copies the cache. */
+  /** Appends new keys and values to the cache, which the graph never copies. */
   private absorb(produced: Produced, length: number): Float32Array {
     this.reserve(this.position + length);
     const size = this.config.nEmbd / this.config.nHead;

@@ -16,7 +16,7 @@ import { causalAttention, mergeHeads, splitHeads } from '../src/nn/transformer.j
 
 export const GptConfigSchema = z
   .strictObject({
-    /** The map of codes to model, from the codec: its grid [H, W], levels and vocabulary K. Old configs have a shape. */
+    /** The token map to model: its grid, levels and vocabulary K. Old configs have a shape instead. */
     codes: z.preprocess(
       withAxes,
       z.strictObject({
@@ -32,9 +32,9 @@ export const GptConfigSchema = z
     nLayer: z.int().min(1).max(64).default(4),
     nHead: z.int().min(1).max(64).default(8),
     nEmbd: z.int().min(8).max(4096).default(256),
-    /** Share of the values left out at random in training: of embeddings and of what each layer adds. */
+    /** Dropout rate of the embeddings and of the output of each layer in training. */
     dropout: z.number().min(0).lt(1).default(0),
-    /** Relative weights of predicting the codes and predicting the caption. */
+    /** Weights of the losses of codes and of the caption. */
     codeLossWeight: z.number().min(0).default(7),
     textLossWeight: z.number().min(0).default(1),
   })
@@ -46,7 +46,7 @@ export type GptConfig = z.infer<typeof GptConfigSchema>;
 /** Number of codes of a sample, N. */
 export const codeCount = (c: GptConfig): number => codesOfMap(c.codes);
 
-/** Tokens before the first code, P: see {@link conditionLength}. */
+/** Number of ids before the first code, P; see {@link conditionLength}. */
 export const prefixLength = (c: GptConfig): number => conditionLength(c);
 
 /** One vocabulary for all: codes first, then that of {@link conditionVocabulary}. */
@@ -127,7 +127,7 @@ function attention(
 
 const mlp = ({ c_fc, c_proj }: Block['mlp'], x: tf.Tensor): tf.Tensor => c_proj(gelu(c_fc(x)));
 
-/** Leaves values out at random and scales the rest up; nothing without a key. The name tells the draws of a step apart. */
+/** Dropout: sets values to 0 at random and scales the others. Does nothing without a key. The name distinguishes the draws of a step. */
 type Drop = (x: tf.Tensor, name: string) => tf.Tensor;
 
 function dropping({ dropout }: GptConfig, key: RandomKey | undefined): Drop {
@@ -186,7 +186,7 @@ export function codeNats(
   return { nats: crossEntropy(scores, tf.reshape(codes, [-1]) as tf.Tensor1D), logits: scores, hidden };
 }
 
-/** Mean cross-entropy of the caption's tokens, padding left out. */
+/** Mean cross-entropy of the caption's tokens, without padding. */
 function textNats(p: Params, condition: tf.Tensor2D, hidden: tf.Tensor3D, c: GptConfig): tf.Scalar {
   const { text, padding } = vocabulary(c);
   const { length, vocabSize } = c.text!;
@@ -199,7 +199,7 @@ function textNats(p: Params, condition: tf.Tensor2D, hidden: tf.Tensor3D, c: Gpt
   return tf.div(tf.sum(tf.mul(nats, isText)), tf.add(tf.sum(isText), 1e-6));
 }
 
-/** The training objective: code and text losses in the proportion of their weights. */
+/** The training objective: the weighted mean of code and text losses. */
 export function gptLoss(
   p: Params,
   batch: StageBatch,

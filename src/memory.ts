@@ -31,7 +31,7 @@ export function expectMemory(where: string, bytes: number, remedy: string): void
 
 /** Which settings decide how much memory a job takes. */
 export const SMALLER =
-  'Lower the batch size (--batch), the size of the pictures, the size of the model, or the number of workers.';
+  'Lower the batch size (--batch), the size of the images, the size of the model, or the number of workers.';
 
 const inGiB = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 

@@ -1,5 +1,5 @@
-// The discrete VAE of DALL-E: residual blocks with a small gain, max-pooling down, repeated pixels up, a relaxed choice of
-// codes that hardens as training goes on, and a likelihood over the logits of the pixels.
+// The discrete VAE of DALL-E: residual blocks with a small gain, downsampling by max-pooling, upsampling by repetition, a relaxed
+// choice of codes that hardens during training, and a likelihood over the logits of the pixels.
 // Ramesh et al., "Zero-Shot Text-to-Image Generation", arXiv:2102.12092, appendix A.
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
@@ -8,7 +8,7 @@ import { chain, pointwise, SEES_ITSELF, together } from '../src/model/layer.js';
 import type { Layer } from '../src/model/layer.js';
 import { ReconstructionConfigSchema } from '../src/losses/reconstruction.js';
 import { prefixed, scoped } from '../src/model/params.js';
-import { pictureFields } from './networks.js';
+import { imageFields } from './networks.js';
 import { oneMapFamily } from './one-map.js';
 import { QuantizerConfigSchema } from './quantizers/index.js';
 
@@ -18,16 +18,16 @@ const orElse = (json: unknown, defaults: Record<string, unknown>): unknown =>
 
 export const DVaeConfigSchema = z
   .strictObject({
-    ...pictureFields,
-    /** Pixels of one code's side: 2, 4, 8 or 16. A group of blocks stands at each resolution from the picture to the codes. */
+    ...imageFields,
+    /** Number of pixels along each side of a code: 2, 4, 8 or 16. There is a group of blocks at each resolution from the image to the codes. */
     downsample: z.union([z.literal(2), z.literal(4), z.literal(8), z.literal(16)]).default(8),
-    /** Channels at the full resolution; twice as many at each coarser one. */
+    /** Number of channels at the full resolution. It doubles at each coarser resolution. */
     hidden: z.int().min(4).max(512).default(64),
-    /** Residual blocks at each resolution, in encoder and decoder each. */
+    /** Number of residual blocks at each resolution, in the encoder and in the decoder. */
     blocksPerGroup: z.int().min(1).max(8).default(2),
-    /** The relaxed choice with its temperature and KL schedules, where no other quantizer is named. */
+    /** Default: the relaxed choice `gumbel` with its temperature and KL schedules. */
     quantizer: z.preprocess((json) => orElse(json, { name: 'gumbel' }), QuantizerConfigSchema),
-    /** The logit-Laplace likelihood where no other loss is named. */
+    /** Default: the logit-Laplace likelihood. */
     reconstruction: z.preprocess((json) => orElse(json, { kind: 'logit-laplace' }), ReconstructionConfigSchema),
   })
   .refine((c) => c.height % c.downsample === 0 && c.width % c.downsample === 0, {
@@ -36,23 +36,23 @@ export const DVaeConfigSchema = z
 
 export type DVaeConfig = z.infer<typeof DVaeConfigSchema>;
 
-/** Channels at each resolution, from the picture to the codes. */
+/** Channels at each resolution, from the image to the codes. */
 const groupWidths = ({ downsample, hidden }: DVaeConfig): number[] =>
   Array.from({ length: Math.log2(downsample) + 1 }, (_, i) => hidden * 2 ** i);
 
-/** What a block adds is scaled by 1 / (number of blocks)^2, so that deep stacks start near the identity. */
+/** The output of a block is scaled by 1 / (number of blocks)^2, so that deep stacks start near the identity. */
 const residualGain = (c: DVaeConfig): number => 1 / (groupWidths(c).length * c.blocksPerGroup) ** 2;
 
-/** Kernel sizes of a block's convolutions: the encoder's narrow its sight last, the decoder's first. */
+/** Kernel sizes of a block's convolutions: the 1x1 convolution is the last one in the encoder and the first one in the decoder. */
 const KERNELS = { encoder: [3, 3, 3, 1], decoder: [1, 3, 3, 3] } as const;
 type Side = keyof typeof KERNELS;
 
-/** Weights of variance 1 / fanIn: a block's input has been through a ReLU, but what it adds is scaled down anyway. */
+/** Gives weights of variance 1 / fanIn. Blocks follow a ReLU, but their output is scaled down anyway. */
 const GAIN = Math.SQRT1_2;
 
 const relu = pointwise((x) => tf.relu(x));
 
-/** A block at work at a quarter of its channels, beside a 1x1 convolution where the number of channels changes. */
+/** A bottleneck block with a quarter of its channels, and a 1x1 convolution on the skip path if the number of channels changes. */
 function block(side: Side, inChannels: number, outChannels: number, gain: number): Layer {
   const inner = Math.max(1, Math.floor(outChannels / 4));
   const widths = [inChannels, inner, inner, inner, outChannels];
@@ -70,7 +70,7 @@ function block(side: Side, inChannels: number, outChannels: number, gain: number
   };
 }
 
-/** Groups of blocks, the first given `inChannels`, with `between` to change the resolution from one group to the next. */
+/** Groups of blocks, the first of which has `inChannels`. `between` changes the resolution from one group to the next. */
 function groups(
   side: Side,
   inChannels: number,
@@ -107,7 +107,7 @@ function decoder(c: DVaeConfig, inChannels: number, outChannels: number): Layer 
   return chain({
     input: conv(1, inChannels, widths[0]!, { gain: GAIN }),
     ...groups('decoder', widths[0]!, widths, repeat(2), c),
-    // The first pictures are faint: an error to learn from, not one to recover from.
+    // A small gain: the first images have little contrast, so the first errors are moderate.
     output: conv(1, c.hidden, outChannels, { gain: 0.1 }),
   });
 }

@@ -5,7 +5,7 @@ import type { ImageInput } from '../src/interfaces/index.js';
 import { parseConfig } from '../src/model/config.js';
 import type { CodecFamily } from '../src/model/codec.js';
 
-/** What sets one codec apart from the others. */
+/** The parts that differ between image codecs with codes. */
 export interface CodecParts<C extends ImageInput> extends Omit<
   CodecFamily<C, tf.Tensor4D>,
   'medium' | 'parseConfig' | 'input' | 'maps'

@@ -1,4 +1,4 @@
-// The encoder and decoder networks of picture codecs: strided convolutions down to the grid of codes and back, with
+// The encoder and decoder networks of image codecs: strided convolutions down to the grid of codes and back, with
 // residual blocks. The defaults are VQ-VAE's (van den Oord et al., arXiv:1711.00937); blocks at finer resolutions, group
 // norm, SiLU and attention over the grid make VQGAN's (Esser et al., arXiv:2012.09841).
 import { z } from 'zod';
@@ -6,58 +6,58 @@ import { tf } from '../src/engine/index.js';
 import { gridAttention } from '../src/nn/attention2d.js';
 import { conv, convTranspose, resizedConv } from '../src/nn/conv.js';
 import type { CodecLosses } from '../src/model/codec.js';
-import { normalizedError, reconstructionLoss, toPictures } from '../src/losses/reconstruction.js';
+import { normalizedError, reconstructionLoss, toImages } from '../src/losses/reconstruction.js';
 import type { ReconstructionConfig } from '../src/losses/reconstruction.js';
 import { chain, reachOf } from '../src/model/layer.js';
 import type { Layer, Sight } from '../src/model/layer.js';
 import { residualStack } from '../src/nn/residual.js';
 
-/** The part of a codec's config that says which pictures it sees. */
-export const pictureFields = {
-  /** Size of the pictures the codec sees, in pixels; others are resized to it. */
+/** The part of a codec's config that says which images it sees. */
+export const imageFields = {
+  /** Size of the images that the codec sees, in pixels. Others are resized to it. */
   height: z.int().min(4).max(1024),
   width: z.int().min(4).max(1024),
-  /** 1 grey, 3 RGB. */
+  /** 1 for gray, 3 for RGB. */
   channels: z.union([z.literal(1), z.literal(3)]).default(3),
-  /** sRGB color that transparent pixels are flattened on. */
+  /** sRGB color behind transparent pixels. */
   background: z
     .tuple([z.int().min(0).max(255), z.int().min(0).max(255), z.int().min(0).max(255)])
     .default([255, 255, 255]),
-  /** How a picture of another shape is fitted: cut, padded with the background, or stretched. */
+  /** How an image of another shape is fitted: cut, padded with the background, or stretched. */
   resize: z.enum(['cover', 'contain', 'fill']).default('contain'),
 };
 
-/** As {@link pictureFields}, for codecs of pictures of any size. */
+/** The fields of {@link imageFields}, for codecs of images of any size. */
 export const anySizeFields = {
-  ...pictureFields,
-  /** How a picture of another shape is fitted: cut, padded with the background, or stretched; or `none`, which codes each at its own size and trains on pieces of height x width. */
+  ...imageFields,
+  /** How an image of another shape is fitted: cut, padded with the background, or stretched; or `none`, which encodes each at its own size and trains on crops of height x width. */
   resize: z.enum(['cover', 'contain', 'fill', 'none']).default('contain'),
 };
 
-/** The part of a codec's config that sets up its networks. */
+/** The part of a codec's config that defines its networks. */
 export const networkFields = {
-  /** Pixels of one code's side. */
+  /** Number of pixels along each side of a code. */
   downsample: z.union([z.literal(2), z.literal(4), z.literal(8), z.literal(16), z.literal(32)]).default(4),
   /** Channels of the hidden layers at the resolution of the codes. */
   hidden: z.int().min(8).max(1024).default(128),
-  /** Residual blocks at the resolution of the codes, in encoder and decoder each. */
+  /** Number of residual blocks at the resolution of the codes, in the encoder and in the decoder. */
   residualLayers: z.int().min(0).max(16).default(2),
-  /** Inner channels of these blocks; in others they are in the same proportion to the outer ones. */
+  /** Inner channels of these blocks. Other blocks have the same proportion of inner to outer channels. */
   residualHidden: z.int().min(4).max(1024).default(32),
-  /** Factor of each downsampling from the picture on; their product is `downsample`. Left out, all are 2. One of 4 is cheap: nothing is computed in between. */
+  /** Factor of each downsampling, beginning at the image. Their product is `downsample`. Default: all are 2. A factor of 4 is cheap, because nothing is computed at the resolution in between. */
   strides: z.array(z.union([z.literal(2), z.literal(4), z.literal(8)])).optional(),
-  /** Channels at the resolutions between picture and codes, finest first, as parts of `hidden`. Left out, half of it first, as the full resolution is the dearest, and all of it then. */
+  /** Channels at the resolutions between image and codes, finest first, as fractions of `hidden`. Default: half at first, because the finest resolution is the most expensive, and then all. */
   multipliers: z.array(z.number().positive().max(1)).optional(),
-  /** Residual blocks at each resolution finer than that of the codes. */
+  /** Number of residual blocks at each resolution finer than that of the codes. */
   blocksPerStage: z.int().min(0).max(8).default(0),
   /** Channels of a convolution (and residual blocks) at the full resolution; 0 for none. */
   stem: z.int().min(0).max(512).default(0),
-  /** Group normalisation before each activation: steadies deep networks, slows shallow ones. */
+  /** Group normalization before each activation. It stabilizes deep networks and slows shallow ones. */
   norm: z.enum(['none', 'group']).default('none'),
   activation: z.enum(['relu', 'silu']).default('relu'),
-  /** Heads of a self-attention over the grid of codes, in encoder and decoder each; 0 for none. Divides `hidden`. */
+  /** Number of heads of a self-attention over the grid of codes, in the encoder and in the decoder; 0 for none. It must divide `hidden`. */
   attentionHeads: z.int().min(0).max(16).default(0),
-  /** How the decoder gets finer: transposed convolutions, or repeated pixels and a 3x3 convolution, which is dearer and leaves no checkerboard. */
+  /** How the decoder upsamples: by transposed convolutions, or by repeated pixels and a 3x3 convolution, which is more expensive and avoids checkerboard artifacts. */
   upsample: z.enum(['transposed', 'nearest']).default('transposed'),
 };
 
@@ -65,7 +65,7 @@ const NetworkSchema = z.object(networkFields);
 
 export type Network = z.infer<typeof NetworkSchema>;
 
-/** Adds an issue to a config whose network does not fit its pictures or itself. For `superRefine` of codecs' schemas. */
+/** Adds an issue to a config whose network does not fit its images or itself. For `superRefine` of codecs' schemas. */
 export function refuseBadNetwork(n: Network & { height: number; width: number }, context: z.RefinementCtx): void {
   const refuse = (message: string): void => context.addIssue({ code: 'custom', message });
   const strides = stridesOf(n);
@@ -74,23 +74,23 @@ export function refuseBadNetwork(n: Network & { height: number; width: number },
   if (strides.reduce((product, stride) => product * stride, 1) !== n.downsample)
     refuse(`strides must multiply to downsample, ${n.downsample}`);
   if (n.multipliers && n.multipliers.length !== strides.length - 1)
-    refuse(`multipliers must be ${strides.length - 1}, one for each resolution between picture and codes`);
+    refuse(`multipliers must be ${strides.length - 1}, one for each resolution between image and codes`);
   if (n.attentionHeads > 0 && n.hidden % n.attentionHeads !== 0) refuse('attentionHeads must divide hidden');
 }
 
-/** Factor of each downsampling, from the picture on. */
+/** Factor of each downsampling, beginning at the image. */
 export const stridesOf = ({ strides, downsample }: Network): number[] =>
   strides ?? Array.from({ length: Math.log2(downsample) }, () => 2);
 
-/** A resolution: its channels, and how much coarser it is than the one before. */
+/** A resolution: its channels, and how much coarser it is than the previous one. */
 interface Stage {
   stride: number;
   width: number;
-  /** Residual blocks; those at the resolution of the codes come after a further convolution. */
+  /** Number of residual blocks. At the resolution of the codes they follow another convolution. */
   blocks: number;
 }
 
-/** From the picture to the codes. */
+/** The resolutions from the image to the codes. */
 function stagesOf(n: Network): Stage[] {
   const strides = stridesOf(n);
   const multiplier = (i: number): number => (n.multipliers ? n.multipliers[i]! : i === 0 ? 0.5 : 1);
@@ -156,11 +156,11 @@ const finer = ({ upsample }: Network, stride: number, from: number, to: number, 
     : resizedConv(3, stride, from, to, { gain });
 
 /**
- * How far a codec's codes and pixels see beyond their cell of `side` x `side` pixels, in pixels along each axis; undefined
- * when they see everything.
+ * How far a codec's codes and pixels see beyond their cell of `side` x `side` pixels, in pixels along each axis. Undefined if
+ * they see everything.
  *
- * @param encode what codes depend on among the pixels, `codesPerCell` of them along an axis of a cell.
- * @param decode what pixels depend on among those codes.
+ * @param encode the pixels that codes depend on; a cell has `codesPerCell` codes along each axis.
+ * @param decode the codes that pixels depend on.
  */
 export function squareReach(side: number, encode: Sight, decode: Sight, codesPerCell = 1): number[] | undefined {
   const reaches = [0, 1].map((axis) => {
@@ -173,7 +173,7 @@ export function squareReach(side: number, encode: Sight, decode: Sight, codesPer
   return reaches.every((reach) => reach !== undefined) ? reaches : undefined;
 }
 
-/** The losses of a codec: how far its decoder's output is from the pictures, and what its quantizers add. */
+/** The losses of a codec: the reconstruction loss of its decoder's output, and the losses of its quantizers. */
 export function withReconstruction(
   output: tf.Tensor4D,
   images: tf.Tensor4D,
@@ -181,9 +181,9 @@ export function withReconstruction(
   config: ReconstructionConfig,
   ofQuantizers: tf.Scalar,
 ): CodecLosses<tf.Tensor4D> {
-  const reconstruction = toPictures(output, config);
+  const reconstruction = toImages(output, config);
   const nmse = normalizedError(reconstruction, images, dataVariance);
-  const ofPictures = config.kind === 'mse' ? nmse : reconstructionLoss(output, images, dataVariance, config);
-  const terms = config.kind === 'mse' ? undefined : { reconstructionLoss: ofPictures };
-  return { loss: tf.add(ofPictures, ofQuantizers), nmse, reconstruction, terms };
+  const ofImages = config.kind === 'mse' ? nmse : reconstructionLoss(output, images, dataVariance, config);
+  const terms = config.kind === 'mse' ? undefined : { reconstructionLoss: ofImages };
+  return { loss: tf.add(ofImages, ofQuantizers), nmse, reconstruction, terms };
 }

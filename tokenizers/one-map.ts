@@ -1,8 +1,8 @@
-// Codecs of one map: an encoder, a quantizer, a decoder. VQ-VAE and dVAE differ in their networks alone.
+// Codecs of one map: an encoder, a quantizer and a decoder. VQ-VAE and dVAE differ only in their networks.
 import type { tf } from '../src/engine/index.js';
 import type { ImageInput } from '../src/interfaces/index.js';
 import type { CodecFamily } from '../src/model/codec.js';
-import { outputChannels, toPictures } from '../src/losses/reconstruction.js';
+import { outputChannels, toImages } from '../src/losses/reconstruction.js';
 import type { ReconstructionConfig } from '../src/losses/reconstruction.js';
 import { chain } from '../src/model/layer.js';
 import type { Layer } from '../src/model/layer.js';
@@ -13,21 +13,21 @@ import { squareReach, withReconstruction } from './networks.js';
 import { Quantizer } from './quantizers/index.js';
 import type { QuantizerConfig } from './quantizers/index.js';
 
-/** What a one-map codec's config holds besides its networks. */
+/** The config of a one-map codec, without its networks. */
 export interface OneMapConfig extends ImageInput {
-  /** Pixels of one code's side. */
+  /** Number of pixels along each side of a code. */
   downsample: number;
   quantizer: QuantizerConfig;
   reconstruction: ReconstructionConfig;
 }
 
-/** The networks of a one-map codec, each one layer: weights, forward pass, reach and output layer follow from it. */
+/** The networks of a one-map codec. Each is one layer, which defines weights, forward pass, reach and output layer. */
 export interface OneMapNetworks<C extends OneMapConfig> extends Pick<CodecParts<C>, 'name' | 'schema'> {
-  /** Pictures float32 [B, H, W, C] in [-1, 1] -> latents float32 [B, H / f, W / f, outChannels]. */
+  /** Images float32 [B, H, W, C] in [-1, 1] -> latents float32 [B, H / f, W / f, outChannels]. */
   encoder(config: C, outChannels: number): Layer;
   /** Codes float32 [B, H / f, W / f, inChannels] -> what the reconstruction loss takes, float32 [B, H, W, outChannels]. */
   decoder(config: C, inChannels: number, outChannels: number): Layer;
-  /** True if pictures may keep their size: the networks follow that of what they get. */
+  /** True if images may keep their size. The networks must take any size. */
   anyExtent?: boolean;
 }
 
@@ -57,7 +57,7 @@ export function oneMapFamily<C extends OneMapConfig>({
     };
   };
   const decodeIds = ({ quantizer, decoder }: Parts, p: Params, ids: tf.Tensor, c: C): tf.Tensor4D =>
-    toPictures(decoder.apply(p, quantizer.decode(p, ids)) as tf.Tensor4D, c.reconstruction);
+    toImages(decoder.apply(p, quantizer.decode(p, ids)) as tf.Tensor4D, c.reconstruction);
   const latentsOf = ({ encoder }: Parts, p: Params, images: tf.Tensor): tf.Tensor4D =>
     encoder.apply(p, images) as tf.Tensor4D;
   return imageFamily<C>({
@@ -73,7 +73,7 @@ export function oneMapFamily<C extends OneMapConfig>({
       const parts = partsOf(c);
       parts.quantizer.initialize(p, latentsOf(parts, p, images), key);
     },
-    // The reconstruction loss + what the quantizer adds.
+    // The reconstruction loss and the loss of the quantizer.
     loss: (p, { inputs, dataVariance, ...moment }, c) => {
       const parts = partsOf(c);
       const quantized = parts.quantizer.train(p, latentsOf(parts, p, inputs), moment);

@@ -1,4 +1,4 @@
-// The VAE: Gaussian latents in place of codes, trained on the evidence lower bound, in bits per dimension of 8-bit pixels.
+// The VAE: Gaussian latents instead of codes, trained on the evidence lower bound, in bits per dimension of 8-bit pixels.
 // Kingma and Welling, "Auto-Encoding Variational Bayes", arXiv:1312.6114; pixels as intervals of a logistic distribution:
 // Salimans et al., "PixelCNN++", arXiv:1701.05517, section 2.1, with one component.
 import { z } from 'zod';
@@ -14,34 +14,34 @@ import { linear } from '../src/nn/linear.js';
 import { ZEROS } from '../src/model/params.js';
 import type { Params, ParamSpecs } from '../src/model/params.js';
 import { inputOf } from './family.js';
-import { decoder, encoder, networkFields, pictureFields, refuseBadNetwork } from './networks.js';
+import { decoder, encoder, networkFields, imageFields, refuseBadNetwork } from './networks.js';
 
 export const VaeConfigSchema = z
   .strictObject({
-    ...pictureFields,
+    ...imageFields,
     ...networkFields,
-    /** A vector of `size` for the whole picture, or a grid of vectors of `size`, one for each `downsample` x `downsample` pixels. */
+    /** A vector of `size` for the whole image, or a grid of vectors of `size`, one for each `downsample` x `downsample` pixels. */
     latent: z
       .strictObject({ kind: z.enum(['vector', 'grid']).default('vector'), size: z.int().min(1).max(1024).default(32) })
       .prefault({}),
-    /** How widely a pixel is spread about its mean: learned for every pixel of every picture, or one number a channel, with which all pixels count alike and bits are more. */
+    /** The scale of the pixels' distributions: predicted for every pixel, or one number for each channel, which weighs all pixels equally and needs more bits. */
     scale: z.enum(['pixel', 'channel']).default('pixel'),
-    /** Weight of the KL term in the loss (Higgins et al., ICLR 2017); reported bits are always those at 1. */
+    /** Weight of the KL term in the loss (Higgins et al., ICLR 2017). Reported bits are those of a weight of 1. */
     beta: z.number().min(0).default(1),
-    /** Part of the training over which that weight grows from 0: against latents that are never taken into use. */
+    /** Fraction of the training over which that weight grows from 0, which avoids unused latents. */
     warmup: z.number().min(0).max(1).default(0),
   })
   .superRefine(refuseBadNetwork);
 
 export type VaeConfig = z.infer<typeof VaeConfigSchema>;
 
-/** Of the approximate posterior, both float32 [B, ..shape of the latents]. */
+/** The approximate posterior, both float32 [B, ...shape of the latents]. */
 interface Posterior {
   means: tf.Tensor;
   logVariances: tf.Tensor;
 }
 
-/** Of the pixels, both float32 [B, H, W, C] or of a shape that spreads to it. */
+/** The distributions of the pixels, both float32 [B, H, W, C] or of a shape that broadcasts to it. */
 interface Pixels {
   means: tf.Tensor4D;
   logScales: tf.Tensor;
@@ -49,7 +49,7 @@ interface Pixels {
 
 /** Rows, columns and channels between the networks and the latents. */
 function innerShape(c: VaeConfig, grid: number): [number, number, number] {
-  // A vector is read from all positions at once: half the hidden channels each keep that matrix in bounds.
+  // A vector is computed from all positions: half of the hidden channels limit the size of that matrix.
   return [
     c.height / c.downsample,
     c.width / c.downsample,
@@ -67,7 +67,7 @@ function networksOf(c: VaeConfig): Record<'encoder' | 'posterior' | 'latents' | 
   const { kind, size } = c.latent;
   const outputs = c.scale === 'pixel' ? 2 * c.channels : c.channels;
   return named({
-    // Posteriors start near the prior, where the KL term is next to nothing.
+    // Posteriors start near the prior, where the KL term is close to 0.
     encoder: encoder(c, c.channels, innerShape(c, 2 * size)[2], kind === 'vector' ? 1 : 0.1),
     posterior: linear(sizeOfInner(c), 2 * size, { gain: 0.1 }),
     latents: linear(size, sizeOfInner(c), { gain: Math.SQRT1_2 }),
@@ -85,7 +85,7 @@ function trainableSpecs(c: VaeConfig): ParamSpecs {
   };
 }
 
-/** Log variances stay within this of 0, so that neither their exponentials nor the KL term can run away. */
+/** Bound of the log variances, which keeps their exponentials and the KL term finite. */
 const MAX_LOG_VARIANCE = 12;
 
 /** float32 [B, H, W, C] in [-1, 1] -> the posterior of their latents. */
@@ -97,7 +97,7 @@ function posterior(p: Params, images: tf.Tensor4D, c: VaeConfig): Posterior {
   return { means, logVariances: tf.clipByValue(logVariances, -MAX_LOG_VARIANCE, MAX_LOG_VARIANCE) };
 }
 
-/** z = mean + deviation * noise: a sample that carries the gradient to both. */
+/** z = mean + deviation * noise, a sample that passes the gradient to both. */
 function sampled({ means, logVariances }: Posterior, key: RandomKey): tf.Tensor {
   return tf.add(means, tf.mul(tf.exp(tf.mul(logVariances, 0.5)), randomNormal(key, means.shape, 'vae.latents')));
 }
@@ -108,7 +108,7 @@ function divergence({ means, logVariances }: Posterior): tf.Tensor1D {
   return tf.mul(tf.sum(tf.reshape(each, [means.shape[0]!, -1]), 1), 0.5);
 }
 
-/** Below e^-7 the whole of a distribution lies in one grey level. */
+/** Below e^-7, almost all of a distribution lies in one gray level. */
 const MIN_LOG_SCALE = -7;
 
 /** float32 [B, ..shape of the latents] -> the distributions of the pixels. */
@@ -127,8 +127,8 @@ function pixels(p: Params, latents: tf.Tensor, c: VaeConfig): Pixels {
 }
 
 /**
- * Nats of pictures of 8-bit pixels: each pixel has the probability that the logistic distribution gives to the interval
- * that rounds to it; black and white have the tails too, so that all 256 sum to 1.
+ * Nats of images of 8-bit pixels. Each pixel has the probability that the logistic distribution gives to the interval that rounds
+ * to it. Black and white include the tails, so that all 256 probabilities sum to 1.
  *
  * @param images float32 [B, H, W, C] of k / 127.5 - 1, k from 0 to 255.
  * @returns float32 [B].
@@ -150,12 +150,12 @@ export function pixelNats(images: tf.Tensor4D, { means, logScales }: Pixels): tf
 }
 
 /**
- * The expected picture: pixels below black are black, those above white white. With s the scale and m the mean,
+ * The expected image, with pixels clipped to black and white. With s the scale and m the mean,
  * E[clip(x, -1, 1)] = -1 + s (softplus((m + 1) / s) - softplus((m - 1) / s)).
  *
- * @returns float32 [B, H, W, C] in [-1, 1]. The means themselves may lie far outside, where pixels are surely black or white.
+ * @returns float32 [B, H, W, C] in [-1, 1]. The means themselves may lie far outside.
  */
-export function expectedPictures({ means, logScales }: Pixels): tf.Tensor4D {
+export function expectedImages({ means, logScales }: Pixels): tf.Tensor4D {
   const scales = tf.exp(logScales);
   const above = (level: number): tf.Tensor => tf.softplus(tf.div(tf.sub(means, level), scales));
   return tf.sub(tf.mul(scales, tf.sub(above(-1), above(1))), 1);
@@ -163,10 +163,10 @@ export function expectedPictures({ means, logScales }: Pixels): tf.Tensor4D {
 
 const dimensions = ({ height, width, channels }: VaeConfig): number => height * width * channels;
 
-/** Nats to bits. */
+/** Converts nats to bits. */
 const bits = <T extends tf.Tensor>(nats: T): T => tf.div(nats, Math.LN2);
 
-/** Both parts of the negative evidence lower bound of each picture, in nats, by one sample of its latents; float32 [B]. */
+/** Both parts of the negative evidence lower bound of each image, in nats, estimated by one sample of its latents; float32 [B]. */
 function bound(
   p: Params,
   images: tf.Tensor4D,
@@ -175,10 +175,10 @@ function bound(
 ): { reconstruction: tf.Tensor1D; kl: tf.Tensor1D; pictures: tf.Tensor4D } {
   const q = posterior(p, images, c);
   const decoded = pixels(p, sampled(q, key), c);
-  return { reconstruction: pixelNats(images, decoded), kl: divergence(q), pictures: expectedPictures(decoded) };
+  return { reconstruction: pixelNats(images, decoded), kl: divergence(q), pictures: expectedImages(decoded) };
 }
 
-/** The training objective: the bound in bits per dimension, its KL term weighted. */
+/** The training objective: the bound in bits per dimension, with a weighted KL term. */
 function vaeLoss(
   p: Params,
   { inputs, dataVariance, key, progress }: CodecBatch<tf.Tensor4D>,
@@ -197,7 +197,7 @@ function vaeLoss(
 }
 
 const decodeLatents = (p: Params, latents: tf.Tensor, c: VaeConfig): tf.Tensor4D =>
-  expectedPictures(pixels(p, latents, c));
+  expectedImages(pixels(p, latents, c));
 
 /** The VAE as the registry knows it. */
 export const vae: CodecFamily<VaeConfig, tf.Tensor4D> = {
@@ -220,8 +220,8 @@ export const vae: CodecFamily<VaeConfig, tf.Tensor4D> = {
     encode: (p, images, c) => [posterior(p, images, c).means],
     decode: (p, [latents], c) => decodeLatents(p, latents!, c),
   },
-  /** Of the bound with one sample of the latents: bits per dimension in all, and bits per picture that the latents carry. */
-  figure: { name: 'bitsPerDim', unit: 'bits a dimension' },
+  /** Estimates of the bound with one sample of the latents: total bits per dimension, and bits of the latents of an image. */
+  figure: { name: 'bitsPerDim', unit: 'bits per dimension' },
   measures: (p, images, key, c) => {
     const { reconstruction, kl } = bound(p, images, key, c);
     return { bitsPerDim: bits(tf.div(tf.add(reconstruction, kl), dimensions(c))), klBits: bits(kl) };

@@ -1,4 +1,4 @@
-// VQ-VAE for pictures: a convolutional encoder, a grid of codebook entries, a convolutional decoder.
+// VQ-VAE for images: a convolutional encoder, a grid of codebook entries, and a convolutional decoder.
 // van den Oord, Vinyals and Kavukcuoglu, "Neural Discrete Representation Learning", arXiv:1711.00937.
 import { z } from 'zod';
 import { ReconstructionConfigSchema } from '../src/losses/reconstruction.js';
@@ -23,7 +23,7 @@ export const vqVae = oneMapFamily<VqVaeConfig>({
   schema: VqVaeConfigSchema,
   // Latents of about unit variance let the codebook and the commitment loss start in balance.
   encoder: (c, outChannels) => encoder(c, c.channels, outChannels, 0.6),
-  // The first pictures are faint: an error to learn from, not one to recover from.
+  // A small gain: the first images have little contrast, so the first errors are moderate.
   decoder: (c, inChannels, outChannels) => decoder(c, inChannels, outChannels, 0.1),
   anyExtent: true,
 });

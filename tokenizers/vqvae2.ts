@@ -1,4 +1,4 @@
-// VQ-VAE-2 for pictures: a coarse map of codes for what is far apart, a fine one for what it leaves over.
+// VQ-VAE-2 for images: a coarse map of codes for the large structure, and a fine map for the details.
 // Razavi, van den Oord and Vinyals, "Generating Diverse High-Fidelity Images with VQ-VAE-2", arXiv:1906.00446.
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
@@ -7,7 +7,7 @@ import { conv } from '../src/nn/conv.js';
 import { named, through, together } from '../src/model/layer.js';
 import type { Layer } from '../src/model/layer.js';
 import type { CodecBatch, CodecLosses } from '../src/model/codec.js';
-import { outputChannels, ReconstructionConfigSchema, toPictures } from '../src/losses/reconstruction.js';
+import { outputChannels, ReconstructionConfigSchema, toImages } from '../src/losses/reconstruction.js';
 import type { Params, ParamSpecs } from '../src/model/params.js';
 import { imageFamily } from './family.js';
 import {
@@ -29,7 +29,7 @@ export const VqVae2ConfigSchema = z
     ...anySizeFields,
     /** `downsample` is that of the bottom map; a code of the top map covers twice its side. */
     ...networkFields,
-    /** Of both levels, unless they have their own. */
+    /** The quantizer of both maps, unless they have their own. */
     quantizer: QuantizerConfigSchema,
     topQuantizer: LevelSchema,
     bottomQuantizer: LevelSchema,
@@ -45,7 +45,7 @@ export type VqVae2Config = z.infer<typeof VqVae2ConfigSchema>;
 const topOf = (c: VqVae2Config): Quantizer => new Quantizer(c.topQuantizer ?? c.quantizer, 'topQuantizer');
 const bottomOf = (c: VqVae2Config): Quantizer => new Quantizer(c.bottomQuantizer ?? c.quantizer, 'bottomQuantizer');
 
-/** Between the bottom grid and the top grid: one halving, the rest as in the networks of the bottom. */
+/** The networks between the bottom grid and the top grid: one downsampling by 2, otherwise like those of the bottom map. */
 const betweenGrids = (c: VqVae2Config): Network => ({
   ...c,
   downsample: 2,
@@ -71,7 +71,7 @@ function networksOf(
     topEncoder: encoder(betweenGrids(c), c.hidden, top.width, 0.6),
     topDecoder: decoder(betweenGrids(c), top.width, bottom.width, 0.6),
     bottomProject: conv(1, c.hidden, bottom.width, { gain: 0.6 }),
-    // The first pictures are faint: an error to learn from, not one to recover from.
+    // A small gain: the first images have little contrast, so the first errors are moderate.
     decoder: decoder(c, bottom.width, outputChannels(c.channels, c.reconstruction), 0.1),
   });
 }
@@ -89,7 +89,7 @@ function trainableSpecs(c: VqVae2Config): ParamSpecs {
   };
 }
 
-/** What the picture's latents are made from. */
+/** The outputs of both encoders. */
 interface Features {
   /** float32 [B, h, w, hidden]. */
   bottom: tf.Tensor4D;
@@ -104,11 +104,11 @@ function featuresOf(p: Params, images: tf.Tensor4D, c: VqVae2Config): Features {
   return { bottom, top: topEncoder.apply(p, bottom) as tf.Tensor4D };
 }
 
-/** What the top codes float32 [B, h / 2, w / 2, D] say about the bottom grid, in the space of its codes: [B, h, w, D']. */
+/** Decodes top codes float32 [B, h / 2, w / 2, D] into the space of the bottom codes: [B, h, w, D']. */
 const baseOf = (p: Params, topCodes: tf.Tensor, c: VqVae2Config): tf.Tensor4D =>
   networksOf(c).topDecoder.apply(p, topCodes) as tf.Tensor4D;
 
-/** Latents of the bottom map, float32 [B, h, w, D']: what the base leaves over. */
+/** Latents of the bottom map, float32 [B, h, w, D']: the difference from the base. */
 const bottomLatents = (p: Params, features: tf.Tensor4D, base: tf.Tensor, c: VqVae2Config): tf.Tensor4D =>
   tf.sub(networksOf(c).bottomProject.apply(p, features), base) as tf.Tensor4D;
 
@@ -135,12 +135,12 @@ function encodeIds(p: Params, images: tf.Tensor4D, c: VqVae2Config): [top: tf.Te
 
 /** Ids as {@link encodeIds} gives them -> float32 [B, H, W, C]. */
 const decodeIds = (p: Params, [top, bottom]: readonly tf.Tensor[], c: VqVae2Config): tf.Tensor4D =>
-  toPictures(
+  toImages(
     decoderForward(p, baseOf(p, topOf(c).decode(p, top!), c), bottomOf(c).decode(p, bottom!), c),
     c.reconstruction,
   );
 
-/** The training objective: reconstruction loss + what both quantizers add. Assigns their state. */
+/** The training objective: the reconstruction loss and the losses of both quantizers. Assigns their state. */
 function vqVae2Loss(
   p: Params,
   { inputs, dataVariance, ...moment }: CodecBatch<tf.Tensor4D>,
@@ -164,7 +164,7 @@ function mapSpecs(c: VqVae2Config): TokenMapSpec[] {
   return [topOf(c).map('top', top), bottomOf(c).map('bottom', bottom)];
 }
 
-/** A bottom code sees through its own encoder and, by way of the top codes, through the top encoder and decoder; a pixel through both decoders. */
+/** A bottom code sees through its own encoder and, through the top codes, the top encoder and decoder. A pixel sees through both decoders. */
 function reachOfAll(c: VqVae2Config): number[] | undefined {
   const { bottomEncoder, topEncoder, topDecoder, decoder: last } = networksOf(c);
   const topCodes = through(bottomEncoder.sees, topEncoder.sees);

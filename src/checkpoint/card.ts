@@ -1,6 +1,6 @@
-// The files of a model, as lists of bytes: `model.json`, the card that says what the model is and how it was made,
-// `model.safetensors` with the weights, and whatever else the model needs (`tokenizer.json`, an ONNX network). Nothing
-// in them is code. The card carries a hash over itself and one over each file, so that every byte is covered.
+// The files of a model as bytes: `model.json`, the card that says what the model is and how it was made, `model.safetensors`
+// with the weights, and other files that the model needs (`tokenizer.json`, an ONNX network). None of them contains code. The
+// card has a hash over itself and one over each file, so that every byte is verified.
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
 import { sha256 } from '../hash.js';
@@ -13,8 +13,8 @@ import { fingerprint } from './tensors.js';
 import type { NamedTensors } from './tensors.js';
 
 /**
- * Major and minor version of the model directory format. A newer major version is refused. 1.1: the card carries a
- * sha256 over itself, and the fingerprint covers the files beside the weights. 2.0: maps say their grid and levels;
+ * Major and minor version of the model directory format. A newer major version is refused. 1.1: the card has a
+ * sha256 over itself, and the fingerprint covers the files besides the weights. 2.0: maps say their grid and levels;
  * cards of format 1 are read.
  */
 export const MODEL_FORMAT_VERSION = '2.0';
@@ -30,7 +30,7 @@ const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
 const fileSchema = z.strictObject({ bytes: z.int().nonnegative(), sha256: hash });
 
-/** What a codec's maps are. Cards of format 1 have a shape in place of grid and levels. */
+/** A token map. Cards of format 1 have a shape instead of grid and levels. */
 export const TokenMapSpecSchema = z.preprocess(
   withAxes,
   z.strictObject({
@@ -48,7 +48,7 @@ const cardSchema = z.strictObject({
   name: z.string().min(1),
   config: z.record(z.string(), z.unknown()),
   fingerprint: hash,
-  /** A prior's codec: its fingerprint and what a reader wants to know of it. */
+  /** A prior's codec: its fingerprint, name and config. */
   codec: z.looseObject({ fingerprint: hash }).optional(),
   conditioning: z.enum(['none', 'label', 'text']).optional(),
   maps: z.array(TokenMapSpecSchema).optional(),
@@ -58,10 +58,10 @@ const cardSchema = z.strictObject({
   files: z.record(z.string().refine(isPlainName, 'expected a plain file name'), fileSchema),
 });
 
-/** The card of a stored model, as `model.json` holds it. */
+/** The card of a stored model, the content of `model.json`. */
 export type ModelCard = z.infer<typeof cardSchema>;
 
-/** What the maker of a model says of it; the rest of the card is computed. */
+/** The fields of a card that the caller gives. The others are computed. */
 export type NewModelCard = Omit<ModelCard, 'format' | 'formatVersion' | 'fingerprint' | 'files'>;
 
 /** Files beside the weights, by plain name, e.g. `tokenizer.json` or `encoder.onnx`. */
@@ -121,7 +121,7 @@ function listingOf(content: Uint8Array | string): Listed {
   return { bytes: bytes.length, sha256: sha256(bytes) };
 }
 
-/** sha256 of the files beside the weights, by name. */
+/** sha256 of the files besides the weights, by name. */
 function extraHashes(listed: ModelCard['files']): Record<string, string> {
   return Object.fromEntries(
     Object.entries(listed).flatMap(([name, { sha256 }]) => (name === WEIGHTS ? [] : [[name, sha256]])),
@@ -138,13 +138,13 @@ function checkedCard(card: ModelCard): ModelCard {
   return result.data;
 }
 
-/** A file without which the model cannot be used, when the card lists none of that name. */
+/** The error for a file that the model needs and its card does not list. */
 function lackOf({ kind, conditioning, files }: ModelCard): string | undefined {
   if (files[WEIGHTS] === undefined) return WEIGHTS;
   return kind === 'prior' && conditioning === 'text' && files[TOKENIZER] === undefined ? TOKENIZER : undefined;
 }
 
-/** True for cards that carry a hash over themselves: of version 1.1 and later. */
+/** Whether a card has a hash over itself, as all have since version 1.1. */
 export function isCardSealed({ formatVersion }: ModelCard): boolean {
   return isAtLeast(formatVersion, '1.1');
 }
@@ -164,7 +164,7 @@ export interface ModelSource {
 }
 
 export interface ReadModelOptions {
-  /** Refuse a model of the other kind. */
+  /** Refuses a model of the other kind. */
   kind?: ModelCard['kind'];
 }
 

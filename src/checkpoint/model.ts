@@ -1,4 +1,4 @@
-// Model directories: the files of a model (see card.ts) on a disk, replaced as one and read as of one moment.
+// Model directories: the files of a model (see card.ts) on a disk. They are replaced together, and read as of one moment.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
 import { createDirectory } from '../files/commit.js';
@@ -15,7 +15,7 @@ import { refuseForeignFormat } from './safetensors-file.js';
 import type { NamedTensors } from './tensors.js';
 
 /**
- * Writes a model directory; an older model in it is replaced as one, other files are left alone.
+ * Writes a model directory. An older model in it is replaced as a whole; other files are not touched.
  *
  * @returns the card as written, with its fingerprint.
  * @throws {UsageError} E_TENSOR, E_MODEL_FILE, E_MODEL_CARD. @throws {LockError} E_LOCKED while another process writes there.
@@ -34,7 +34,7 @@ export function saveModel(
     sweepTemporaries(directory, files);
     writeFilesAtomic(directory, packed.files, files);
   };
-  // Another file system is a test's, and has no other process.
+  // Other file systems are those of tests, which have no other process.
   if (files === nodeFiles) withLock(directory, write);
   else write();
   return packed.card;
@@ -44,7 +44,7 @@ interface LoadOptions extends ReadModelOptions {
   files?: FileSystem;
 }
 
-/** True for a directory that holds a model, be it one whose save was cut short after its bytes were durable. Links count, for the reader to refuse. */
+/** Whether a directory contains a model, or one whose save was interrupted after its bytes were durable. Links count; reading refuses them. */
 export function isModelDirectory(directory: string, files: FileSystem = nodeFiles): boolean {
   return (
     guarded(directory, 'reading', () => files.status(join(directory, CARD)) !== undefined) ||
@@ -53,8 +53,8 @@ export function isModelDirectory(directory: string, files: FileSystem = nodeFile
 }
 
 /**
- * Reads the card of a model directory without its weights. Writes nothing, and waits for no writer: beside one that is
- * saving, or after one that was cut short, it reads the model that is complete.
+ * Reads the card of a model directory without its weights. It writes nothing and does not wait for a writer: during a save, or
+ * after one that was interrupted, it reads the complete model.
  *
  * @param options.kind refuse a model of the other kind.
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_FORMAT, E_MODEL_KIND. @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION.
@@ -71,7 +71,7 @@ export function readModelCard(directory: string, options: LoadOptions = {}): Mod
   );
 }
 
-/** A file given for a directory is refused with the reason why. */
+/** Refuses a file in place of a directory, with the reason. */
 function expectDirectory(directory: string, files: FileSystem): void {
   const status = files.status(directory);
   if (status === undefined)
@@ -80,7 +80,7 @@ function expectDirectory(directory: string, files: FileSystem): void {
   if (status.kind === 'file' || status.kind === 'other') throw notAModel(directory);
 }
 
-/** The files of a directory as a snapshot holds them; links, pipes and devices are refused. */
+/** The files of a directory in a snapshot. Links, pipes and devices are refused. */
 function sourceOf(directory: string, snapshot: Snapshot): ModelSource {
   return {
     where: directory,

@@ -1,4 +1,4 @@
-// Safetensors files on a disk, and what is found there in their place.
+// Reads and writes safetensors files, and refuses weights in other formats.
 import { UsageError } from '../errors.js';
 import { writeFileAtomic } from '../files/commit.js';
 import { readFile, readHead } from '../files/read.js';
@@ -8,7 +8,7 @@ import type { SafetensorsFile } from './safetensors.js';
 import type { NamedTensors } from './tensors.js';
 
 export interface ReadSafetensorsOptions {
-  /** Refuse tensors with NaN or infinite values. Default false. */
+  /** Refuses tensors with NaN or infinite values. Default false. */
   finite?: boolean;
   files?: FileSystem;
 }
@@ -28,7 +28,7 @@ export function writeSafetensors(
 /**
  * Reads a safetensors file.
  *
- * @throws {CorruptError} E_SAFETENSORS naming the file and the tensor, E_TENSOR_NOT_FINITE when `finite` is asked for.
+ * @throws {CorruptError} E_SAFETENSORS naming the file and the tensor, E_TENSOR_NOT_FINITE with `finite`.
  * @throws {UsageError} E_NOT_FOUND, E_MODEL_FORMAT for a pickle or HDF5 file.
  */
 export function readSafetensors(path: string, options: ReadSafetensorsOptions = {}): SafetensorsFile {
@@ -37,7 +37,7 @@ export function readSafetensors(path: string, options: ReadSafetensorsOptions = 
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Formats that can run code, or that are not ours
+// Other formats
 
 const FOREIGN_EXTENSIONS = /\.(pt|pth|pkl|pickle|ckpt|bin|h5|hdf5|keras|joblib|npz)$/i;
 

@@ -1,4 +1,4 @@
-// Training checkpoints: one directory a step, committed whole; the newest that verifies is where training resumes.
+// Training checkpoints: one directory for each step, committed as a whole. Training resumes from the newest valid one.
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
@@ -38,7 +38,7 @@ const manifestSchema = z.strictObject({
 
 type Manifest = z.infer<typeof manifestSchema>;
 
-/** Everything training needs to go on as if it had not stopped. */
+/** Everything that training needs to continue as if it had not stopped. */
 export interface CheckpointContent {
   model: NamedTensors;
   optimizer: NamedTensors;
@@ -67,9 +67,9 @@ export class CheckpointStore {
   private readonly files: FileSystem;
 
   /**
-   * Completes or sweeps what an interrupted save left.
+   * Completes or removes what an interrupted save left.
    *
-   * @param options.keep how many checkpoints stay, at least 2. Default 2.
+   * @param options.keep number of checkpoints to keep, at least 2. Default 2.
    */
   constructor(
     readonly directory: string,
@@ -100,7 +100,7 @@ export class CheckpointStore {
   }
 
   /**
-   * Commits a checkpoint, then prunes the oldest beyond `keep`. A step saved before is replaced.
+   * Commits a checkpoint, then removes the oldest beyond `keep`. A step that was saved before is replaced.
    *
    * @returns the checkpoint's directory.
    * @throws {UsageError} E_TENSOR, E_CHECKPOINT_FILE, E_CHECKPOINT_STEP. @throws {IoError} E_DISK_FULL, E_IO; what was committed is intact.
@@ -127,9 +127,9 @@ export class CheckpointStore {
   }
 
   /**
-   * The highest step that verifies, or `undefined` when there is none. Damaged ones are skipped.
+   * The highest valid step, or `undefined` if there is none. Damaged checkpoints are skipped.
    *
-   * @param onDamaged told of each checkpoint skipped.
+   * @param onDamaged called for each checkpoint that is skipped.
    */
   latest(onDamaged: (step: number, error: TesseraeError) => void = () => {}): Checkpoint | undefined {
     for (const step of this.steps().reverse()) {
@@ -215,11 +215,11 @@ export class CheckpointStore {
     try {
       if (this.files.status(path) !== undefined || !this.verifies(temporary)) this.files.remove(temporary);
     } catch {
-      // the next opening settles it
+      // the next opening completes or removes it
     }
   }
 
-  /** Adopts complete checkpoints whose rename was cut short, removes every other temporary. */
+  /** Adopts complete checkpoints whose rename was interrupted, and removes all other temporary files. */
   private settle(): void {
     for (const name of this.files.list(this.directory).filter(isTemporary)) {
       const temporary = join(this.directory, name);

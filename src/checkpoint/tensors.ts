@@ -1,10 +1,10 @@
-// Named tensors: what checkpoints hold. Plain typed arrays, so that the engine's tensors never reach the disk code.
+// Named tensors, the content of checkpoints. They are plain typed arrays, so that the disk code does not depend on the engine.
 import { UsageError } from '../errors.js';
 import { createSha256 } from '../hash.js';
 import { canonicalJson } from '../json.js';
 import { sizeOf } from '../shape.js';
 
-/** The element types a tensor in memory can have, with the typed array of each. */
+/** The element types of tensors in memory, with the typed array of each. */
 export interface TensorArrays {
   float32: Float32Array;
   float64: Float64Array;
@@ -44,7 +44,7 @@ export const ARRAY_OF = {
   bool: Uint8Array,
 } as const;
 
-/** The bytes of a tensor as they lie in memory (little-endian on every platform that runs JavaScript), not copied. */
+/** The bytes of a tensor in memory (little-endian on every platform that runs JavaScript); not a copy. */
 export function bytesOf(tensor: NamedTensor): Uint8Array {
   return new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
 }

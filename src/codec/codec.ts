@@ -17,7 +17,7 @@ import type { Cut, Tile } from './tiles.js';
 
 /** How a codec is opened. */
 export interface OpenOptions {
-  /** Length of the tiles that larger samples are cut into, along each axis. Default 256 for pictures. */
+  /** Length of the tiles that larger samples are cut into, along each axis. Default: 256 for images. */
   tile?: number;
 }
 
@@ -25,12 +25,12 @@ export interface CodecParts<C = unknown> extends OpenOptions {
   family: CodecFamily<C>;
   config: C;
   medium: AnyCore;
-  /** Owned by the codec from here on, and taken to be final: they are embedded in its graphs. */
+  /** Owned by the codec from here on. They are final: its graphs embed them. */
   params: Params;
   fingerprint: string;
 }
 
-/** Positions up to which a codec that cannot work in tiles takes a sample in one pass. */
+/** Maximum number of positions of a sample for codecs that cannot work in tiles. */
 const ONE_PASS = 1024 * 1024;
 
 type Extent = readonly number[];
@@ -48,7 +48,7 @@ interface JobBatch {
   jobs: Job[];
 }
 
-/** A codec over samples of a medium. */
+/** A trained codec that encodes and decodes samples of its medium. */
 export class Codec<C = unknown> implements Tokenizer {
   readonly kind: string;
   readonly name: string;

@@ -1,14 +1,14 @@
-// Samples of one shape to tokens through a codec's graph, wherever that graph runs. Loads neither TF.js nor a codec: a
-// worker thread must begin quickly.
+// Encodes samples of one shape through a codec's graph. It loads neither TF.js nor a codec, because worker threads must begin
+// quickly.
 import { codeCount, specOf, toIds } from '../interfaces/index.js';
 import type { Media, MediaInfo, TokenMap, TokenMapSpec, Tokens } from '../interfaces/index.js';
 import type { AnyCore } from '../media/medium.js';
 import { sizeOf } from '../shape.js';
 
-/** Samples computed together: more do not fit the processor's caches, and larger inputs are cut, so memory stays bounded. */
+/** Maximum number of samples that are computed together: more do not fit the processor's caches. */
 export const MAX_ROWS = 16;
 
-/** How a codec turns samples into tokens; plain data. */
+/** How a codec turns samples into tokens, as plain data. */
 export interface EncoderPlan {
   fingerprint: string;
   /** Name of the medium. */
@@ -20,7 +20,7 @@ export interface EncoderPlan {
   maps: readonly TokenMapSpec[];
 }
 
-/** A sample at the codec's shape, and what it was before. */
+/** A sample of the codec's shape, and what it was before. */
 export interface Fitted {
   media: Media;
   original: MediaInfo;

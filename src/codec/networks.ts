@@ -1,4 +1,4 @@
-// What follows from a family's encoding and decoding, whatever the family: reconstructions and exported functions.
+// Functions of any codec family that follow from its encoding and decoding: reconstructions and exported functions.
 import type { tf } from '../engine/index.js';
 import { idsShape } from '../interfaces/index.js';
 import type { MediaInfo, TokenMapSpec } from '../interfaces/index.js';
@@ -37,8 +37,8 @@ function latentsOf<C>(family: CodecFamily<C>): NonNullable<CodecFamily<C>['laten
 }
 
 /**
- * What samples are that a codec decodes from maps of these grids, such as a prior's: of the codec's own size, or of as
- * many of its cells as the maps have.
+ * Describes the samples that a codec decodes from maps of these grids, such as those of a prior: they have as many of the
+ * codec's cells as the maps have codes.
  */
 export function decodedInfo<C>(
   family: CodecFamily<C>,

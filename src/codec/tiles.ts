@@ -1,19 +1,18 @@
-// Large samples in pieces, along any number of axes. A code, or a decoded position, depends only on what is within the
-// network's reach of it; tiles that overlap by the reach therefore give, away from their borders, the result of one pass
-// over the whole sample.
+// Cuts large samples into tiles along any number of axes. A code or a decoded position depends only on positions within the
+// network's reach. Tiles that overlap by the reach therefore give the result of one pass over the whole sample.
 import type { Block } from '../media/samples.js';
 
-/** Positions of a tile by default, over all axes: 256 x 256 of a picture, 65,536 of a sound. */
+/** Default number of positions in a tile: 256 x 256 of an image, 65,536 of a sound. */
 const TILE_POSITIONS = 65_536;
 
-/** Default length of a tile along each of so many axes. */
+/** Default length of a tile along each axis, for a number of axes. */
 export const tileLength = (axes: number): number => Math.floor(TILE_POSITIONS ** (1 / axes));
 
-/** A piece of an axis: what is seen, and the part of it that counts. All are multiples of the codec's cells. */
+/** A piece of an axis: what the network sees, and the inner part whose result is used. All are multiples of the codec's cells. */
 export interface Span {
   start: number;
   length: number;
-  /** Where the part that counts begins and ends, on the axis of the sample. */
+  /** Where the inner part begins and ends, on the axis of the sample. */
   from: number;
   to: number;
 }
@@ -44,8 +43,8 @@ export function spansOf(extent: number, { length, reach }: Cut): Span[] {
 }
 
 /**
- * How an axis is cut for a codec: into pieces as long as asked for, rounded up to whole cells, and at least three times
- * the reach, so that most of a piece counts.
+ * Cuts an axis for a codec: into pieces of the requested length, rounded up to whole cells, and at least three times the reach,
+ * so that most of a piece is used.
  */
 export function cutOf(length: number, reach: number, cell: number): Cut {
   const rounded = (positions: number): number => Math.ceil(positions / cell) * cell;
@@ -69,7 +68,7 @@ export function windowBlock(tile: Tile, cell: readonly number[]): Block {
   };
 }
 
-/** The part of a tile that counts, from the tile's grid to the sample's, cut off at the sample's true extent. */
+/** The inner part of a tile, from the tile's grid to the sample's, cut off at the sample's true extent. */
 export function innerBlock(tile: Tile, cell: readonly number[], extent?: readonly number[]): Block {
   const end = ({ to }: Span, axis: number): number => Math.min(to / cell[axis]!, extent?.[axis] ?? Infinity);
   return {

@@ -268,6 +268,6 @@ function emptyError(source: string, listings: readonly Listing[], tally: Tally):
 function hintFor(extension: string | undefined): string {
   if (extension === '.zip' || extension === '.7z' || extension === '.rar') return ' Unpack them first.';
   if (extension === '.parquet' || extension === '.arrow')
-    return ' Pictures inside tables are not read; save them as files.';
-  return extension === '.gz' ? ' Pictures in IDX files are named like train-images-idx3-ubyte.gz.' : '';
+    return ' Images inside tables are not read; save them as files.';
+  return extension === '.gz' ? ' Images in IDX files are named like train-images-idx3-ubyte.gz.' : '';
 }

@@ -58,31 +58,31 @@ function addRow(
   const where = `${file.where}#${number}`;
   const folder = file.path.slice(0, file.path.length - fileName(file.path).length);
   for (const name of Object.keys(row)) columns.add(name);
-  let pictures: string[] = [];
+  let samples: string[] = [];
   try {
-    pictures = filesOf(row, where).map((name) => pictureIn(folder, name, where));
-    const missing = pictures.find((picture) => !present.has(picture));
+    samples = filesOf(row, where).map((name) => mediaFileIn(folder, name, where));
+    const missing = samples.find((sample) => !present.has(sample));
     if (missing !== undefined)
       throw metadataError(
         where,
         `a file_name below its folder, found "${missing.slice(0, 120)}", which does not exist. Give the path relative to the folder of the metadata, with its extension`,
       );
-    const doubled = pictures.find((picture) => rows.has(picture));
+    const doubled = samples.find((sample) => rows.has(sample));
     if (doubled !== undefined)
       throw metadataError(
         where,
         `one row per image, found a second for "${doubled}". Put several captions of an image into one row, as a list in metadata.jsonl`,
       );
     const described = describeRow(row, where, column);
-    for (const picture of pictures) rows.set(picture, described);
+    for (const sample of samples) rows.set(sample, described);
   } catch (error) {
     tally.reject(file.path, error, number);
-    for (const picture of pictures) if (present.has(picture) && !rows.has(picture)) unusable.add(picture);
+    for (const sample of samples) if (present.has(sample) && !rows.has(sample)) unusable.add(sample);
   }
 }
 
 /** @throws {InputError} E_DATA_METADATA for a path that leads out of the folder. */
-function pictureIn(folder: string, name: string, where: string): string {
+function mediaFileIn(folder: string, name: string, where: string): string {
   if (name.split(/[/\\]/).includes('..'))
     throw metadataError(where, `a file_name below its folder, found "${name.slice(0, 120)}", which leads out of it`);
   return folder + insidePath(name);
@@ -92,15 +92,15 @@ function pictureIn(folder: string, name: string, where: string): string {
  * Limits the rows of a table to a number per image plus a constant. A table of millions of rows for a few images
  * belongs to a different dataset.
  */
-const ROWS_PER_PICTURE = 20;
+const ROWS_PER_SAMPLE = 20;
 const ROWS_BESIDES = 10_000;
 
-function expectRows(file: DataFile, rows: number, pictures: number): void {
-  const most = ROWS_PER_PICTURE * pictures + ROWS_BESIDES;
+function expectRows(file: DataFile, rows: number, samples: number): void {
+  const most = ROWS_PER_SAMPLE * samples + ROWS_BESIDES;
   if (rows > most)
     throw metadataError(
       file.where,
-      `at most ${most} rows for ${pictures} images, found ${rows}. Keep only the rows of images that exist`,
+      `at most ${most} rows for ${samples} images, found ${rows}. Keep only the rows of images that exist`,
     );
 }
 
@@ -112,7 +112,7 @@ function linesIn(text: string): number {
 
 async function readTable(
   file: DataFile,
-  pictures: number,
+  samples: number,
   column: string | undefined,
   tally: Tally,
 ): Promise<Numbered[]> {
@@ -121,11 +121,11 @@ async function readTable(
   const extension = extensionOf(file.path);
   if (extension === 'parquet') {
     const rows = await parquetRows(bytes, file.where, column);
-    expectRows(file, rows.length, pictures);
+    expectRows(file, rows.length, samples);
     return rows.map((row, i) => [row, i + 1]);
   }
   const text = utf8(bytes, file.where);
-  expectRows(file, linesIn(text), pictures);
+  expectRows(file, linesIn(text), samples);
   return extension === 'csv' || extension === 'tsv' ? csvRows(text, file, tally) : jsonlRows(text, file, tally);
 }
 

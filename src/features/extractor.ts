@@ -1,4 +1,4 @@
-// Features of pictures by a network of others, an ONNX file, and the Frechet distance they give.
+// Features of images by a third-party ONNX network, and the Frechet distance between them.
 import { basename } from 'node:path';
 import { ForeignLimit, openForeignModel } from '../engine/foreign.js';
 import type { ForeignModel } from '../engine/foreign.js';
@@ -15,13 +15,13 @@ import { DEFAULT_SCALING, pixelScale } from './scaling.js';
 import type { FeatureScaling, PixelScale } from './scaling.js';
 
 export interface FeatureOptions {
-  /** The pixels the network was trained on. Default `imagenet`. */
+  /** The pixel values that the network was trained on. Default `imagenet`. */
   scaling?: FeatureScaling;
-  /** The output that is taken. Default the first. */
+  /** Name of the output. Default: the first one. */
   output?: string;
 }
 
-/** Which features a distance was measured in: distances of other features are other numbers. */
+/** The features that a distance was measured in. Distances in other features are not comparable. */
 export interface FeatureSource {
   /** Name of the file. */
   network: string;
@@ -31,10 +31,10 @@ export interface FeatureSource {
   scaling: FeatureScaling;
 }
 
-/** Pictures run together through a network that takes any number. */
+/** Number of images in a batch, for networks that take any number. */
 const ROWS = 16;
 
-/** A network from pictures, [B, 3, H, W], to features, [B, D] or maps [B, D, h, w], which are averaged over their places. */
+/** A network from images [B, 3, H, W] to features [B, D], or to maps [B, D, h, w], which are averaged over their positions. */
 export class FeatureExtractor {
   private constructor(
     readonly source: FeatureSource,
@@ -44,8 +44,8 @@ export class FeatureExtractor {
   ) {}
 
   /**
-   * @throws {UsageError} E_NOT_FOUND; E_FEATURES for an unknown scaling or output, or a network that does not take pictures.
-   * @throws {InputError} E_FEATURES_FILE for a file that is no ONNX network, E_ONNX_LOOP, E_FEATURES_LIMIT for one that takes too much.
+   * @throws {UsageError} E_NOT_FOUND; E_FEATURES for an unknown scaling or output, or a network that does not take images.
+   * @throws {InputError} E_FEATURES_FILE for a file that is not an ONNX network, E_ONNX_LOOP, E_FEATURES_LIMIT for one that needs too much memory or time.
    */
   static async open(path: string, options: FeatureOptions = {}): Promise<FeatureExtractor> {
     const { scaling = DEFAULT_SCALING } = options;
@@ -75,10 +75,10 @@ export class FeatureExtractor {
   }
 
   /**
-   * @param images of one size; brought to the network's own where it has one.
-   * @returns one vector a picture.
+   * @param images of one size. They are resized if the network has a size of its own.
+   * @returns one vector for each image.
    * @throws {UsageError} E_FEATURES when the output gives no features.
-   * @throws {InputError} E_FEATURES when the network does not run on such pictures, E_FEATURES_LIMIT when it takes too long or too much memory.
+   * @throws {InputError} E_FEATURES when the network fails on such images, E_FEATURES_LIMIT when it takes too long or too much memory.
    */
   async features(images: readonly Image[]): Promise<Float32Array[]> {
     const [batch, , height, width] = this.model.inputs[0]!.shape;
@@ -90,7 +90,7 @@ export class FeatureExtractor {
       const fitted = await Promise.all(
         group.map((image) => resizeImage(image, { ...size, resize: 'fill', kernel: 'cubic' })),
       );
-      // A network of a fixed batch is filled up with the last picture, whose repeats are not counted.
+      // A fixed batch is filled up with the last image, whose repeats are not counted.
       const filled = Array.from(
         { length: fixed(batch) ?? group.length },
         (_, i) => fitted[Math.min(i, fitted.length - 1)]!,
@@ -115,7 +115,7 @@ export class FeatureExtractor {
         if (error instanceof ForeignLimit) throw limitError(this.path, error);
         throw new InputError(
           'E_FEATURES',
-          `${this.path}: expected to run on pictures [${shape.join(', ')}], refused by ONNX Runtime (${excerpt(firstLineOf(error), 200)}).`,
+          `${this.path}: expected to run on images [${shape.join(', ')}], refused by ONNX Runtime (${excerpt(firstLineOf(error), 200)}).`,
           { cause: error },
         );
       });
@@ -151,7 +151,7 @@ export class FrechetMeter {
   constructor(private readonly network: FeatureExtractor) {}
 
   /**
-   * Pictures are seen as they would be stored: limited to [-1, 1], in 256 levels.
+   * Adds a batch. Images are clipped to [-1, 1] and rounded to 256 levels, as they would be stored.
    *
    * @param originals float32 [B, H, W, C] in [-1, 1]; `reconstructions` likewise, of any range.
    */
@@ -171,7 +171,7 @@ export class FrechetMeter {
     for (const vector of after) this.meters.reconstructions.add(vector);
   }
 
-  /** @throws {UsageError} E_METRIC_EMPTY before the second picture. */
+  /** @throws {UsageError} E_METRIC_EMPTY for fewer than two images. */
   result(): { rfid: number; features: FeatureSource & { dimension: number } } {
     const { originals, reconstructions } = this.meters ?? {
       originals: new FeatureMeter(0),
@@ -184,15 +184,15 @@ export class FrechetMeter {
   }
 }
 
-/** @returns the name of the output taken. */
+/** Checks the network's inputs. @returns the name of the output. */
 function checkedOutput(path: string, { inputs, outputs }: ForeignModel, wanted: string | undefined): string {
   const [input] = inputs;
-  const takesPictures =
+  const takesImages =
     inputs.length === 1 &&
     input!.dtype === 'float32' &&
     input!.shape.length === 4 &&
     (fixed(input!.shape[1]) ?? 3) === 3;
-  if (!takesPictures)
+  if (!takesImages)
     throw new UsageError(
       'E_FEATURES',
       `${path}: expected one input, float32 [B, 3, H, W], found ${inputs.slice(0, 10).map(portText).join(' and ') || 'none'}. Export the network so.`,
@@ -213,7 +213,7 @@ function checkedOutput(path: string, { inputs, outputs }: ForeignModel, wanted: 
 
 const portText = ({ name, dtype, shape }: Port): string => `"${excerpt(name, 40)}" ${dtype} [${shape.join(', ')}]`;
 
-/** An extent that is not open. */
+/** An extent, if it is fixed. */
 const fixed = (extent: number | string | undefined): number | undefined =>
   typeof extent === 'number' && extent > 0 ? extent : undefined;
 

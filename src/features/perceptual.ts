@@ -1,22 +1,22 @@
-// The distance of two pictures in the features of a network: Zhang et al., "The Unreasonable Effectiveness of Deep
-// Features as a Perceptual Metric", arXiv:1801.03924, without its learned weights of channels.
+// The distance of two images in the features of a network: Zhang et al., "The Unreasonable Effectiveness of Deep
+// Features as a Perceptual Metric", arXiv:1801.03924, without the learned weights of channels.
 import { stopGradient, tf } from '../engine/index.js';
 import type { ImportedNetwork } from '../engine/index.js';
 import { UsageError } from '../errors.js';
 import { pixelScale } from './scaling.js';
 import type { FeatureScaling } from './scaling.js';
 
-/** Pictures float32 [B, H, W, 1 or 3] in [-1, 1] -> maps float32 [B, C, ..], one for each output of a network. */
+/** Images float32 [B, H, W, 1 or 3] in [-1, 1] -> maps float32 [B, C, ..], one for each output of a network. */
 export type Features = (images: tf.Tensor4D) => tf.Tensor[];
 
-/** Keeps the length of features that are all zero, as rectifiers give them, differentiable. */
+/** Keeps the length of features differentiable if all of them are zero, as after a ReLU. */
 const EPSILON = 1e-10;
 
 /**
  * The mean over feature maps of the squared distance of their unit vectors, from 0 to 4.
  *
  * @param images         float32 [B, H, W, 1 or 3] in [-1, 1].
- * @param reconstruction the same shape; the gradient goes here alone.
+ * @param reconstruction the same shape. Only this gets a gradient.
  * @returns a scalar.
  */
 export function perceptualLoss(features: Features, images: tf.Tensor4D, reconstruction: tf.Tensor4D): tf.Scalar {
@@ -26,13 +26,13 @@ export function perceptualLoss(features: Features, images: tf.Tensor4D, reconstr
   return tf.div(tf.addN(distances), distances.length) as tf.Scalar;
 }
 
-/** Every position's vector of channels, float32 [B, C, ..], brought to length 1. */
+/** Normalizes the vector of channels of each position to length 1. float32 [B, C, ..]. */
 function unitVectors(map: tf.Tensor): tf.Tensor {
   return tf.mul(map, tf.rsqrt(tf.add(tf.sum(tf.square(map), 1, true), EPSILON)));
 }
 
-/** @throws {UsageError} E_FEATURES unless the network takes pictures [B, 3, H, W] and nothing else. */
-export function checkTakesPictures({ inputs }: ImportedNetwork, where: string): void {
+/** @throws {UsageError} E_FEATURES unless the network takes images [B, 3, H, W] and nothing else. */
+export function checkTakesImages({ inputs }: ImportedNetwork, where: string): void {
   const shapes = inputs.map(({ name, shape }) => `"${name}" [${shape.map((extent) => extent ?? '?').join(', ')}]`);
   if (inputs.length !== 1 || inputs[0]!.shape.length !== 4 || (inputs[0]!.shape[1] ?? 3) !== 3) {
     throw new UsageError(
@@ -43,8 +43,8 @@ export function checkTakesPictures({ inputs }: ImportedNetwork, where: string): 
 }
 
 /**
- * The features of a network that {@link checkTakesPictures} accepted, as a part of what is being traced: see
- * `ImportedNetwork.prepare`. Gray is repeated in all channels; pictures are resized where the network has a size of its own.
+ * The features of a network that {@link checkTakesImages} accepted, as part of the traced function; see
+ * `ImportedNetwork.prepare`. Gray is repeated in all channels. Images are resized if the network has a size of its own.
  */
 export function featuresOf(network: ImportedNetwork, scaling: FeatureScaling): Features {
   const run = network.prepare();

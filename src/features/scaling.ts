@@ -1,7 +1,7 @@
-// How pictures are brought to the pixel values that a feature network was trained on.
+// How images are brought to the pixel values that a feature network was trained on.
 import { UsageError } from '../errors.js';
 
-/** Per channel, on a pixel in [-1, 1]: value * scale + shift. */
+/** Scale and shift of each channel, for pixels in [-1, 1]: value * scale + shift. */
 export interface PixelScale {
   scale: [red: number, green: number, blue: number];
   shift: [red: number, green: number, blue: number];
@@ -18,7 +18,7 @@ const normalized = (mean: readonly number[], deviation: readonly number[]): Pixe
   shift: mean.map((one, i) => (0.5 - one) / deviation[i]!) as PixelScale['shift'],
 });
 
-/** What networks expect: [-1, 1], [0, 1], [0, 255], or [0, 1] normalized by the mean and deviation of ImageNet's colors. */
+/** The pixel values that networks expect: [-1, 1], [0, 1], [0, 255], or [0, 1] normalized by the mean and deviation of ImageNet's colors. */
 const SCALINGS = {
   signed: uniform(1, 0),
   unit: uniform(0.5, 0.5),
@@ -30,7 +30,7 @@ export type FeatureScaling = keyof typeof SCALINGS;
 
 export const FEATURE_SCALINGS = Object.keys(SCALINGS) as FeatureScaling[];
 
-/** What most published networks were trained with. */
+/** The scaling of most published networks. */
 export const DEFAULT_SCALING: FeatureScaling = 'imagenet';
 
 /** @throws {UsageError} E_FEATURES naming the scalings there are. */

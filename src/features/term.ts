@@ -1,4 +1,4 @@
-// The perceptual term of a run: a network from a file, and its share of the loss.
+// The perceptual term of a training run: a network from a file, and its weight in the loss.
 import { basename } from 'node:path';
 import { importOnnx, tf } from '../engine/index.js';
 import type { ImportedNetwork } from '../engine/index.js';
@@ -6,17 +6,17 @@ import { InputError, TesseraeError, UsageError, firstLineOf } from '../errors.js
 import { excerpt } from '../names.js';
 import { readFile } from '../files/read.js';
 import { sha256 } from '../hash.js';
-import { checkTakesPictures, featuresOf, perceptualLoss } from './perceptual.js';
+import { checkTakesImages, featuresOf, perceptualLoss } from './perceptual.js';
 import type { FeatureScaling } from './scaling.js';
 
-/** The share of the distance in the loss, and the pixel values that the network expects. */
+/** Settings of the perceptual term. */
 export interface PerceptualSettings {
   weight: number;
   scaling: FeatureScaling;
 }
 
 export class PerceptualTerm {
-  /** What a resumed run must have in common. */
+  /** The network, which a resumed run must use again. */
   readonly identity: { network: string; sha256: string };
   private readonly network: ImportedNetwork;
 
@@ -31,7 +31,7 @@ export class PerceptualTerm {
     const bytes = readFile(path);
     this.identity = { network: basename(path), sha256: sha256(bytes) };
     this.network = ofFile(path, () => importOnnx(bytes, path));
-    checkTakesPictures(this.network, path);
+    checkTakesImages(this.network, path);
   }
 
   /** @returns the term, weighted, and the distance itself. */
@@ -43,7 +43,7 @@ export class PerceptualTerm {
   }
 }
 
-/** What cannot be rebuilt or computed is the file's fault, in whatever layer it comes out. */
+/** Attributes all errors of building or computing the network to its file. */
 function ofFile<T>(path: string, work: () => T): T {
   try {
     return work();

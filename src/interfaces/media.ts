@@ -1,7 +1,7 @@
 // Decoded media: plain data, no tensors, no file handles.
 
 /**
- * A decoded picture.
+ * A decoded image.
  *
  * `pixels` is uint8 [height, width, channels], row-major, sRGB, already upright and without alpha. Codecs see it as
  * float32 in [-1, 1]: `value / 127.5 - 1`.
@@ -15,16 +15,16 @@ export interface Image {
   pixels: Uint8Array;
 }
 
-/** How a codec wants its pictures. */
+/** The images that a codec sees. */
 export interface ImageInput {
-  /** Size of the pictures, in pixels; with `resize: 'none'`, of the crops it is trained and evaluated on. */
+  /** Size of the images, in pixels; with `resize: 'none'`, of the crops it is trained and evaluated on. */
   height: number;
   width: number;
   channels: 1 | 3;
   /** sRGB, 0..255: what shows through transparent pixels, and the padding of `contain`. */
   background: [number, number, number];
   /**
-   * What becomes of a picture of another size: its overhang is cut off, it is padded with the background, or stretched;
+   * What becomes of an image of another size: its overhang is cut off, it is padded with the background, or stretched;
    * or, with `none`, it keeps its size. Then its last pixels are repeated to the right and below, up to a multiple of the
    * codec's downsampling; tokens keep the true size, and decoding cuts back to it.
    */
@@ -50,5 +50,5 @@ export interface Media {
  */
 export type MediaInfo = { kind: string } & Record<string, string | number>;
 
-/** The {@link MediaInfo} of a picture, in pixels. */
+/** The {@link MediaInfo} of an image, in pixels. */
 export type ImageInfo = { kind: 'image'; width: number; height: number; channels: number };

@@ -2,30 +2,30 @@ import type { Tokens, TokenMapSpec, TokenSample } from './tokens.js';
 
 export type Conditioning = 'none' | 'label' | 'text';
 
-/** How a prior samples. All fields optional: the defaults are a plain draw from the model. */
+/** How a prior samples. By default it draws from the model's distribution. */
 export interface SamplingOptions {
   /** Number of samples for each prompt. Default 1. */
   n?: number;
-  /** > 0; 1 leaves the distribution as it is; 0 takes the most likely code. Default 1. */
+  /** Sampling temperature: 1 leaves the distribution unchanged, 0 takes the most likely code. Default 1. */
   temperature?: number;
-  /** Keep the k most likely codes; 0 keeps all. Default 0. */
+  /** Samples from the k most likely codes; 0 uses all. Default 0. */
   topK?: number;
-  /** Keep the smallest set of codes with at least this probability, in (0, 1]. Default 1. */
+  /** Samples from the smallest set of codes with at least this total probability, in (0, 1]. Default 1. */
   topP?: number;
   /** Classifier-free guidance scale; 1 is off. logits = uncond + cfg * (cond - uncond). Default 1. */
   cfg?: number;
-  /** Default 0. Same seed, same ids. */
+  /** The same seed gives the same ids. Default 0. */
   seed?: number;
-  /** A prompt longer than the prior's text: refuse it (default), or read its beginning. */
+  /** What to do with prompts longer than the prior's text: refuse them (default), or read their beginning. */
   tooLong?: 'cut' | 'refuse';
-  /** Codes to begin with (row-major prefix) for completion. */
+  /** The first codes of the prior's first map, row-major, which all samples continue. */
   prime?: ArrayLike<number>;
-  /** Sequences computed together; memory grows with it. Default 16. */
+  /** Number of sequences computed together. Memory grows with it. Default 16. */
   batchSize?: number;
-  /** Called after each position with the fraction done in [0, 1]. */
+  /** Called with the fraction done, in [0, 1], after each position or round. */
   onProgress?: (fraction: number) => void;
   signal?: AbortSignal;
-  /** Called with a sentence about something worth knowing, such as words of a prompt that no training caption had. */
+  /** Called with a sentence about the prompt, such as words that no training caption had. */
   onNote?: (note: string) => void;
 }
 
@@ -46,7 +46,7 @@ export interface Prior {
   readonly classes?: readonly string[] | undefined;
   /** Mean negative log likelihood in nats per code of each sample, given its condition. */
   score(samples: readonly TokenSample[]): Promise<Float64Array>;
-  /** Draws `n` token grids for each prompt, prompts outermost. */
+  /** Draws the tokens of `n` samples for each prompt, in the order of the prompts. */
   generate(prompts: readonly Prompt[], options?: SamplingOptions): Promise<Tokens[]>;
   dispose(): void;
 }

@@ -1,19 +1,23 @@
 import type { Media, MediaInfo } from './media.js';
 import type { Tokens, TokenMapSpec } from './tokens.js';
 
-/** A trained codec: media to discrete tokens and back. */
+/** A trained codec, which encodes media into discrete tokens and decodes them. */
 export interface Tokenizer<M extends Media = Media> {
   readonly kind: M['kind'];
   /** Registry name of the codec family, e.g. `vqvae`. */
   readonly name: string;
   /** sha256 over config and weights, hex; stored in every shard and prior made with this codec. */
   readonly fingerprint: string;
-  /** The maps `encode` returns for media of the given size (default: the size the codec was configured for). */
+  /** The maps that `encode` returns for media of a size. Default: the size of the codec's config. */
   maps(media?: MediaInfo): TokenMapSpec[];
-  /** Media to tokens. A batch is computed together; sizes the codec was not configured for are resized first, unless it takes any. */
+  /** Encodes media. A batch is computed together. Media of other sizes are fitted first, unless the codec takes any size. */
   encode(media: M): Promise<Tokens>;
   encode(media: readonly M[]): Promise<Tokens[]>;
-  /** Tokens to media of the codec's own size, or of their true size where the codec takes any. @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec. */
+  /**
+   * Decodes tokens into media of the codec's own size, or of their true size if the codec takes any size.
+   *
+   * @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec.
+   */
   decode(tokens: Tokens): Promise<M>;
   decode(tokens: readonly Tokens[]): Promise<M[]>;
   /** Frees compiled graphs and weights. */

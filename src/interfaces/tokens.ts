@@ -1,13 +1,13 @@
-// Tokens are the border between codecs and priors: plain data that no tensor crosses.
+// Tokens, the plain data that codecs and priors exchange.
 import { ShapeError } from '../errors.js';
 import { sameShape, sizeOf } from '../shape.js';
 import type { MediaInfo } from './media.js';
 
-/** What a codec promises to produce, without the ids. */
+/** A token map without its ids. */
 export interface TokenMapSpec {
   /** `codes` for a codec with one map; `top` and `bottom` for a hierarchical one. */
   name: string;
-  /** Positions along each axis: [rows, columns] of a picture, [frames] of a sound, [frames, rows, columns] of a video. */
+  /** Positions along each axis: [rows, columns] of an image, [frames] of a sound, [frames, rows, columns] of a video. */
   grid: number[];
   /** Ids at each position: 1, or Q of a residual or grouped quantizer. */
   levels: number;
@@ -29,29 +29,29 @@ export interface Tokens {
   maps: TokenMap[];
 }
 
-/** Tokens of one sample of a dataset, with what conditions a prior on it. */
+/** The tokens of one sample of a dataset, with its captions and label. */
 export interface TokenSample {
   /** Unique within its dataset, e.g. the file name without extension. */
   key: string;
   tokens: Tokens;
   /** Captions, possibly none. */
   captions: string[];
-  /** Class index into the dataset's `classes`, where it has classes. */
+  /** Index into the dataset's `classes`, if it has classes. */
   label?: number;
 }
 
 /** Number of ids in a map. */
 export const codeCount = ({ grid, levels }: Pick<TokenMapSpec, 'grid' | 'levels'>): number => sizeOf(grid) * levels;
 
-/** The shape of a map's ids as a tensor: [...grid], with a last axis of levels where there are several. */
+/** The shape of a map's ids as a tensor: [...grid], with a last axis of levels if there are several. */
 export const idsShape = ({ grid, levels }: Pick<TokenMapSpec, 'grid' | 'levels'>): number[] =>
   levels === 1 ? [...grid] : [...grid, levels];
 
-/** `[16, 16]`, or `[75] x 8 levels`: the axes of a map as messages write them. An open extent is -1. */
+/** The axes of a map for messages: `[16, 16]`, or `[75] x 8 levels`. An extent of -1 differs between samples. */
 export const axesText = ({ grid, levels }: Pick<TokenMapSpec, 'grid' | 'levels'>): string =>
   `[${grid.join(', ')}]${levels === 1 ? '' : ` x ${levels} levels`}`;
 
-/** A copy without anything else, such as ids. */
+/** A copy of the axes and vocabulary of a map. */
 export const specOf = ({ name, grid, levels, vocabSize }: TokenMapSpec): TokenMapSpec => ({
   name,
   grid: [...grid],
@@ -70,7 +70,7 @@ export function withAxes(map: unknown): unknown {
   return { ...rest, grid: columns === undefined ? [rows] : [rows, columns], levels };
 }
 
-/** True for maps of the same axes; open extents differ from every number. */
+/** Whether two maps have the same axes. */
 export const sameAxes = (a: Pick<TokenMapSpec, 'grid' | 'levels'>, b: Pick<TokenMapSpec, 'grid' | 'levels'>): boolean =>
   a.levels === b.levels && sameShape(a.grid, b.grid);
 
@@ -99,7 +99,7 @@ function checkIds(where: string, ids: ArrayLike<number>, vocabSize: number): voi
  * Checks tokens before they are used.
  *
  * @param where names the argument, e.g. `decode(tokens[3])`.
- * @param specs the maps that are wanted.
+ * @param specs the expected maps.
  * @throws {ShapeError} E_TOKENS_SHAPE, E_TOKENS_RANGE unless the tokens name their medium and have these maps, each with
  *   as many ids in range as its axes say.
  */
@@ -130,7 +130,7 @@ const isIds = (ids: unknown): boolean =>
 
 const mediaText = (media: unknown): string => (media === null ? 'null' : typeof media);
 
-/** True for plain fields of texts and finite numbers with a `kind`. What else a medium needs, it checks itself. */
+/** Whether a value has a `kind` and only fields of texts and finite numbers. Media check their own fields. */
 export function isMediaInfo(value: unknown): value is MediaInfo {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const isField = (field: unknown): boolean => typeof field === 'string' || Number.isFinite(field);
@@ -138,7 +138,7 @@ export function isMediaInfo(value: unknown): value is MediaInfo {
   return typeof kind === 'string' && kind !== '' && Object.values(value).every(isField);
 }
 
-/** The codes of all maps of all samples in a row, as a prior reads them: int32 [samples * N]. */
+/** Concatenates the codes of all maps of all samples, as priors read them: int32 [samples * N]. */
 export function flatCodes(samples: readonly { tokens: Tokens }[]): Int32Array {
   const maps = samples.flatMap(({ tokens }) => tokens.maps);
   const codes = new Int32Array(maps.reduce((n, { ids }) => n + ids.length, 0));

@@ -1,5 +1,5 @@
-// The discriminator of a picture codec: a convolutional network that judges overlapping patches, real or generated, and
-// the losses of both sides, generator and discriminator. Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
+// The discriminator of an image codec, a convolutional network that classifies overlapping patches as real or generated, and the
+// losses of generator and discriminator. Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks",
 // arXiv:1611.07004, section 3.2.2; hinge losses and adaptive weight as in Esser et al., arXiv:2012.09841, section 3.1.
 import { stopGradient, tf } from '../engine/index.js';
 import { conv } from '../nn/conv.js';
@@ -8,19 +8,19 @@ import type { Layer } from '../model/layer.js';
 import { groupNorm } from '../nn/norm.js';
 
 export interface PatchGanConfig {
-  /** Channels of the first layer; each of the next two doubles them. */
+  /** Number of channels of the first layer. Each of the next two layers doubles it. */
   channels: number;
-  /** Halvings of the resolution: 2 judge patches of 34 pixels, 3 of 70. */
+  /** Number of downsamplings by 2. With 2 it judges patches of 34 pixels, with 3 of 70 pixels. */
   layers: number;
 }
 
 const LEAK = 0.2;
 
-/** Channels after each layer but the last: one more than there are halvings, as the stride stops before the depth. */
+/** Number of channels after each layer except the last. The layer before the last does not downsample. */
 const widthsOf = ({ channels, layers }: PatchGanConfig): number[] =>
   Array.from({ length: layers + 1 }, (_, i) => channels * 2 ** Math.min(i, 3));
 
-/** Pictures float32 [B, H, W, channels] -> verdicts [B, H / 2^layers, W / 2^layers, 1], positive for real. */
+/** Images float32 [B, H, W, channels] -> logits [B, H / 2^layers, W / 2^layers, 1], positive for real patches. */
 export function patchGan(channels: number, config: PatchGanConfig): Layer {
   const widths = widthsOf(config);
   const layers = widths.map((width, i) => ({
@@ -28,20 +28,20 @@ export function patchGan(channels: number, config: PatchGanConfig): Layer {
     [`norms.${i}`]: i > 0 && groupNorm(width),
     [`activations.${i}`]: pointwise((x) => tf.leakyRelu(x, LEAK)),
   }));
-  // A first verdict near zero: within the margin of the hinge.
+  // The first logits are near zero, within the margin of the hinge.
   return chain({ ...Object.assign({}, ...layers), verdict: conv(4, widths.at(-1)!, 1, { gain: 0.1 }) });
 }
 
-/** What the codec minimizes: the verdict on its pictures, turned around. A scalar. */
+/** The loss of the codec: the negative mean logit of its images. A scalar. */
 export const generatorLoss = (made: tf.Tensor): tf.Scalar => tf.neg(tf.mean(made));
 
-/** What the discriminator minimizes half the sum of: verdicts on real pictures short of 1, on made ones above -1. Scalars. */
+/** Hinge losses of the discriminator: for logits of real images below 1, and for those of generated images above -1. Scalars. */
 export function discriminatorLosses(real: tf.Tensor, made: tf.Tensor): { real: tf.Scalar; made: tf.Scalar } {
   return { real: tf.mean(tf.relu(tf.sub(1, real))), made: tf.mean(tf.relu(tf.add(1, made))) };
 }
 
 /**
- * The weight at which both losses pull equally hard: the ratio of the norms of their gradients at one place.
+ * The adaptive weight that balances both losses: the ratio of the norms of their gradients at one weight.
  *
  * @returns a scalar in [0, largest], without gradient.
  */

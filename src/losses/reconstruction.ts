@@ -1,23 +1,23 @@
-// How far a decoder's output is from the pictures: reconstruction losses by name, and what each asks of the decoder.
+// Reconstruction losses by name, and the output that each expects from the decoder.
 import { z } from 'zod';
 import { tf } from '../engine/index.js';
 import { ShapeError } from '../errors.js';
 
 export const ReconstructionConfigSchema = z
   .discriminatedUnion('kind', [
-    /** Mean squared error / variance of the data: 1 for the best constant picture. */
+    /** Mean squared error divided by the variance of the data: 1 for the best constant image. */
     z.strictObject({ kind: z.literal('mse') }),
-    /** Mean absolute error / standard deviation of the data: bounds no outlier, keeps edges. */
+    /** Mean absolute error divided by the standard deviation of the data. Tolerates outliers and keeps edges. */
     z.strictObject({ kind: z.literal('l1') }),
-    /** Nats per value of a Laplace distribution over the logits of the pixels, its scale learned (arXiv:2102.12092, appendix A.3). The decoder gives twice the channels. */
+    /** Nats per value of a Laplace distribution over the logits of the pixels, its scale learned (arXiv:2102.12092, appendix A.3). The decoder has twice the channels. */
     z.strictObject({
       kind: z.literal('logit-laplace'),
       /** Pixels in [0, 1] are brought into [epsilon, 1 - epsilon], where the logit is finite. */
       epsilon: z.number().min(0.001).max(0.4).default(0.1),
-      /** Smallest scale, in logits. 0.1 is some eight gray levels: with less, a plain background outweighs all else. */
+      /** Minimum scale, in logits. 0.1 is about eight gray levels: with less, a plain background dominates the loss. */
       minScale: z.number().min(1e-4).max(1).default(0.1),
     }),
-    /** (1 - weight) * MSE / variance + weight * (1 - SSIM): both 0 for equal pictures and about 1 for a constant one. */
+    /** (1 - weight) * MSE / variance + weight * (1 - SSIM): both 0 for equal images and about 1 for a constant one. */
     z.strictObject({ kind: z.literal('mse-ssim'), weight: z.number().min(0).max(1).default(0.5) }),
   ])
   .prefault({ kind: 'mse' });
@@ -25,12 +25,12 @@ export const ReconstructionConfigSchema = z
 export type ReconstructionConfig = z.infer<typeof ReconstructionConfigSchema>;
 type LogitLaplace = Extract<ReconstructionConfig, { kind: 'logit-laplace' }>;
 
-/** Channels the decoder must give for pictures of `channels`. */
+/** Number of channels of the decoder's output, for images of `channels`. */
 export const outputChannels = (channels: number, { kind }: ReconstructionConfig): number =>
   kind === 'logit-laplace' ? 2 * channels : channels;
 
-/** Decoder output float32 [B, H, W, outputChannels] -> pictures float32 [B, H, W, C], about [-1, 1], not clipped. */
-export function toPictures(output: tf.Tensor4D, config: ReconstructionConfig): tf.Tensor4D {
+/** Decoder output float32 [B, H, W, outputChannels] -> images float32 [B, H, W, C], about [-1, 1], not clipped. */
+export function toImages(output: tf.Tensor4D, config: ReconstructionConfig): tf.Tensor4D {
   if (config.kind !== 'logit-laplace') return output;
   const [logits] = tf.split(output, 2, -1) as [tf.Tensor4D, tf.Tensor4D];
   const unit = tf.div(tf.sub(tf.sigmoid(logits), config.epsilon), 1 - 2 * config.epsilon);
@@ -38,13 +38,13 @@ export function toPictures(output: tf.Tensor4D, config: ReconstructionConfig): t
 }
 
 /**
- * The loss of a batch, free of the data's units: about 1 for a decoder that knows nothing, lower for better ones.
+ * The loss of a batch, independent of the scale of the data: about 1 for a constant decoder, lower for better ones.
  *
  * @param output       float32 [B, H, W, outputChannels], as the decoder gives it.
  * @param images       float32 [B, H, W, C] in [-1, 1].
  * @param dataVariance of the pixels of the training set; above 0.
- * @returns a scalar; for `logit-laplace` nats per value, which fall below 0 as the decoder gets sure.
- * @throws {ShapeError} E_LOSS_SHAPE when the decoder gives other shapes.
+ * @returns a scalar. For `logit-laplace` it is nats per value, which are negative for a confident decoder.
+ * @throws {ShapeError} E_LOSS_SHAPE for other shapes.
  */
 export function reconstructionLoss(
   output: tf.Tensor4D,
@@ -70,7 +70,7 @@ export function reconstructionLoss(
   }
 }
 
-/** Mean squared error / variance of the data, of pictures float32 [B, H, W, C]. */
+/** Mean squared error divided by the variance of the data. */
 export const normalizedError = (reconstruction: tf.Tensor, inputs: tf.Tensor, dataVariance: number): tf.Scalar =>
   tf.div(tf.mean(tf.squaredDifference(reconstruction, inputs)), dataVariance);
 
@@ -106,10 +106,10 @@ const C1 = 0.02 ** 2;
 const C2 = 0.06 ** 2;
 
 /**
- * Mean structural similarity, with a gradient: the index that `ssim` of the metrics computes, of a whole batch.
+ * Mean structural similarity of a batch, with a gradient. It is the same index as `ssim` of the metrics.
  *
  * @param x float32 [B, H, W, C] in [-1, 1], as `y`.
- * @returns a scalar, 1 for equal pictures.
+ * @returns a scalar, 1 for equal images.
  * Source: Wang, Bovik, Sheikh and Simoncelli, IEEE TIP 2004.
  */
 export function similarity(x: tf.Tensor4D, y: tf.Tensor4D): tf.Scalar {

@@ -1,5 +1,5 @@
-// What a medium is: everything that differs between pictures, sound and whatever else has a codec. The core is what codecs
-// need and does not depend on Node.js; the rest is what datasets, measurements and reports need.
+// A medium is everything that differs between images, sound and other data with codecs. The core is for codecs and does not depend
+// on Node.js; the rest is for datasets, measurements and reports.
 import type { Media, MediaInfo } from '../interfaces/media.js';
 import type { SampleArray, Samples } from './samples.js';
 

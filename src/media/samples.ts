@@ -1,9 +1,9 @@
-// Sample values of any medium as arrays of any number of axes: pieces cut out of them, blocks copied between them.
+// Sample values of any medium, as arrays of any number of axes: cuts out pieces and copies blocks.
 import { sizeOf, stridesOf } from '../shape.js';
 
 export type SampleArray = Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array;
 
-/** Row-major values [...axes, depth]: pixels of a picture, frames of a sound, ids of a token map. */
+/** Row-major values [...axes, depth]: pixels of an image, frames of a sound, ids of a token map. */
 export interface Samples<T extends SampleArray = SampleArray> {
   data: T;
   shape: readonly number[];

@@ -5,7 +5,7 @@ import { ShapeError } from '../errors.js';
 export type Values = ArrayLike<number>;
 
 /** Peak-to-peak range of float32 images in [-1, 1]. */
-export const PICTURE_RANGE = 2;
+export const IMAGE_RANGE = 2;
 
 /**
  * Returns the sum of squared differences.
@@ -72,12 +72,12 @@ export function variance(values: Values): number {
  * @returns Infinity when both are equal.
  * @throws {ShapeError} E_METRIC_SIZE when the lengths differ or are 0.
  */
-export function psnr(original: Values, reconstruction: Values, range: number = PICTURE_RANGE): number {
+export function psnr(original: Values, reconstruction: Values, range: number = IMAGE_RANGE): number {
   return psnrOfMse(mse(original, reconstruction), range);
 }
 
 /** Returns the {@link psnr} for a mean squared error. */
-export function psnrOfMse(error: number, range: number = PICTURE_RANGE): number {
+export function psnrOfMse(error: number, range: number = IMAGE_RANGE): number {
   return error === 0 ? Infinity : 10 * Math.log10((range * range) / error);
 }
 

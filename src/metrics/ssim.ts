@@ -3,12 +3,12 @@
 // K2 = 0.03.
 import { ShapeError } from '../errors.js';
 import { sizeOf } from '../shape.js';
-import { PICTURE_RANGE } from './error.js';
+import { IMAGE_RANGE } from './error.js';
 
 const WINDOW = 11;
 const SIGMA = 1.5;
-const C1 = (0.01 * PICTURE_RANGE) ** 2;
-const C2 = (0.03 * PICTURE_RANGE) ** 2;
+const C1 = (0.01 * IMAGE_RANGE) ** 2;
+const C2 = (0.03 * IMAGE_RANGE) ** 2;
 
 /**
  * Returns the mean structural similarity of two images.

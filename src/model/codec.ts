@@ -1,5 +1,4 @@
-// What a family of codecs offers to the loops above it. A codec is a value of this type in one file; the registry finds it by
-// name.
+// The contract of codec families. A codec is a value of this type in one file. The registry finds it by name.
 import type { RandomKey, tf } from '../engine/index.js';
 import type { TokenMapSpec } from '../interfaces/index.js';
 import type { ExportedFunction } from './exported.js';
@@ -36,9 +35,9 @@ export interface LatentSpace<C, T extends tf.Tensor = tf.Tensor> {
   decode(p: Params, latents: readonly tf.Tensor[], config: C): T;
 }
 
-/** How a codec handles samples of any extent. Its networks follow the shape of what they get. */
+/** How a codec handles samples of any extent. Its networks must take inputs of any extent. */
 export interface AnyExtent<C> {
-  /** Positions of one cell along each axis: extents are padded to whole cells. */
+  /** Number of positions of one cell along each axis. Extents are padded to whole cells. */
   multiple(config: C): number[];
   /**
    * How many positions beyond the border of its own cell a code or a decoded position depends on, along each axis; the
@@ -49,7 +48,7 @@ export interface AnyExtent<C> {
 }
 
 /**
- * A family of codecs: mathematics alone. Batches, tiles, files and reports are the work of others.
+ * A family of codecs. It contains only mathematics: batches, tiles, files and reports are handled elsewhere.
  *
  * @typeParam C The config.
  * @typeParam T Tensors of samples, such as `tf.Tensor4D` [B, rows, columns, channels] for images.
@@ -62,7 +61,7 @@ export interface CodecFamily<C = unknown, T extends tf.Tensor = tf.Tensor> {
   parseConfig(json: unknown): C;
   /** What the codec sees, in the medium's terms. */
   input(config: C): unknown;
-  /** The maps of a sample of this extent, by axis; by default of the config's own. Empty for a codec without codes. */
+  /** The maps of a sample of this extent. Default: the extent of the config. Empty for a codec without codes. */
   maps(config: C, extent?: readonly number[]): TokenMapSpec[];
   /** Weights trained by gradient. */
   trainable(config: C): ParamSpecs;
@@ -88,6 +87,6 @@ export interface CodecFamily<C = unknown, T extends tf.Tensor = tf.Tensor> {
    * of a sample's latents, counts as a rate.
    */
   measures?(p: Params, inputs: T, key: RandomKey, config: C): Record<string, tf.Tensor1D>;
-  /** The held-out figure that tells better weights from worse ones; lower is better. One of {@link measures}, with its unit. Default: the NMSE. */
+  /** The held-out figure that decides which weights are better; lower is better. It is one of {@link measures}, with its unit. Default: the NMSE. */
   figure?: { name: string; unit: string };
 }

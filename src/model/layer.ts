@@ -1,4 +1,4 @@
-// A layer is a value: its weights, what it computes, and how far it sees. A network is layers put together, so that its
+// A layer is a value: its weights, what it computes, and how far it sees. A network is a combination of layers, so that its
 // weights, its forward pass and its reach come from one definition.
 import type { tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
@@ -6,21 +6,21 @@ import { listNames } from '../names.js';
 import { prefixed, scoped } from './params.js';
 import type { Params, ParamSpecs } from './params.js';
 
-/** A stretch of positions along one axis, both ends included. It may begin before 0. */
+/** A range of positions along one axis, including both ends. It may begin before 0. */
 export interface Range {
   first: number;
   last: number;
 }
 
 /**
- * The inputs along an axis that a stretch of outputs depends on, or undefined for all of them, as with attention. Axis 0
- * is the first after the batch. Functions of intervals compose exactly, whatever the strides of the layers.
+ * Gives the inputs along an axis that a range of outputs depends on, or undefined for all inputs, as with attention. Axis 0 is
+ * the first after the batch. Functions of ranges compose exactly for layers of any stride.
  */
 export type Sight = (outputs: Range, axis: number) => Range | undefined;
 
 /** float32 [B, ...axes, C] -> [B, ...axes', C']. */
 export interface Layer {
-  /** Weights, named without any prefix. */
+  /** Weights, named without a prefix. */
   readonly params: ParamSpecs;
   apply(p: Params, x: tf.Tensor): tf.Tensor;
   readonly sees: Sight;
@@ -34,7 +34,7 @@ export const SEES_EVERYTHING: Sight = () => undefined;
 /** Every output depends on the input at its own position. */
 export const SEES_ITSELF: Sight = (outputs) => outputs;
 
-/** What outputs of `later` depend on among the inputs of `earlier`, which feeds it. */
+/** The sight of two layers in sequence. */
 export const through =
   (earlier: Sight, later: Sight): Sight =>
   (outputs, axis) => {
@@ -42,7 +42,7 @@ export const through =
     return between && earlier(between, axis);
   };
 
-/** What outputs depend on that are made from several views of one input. */
+/** The sight of a layer that combines several layers of one input. */
 export const together =
   (...sights: readonly Sight[]): Sight =>
   (outputs, axis) => {
@@ -51,15 +51,15 @@ export const together =
     return { first: Math.min(...ranges.map(({ first }) => first)), last: Math.max(...ranges.map(({ last }) => last)) };
   };
 
-/** A layer without weights that computes each position on its own, such as an activation. */
+/** A layer without weights that computes each position separately, such as an activation. */
 export function pointwise(compute: (x: tf.Tensor) => tf.Tensor): Layer {
   return { params: {}, apply: (_, x) => compute(x), sees: SEES_ITSELF };
 }
 
 /**
- * Layers one after another. Each one's weights are named by its key: `{ down: conv }` has `down.weight`.
+ * Layers in sequence. Their weights are named by their keys: `{ down: conv }` has `down.weight`.
  *
- * @param parts by key, in order; parts that are false are left out.
+ * @param parts layers by key, in order. Parts that are false are left out.
  */
 export function chain(parts: Record<string, Layer | false>): Layer {
   const layers = Object.entries(parts).filter((part): part is [string, Layer] => part[1] !== false);
@@ -72,20 +72,20 @@ export function chain(parts: Record<string, Layer | false>): Layer {
   };
 }
 
-/** Layers that are not one after another, each with weights named by its key. */
+/** Layers that are not in sequence, each with weights named by its key. */
 export function named<K extends string>(layers: Record<K, Layer>): Record<K, Layer> {
   const entries = Object.entries<Layer>(layers).map(([name, layer]) => [name, chain({ [name]: layer })]);
   return Object.fromEntries(entries) as Record<K, Layer>;
 }
 
-/** Layers by name, in groups within groups: for networks that are not one chain, such as a transformer. */
+/** Nested groups of layers by name, for networks that are not a sequence, such as a transformer. */
 export interface LayerTree {
   readonly [name: string]: Layer | LayerTree;
 }
 
 const isLayer = (part: Layer | LayerTree): part is Layer => typeof part['apply'] === 'function';
 
-/** The weights of all layers of a tree, named by the path to each: `attn.c_proj.weight`. */
+/** The weights of all layers of a tree, named by their paths: `attn.c_proj.weight`. */
 export function paramsOf(tree: LayerTree): ParamSpecs {
   const parts = Object.entries(tree).map(([name, part]) =>
     prefixed(name, isLayer(part) ? part.params : paramsOf(part)),
@@ -93,10 +93,10 @@ export function paramsOf(tree: LayerTree): ParamSpecs {
   return Object.assign({}, ...parts) as ParamSpecs;
 }
 
-/** A tree with a function of its input in the place of each layer. */
+/** A tree with a function of its input in place of each layer. */
 export type Bound<T> = { [K in keyof T]: T[K] extends Layer ? (x: tf.Tensor) => tf.Tensor : Bound<T[K]> };
 
-/** Gives the layers of a tree their weights. @param p weights named as {@link paramsOf} names them. */
+/** Binds the layers of a tree to their weights. @param p weights with the names of {@link paramsOf}. */
 export function bind<T extends LayerTree>(tree: T, p: Params): Bound<T> {
   const parts = Object.entries(tree).map(([name, part]) => {
     const own = scoped(name, p);
@@ -106,9 +106,9 @@ export function bind<T extends LayerTree>(tree: T, p: Params): Bound<T> {
 }
 
 /**
- * A tensor of a model, by name. Its rank is that of the type the caller asks for.
+ * A weight by name. The caller gives its rank as a type.
  *
- * @throws {UsageError} E_WEIGHT naming the weight and those there are.
+ * @throws {UsageError} E_WEIGHT naming the weight and those that exist.
  */
 export function weight<R extends tf.Rank = tf.Rank>(p: Params, name: string): tf.Tensor<R> {
   const found: tf.Tensor | undefined = p[name];
@@ -117,7 +117,7 @@ export function weight<R extends tf.Rank = tf.Rank>(p: Params, name: string): tf
   return found as tf.Tensor<R>;
 }
 
-/** Positions that something depends on beyond the borders of its own cell. */
+/** Number of positions beyond the borders of its own cell that something depends on. */
 export interface Reach {
   before: number;
   after: number;
@@ -127,7 +127,7 @@ export interface Reach {
 const FAR = 1 << 20;
 
 /**
- * How far a network sees, along one axis.
+ * Computes how far a network sees along one axis.
  *
  * @param cell outputs that are made from so many inputs of their own: { outputs: 1, inputs: 8 } for an encoder that
  *   halves three times, { outputs: 8, inputs: 1 } for its decoder.

@@ -1,4 +1,4 @@
-// Parameters are explicit: a record of named TF.js variables, made from a record of shapes and initialisations.
+// Parameters are explicit: a record of named TF.js variables, created from a record of shapes and initializations.
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { hostValues, tf } from '../engine/index.js';
 import { CorruptError, DivergedError } from '../errors.js';
@@ -10,7 +10,7 @@ import { sameShape, sizeOf } from '../shape.js';
 /** Trainable weights or running statistics by name, e.g. `h.0.attn.c_attn.weight`. */
 export type Params = Record<string, tf.Variable>;
 
-/** How a parameter starts. */
+/** How a parameter is initialized. */
 export type Init =
   | { kind: 'constant'; value: number }
   /** In [-bound, bound]. */
@@ -33,9 +33,9 @@ export const ONES: Init = { kind: 'constant', value: 1 };
 export const heUniform = (fanIn: number, gain = 1): Init => ({ kind: 'uniform', bound: gain * Math.sqrt(6 / fanIn) });
 
 /**
- * Makes the variables. Each depends on (seed, its name) alone, so adding one changes no other.
+ * Creates the variables. Each depends only on the seed and its name, so adding one does not change the others.
  *
- * @throws {MemoryError} E_MEMORY for more than the machine could train.
+ * @throws {MemoryError} E_MEMORY for more than the machine can train.
  */
 export function createParams(specs: ParamSpecs, seed: number): Params {
   const count = Object.values(specs).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
@@ -53,7 +53,7 @@ export function createParams(specs: ParamSpecs, seed: number): Params {
   );
 }
 
-/** A variable has a handle of its own: that of the tensor it is made from is let go. */
+/** Creates a variable, and disposes the tensor that it is made from. */
 function variableOf(values: Float32Array, shape: number[]): tf.Variable {
   const initial = tf.tensor(values, shape, 'float32');
   const variable = tf.variable(initial);
@@ -76,7 +76,7 @@ function initialValues(name: string, shape: number[], init: Init, seed: number):
   }
 }
 
-/** Cells of one row, or of one column, start alike: the model need not learn from scratch that positions form a grid. */
+/** Cells of one row or of one column start similar, so that the model need not learn that positions form a grid. */
 function gridTable(
   key: RngKey,
   [rows, size]: number[],
@@ -97,7 +97,7 @@ function gridTable(
 /**
  * Copies of the current values, for checkpoints and fingerprints.
  *
- * @throws {DivergedError} E_DIVERGED when one is not finite: an update may break weights whose loss was still in order.
+ * @throws {DivergedError} E_DIVERGED for values that are not finite, which an update may produce from a finite loss.
  */
 export function exportParams(params: Params): NamedTensors {
   return Object.fromEntries(
@@ -129,7 +129,7 @@ export function importParams(where: string, specs: ParamSpecs, tensors: NamedTen
   );
 }
 
-/** Overwrites the variables' values in place; same conditions as {@link importParams}. */
+/** Overwrites the variables' values in place, under the conditions of {@link importParams}. */
 export function restoreParams(where: string, params: Params, tensors: NamedTensors): void {
   checkTensors(
     where,
@@ -163,13 +163,13 @@ export function disposeParams(params: Params): void {
   for (const variable of Object.values(params)) variable.dispose();
 }
 
-/** The parameters under a prefix, by the rest of their names. The variables are the same. */
+/** The parameters with a prefix, by the rest of their names. The variables are the same. */
 export function scoped(prefix: string, params: Params): Params {
   const inside = Object.entries(params).filter(([name]) => name.startsWith(`${prefix}.`));
   return Object.fromEntries(inside.map(([name, variable]) => [name.slice(prefix.length + 1), variable]));
 }
 
-/** The specs with every name prefixed. */
+/** The specs with a prefix before every name. */
 export function prefixed(prefix: string, specs: ParamSpecs): ParamSpecs {
   return Object.fromEntries(Object.entries(specs).map(([name, spec]) => [`${prefix}.${name}`, spec]));
 }

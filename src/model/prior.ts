@@ -1,5 +1,5 @@
-// What a family of priors offers to the loops above it. A prior is one stage or several, each of which predicts one map of codes.
-// It is a value of this type in one file; the registry finds it by name.
+// The contract of prior families. A prior is one stage or several, each of which predicts one map of codes. It is a value of this
+// type in one file. The registry finds it by name.
 import type { RandomKey, tf } from '../engine/index.js';
 import type { Conditioning, Prompt, TokenMapSpec } from '../interfaces/index.js';
 import type { ExportedFunction } from './exported.js';

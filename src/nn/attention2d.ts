@@ -10,7 +10,7 @@ import { mergeHeads, splitHeads } from './transformer.js';
 /**
  * float32 [B, H, W, C] -> [B, H, W, C].
  *
- * `heads` divides C. Memory grows with (H W)^2: meant for grids of codes.
+ * `heads` divides C. Memory grows with (H W)^2, so it is meant for grids of codes.
  */
 export function gridAttention(channels: number, heads: number): Layer {
   const norm = layerNorm(channels);
@@ -19,7 +19,7 @@ export function gridAttention(channels: number, heads: number): Layer {
   return {
     params: {
       ...prefixed('norm', norm.params),
-      // No bias: on the keys it would change nothing.
+      // A bias of the keys would change nothing.
       'qkv.weight': { shape: [channels, 3 * channels], init: { kind: 'normal', std: 1 / Math.sqrt(channels) } },
       ...prefixed('project', project.params),
     },

@@ -6,7 +6,7 @@ import type { Layer, Sight } from '../model/layer.js';
 import { heUniform, ZEROS } from '../model/params.js';
 
 export interface ConvOptions {
-  /** Positions between the inputs of neighboring outputs. Default 1. */
+  /** Distance between the inputs of neighboring outputs. Default 1. */
   stride?: number;
   /** Scales the initial weights. Default 1. */
   gain?: number;
@@ -14,7 +14,7 @@ export interface ConvOptions {
   axes?: 1 | 2;
 }
 
-/** Positions of "same" padding before the first input, where the stride divides the extent. */
+/** Number of positions of "same" padding before the first input, if the stride divides the extent. */
 const paddingBefore = (size: number, stride: number): number => Math.floor(Math.max(0, size - stride) / 2);
 
 /** A convolution of `size` along each axis. float32 [B, ...axes, from] -> [B, ...axes / stride, to]. */
@@ -79,7 +79,7 @@ function grow2d(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number, to: number)
   return tf.conv2dTranspose(x, kernel, [batch, height * stride, width * stride, to], stride, 'same');
 }
 
-/** As a grid of one row. */
+/** Computes a sequence as a grid of one row. */
 function grow1d(x: tf.Tensor3D, kernel: tf.Tensor3D, stride: number, to: number): tf.Tensor3D {
   const [batch, length, from] = x.shape;
   const [size] = kernel.shape;
@@ -94,7 +94,7 @@ function grow1d(x: tf.Tensor3D, kernel: tf.Tensor3D, stride: number, to: number)
   return tf.reshape(grown, [batch, length * stride, to]);
 }
 
-/** Sees of a layer that makes `factor` outputs of each input. */
+/** The sight of a layer that makes `factor` outputs of each input. */
 const seesOne =
   (factor: number): Sight =>
   ({ first, last }) => ({ first: Math.floor(first / factor), last: Math.floor(last / factor) });
@@ -120,7 +120,7 @@ export function maxPool(size: number): Layer {
   };
 }
 
-/** Repeated cells and a convolution over them, which leave no checkerboard. The weights are the convolution's. */
+/** Repeats cells and convolves them, which avoids checkerboard artifacts. The weights are those of the convolution. */
 export function resizedConv(
   size: number,
   factor: number,

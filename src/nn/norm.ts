@@ -1,5 +1,5 @@
-// Normalization layers. Group normalization (Wu and He, arXiv:1803.08494) is independent of the batch, so a sample's
-// codes are too.
+// Normalization layers. Group normalization (Wu and He, arXiv:1803.08494) does not depend on the batch, and so neither do the
+// codes of a sample.
 import { layerNorm as normalize, tf } from '../engine/index.js';
 import { SEES_EVERYTHING, SEES_ITSELF, weight } from '../model/layer.js';
 import type { Layer } from '../model/layer.js';
@@ -13,7 +13,7 @@ const gainAndBias = (channels: number): ParamSpecs => ({
   bias: { shape: [channels], init: ZEROS },
 });
 
-/** Eight groups, or as many of two channels and more as divide the channels. */
+/** The number of groups: eight, or fewer so that each has the same number of at least two channels. */
 export function groupsOf(channels: number): number {
   return [8, 4, 2].find((groups) => channels % groups === 0 && channels / groups >= 2) ?? 1;
 }

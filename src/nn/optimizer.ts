@@ -8,9 +8,9 @@ export interface AdamWConfig {
   beta1: number;
   beta2: number;
   epsilon: number;
-  /** Applied to matrices and kernels, not to biases, gains or embeddings of rank 1. */
+  /** Applied to matrices and kernels, but not to biases, gains or embeddings of rank 1. */
   weightDecay: number;
-  /** Largest global norm of the gradient; 0 does not clip. */
+  /** Maximum global norm of the gradient; 0 does not clip. */
   clip: number;
 }
 
@@ -24,7 +24,7 @@ export function adamWSlots(params: Params): Params {
   return createParams(Object.fromEntries(specs), 0);
 }
 
-/** What changes from step to step, as one tensor: learning rate and bias corrections. float32 [3]. `step` counts from 1. */
+/** The values that change from step to step, as one tensor: learning rate and bias corrections. float32 [3]. `step` counts from 1. */
 export function adamWHyper(step: number, learningRate: number, { beta1, beta2 }: AdamWConfig): tf.Tensor1D {
   return tf.tensor1d([learningRate, 1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step)], 'float32');
 }
@@ -45,7 +45,7 @@ export function adamW(
   const [rate, correct1, correct2] = tf.unstack(hyper) as [tf.Scalar, tf.Scalar, tf.Scalar];
   const squares = Object.keys(params).map((name) => tf.sum(tf.square(grads[name]!)));
   const norm = tf.sqrt(tf.addN(squares)) as tf.Scalar;
-  // All that is the same for every element is worked out on scalars: each pass over the weights costs.
+  // Everything that is the same for all elements is computed with scalars, because each pass over the weights takes time.
   const scale = config.clip > 0 ? tf.minimum(1, tf.div(config.clip, tf.add(norm, 1e-6))) : tf.scalar(1);
   const share1 = tf.mul(scale, 1 - config.beta1);
   const share2 = tf.mul(tf.square(scale), 1 - config.beta2);
@@ -72,7 +72,7 @@ export function adamW(
 /**
  * Gradients of `loss` by parameter name.
  *
- * @param fn returns the loss and other tensors beside it, which come back in `result`.
+ * @param fn returns the loss and other tensors, which are returned in `result`.
  */
 export function gradients<T extends { loss: tf.Scalar }>(
   params: Params,
@@ -81,7 +81,7 @@ export function gradients<T extends { loss: tf.Scalar }>(
   let kept: T | undefined;
   const { grads } = tf.variableGrads(() => {
     kept = fn();
-    // TF.js disposes all but the loss when the forward pass ends.
+    // TF.js disposes all tensors except the loss when the forward pass ends.
     for (const tensor of tensorsOf(kept as Structure)) tf.keep(tensor);
     return kept.loss;
   }, Object.values(params));

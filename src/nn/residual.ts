@@ -27,7 +27,7 @@ export function residual(inner: Layer): Layer {
 }
 
 /**
- * A stack of residual blocks with pre-activation (3x3 to `inner` channels, 1x1 back), closed by an activation, as in
+ * A stack of residual blocks with pre-activation (3x3 to `inner` channels, 1x1 back), followed by an activation, as in
  * VQ-VAE. float32 [B, ...axes, channels] -> the same shape.
  */
 export function residualStack(

@@ -1,8 +1,8 @@
 export interface ScheduleConfig {
   learningRate: number;
-  /** Steps of linear growth from 0. */
+  /** Number of steps of linear growth from 0. */
   warmupSteps: number;
-  /** Fraction of the learning rate left at the last step. */
+  /** Fraction of the peak learning rate at the last step. */
   finalFraction: number;
 }
 

@@ -27,7 +27,7 @@ export function mergeHeads(x: tf.Tensor4D): tf.Tensor3D {
   return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, length, heads * size]);
 }
 
-/** Rows of queries handled together by {@link causalAttention}: small enough to skip most of the masked half. */
+/** Number of queries that {@link causalAttention} computes together: small enough to skip most of the masked half. */
 const ATTENTION_ROWS = 64;
 
 /** One band of queries and the keys it may look at. */
@@ -54,7 +54,7 @@ function bandMask({ begin, end }: Band): tf.Tensor2D {
 /**
  * Scaled dot-product attention of every position over itself and those before it.
  *
- * Works through the queries in bands, each over only the keys it may see, and keeps the attention weights for the
+ * Computes the queries in bands, each over only the keys that it may see, and keeps the attention weights for the
  * gradient: with D = rowsum(dy * y), the scores' gradient is weights * (dweights - D).
  *
  * @param queries, keys, values float32 [B, H, T, D].
@@ -96,7 +96,7 @@ function attentionGradient(
   const ofQueries: tf.Tensor4D[] = [];
   let ofKeys: tf.Tensor4D | undefined;
   let ofValues: tf.Tensor4D | undefined;
-  // From the last band, which sees all keys, to the first: each adds to the part it sees.
+  // From the last band, which sees all keys, to the first. Each adds to the keys that it sees.
   for (const [i, { begin, end }] of [...bands.entries()].reverse()) {
     const dyBand = rowsOf(dy, begin, end);
     const ofWeights = tf.matMul(dyBand, rowsOf(v!, 0, end), false, true);

@@ -1,4 +1,4 @@
-// Stored codecs to live ones, through the registry.
+// Opens stored codecs through the registry.
 import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { Codec } from '../codec/codec.js';
@@ -25,15 +25,16 @@ export interface LoadOptions<M extends Media = Media, I = unknown> extends OpenO
   medium?: MediumCore<M, I>;
 }
 
-/** A codec's family, and its config parsed. */
+/** The family of a stored codec, and its parsed config. */
 export function codecOf({ card }: Pick<StoredModel, 'card'>): { family: CodecFamily; config: unknown } {
   const family = codecFamily(card.name);
   return { family, config: family.parseConfig(card.config) };
 }
 
 /**
- * All that a codec has stored, as variables, which the caller disposes. @throws {CorruptError} E_MODEL_TENSORS naming
- * `where`.
+ * The stored weights and state of a codec as variables, which the caller disposes.
+ *
+ * @throws {CorruptError} E_MODEL_TENSORS naming `where`.
  */
 export function codecParams(
   where: string,

@@ -144,7 +144,7 @@ function openContestants(paths: readonly string[]): Contestant[] {
   return contestants;
 }
 
-/** As many last parts of each path as tell all of them apart. */
+/** Shortens paths to the last parts that distinguish them. */
 export function shortNames(paths: readonly string[]): string[] {
   const parts = paths.map((path) =>
     path.split(sep === '\\' ? /[\\/]/ : '/').filter((part) => part !== '' && part !== '.'),
@@ -193,7 +193,7 @@ async function measure(
 }
 
 const RATE_SECONDS = 0.5;
-/** Values encoded together, about. */
+/** About how many positions are encoded together. */
 const RATE_POSITIONS = 2 ** 20;
 
 /** Measures how many samples are encoded per second, after a first batch that compiles. */

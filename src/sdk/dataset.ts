@@ -11,7 +11,7 @@ export type DataSource = string | readonly string[] | Dataset;
 
 /** How a job opens its dataset. */
 export interface DataOptions extends DatasetOptions {
-  /** Receives what opening the dataset found, used and left out. */
+  /** Called with a summary of what was found, used and left out when the dataset was opened. */
   onSummary?: (summary: DataSummary) => void;
 }
 
@@ -45,7 +45,7 @@ export async function withDataset<T>(
   }
 }
 
-/** The split that was asked for, if any. */
+/** The requested split, if there is one. */
 export function splittingOf({ splitBy, holdout }: Splitting): Splitting | undefined {
   return splitBy === undefined && holdout === undefined
     ? undefined
@@ -66,7 +66,7 @@ function isOpen(data: DataSource): data is Dataset {
   return typeof data !== 'string' && !Array.isArray(data);
 }
 
-/** A dataset's source in words. */
+/** The source of a dataset as text. */
 export function sourceText(data: DataSource): string {
   if (isOpen(data)) return data.source;
   return typeof data === 'string' ? data : data.join(', ');

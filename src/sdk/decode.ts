@@ -20,7 +20,7 @@ export interface DecodeTokensOptions {
   out: string;
   /** Default `all`. */
   split?: Split | 'all';
-  /** Only the first samples of each split. */
+  /** Decodes only the first samples of each split. */
   limit?: number;
   force?: boolean;
   signal?: AbortSignal;
@@ -41,9 +41,9 @@ export interface DecodedTokens {
 const BATCH = 64;
 
 /**
- * Decodes a token dataset, in memory that does not grow with it.
+ * Decodes a token dataset. Memory does not grow with the dataset.
  *
- * @throws {UsageError} E_NO_CODEC when there is none to decode with, E_OUTPUT_EXISTS. @throws {CorruptError} E_CODEC_MISMATCH for
+ * @throws {UsageError} E_NO_CODEC without a codec to decode with, E_OUTPUT_EXISTS. @throws {CorruptError} E_CODEC_MISMATCH for
  *   another codec, E_SAMPLE_KEY for a key that would leave the folder. @throws {AbortedError}, {IoError}, {LockError}.
  */
 export async function decodeTokens(options: DecodeTokensOptions): Promise<DecodedTokens> {
@@ -105,7 +105,7 @@ async function codecOf({ codec, tokens }: DecodeTokensOptions): Promise<LoadedCo
   return openCodec(carried);
 }
 
-/** @returns a line of metadata.jsonl for each sample. */
+/** Writes the files of some samples. @returns a line of metadata.jsonl for each sample. */
 async function writeBatch(
   folder: string,
   samples: readonly TokenSample[],
@@ -124,7 +124,7 @@ async function writeBatch(
   });
 }
 
-/** A key is a path inside its dataset: it may hold folders, and nothing that leads out of one. */
+/** Checks a key, which is a path inside its dataset: it may contain folders, but nothing that leads out of the dataset. */
 function safeKey(key: string): string {
   const isSafe =
     key.split('/').every((part) => part !== '' && part !== '.' && part !== '..') &&

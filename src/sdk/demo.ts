@@ -1,4 +1,4 @@
-// The whole story on generated data: draw, train a codec, tokenize, train a prior, generate, check.
+// The demo: draws data, trains a codec, tokenizes, trains a prior, generates images and checks them.
 import { join } from 'node:path';
 import { checkScene } from '../../fixtures/shape-checker.js';
 import { captionOf, shapeSet, writeShapeFolder } from '../../fixtures/shapes.js';
@@ -24,15 +24,15 @@ export interface DemoOptions {
   out: string;
   force?: boolean;
   seed?: number;
-  /** Pictures drawn. Default 8000. */
+  /** Number of images in the dataset. Default 8000. */
   count?: number;
-  /** Presets of codec and prior. Default `shapes`. */
+  /** Presets of the codec and the prior. Default `shapes`. */
   codecPreset?: string;
   priorPreset?: string;
-  /** Steps in place of the presets', for a quick look. */
+  /** Steps to train, instead of those of the presets. */
   codecSteps?: number;
   priorSteps?: number;
-  /** Held-out prompts to draw. Default all. */
+  /** Number of held-out prompts to generate. Default: all. */
   prompts?: number;
   signal?: AbortSignal;
   onStage?: (stage: DemoStage) => void;
@@ -42,7 +42,7 @@ export interface DemoOptions {
 export interface DemoResult {
   codec: Record<string, unknown>;
   prior: Record<string, unknown>;
-  /** Held-out prompts drawn, and how many pictures obey theirs in colors, shapes, sizes and places. */
+  /** Number of held-out prompts, and how many images follow theirs in colors, shapes, sizes and positions. */
   prompts: number;
   obeyed: number;
   seconds: Record<DemoStage, number>;
@@ -59,11 +59,11 @@ interface Drawn {
 
 const PICTURES = 8000;
 
-/** A little guidance and a cool draw: attributes as asked, places as they come. */
+/** Some guidance and a low temperature: attributes follow the prompt, positions vary. */
 const SAMPLING = { temperature: 0.5, topP: 0.9, cfg: 1.5, batchSize: 52 };
 
 /**
- * Trains on pictures of colored shapes and asks for combinations that none of them shows.
+ * Trains on images of colored shapes, and generates combinations that none of them shows.
  *
  * @throws as the jobs it consists of.
  */
@@ -155,7 +155,7 @@ async function drawAndCheck(
   return media.map((image, i) => ({ prompt: prompts[i]!, image, ...checkScene(image, scenes[i]!) }));
 }
 
-/** The picture and the report: the first prompts with what was drawn, and every failure with its reason. */
+/** Writes the image and the report: the first prompts with their images, and every failure with its reason. */
 async function writeResult(result: DemoResult, drawn: readonly Drawn[]): Promise<void> {
   const grid = async (some: readonly Drawn[]): Promise<Uint8Array> =>
     encodePng(
@@ -170,12 +170,12 @@ async function writeResult(result: DemoResult, drawn: readonly Drawn[]): Promise
   const share = result.obeyed / result.prompts;
   const html = htmlReport({
     title: 'Tesserae demo',
-    subtitle: 'Pictures for combinations of shapes that were held out of training',
+    subtitle: 'Images for combinations of shapes that were held out of training',
     summary: [
       ['held-out prompts', result.prompts],
       ['obeyed', `${result.obeyed} (${(100 * share).toFixed(1)} %)`],
       ['codec NMSE', result.codec.nmse as number],
-      ['prior, nats a code', result.prior.natsPerCode as number],
+      ['prior, nats per code', result.prior.natsPerCode as number],
       ...Object.entries(result.seconds).map(([stage, seconds]): [string, string] => [stage, `${seconds.toFixed(1)} s`]),
     ],
     sections: [

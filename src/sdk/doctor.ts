@@ -1,4 +1,4 @@
-// What this machine has and how fast it is.
+// Examines this machine: which engines and image formats work, and how fast it is.
 import { createRequire } from 'node:module';
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from 'node:os';
 import { compile, defaultThreads, loadRuntime, tf } from '../engine/index.js';
@@ -6,15 +6,15 @@ import { messageOf } from '../errors.js';
 import type { Image } from '../interfaces/index.js';
 import { fallbackLine, keepFallbackQuiet } from '../native.js';
 import { decodeImage, encodePng } from '../media/image/image.js';
-import { PICTURE_FORMATS } from '../media/image/sniff.js';
+import { IMAGE_FORMATS } from '../media/image/sniff.js';
 import { packageVersion } from './version.js';
 
-/** Something that works in a version, or a reason why not. */
+/** The version of something that works, or the reason why it does not. */
 export type Finding = { ok: true; version: string; remark?: string } | { ok: false; reason: string };
 
 export interface Diagnosis {
   kind: 'doctor';
-  /** True when everything a job needs works. */
+  /** True if everything that a job needs works. */
   ok: boolean;
   tesserae: string;
   node: string;
@@ -27,17 +27,17 @@ export interface Diagnosis {
     memoryGiB: number;
     freeMemoryGiB: number;
   };
-  /** Threads an operation uses. */
+  /** Number of threads that an operation uses. */
   threads: number;
   engines: { onnxruntime: Finding; tensorflow: Finding; reference: Finding };
-  /** Whether ONNX Runtime's native library computes; otherwise WebAssembly does, several times slower. */
+  /** Whether ONNX Runtime's native library is used. Otherwise WebAssembly is, which is several times slower. */
   native: boolean;
   pictures: Finding;
-  /** Measured now; null where the engine does not work. */
+  /** Measured by this call; null if the engine does not work. */
   speed: { matmulGflops: number; convGflops: number; memoryGBps: number } | null;
 }
 
-/** Looks at engines, picture formats and speed; takes about two seconds. */
+/** Checks engines, image formats and speed. Takes about two seconds. */
 export async function doctor(): Promise<Diagnosis> {
   const engines = {
     onnxruntime: await onnxruntime(),
@@ -86,7 +86,7 @@ async function onnxruntime(): Promise<Finding> {
   }
 }
 
-/** Only looks whether it is installed: loading it would make it the backend of this process. */
+/** Checks whether it is installed. Loading it would make it the backend of this process. */
 function tensorflow(): Finding {
   const require = createRequire(import.meta.url);
   for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
@@ -100,7 +100,7 @@ function tensorflow(): Finding {
   return { ok: false, reason: 'not installed; optional' };
 }
 
-/** A picture must come back from its file as it was. */
+/** Checks that an image survives encoding and decoding. */
 async function pictureFormats(): Promise<Finding> {
   const pixels = Uint8Array.from({ length: 16 * 16 * 3 }, (_, i) => (i * 37) % 256);
   const picture: Image = { kind: 'image', width: 16, height: 16, channels: 3, pixels };
@@ -112,7 +112,7 @@ async function pictureFormats(): Promise<Finding> {
     return {
       ok: true,
       version: sharp.versions.sharp ?? 'unknown',
-      remark: `libvips ${sharp.versions.vips}; ${PICTURE_FORMATS.replace(' or ', ', ')}`,
+      remark: `libvips ${sharp.versions.vips}; ${IMAGE_FORMATS.replace(' or ', ', ')}`,
     };
   } catch (error) {
     return { ok: false, reason: messageOf(error) };
@@ -121,7 +121,7 @@ async function pictureFormats(): Promise<Finding> {
 
 const SECONDS_EACH = 0.4;
 
-/** Median rate of a compiled function after it is warm. @param work operations a call. */
+/** Median rate of a compiled function after it is warm. @param work number of operations in a call. */
 async function gflops(work: number, fn: (...args: tf.Tensor[]) => tf.Tensor, args: tf.Tensor[]): Promise<number> {
   const compiled = compile(fn, { name: 'doctor', engine: 'onnxruntime' });
   const call = async (): Promise<number> => {
@@ -146,7 +146,7 @@ function matmulGflops(): Promise<number> {
   ]);
 }
 
-/** 3x3 over [8, 32, 32, 128], as in the middle of a codec. */
+/** A 3x3 convolution over [8, 32, 32, 128], as in the middle of a codec. */
 function convGflops(): Promise<number> {
   const [batch, side, channels] = [8, 32, 128];
   const images = tf.randomUniform([batch, side, side, channels], -1, 1, 'float32', 1);
@@ -158,7 +158,7 @@ function convGflops(): Promise<number> {
   );
 }
 
-/** Bytes read and written by copying 128 MiB in one thread. */
+/** Bytes per second that are read and written by copying 128 MiB in one thread. */
 function memoryGBps(): number {
   const from = new Float64Array(2 ** 24).fill(1);
   const to = new Float64Array(from.length);

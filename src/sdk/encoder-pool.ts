@@ -1,4 +1,4 @@
-// Where batches are encoded: in this thread, decoding ahead, or in worker threads side by side.
+// Encodes batches: in this thread, which decodes ahead, or in parallel in worker threads.
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
@@ -23,19 +23,19 @@ import { sizeOf } from '../shape.js';
 import { unpackError } from './thread-errors.js';
 import type { PackedError } from './thread-errors.js';
 
-/** A batch, or what is there of it so far. */
+/** The pieces of a batch, as they become available. */
 export type Pieces = AsyncIterable<Piece> | Iterable<Piece>;
 
 export interface EncoderPool {
-  /** Batches that may be under way at once. */
+  /** Number of batches that may be in progress at once. */
   readonly depth: number;
-  /** Encodes a batch that comes in pieces; each is released once it is decoded. */
+  /** Encodes a batch that arrives in pieces. Each piece is released once it is decoded. */
   encode(pieces: Pieces): Promise<Encoded[]>;
-  /** To be called when no batch is under way. */
+  /** Call this when no batch is in progress. */
   close(): Promise<void>;
 }
 
-/** Threads for each core, beyond which more only take memory. */
+/** Maximum number of threads for each core: more would only take memory. */
 const MOST_PER_CORE = 4;
 
 /**
@@ -58,16 +58,16 @@ export function takesAnyExtent(stored: Pick<StoredModel, 'card'>): boolean {
   return medium.keepsExtent(input);
 }
 
-/** What a codec's samples are brought to. */
+/** The medium of a codec, and what its samples are brought to. */
 function codecInput(stored: Pick<StoredModel, 'card'>): BatchInput {
   const { family, config } = codecOf(stored);
   return { medium: fullMedium(family.medium), input: family.input(config) };
 }
 
-/** Bytes that decoded batches, at the codec's size, may take. */
+/** Maximum number of bytes of decoded batches at the codec's size. */
 const DECODED_BYTES = 256 * 2 ** 20;
 
-/** How many of `wanted` batches may be under way: fewer for large samples, but at least two, so that one is decoded while another is encoded. */
+/** How many of `wanted` batches may be in progress: fewer for large samples, but at least two, so that one is decoded while another is encoded. */
 function depthFor({ medium, input }: BatchInput, wanted: number): number {
   return Math.min(wanted, Math.max(2, Math.floor(DECODED_BYTES / (BATCH * sizeOf(medium.itemShape(input))))));
 }
@@ -102,25 +102,25 @@ class LocalEncoder implements EncoderPool {
   }
 }
 
-/** A codec's encoder as plain data: what a worker gets to work with. */
+/** A codec's encoder as plain data, for a worker. */
 export interface EncoderModel extends EncoderPlan {
   /** Address of the module that registers the medium. */
   module: string;
   /**
-   * For the ONNX Runtime at hand: `inputs` float32 [{@link MAX_ROWS}, ...itemShape] to the ids of each map, by its name.
+   * An ONNX graph for the runtime that is in use: `inputs` float32 [{@link MAX_ROWS}, ...itemShape] to the ids of each map, by its name.
    */
   model: Uint8Array;
   threads: number;
 }
 
-/** What a worker is sent: first the encoder, then batches in pieces, each batch with its end, last the wish to end. */
+/** Messages to a worker: first the encoder, then batches in pieces, each with its end, and finally the request to end. */
 export type Message =
   | EncoderModel
   | { id: number; piece: number; samples: readonly RawSample[] }
   | { id: number; complete: true }
   | { end: true };
 
-/** What a worker says: that a piece is decoded, then the tokens of a batch, or why it failed. */
+/** Messages from a worker: that a piece is decoded, then the tokens of a batch, or why it failed. */
 export type Answer =
   | { id: number; piece: number }
   | { id: number; encoded: ({ key: string; error: PackedError } | { key: string; tokens: Tokens })[] }
@@ -129,21 +129,21 @@ export type Answer =
 interface Pending {
   resolve: (encoded: Encoded[]) => void;
   reject: (error: Error) => void;
-  /** Pieces that the worker has, in the order they were sent. */
+  /** Releases the pieces that the worker has, in the order in which they were sent. */
   pieces: Piece['release'][];
 }
 
 /** The id of a thread that has ended. */
 const ENDED = -1;
 
-/** Threads that share the cores between them. */
+/** Worker threads that share the cores. */
 class ThreadPool implements EncoderPool {
   readonly depth: number;
   private readonly workers: Worker[];
   private readonly pending = new Map<number, Pending>();
   private readonly ready: Promise<void>;
   private next = 0;
-  /** Why no more batches are taken. */
+  /** The reason why no more batches are accepted. */
   private failure: Error | undefined;
 
   /** @param module address of the module that registers the codec's medium. */
@@ -157,7 +157,7 @@ class ThreadPool implements EncoderPool {
         this.failAll(new EngineError('E_WORKER', `tokenize: a worker ended with code ${code} before its work did.`)),
       );
     }
-    // The workers load meanwhile.
+    // The workers load at the same time.
     this.ready = encoderModel(stored, module, Math.max(1, Math.floor(defaultThreads() / count))).then((model) => {
       for (const worker of this.workers) this.send(worker, model);
     });
@@ -188,7 +188,7 @@ class ThreadPool implements EncoderPool {
     return answer;
   }
 
-  /** The workers end by themselves: a thread that is stopped inside native code takes the process with it. */
+  /** Waits until the workers end by themselves: stopping a thread inside native code would end the process. */
   async close(): Promise<void> {
     this.failAll(new EngineError('E_WORKER', 'tokenize: the workers were closed before their work was done.'));
     await Promise.all(
@@ -218,7 +218,7 @@ class ThreadPool implements EncoderPool {
       );
   }
 
-  /** The first failure is the one that is told. */
+  /** Rejects all batches with the first failure. */
   private failAll(error: Error): void {
     this.failure ??= error;
     for (const { reject } of this.pending.values()) reject(this.failure);

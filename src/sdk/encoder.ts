@@ -1,4 +1,4 @@
-// Decoding and encoding of a batch of samples, in this thread or in a worker's.
+// Decodes and encodes a batch of samples, in this thread or in a worker.
 import { InputError } from '../errors.js';
 import { decodeSample } from '../data/decode.js';
 import type { DecodedSample } from '../data/decode.js';
@@ -7,7 +7,7 @@ import type { RawSample, Tokens } from '../interfaces/index.js';
 import type { Fitted } from '../codec/encode.js';
 import type { Piece } from './in-flight.js';
 
-/** Samples encoded together. Fixed, so that ids do not depend on how the work is shared out. */
+/** Number of samples encoded together. It is fixed, so that ids do not depend on how the work is distributed. */
 export const BATCH = 64;
 
 interface Bad {
@@ -15,7 +15,7 @@ interface Bad {
   error: InputError;
 }
 
-/** A sample's tokens, or why it has none. */
+/** The tokens of a sample, or the reason why it has none. */
 export type Encoded = { key: string; tokens: Tokens } | Bad;
 
 /** Decodes each sample to what the codec sees. Only unusable input is reported; anything else is thrown. */
@@ -35,7 +35,7 @@ export async function decodeBatch(
   );
 }
 
-/** Decodes pieces as they come; each is released when it is decoded. */
+/** Decodes pieces as they arrive. Each is released when it is decoded. */
 export async function decodePieces(
   input: BatchInput,
   pieces: AsyncIterable<Piece> | Iterable<Piece>,
@@ -49,7 +49,7 @@ export async function decodePieces(
   return (await Promise.all(parts)).flat();
 }
 
-/** Encodes what decoded. Tokens depend on the batch's samples alone, not on who encodes it. */
+/** Encodes the samples that could be decoded. Tokens depend on the samples of the batch alone, not on the thread. */
 export async function encodeBatch(
   decoded: readonly (DecodedSample | Bad)[],
   encode: (fitted: readonly Fitted[]) => Promise<Tokens[]>,
@@ -83,7 +83,7 @@ export async function encodeSingly(
     for (const sample of samples) {
       const before = ahead;
       ahead = decodeBatch(input, [sample]);
-      // Its failure is seen in its turn.
+      // A failure is reported in its turn.
       ahead.catch(() => undefined);
       await finish(before);
     }

@@ -1,4 +1,4 @@
-// The two evaluations, on model directories.
+// Evaluates codecs and priors in model directories.
 import { loadModel } from '../checkpoint/model.js';
 import { CorruptError, UsageError } from '../errors.js';
 import { axesText } from '../interfaces/index.js';
@@ -98,7 +98,11 @@ export interface EvaluatePriorOptions extends EvaluationOptions {
   split?: Splits;
 }
 
-/** Cross-entropy of a prior over a split of tokens; a caption too long is read as in training, by its beginning. @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec. */
+/**
+ * Measures the cross-entropy of a prior over a split of tokens. Captions that are too long are cut, as in training.
+ *
+ * @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec.
+ */
 export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<PriorEvaluation> {
   const stored = loadModel(options.prior, { kind: 'prior' });
   const { card, tensors } = stored;
@@ -123,7 +127,7 @@ export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<Pr
   }
 }
 
-/** @throws {UsageError} E_MIXED_SHAPES, E_PRIOR_MAPS unless the tokens are of the shape the prior was trained for. */
+/** @throws {UsageError} E_MIXED_SHAPES, E_PRIOR_MAPS unless the tokens have the maps that the prior was trained for. */
 async function expectMaps(tokens: ShardReader, maps: readonly TokenMapSpec[]): Promise<void> {
   const text = (specs: readonly TokenMapSpec[]): string => specs.map(axesText).join(' and ');
   const found = await uniformMaps(tokens);

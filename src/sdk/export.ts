@@ -1,4 +1,4 @@
-// Models as ONNX files that any runtime loads, with a card that says what goes in and out.
+// Exports models as ONNX files for any runtime, with a card that describes their inputs and outputs.
 import { join } from 'node:path';
 import { z } from 'zod';
 import { loadModel, readListedFile } from '../checkpoint/model.js';
@@ -32,7 +32,7 @@ const CARD_LIMIT = 16 * 2 ** 20;
 const tensorSchema = z.strictObject({
   name: z.string(),
   dtype: z.enum(['float32', 'int32']),
-  /** `batch` for an axis that stays open. */
+  /** `batch` stands for an axis of any extent. */
   shape: z.array(z.union([z.int(), z.string()])),
   meaning: z.string().optional(),
 });
@@ -42,18 +42,18 @@ const fileFields = { file: z.string().regex(/^[a-z][a-z0-9_-]*\.onnx$/), ...hash
 
 const cardSchema = z.strictObject({
   format: z.literal('tesserae-export'),
-  /** 1.1: the card lists every file, and carries a sha256 over itself. 2.0: maps say their grid and levels. */
+  /** Since 1.1 the card lists every file and contains a sha256 over itself. Since 2.0 maps say their grid and levels. */
   version: z.enum(['1.0', '1.1', '2.0']),
   kind: z.enum(['codec', 'prior']),
   name: z.string(),
-  /** Of the model it was made from. */
+  /** Fingerprint of the model it was made from. */
   fingerprint: z.string().regex(/^[0-9a-f]{64}$/),
   /** Fingerprint of a prior's codec. */
   codec: z.string().optional(),
   config: z.record(z.string(), z.unknown()),
   maps: z.array(TokenMapSpecSchema),
   classes: z.array(z.string()).optional(),
-  /** How a prior reads prompts: int32 [P] for none, and for one example. */
+  /** The encoded condition of a prior, int32 [P]: without a prompt, and for one example. */
   conditions: z
     .strictObject({
       none: z.array(z.int()),
@@ -64,7 +64,7 @@ const cardSchema = z.strictObject({
     z.string(),
     z.strictObject({ ...fileFields, inputs: z.array(tensorSchema), outputs: z.array(tensorSchema) }),
   ),
-  /** Files besides the functions' own, by plain name: `tokenizer.json`. */
+  /** Files besides those of the functions, by name: `tokenizer.json`. */
   files: z.record(z.string().refine(isPlainName, 'expected a plain file name'), z.strictObject(hashFields)).optional(),
 });
 
@@ -72,7 +72,7 @@ const cardSchema = z.strictObject({
 export type ExportCard = z.infer<typeof cardSchema>;
 type TensorCard = z.infer<typeof tensorSchema>;
 
-/** What the functions of the families here call their tensors. */
+/** The meaning of the tensors of exported functions, by name. */
 const MEANINGS: Record<string, string> = {
   images: 'NHWC, sRGB pixels as value / 127.5 - 1, in [-1, 1]; clip what a decoder gives',
   codes: 'ids of the map, row-major, in [0, vocabSize)',
@@ -91,7 +91,7 @@ const MEANINGS: Record<string, string> = {
 };
 
 export interface ExportModelOptions {
-  /** Model directory of a codec or prior, or one that carries its codec. */
+  /** Model directory of a codec or a prior, or of tokens that carry their codec. */
   model: string;
   out: string;
   force?: boolean;
@@ -99,7 +99,7 @@ export interface ExportModelOptions {
 }
 
 /**
- * Writes every function of a model as `<name>.onnx`, and `card.json`; for a prior that reads text also `tokenizer.json`.
+ * Writes every function of a model as `<name>.onnx`, and `card.json`. A prior that reads text also gets `tokenizer.json`.
  *
  * @throws {UsageError} E_NOT_A_MODEL, E_OUTPUT_EXISTS. @throws {CorruptError} for a damaged model. @throws {IoError}, {LockError}.
  */
@@ -213,7 +213,7 @@ async function writeFunction(
   return { file, bytes: bytes.length, sha256: sha256(bytes), inputs: inputs.map(card), outputs: results.map(card) };
 }
 
-/** Runs the function once on zeros, which tells the types and shapes of its results. */
+/** Runs the function once on zeros to find the types and shapes of its results. */
 async function resultsOf(
   name: string,
   { fn, inputs }: ExportedFunction,
@@ -239,7 +239,7 @@ export function isExport(directory: string): boolean {
 }
 
 /**
- * Reads the card of an export and verifies its files, and the card itself by its sha256, which cards of version 1.0 lack.
+ * Reads the card of an export, and verifies its files and the card itself by its sha256. Cards of version 1.0 have none.
  *
  * @throws {CorruptError} E_EXPORT_CARD, E_MODEL_FILE.
  */

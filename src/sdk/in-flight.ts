@@ -6,18 +6,18 @@ import type { AnyMedium } from '../media/medium.js';
 import { fullMedium } from '../media/node.js';
 
 /**
- * Bytes of files read but not yet decoded and brought to the codec's size, together with the pixels they decode to. A
- * picture that is larger by itself goes through alone. Besides these, a file is read ahead, or a few while files are small.
+ * Maximum number of bytes of files that are read but not yet decoded, and of their decoded values. A sample that is larger is
+ * processed alone. In addition, one file is read ahead, or a few while files are small.
  */
 export const IN_FLIGHT_BYTES = 192 * 2 ** 20;
 
-/** Small samples are handed on together, up to this much: a message a sample would cost more than decoding an icon. */
+/** Small samples are passed on together, up to this many bytes: a message for each would cost more than decoding an icon. */
 const PIECE_BYTES = 4 * 2 ** 20;
 
 /** Some samples of a batch, in order. */
 export interface Piece {
   samples: readonly RawSample[];
-  /** To be called once they are decoded and their files are let go. */
+  /** Call this once they are decoded and their files are no longer needed. */
   release(): void;
 }
 
@@ -27,14 +27,14 @@ export function weightOf({ content }: RawSample, { files, samplesOf }: AnyMedium
   return 'media' in content ? samplesOf(content.media).data.byteLength : 0;
 }
 
-/** A number of bytes that may be in use, given out in the order of asking. */
+/** A budget of bytes, granted in the order of the requests. */
 export class ByteBudget {
   private used = 0;
   private readonly waiting: { bytes: number; admit: () => void }[] = [];
 
   constructor(readonly limit: number) {}
 
-  /** True when the bytes were free; more than the limit only while nothing else is in use. */
+  /** Takes bytes if they are free, or more than the limit if nothing else is in use. @returns whether it did. */
   tryTake(bytes: number): boolean {
     if (this.waiting.length > 0 || (this.used > 0 && this.used + bytes > this.limit)) return false;
     this.used += bytes;
@@ -58,19 +58,19 @@ export class ByteBudget {
     }
   }
 
-  /** Admits all who wait, as no more will be given. */
+  /** Admits all who wait, because no more bytes will be given back. */
   open(): void {
     for (const { admit } of this.waiting.splice(0)) admit();
   }
 }
 
-/** Reads batches of a dataset in pieces that fit the bound, one batch after the other. */
+/** Reads batches of a dataset in pieces that fit the budget, one batch after the other. */
 export class SampleFeed {
   private readonly budget: ByteBudget;
   private readonly medium: AnyMedium;
   private turn: Promise<void> = Promise.resolve();
   private stopped = false;
-  /** Files read ahead: one where they are large. */
+  /** Number of files read ahead: one if they are large. */
   private ahead = PARALLEL;
 
   constructor(
@@ -81,7 +81,7 @@ export class SampleFeed {
     this.medium = fullMedium(dataset.medium);
   }
 
-  /** The samples of a batch. Batches are read in the order in which they are asked for, and each must be taken to its end. */
+  /** Yields the samples of a batch. Batches are read in the order in which they are requested, and each must be read to its end. */
   batch(split: Split, first: number, count: number): AsyncGenerator<Piece, void, undefined> {
     const before = this.turn;
     let done = (): void => undefined;
@@ -89,7 +89,7 @@ export class SampleFeed {
     return this.pieces(split, first, count, before, done);
   }
 
-  /** Ends the batches that are waiting for their turn or for memory, when they are not wanted any more. */
+  /** Ends the batches that wait for their turn or for memory. */
   stop(): void {
     this.stopped = true;
     this.budget.open();
@@ -119,7 +119,7 @@ export class SampleFeed {
         const weight = weightOf(raw, this.medium);
         this.ahead = weight > PIECE_BYTES ? 1 : PARALLEL;
         if (!this.budget.tryTake(weight)) {
-          // What is held back here could be what the budget waits for.
+          // The budget could be waiting for the samples that are held back here.
           if (samples.length > 0) yield piece();
           await this.budget.take(weight);
         }
@@ -136,7 +136,7 @@ export class SampleFeed {
 
   private read(split: Split, index: number): Promise<RawSample> {
     const read = this.dataset.read(split, index).catch((error: unknown): RawSample => {
-      // A file that went away since the dataset was opened is as bad as one that does not decode, and told in its place.
+      // A file that disappeared since the dataset was opened is reported in its turn, like one that cannot be decoded.
       if (!(error instanceof InputError)) throw error;
       return {
         ...this.dataset.describe(split, index),

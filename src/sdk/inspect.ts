@@ -40,21 +40,21 @@ export interface ModelInspection extends Common {
   name: string;
   config: Record<string, unknown>;
   maps: TokenMapSpec[];
-  /** Scalars in all tensors. */
+  /** Number of scalars in all tensors. */
   parameters: number;
   /** Fingerprint of a prior's codec. */
   codec?: string;
   conditioning?: Conditioning;
   classes?: string[];
-  /** Steps it was trained for. */
+  /** Number of steps it was trained for. */
   steps?: number;
   training?: Record<string, unknown>;
   metrics?: Record<string, unknown>;
-  /** What was verified, in words: a card of format 1.0 carries no hash over itself. */
+  /** What was verified, as text. A card of format 1.0 has no hash over itself. */
   health: string;
 }
 
-/** A map of tokens with the use of its vocabulary over the whole dataset, once all of it has been read. */
+/** A token map with its codebook usage over the whole dataset, if all of it could be read. */
 export type MapInspection = TokenMapSpec & {
   used?: number;
   usage?: number;
@@ -64,7 +64,7 @@ export type MapInspection = TokenMapSpec & {
 
 export interface TokensInspection extends Common {
   kind: 'tokens';
-  /** null before the manifest is written. */
+  /** null until the manifest is written. */
   fingerprint: string | null;
   samples?: Record<Split, number>;
   parts: number;
@@ -72,10 +72,10 @@ export interface TokensInspection extends Common {
   codec?: string;
   source?: string;
   classes?: string[];
-  /** Different captions there are. */
+  /** Number of distinct captions. */
   captions?: number;
   maps: MapInspection[];
-  /** From reading every record, hashing every part, and verifying the list of rejects and the codec carried along; `problem` names file, record and offset of the first damage. */
+  /** The result of reading every record, hashing every part, and verifying the list of rejects and the copy of the codec. `problem` names file, record and offset of the first damage. */
   health: { ok: boolean; problem?: string };
 }
 
@@ -90,17 +90,17 @@ export interface DatasetInspection extends Common {
   medium: string;
   /** The first sample that can be decoded; undefined if the first few cannot. */
   first?: { key: string; media: MediaInfo; caption?: string; label?: number };
-  /** What opening it found, used and left out. */
+  /** What was found, used and left out. */
   summary: DataSummary;
 }
 
 export interface RunInspection extends Common {
   kind: 'run';
-  /** sha256 over the run's settings, seed and data; null before its first checkpoint. */
+  /** sha256 over the run's settings, seed and data; null until its first checkpoint. */
   fingerprint: string | null;
-  /** What is being trained: the family's name. */
+  /** Name of the family that is trained. */
   model?: string;
-  /** Steps measured so far, and steps in all. */
+  /** Steps so far, and steps in total. */
   step: number;
   steps?: number;
   checkpoints: number[];
@@ -110,7 +110,7 @@ export interface RunInspection extends Common {
 
 export interface ExportInspection extends Common {
   kind: 'export';
-  /** Of the model it was made from. */
+  /** Fingerprint of the model it was made from. */
   fingerprint: string;
   model: { kind: 'codec' | 'prior'; name: string };
   functions: { name: string; file: string; inputs: string[]; outputs: string[] }[];
@@ -132,7 +132,7 @@ export interface SamplesInspection extends Common {
 
 export interface DemoInspection extends Common {
   kind: 'demo';
-  /** sha256 over its result. */
+  /** sha256 over the result. */
   fingerprint: string;
   prompts: number;
   obeyed: number;
@@ -149,15 +149,15 @@ export type Inspection =
   | ExportInspection
   | SampleInspection;
 
-/** Files that stand for the directory they are in. */
+/** Files that are treated as the directory they are in. */
 const PARTS_OF =
   /^(model\.json|model\.safetensors|manifest\.json|metrics\.jsonl|card\.json|samples\.json|pictures\.json|part-\d{5}\.msgpack)$/;
 
 /**
- * Says what a path is, from its content. Models, exports and tokens are verified to the last byte; of a dataset, files that
- * cannot be used are listed in its `summary`.
+ * Says what a path is by its content. Models, exports and tokens are verified completely. Files of a dataset that cannot be
+ * used are listed in its `summary`.
  *
- * @param path several paths, or globs, are the archives of one dataset.
+ * @param path a path, or several paths or globs of archives of one dataset.
  * @param options how a dataset is opened.
  * @throws {UsageError} E_NOT_FOUND. @throws {CorruptError} for a damaged model or export. @throws {InputError} for data that cannot be read.
  */
@@ -193,7 +193,7 @@ async function inspectFile(path: string, options: DatasetOptions): Promise<Inspe
 function inspectModel(path: string): ModelInspection {
   const stored = loadModel(path);
   const { card, tensors } = stored;
-  // Refuses a prior that could not read its prompts.
+  // Refuses a prior that cannot read prompts.
   if (card.kind === 'prior') storedTokenizer(stored);
   const health = isCardSealed(card)
     ? 'every byte verified'
@@ -271,7 +271,7 @@ async function inspectTokens(path: string, names: readonly string[]): Promise<To
   }
 }
 
-/** What cannot be opened is reported, not thrown: an inspection is asked of damaged things. */
+/** Opens tokens. Damage is returned, not thrown, because it is what inspections are for. */
 async function openDamaged(path: string): Promise<ShardReader | CorruptError> {
   try {
     return await ShardReader.open(path);
@@ -308,7 +308,7 @@ async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'm
   return { maps, captions: captions.size, health: { ok: true } };
 }
 
-/** The copy of the codec is part of what is verified. @throws {CorruptError} for a damaged one, or that of other tokens. */
+/** Verifies the copy of the codec. @throws {CorruptError} for a damaged one, or that of other tokens. */
 function verifyCarriedCodec({ directory, codec }: ShardReader): void {
   const carried = carriedCodec(directory);
   if (carried && carried.card.fingerprint !== codec.fingerprint) {
@@ -369,7 +369,7 @@ const demoSchema = z.strictObject({
 const tensorText = ({ name, shape }: { name: string; shape: readonly (number | string)[] }): string =>
   `${name} [${shape.join(', ')}]`;
 
-/** The run's directory is only read: a live run may be writing there. */
+/** Describes a run. Its directory is only read, because a live run may be writing there. */
 function inspectRun(path: string, names: readonly string[]): RunInspection {
   const records = names.includes('metrics.jsonl') ? readMetrics(join(path, 'metrics.jsonl')) : [];
   const checkpoints = checkpointSteps(join(path, 'checkpoints'));
@@ -394,7 +394,7 @@ function checkpointSteps(directory: string): number[] {
   return steps.map(Number).sort((a, b) => a - b);
 }
 
-/** Of the newest checkpoint there is; a live run may remove the oldest while they are looked at. */
+/** The identity in the newest checkpoint. A live run may remove the oldest one at the same time. */
 function identityOf(path: string, steps: readonly number[]): Record<string, unknown> | undefined {
   for (const step of steps.toReversed()) {
     try {

@@ -184,26 +184,26 @@ export async function codeMap<M extends Media = Media>({
 
 /** A codec's latents, compiled. Those of a sample are one vector, grid after grid. */
 interface OpenLatents<M extends Media> {
-  /** Number of dimensions, those of all grids. */
+  /** Number of dimensions of all grids together. */
   depth: number;
   hasCodes: boolean;
   read(sample: SampleSource<M>): Promise<M>;
   encode(samples: readonly M[]): Promise<Float32Array[]>;
   decode(latents: readonly Float32Array[]): Promise<M[]>;
-  /** The vector with one dimension moved at all positions. */
+  /** Returns the vector with an offset added to one dimension at all positions. */
   shifted(point: Float32Array, dim: number, offset: number): Float32Array;
   dispose(): Promise<void>;
 }
 
 interface Layout {
   grids: { shape: number[]; start: number; size: number }[];
-  /** Of the vector. */
+  /** Length of the vector. */
   size: number;
-  /** Of each value of the vector, its dimension. */
+  /** The dimension of each value of the vector. */
   dimensions: number[];
 }
 
-/** How grids [.., D] lie in one vector. */
+/** Lays grids [.., D] out in one vector. */
 function layoutOf(shapes: readonly number[][]): Layout {
   const grids: Layout['grids'] = [];
   const dimensions: number[] = [];
@@ -286,7 +286,7 @@ function lerp(a: Float32Array, b: Float32Array, t: number): Float32Array {
 /** Spherical interpolation between two vectors of any length. Source: Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985. */
 function slerp(a: Float32Array, b: Float32Array, t: number): Float32Array {
   const cosine = dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
-  // Vectors that are parallel, or of no length, leave no circle to go along.
+  // Vectors that are parallel or of length 0 define no circle.
   if (!(Math.abs(cosine) < 1 - 1e-6)) return lerp(a, b, t);
   const angle = Math.acos(cosine);
   const [near, far] = [Math.sin((1 - t) * angle) / Math.sin(angle), Math.sin(t * angle) / Math.sin(angle)];

@@ -1,4 +1,4 @@
-// Models from the bytes of their files, wherever those come from.
+// Opens models from the bytes of their files.
 import { memorySource, openModelFiles, readCard } from '../checkpoint/card.js';
 import { AbortedError, IoError, UsageError, messageOf } from '../errors.js';
 import { openCodec } from './codec.js';
@@ -13,7 +13,7 @@ export type ModelFiles = Readonly<Record<string, Uint8Array>>;
 /**
  * Opens a codec.
  *
- * @param files every byte is verified. Do not change them while the codec is in use.
+ * @param files Every byte is verified. Do not change them while the codec is in use.
  * @throws {UsageError} E_NOT_A_MODEL, E_MODEL_KIND, E_UNKNOWN_MODEL, E_DATA_MEDIUM. @throws {CorruptError} for damaged files.
  */
 export async function loadCodec<M extends Media = Media, I = unknown>(
@@ -26,7 +26,7 @@ export async function loadCodec<M extends Media = Media, I = unknown>(
 /**
  * Opens a prior. Its codec, in the folder `codec` of the prior's directory, is a model of its own.
  *
- * @param files every byte is verified. Do not change them while the prior is in use.
+ * @param files Every byte is verified. Do not change them while the prior is in use.
  * @throws {UsageError} E_NOT_A_MODEL, E_MODEL_KIND, E_UNKNOWN_MODEL. @throws {CorruptError} for damaged files.
  */
 export async function loadPrior(files: ModelFiles): Promise<LoadedPrior> {
@@ -36,9 +36,9 @@ export async function loadPrior(files: ModelFiles): Promise<LoadedPrior> {
 /**
  * Downloads the files of a model: `model.json`, then those that it lists.
  *
- * @param url of the model's directory.
+ * @param url     address of the model's directory.
  * @param request options for `fetch`, such as headers or a signal.
- * @throws {UsageError} E_FETCH for an address that is none.
+ * @throws {UsageError} E_FETCH for an invalid address.
  * @throws {IoError} E_FETCH when a file cannot be downloaded. @throws {AbortedError} E_ABORTED when the signal fires.
  * @throws {CorruptError} E_JSON, E_MODEL_CARD, E_MODEL_VERSION.
  */
@@ -51,7 +51,7 @@ export async function fetchModel(url: string | URL, request: RequestInit = {}): 
   return { 'model.json': card, ...Object.fromEntries(await Promise.all(others)) };
 }
 
-/** The address of a directory, relative to the page where there is one. */
+/** The address of a directory, relative to the page if there is one. */
 function directoryOf(url: string | URL): URL {
   const { location } = globalThis as { location?: { href: string } };
   if (!URL.canParse(String(url), location?.href))
@@ -67,7 +67,7 @@ async function downloadFile(url: URL, request: RequestInit): Promise<Uint8Array>
   return new Uint8Array(await guardDownload(url, request, response.arrayBuffer()));
 }
 
-/** Waits for a part of a download; what it throws names the address. */
+/** Waits for a part of a download. Its errors name the address. */
 async function guardDownload<T>(url: URL, { signal }: RequestInit, part: Promise<T>): Promise<T> {
   try {
     return await part;

@@ -1,4 +1,4 @@
-// Model directories to live models, and the copies of codecs that other directories carry.
+// Opens model directories, and the copies of codecs that other directories contain.
 import { join } from 'node:path';
 import type { StoredModel } from '../checkpoint/card.js';
 import { isModelDirectory, loadModel, readModelCard, saveModel } from '../checkpoint/model.js';
@@ -13,13 +13,13 @@ import type { LoadedCodec, LoadOptions } from './codec.js';
 import type { LoadedPrior } from './prior.js';
 import type { Media } from '../interfaces/index.js';
 
-/** A copy of the codec travels with tokens and priors under this name, so that they can be decoded on their own. */
+/** Name of the folder with the copy of the codec that tokens and priors contain, so that they can be decoded on their own. */
 export const CODEC_FOLDER = 'codec';
 
 /**
  * Opens a codec.
  *
- * @param directory a model directory written by `train codec`, or tokens or a prior that carry their codec.
+ * @param directory a model directory written by `train codec`, or tokens or a prior that contain their codec.
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND, E_DATA_MEDIUM. @throws {CorruptError} for damaged files.
  */
 export async function loadCodec<M extends Media = Media, I = unknown>(
@@ -29,7 +29,7 @@ export async function loadCodec<M extends Media = Media, I = unknown>(
   return openCodec(loadCodecFiles(directory), options);
 }
 
-/** The files of a codec; a directory that carries a codec stands for it. */
+/** The files of a codec, or of the codec that a directory contains. */
 export function loadCodecFiles(directory: string): StoredModel {
   return loadModel(carriesCodec(directory) ? join(directory, CODEC_FOLDER) : directory, { kind: 'codec' });
 }
@@ -52,15 +52,15 @@ export function carryCodec(directory: string, { card, tensors, extras }: StoredM
   saveModel(join(directory, CODEC_FOLDER), rest, tensors, extras);
 }
 
-/** The codec a directory carries, if it does. */
+/** The codec that a directory contains, if it does. */
 export function carriedCodec(directory: string): StoredModel | undefined {
   return carriesCodec(directory) ? loadModel(join(directory, CODEC_FOLDER), { kind: 'codec' }) : undefined;
 }
 
 /**
- * False for a file too, of which loadModel knows what to say.
+ * Whether a directory contains a codec. False for a file, which `loadModel` refuses.
  *
- * @throws {CorruptError} E_MODEL_FILE where a link leads to the codec: it is not the copy that was made here.
+ * @throws {CorruptError} E_MODEL_FILE for a link, which is not the copy that was made here.
  */
 function carriesCodec(directory: string): boolean {
   const path = join(directory, CODEC_FOLDER);

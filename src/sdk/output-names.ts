@@ -7,7 +7,7 @@ import type { AnyMedium } from '../media/medium.js';
 import { createDirectory } from '../files/commit.js';
 import { guarded } from '../files/system.js';
 
-/** Extensions that nobody gives a folder by intent. */
+/** Extensions that nobody gives a folder on purpose. */
 const FILE_EXTENSIONS = new Set(
   '.png .jpg .jpeg .webp .gif .bmp .tif .tiff .avif .heic .svg .pdf .mp4 .html .htm .json .jsonl .csv .txt .md .onnx .safetensors .msgpack .npz .npy .pt .tar .tgz .gz .zip'.split(
     ' ',
@@ -18,12 +18,12 @@ const FILE_EXTENSIONS = new Set(
 export const isFileOf = ({ files }: AnyMedium, path: string): boolean =>
   extname(path).toLowerCase() === `.${files.extension}`;
 
-/** Whether a path names a file: by what is there, else by a known extension without a slash after it. */
+/** Whether a path names a file: by what exists there, otherwise by a known extension without a slash after it. */
 function namesFile(path: string): boolean {
   return FILE_EXTENSIONS.has(extname(path).toLowerCase()) && !/[\\/]$/.test(path) && !statOf(path)?.isDirectory();
 }
 
-/** @throws {UsageError} E_OUTPUT_NAME for a name that is not one of a folder. */
+/** @throws {UsageError} E_OUTPUT_NAME for the name of a file. */
 export function refuseFileName(out: string): void {
   if (namesFile(out))
     throw new UsageError(
@@ -60,7 +60,7 @@ export function expectExtension(out: string, extensions: readonly string[]): voi
 }
 
 /**
- * Checks that something can be made at a path: what its path has already is a directory, and the last of it writable.
+ * Checks that something can be created at a path: the part of it that exists must be a writable directory.
  *
  * @throws {UsageError} E_OUTPUT_NOT_DIRECTORY. @throws {IoError} E_IO for a directory that may not be written.
  */
@@ -75,12 +75,12 @@ export function expectCreatable(out: string): void {
   guarded(parent, 'writing', () => accessSync(parent, constants.W_OK));
 }
 
-/** Makes the folder of an output file. @throws {IoError} E_IO, E_DISK_FULL. */
+/** Creates the folder of an output file. @throws {IoError} E_IO, E_DISK_FULL. */
 export function createParent(out: string): void {
   createDirectory(dirname(resolve(out)));
 }
 
-/** Below a file there is nothing; some systems say so by an error. */
+/** The status of a path. A path below a file does not exist, which some systems report as an error. */
 function statOf(path: string): ReturnType<typeof statSync> {
   try {
     return statSync(path, { throwIfNoEntry: false });

@@ -1,4 +1,4 @@
-// Presets and config files: what a model is and how it is trained, as JSON.
+// Presets and config files, which describe a model and its training as JSON.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,14 +8,14 @@ import { decodeUtf8, parseJson } from '../json.js';
 import { readFile, readJson } from '../files/read.js';
 import { parseConfig } from '../model/config.js';
 
-/** Text tokens that a prior reads at most. */
+/** Maximum number of text tokens that a prior reads. */
 export const MAX_TEXT_LENGTH = 1024;
 
 const json = z.record(z.string(), z.unknown());
 
 const CodecPresetSchema = z.strictObject({
   codec: z.string().default('vqvae'),
-  /** What the preset is for, in a line. */
+  /** What the preset is for, in one line. */
   purpose: z.string().optional(),
   config: json.default({}),
   training: json.default({}),
@@ -25,7 +25,7 @@ const PriorPresetSchema = z.strictObject({
   prior: z.string().default('gpt'),
   purpose: z.string().optional(),
   config: json.default({}),
-  /** Size of a text tokenizer trained on the captions, and the text tokens a prior reads; left out, those of the longest caption that is no outlier. */
+  /** Vocabulary of a text tokenizer trained on the captions, and the number of text tokens that a prior reads. Default: those of the longest caption that is not an outlier. */
   text: z
     .strictObject({
       vocabSize: z.int().min(256).max(65536).default(2048),
@@ -38,7 +38,7 @@ const PriorPresetSchema = z.strictObject({
 export type CodecPreset = z.infer<typeof CodecPresetSchema>;
 export type PriorPreset = z.infer<typeof PriorPresetSchema>;
 
-/** The folder of presets: beside `src` in a checkout, beside `dist` in the package. */
+/** The folder of presets: next to `src` in a checkout, next to `dist` in the package. */
 function presetFolder(): string {
   for (let folder = fileURLToPath(new URL('.', import.meta.url)); ; folder = join(folder, '..')) {
     if (existsSync(join(folder, 'presets')) && existsSync(join(folder, 'package.json'))) return join(folder, 'presets');
@@ -67,12 +67,12 @@ export function priorPreset(source: { preset?: string; config?: string }): Prior
   return parseConfig(source.config ?? source.preset ?? 'prior', PriorPresetSchema, readPreset('prior', source));
 }
 
-/** People's editors write a byte order mark, which JSON does not allow. */
+/** Removes the byte order mark that some editors write, which JSON does not allow. */
 function readConfig(path: string): unknown {
   return parseJson(decodeUtf8(readFile(path, { limit: CONFIG_LIMIT }), path).replace(/^\ufeff/, ''), path);
 }
 
-/** Bytes: settings are a page. */
+/** Maximum size of settings, in bytes. */
 const CONFIG_LIMIT = 2 ** 20;
 
 function readPreset(kind: 'codec' | 'prior', { preset, config }: { preset?: string; config?: string }): unknown {

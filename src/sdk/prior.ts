@@ -1,4 +1,4 @@
-// Stored priors to live ones, through the registry.
+// Opens stored priors through the registry.
 import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { CorruptError, ShapeError, TesseraeError, UsageError } from '../errors.js';
@@ -34,7 +34,7 @@ export function openPrior(stored: StoredModel): LoadedPrior {
 }
 
 /**
- * The text tokenizer a prior was stored with, for priors that read text.
+ * The text tokenizer that a prior was stored with, if it reads text.
  *
  * @throws {CorruptError} E_MODEL_CARD for a prior that reads text and has none.
  */
@@ -49,7 +49,7 @@ export function storedTokenizer({ card, extras }: Pick<StoredModel, 'card' | 'ex
   );
 }
 
-/** @throws {CorruptError} E_MODEL_CARD for the card of a prior that names none. */
+/** The fingerprint of a prior's codec. @throws {CorruptError} E_MODEL_CARD for a card without one. */
 function codecFingerprintOf({ fingerprint, codec }: ModelCard): string {
   if (!codec)
     throw new CorruptError(
@@ -70,9 +70,9 @@ export function assertCodecOf(card: ModelCard, fingerprint: string): void {
   }
 }
 
-/** What a prompt of unknown words ends in: it has no ids, or a multitude. */
+/** Errors that prompts of unknown words cause: they have no ids, or too many. */
 const FOR_UNKNOWN = ['E_TEXT_TOO_LONG', 'E_TEXT_UNKNOWN'];
-/** Names in a message. */
+/** Maximum number of names in a message. */
 const MOST_NAMES = 10;
 /** Maximum number of samples for one prompt. */
 const MAX_SAMPLES = 1e6;
@@ -96,7 +96,7 @@ function checkPrompts(prompts: readonly Prompt[], conditioning: Conditioning): v
 
 const TOO_LONG: readonly unknown[] = [undefined, 'cut', 'refuse'];
 
-/** Those that {@link generateCodes} does not see. */
+/** Checks the options that {@link generateCodes} does not use. */
 function checkOptions(options: SamplingOptions): void {
   if (typeof options !== 'object' || options === null)
     throw new UsageError('E_SAMPLING', `options: expected an object, received ${shownType(options)}.`);
@@ -112,8 +112,8 @@ function checkOptions(options: SamplingOptions): void {
 const shownType = (value: unknown): string => (value === null ? 'null' : typeof value);
 
 /**
- * What the tokens of a prior decode to, by the codec its card names.
- * A codec that is not registered, or whose config does not fit it, cannot say.
+ * What the tokens of a prior decode to, according to the codec in its card. It is unknown if that codec is not registered, or
+ * if its config does not fit.
  */
 function mediaOf({ codec }: ModelCard, maps: readonly TokenMapSpec[]): MediaInfo {
   try {
@@ -136,7 +136,7 @@ export class LoadedPrior implements Prior {
   /** What its tokens decode to. */
   private readonly media: MediaInfo;
   private readonly model: PriorModel;
-  /** Most text tokens it reads of a prompt, for priors conditioned on text. */
+  /** Maximum number of text tokens of a prompt, for priors conditioned on text. */
   readonly textLength: number | undefined;
   private readonly strict: ConditionSource;
   private readonly cutting: ConditionSource;
@@ -146,7 +146,7 @@ export class LoadedPrior implements Prior {
     tensors: NamedTensors,
     /** The text tokenizer, for priors conditioned on text. */
     readonly text: TextTokenizer | undefined,
-    /** The words of its training captions, where they were kept. */
+    /** The words of its training captions, if they were kept. */
     private readonly words?: readonly string[],
   ) {
     const family = priorFamily(card.name);
@@ -166,7 +166,7 @@ export class LoadedPrior implements Prior {
     this.cutting = new ConditionSource(condition, { text, tooLong: 'cut' });
   }
 
-  /** Labels of samples count in {@link classes}; a caption too long is read as in training, by its beginning. */
+  /** Labels of samples are indices into {@link classes}. Captions that are too long are cut, as in training. */
   async score(samples: readonly TokenSample[]): Promise<Float64Array> {
     if (!Array.isArray(samples))
       throw new ShapeError('E_TOKENS_SHAPE', `score: expected samples in a list, received ${shownType(samples)}.`);
@@ -198,7 +198,7 @@ export class LoadedPrior implements Prior {
     }));
   }
 
-  /** The condition of a prompt. Words that the prior cannot know are told of, or are the error where there is one. */
+  /** Encodes a prompt. Reports words that the prior cannot know; if the prompt cannot be encoded, they become the error. */
   private heard(prompt: Prompt, source: ConditionSource, onNote: ((note: string) => void) | undefined): Int32Array {
     const unknown =
       this.text && typeof prompt === 'string' && this.conditioning === 'text'
@@ -241,8 +241,8 @@ export class LoadedPrior implements Prior {
   }
 
   /**
-   * What is read of a prompt that is too long, and its length in text tokens, as far as it can be encoded; undefined
-   * for others.
+   * The part of a long prompt that is read, and its length in text tokens as far as it can be encoded. Undefined for prompts
+   * that fit.
    */
   cutPrompt(prompt: Prompt): { read: string; tokens: number; isLonger: boolean } | undefined {
     if (typeof prompt !== 'string' || this.text === undefined || this.textLength === undefined) return undefined;

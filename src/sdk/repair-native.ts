@@ -1,5 +1,5 @@
-// Brings back the native library of ONNX Runtime where it got lost: takes the files from the package's tarball in the npm
-// registry, which npm fetches with the user's own settings, and puts them where they belong, whoever installed Tesserae.
+// Restores the native library of ONNX Runtime: npm downloads the package's tarball from its registry, with the user's own
+// settings, and the files are copied from there, whichever package manager installed Tesserae.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { NATIVE_PACKAGE, SYSTEM, hasNativeBuild, nativeFiles, nativeFolder } fro
 import { vendoredPackages } from '../vendored.js';
 
 export interface NativeRepair {
-  /** Folder of the package that was mended. */
+  /** Folder of the package that was repaired. */
   folder: string;
   /** Files that were missing or damaged and were written. */
   restored: string[];
@@ -26,10 +26,10 @@ export interface NativeRepair {
 /**
  * Restores the files of the native library that are missing or damaged.
  *
- * @param onStep told what happens, a sentence each.
- * @throws {UsageError} E_REPAIR where there is no build for this system, or in a checkout. @throws {IoError} E_REPAIR
+ * @param onStep called with a sentence for each step.
+ * @throws {UsageError} E_REPAIR if there is no build for this system, or in a checkout. @throws {IoError} E_REPAIR
  *   when npm or the registry cannot be reached, or the folder may not be written. @throws {CorruptError} E_REPAIR when
- *   what came is not the package.
+ *   the download is not the package.
  */
 export async function repairNative(onStep: (line: string) => void = () => undefined): Promise<NativeRepair> {
   if (!hasNativeBuild)
@@ -47,7 +47,7 @@ export async function repairNative(onStep: (line: string) => void = () => undefi
   const lost = nativeFiles().filter((file) => !isIntact(join(folder, file), vendored.files[file]!));
   if (lost.length === 0) return { folder, restored: [] };
   lost.forEach((file) => onStep(`${join(folder, file)} is missing or damaged.`));
-  // Before the download: a folder that may not be written ends here.
+  // Before the download, because a folder that may not be written ends the repair.
   lost.forEach((file) => createDirectory(dirname(join(folder, file))));
   probe(dirname(join(folder, lost[0]!)));
   const spec = `${NATIVE_PACKAGE}@${vendored.version}`;
@@ -82,7 +82,7 @@ function isIntact(path: string, expected: string): boolean {
   }
 }
 
-/** Fails where the folder may not be written. */
+/** Fails if the folder may not be written. */
 function probe(folder: string): void {
   guarded(folder, 'writing', () => rmSync(mkdtempSync(join(folder, 'probe.tmp-')), { recursive: true }));
 }
@@ -112,7 +112,7 @@ async function fetchTarball(spec: string, work: string): Promise<string> {
   return join(work, tarball);
 }
 
-/** What npm says went wrong, without its prefixes. */
+/** The error message of npm, without its prefixes. */
 function reasonIn(complaints: string): string | undefined {
   const lines = complaints.split('\n').map((line) => line.replace(/^npm (error|ERR!) ?/, '').trim());
   return lines.find((line) => line !== '' && !/^(code|errno|syscall)\b/.test(line));

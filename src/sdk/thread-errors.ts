@@ -1,4 +1,4 @@
-// Errors over the border between threads: cloning leaves an error its message and stack, and takes its class and fields.
+// Sends errors between threads. Cloning an error keeps its message and stack, but loses its class and fields.
 import {
   AbortedError,
   CorruptError,
@@ -41,7 +41,7 @@ export function packError(error: unknown): PackedError {
     : { kind: 'Error', message: String(error) };
 }
 
-/** The error as it was thrown, with the stack of its own thread. */
+/** Restores an error as it was thrown, with the stack of its own thread. */
 export function unpackError(packed: PackedError): Error {
   const error =
     packed.kind === 'Error' ? new Error(packed.message) : new KINDS[packed.kind](packed.code, packed.detail);

@@ -1,4 +1,4 @@
-// Media on disk to token shards.
+// Tokenizes a dataset: from media on disk to token shards.
 import type { StoredModel } from '../checkpoint/card.js';
 import { withVariants } from '../data/variants.js';
 import { defaultThreads } from '../engine/index.js';
@@ -52,7 +52,7 @@ export interface TokenizeResult {
 const SPLITS = ['train', 'test'] as const;
 
 /**
- * Tokenizes both splits of a dataset. The directory carries a copy of the codec, so that it can be decoded on its own.
+ * Tokenizes both splits of a dataset. The directory contains a copy of the codec, so that it can be decoded on its own.
  *
  * @throws {InputError} naming the first bad sample, unless `skipBad`; what was committed before it stays for `resume`.
  * @throws {AbortedError} E_ABORTED when the signal fires. @throws {UsageError} E_NO_CODES. @throws {CorruptError}, {IoError}, {LockError}.
@@ -64,7 +64,7 @@ export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult
       'E_NO_CODES',
       `tokenize: ${options.codec}: expected a codec with codes, received ${stored.card.name}, whose latents are continuous. Train one with a quantizer.`,
     );
-  // Workers load while the dataset is indexed.
+  // The workers load while the dataset is indexed.
   const pool = openEncoderPool(stored, options.workers ?? Math.min(8, defaultThreads()));
   try {
     const { variants: count = 1, flip, crop, seed = 0 } = options;
@@ -127,13 +127,13 @@ class Tokenizing {
     return { samples, rejected: this.writer.rejected, out: this.options.out, manifest: await this.writer.close() };
   }
 
-  /** What could not be used when the dataset was opened stands before all samples; a run that is resumed has listed it. */
+  /** Lists files that could not be used when the dataset was opened, before all samples. A resumed run has listed them already. */
   private async rejectFiles(): Promise<void> {
     const isBegun = this.writer.rejected > 0 || SPLITS.some((split) => this.writer.seen(split) > 0);
     if (!isBegun) for (const reject of this.dataset.summary?.bad ?? []) await this.writer.reject(reject);
   }
 
-  /** Encodes a split from where an interrupted run stopped; batches are under way together and written in order. */
+  /** Encodes a split from where an interrupted run stopped. Several batches are in progress at once, and are written in order. */
   private async split(split: Split): Promise<void> {
     const size = this.dataset.size(split);
     const start = this.writer.seen(split);
@@ -144,7 +144,7 @@ class Tokenizing {
       );
     this.seen += start;
     const queue: Promise<{ first: number; encoded: Encoded[] }>[] = [];
-    // Batches begin at multiples of their size, so that a resumed run forms the same ones.
+    // Batches begin at multiples of their size, so that a resumed run forms the same batches.
     let next = start - (start % BATCH);
     const schedule = (): void => {
       for (; queue.length < this.pool.depth && next < size; next += BATCH) {

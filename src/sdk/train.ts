@@ -1,4 +1,4 @@
-// The two training jobs: from data on disk to a model directory.
+// The training jobs: from data on disk to a model directory.
 import type { ModelCard } from '../checkpoint/card.js';
 import type { BadSample } from '../data/batches.js';
 import type { TesseraeError } from '../errors.js';
@@ -34,20 +34,20 @@ import type { LoadedCodec } from './codec.js';
 import { codecPreset, MAX_TEXT_LENGTH, priorPreset } from './presets.js';
 import type { CodecPreset, PriorPreset } from './presets.js';
 
-/** Settings both jobs share. Overrides win over the preset. */
+/** Settings of both jobs. They override the preset. */
 export interface TrainOptions extends LoopOptions {
   /** Name of a preset that ships with the package. Default `default`. */
   preset?: string;
-  /** Path of a JSON file of the same form as a preset, in its place. */
+  /** Path of a JSON file in the form of a preset, which is used instead of one. */
   config?: string;
   /** Default 0. */
   seed?: number;
   steps?: number;
   batchSize?: number;
   learningRate?: number;
-  /** Which weights become the model: those with the best held-out figure, or the last ones. Default what the preset says, else `best`. */
+  /** Which weights become the model: those with the best held-out figure, or the last ones. Default: that of the preset, otherwise `best`. */
   keep?: KeepRule;
-  /** Evaluations without a better held-out figure after which training stops; 0 never stops. Default what the preset says, else 10 for priors and 0 for codecs. */
+  /** Number of evaluations without a better held-out figure after which training stops; 0 never stops. Default: that of the preset, otherwise 10 for priors and 0 for codecs. */
   patience?: number;
 }
 
@@ -55,7 +55,7 @@ export interface TrainCodecOptions extends TrainOptions, DataOptions {
   data: DataSource;
   /** Path of an ONNX network, images [B, 3, H, W] to feature maps. The distance of all its outputs is added to the loss. */
   features?: string;
-  /** The pixels it was trained on. Default what the preset says, else `imagenet`. */
+  /** The pixel values it was trained on. Default: that of the preset, otherwise `imagenet`. */
   featureScaling?: FeatureScaling;
   onBad?: (error: TesseraeError, sample: BadSample) => void;
 }
@@ -63,7 +63,7 @@ export interface TrainCodecOptions extends TrainOptions, DataOptions {
 /**
  * Trains a codec and writes its model directory, with checkpoints, metrics and a report.
  *
- * @returns the model's card; `metrics` are over the whole held-out split.
+ * @returns the model's card. Its `metrics` are those of the whole held-out split.
  * @throws {UsageError} for settings, {InputError} for data, {CorruptError} or {EngineError} for a feature network, {DivergedError}, {AbortedError}, {IoError}, {LockError}.
  */
 export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard> {
@@ -91,18 +91,18 @@ export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard>
 export interface TrainPriorOptions extends TrainOptions {
   /** Token shards written by `tokenize`. */
   tokens: string;
-  /** Path of a Hugging Face `tokenizer.json` for the captions; left out, one is trained on them. */
+  /** Path of a Hugging Face `tokenizer.json` for the captions. Default: a tokenizer is trained on them. */
   tokenizer?: string;
-  /** What to condition on. Default: text where captions say more than class names, else classes where there are, else nothing; `onNote` is told the reason. */
+  /** What to condition on. Default: text if captions say more than class names, otherwise classes if there are any, otherwise nothing. `onNote` receives the reason. */
   conditioning?: Conditioning;
-  /** A caption longer than the prior's text: train on its beginning, or stop with an error. Default `cut`; `onNote` is told how many. */
+  /** What to do with captions longer than the prior's text: train on their beginning, or stop with an error. Default `cut`; `onNote` receives their number. */
   tooLong?: TooLong;
 }
 
 /**
  * Trains a prior and writes its model directory, with checkpoints, metrics and a report.
  *
- * @returns the model's card; `metrics` are over the whole held-out split.
+ * @returns the model's card. Its `metrics` are those of the whole held-out split.
  * @throws {UsageError} for settings, {CorruptError} for damaged shards, {DivergedError}, {AbortedError}, {IoError}, {LockError}.
  */
 export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard> {
@@ -150,7 +150,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
   }
 }
 
-/** A network turns the perceptual term on. */
+/** The settings of the perceptual term, which a network turns on. */
 function perceptualOf(
   { features, featureScaling }: TrainCodecOptions,
   { training }: CodecPreset,
@@ -192,7 +192,7 @@ function conditionConfig(
   return { conditioning, text: { vocabSize: text!.vocabSize, length: textLength(survey, text!, preset, options) } };
 }
 
-/** Text tokens of the prior's condition: what the settings say, else what the captions need. Says what is cut. */
+/** Number of text tokens of the prior's condition: that of the settings, otherwise what the captions need. Reports captions that are cut. */
 function textLength(
   survey: TokenSurvey,
   text: TextTokenizer,

@@ -1,4 +1,4 @@
-// The package's own folder and version.
+// The folder and version of this package.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-// How long captions are in text tokens, how many of these a prior should read, and what is to be said of longer ones.
+// Measures captions in text tokens: how many of these a prior should read, and which captions are longer.
 import { UsageError } from '../errors.js';
 import { excerpt } from '../names.js';
 import { formatCount } from '../report/format.js';
@@ -6,37 +6,37 @@ import { beginningOf } from '../text/beginning.js';
 import { named } from './conditions.js';
 import type { TokenSurvey } from './survey.js';
 
-/** Share of captions that the text of a prior should hold whole, when the rest is far longer. */
+/** Fraction of captions that the text of a prior should hold completely if the others are far longer. */
 const COVERED = 0.995;
 
-/** A caption this many times as long as the others' longest is an outlier. */
+/** A caption is an outlier if it is this many times as long as the longest of the others. */
 const OUTLIER = 2;
 
-/** From this many captions on, the longest one may be an outlier. */
+/** Minimum number of captions for which the longest one may be an outlier. */
 const ENOUGH_TO_COMPARE = 10;
 
-/** The captions of a survey in text tokens. */
+/** The lengths of the captions of a survey, in text tokens. */
 export interface CaptionLengths {
   longest: number;
-  /** True when the longest caption has more tokens than that: only its beginning could be encoded. */
+  /** True if the longest caption has even more tokens, because only its beginning was encoded. */
   isLonger: boolean;
   /** The sample with the longest caption, and its caption. */
   key: string;
   caption: string;
-  /** Captions of more than `length` tokens, counting repetitions. */
+  /** Number of captions of more than `length` tokens, counting repetitions. */
   above(length: number): number;
-  /** A length that holds all captions, or all but outliers, and is at most `limit`. */
+  /** The length that holds all captions, or all except outliers; at most `limit`. */
   fitted(limit: number): number;
 }
 
-/** A tokenizer, as far as lengths are concerned. */
+/** The part of a tokenizer that lengths need. */
 interface Measure {
   encode(caption: string): ArrayLike<unknown>;
-  /** Characters; of longer captions the beginning is measured. */
+  /** Maximum number of characters. Only the beginning of longer captions is measured. */
   longestText?: number;
 }
 
-/** Measures the captions by a tokenizer. @throws {TesseraeError} naming the sample whose caption it does not take. */
+/** Measures the captions with a tokenizer. @throws {TesseraeError} naming the sample whose caption cannot be encoded. */
 export function captionLengths({ captions }: Pick<TokenSurvey, 'captions'>, text: Measure): CaptionLengths {
   const measured = (caption: string, key: string): number =>
     named(key, () => text.encode(beginningOf(caption, text)).length);

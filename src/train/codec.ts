@@ -37,7 +37,7 @@ export interface CodecRun<C> extends LoopOptions {
   seed: number;
   /** How the dataset was split. Later evaluations use the same split. */
   splitting?: Splitting;
-  /** Path of the ONNX network of the perceptual term, which is off without it. */
+  /** Path of the ONNX network of the perceptual term. Without it, the term is off. */
   features?: string;
   /** Called for each sample that cannot be decoded, which is then left out. Without it, the first one ends the run. */
   onBad?: (error: TesseraeError, sample: BadSample) => void;
@@ -94,10 +94,10 @@ class CodecTrainee<C> implements Trainee {
   readonly remedy: string;
   /** What batches are brought to. */
   readonly input: BatchInput;
-  /** Trainable weights and the quantizer's state together. */
+  /** Trainable weights and the quantizer's state. */
   readonly params: Params;
   dataVariance = 1;
-  /** The latest one. */
+  /** The latest evaluation. */
   evaluation: CodecEvaluation | undefined;
   private readonly trainable: Params;
   private readonly slots: Params;
@@ -265,7 +265,7 @@ class CodecTrainee<C> implements Trainee {
     );
   }
 
-  /** The codec's own loss and what is added to it. */
+  /** The codec's own loss and the terms that are added to it. */
   private objective(batch: CodecBatch, isAdversarial: boolean): CodecLosses {
     const { family, config } = this.run;
     const losses = this.withPerceptual(family.loss(this.params, batch, config), batch.inputs);

@@ -1,21 +1,21 @@
-// What spoils a model whatever its settings: too few samples, and codebooks of which few codes occur.
+// Detects what spoils a model with any settings: too few samples, and codebooks of which few codes occur.
 import type { CodebookUse } from '../metrics/codebook.js';
 import { formatCount } from '../report/format.js';
 import { codesOf } from '../report/codebook.js';
 
-/** With fewer training samples a model can only memorize them. */
+/** With fewer training samples, a model can only memorize them. */
 export const FEW_TRAINING_SAMPLES = 200;
 
-/** With fewer held-out samples the held-out figures are mostly chance. */
+/** With fewer held-out samples, the held-out figures are mostly chance. */
 export const FEW_HELD_OUT_SAMPLES = 20;
 
-/** A codebook counts as collapsed when less than this share of its codes occurs, or of the codes counted where these are fewer. */
+/** A codebook counts as collapsed if less than this fraction of its codes occurs (or of the codes that were counted, if they are fewer). */
 export const COLLAPSED_USAGE = 0.1;
 
 export const COLLAPSE_REMEDY =
   'a smaller codebookSize, a lower learningRate, or more pressure to use all codes (ema-vq: restartBelow, rateWeight; fsq and lfq: entropyWeight)';
 
-/** @returns a sentence for each split that is too small, with the remedy. */
+/** Returns a sentence for each split that is too small, with the remedy. */
 export function sampleConcerns({ train, test }: { train: number; test: number }): string[] {
   const count = (n: number, what: string): string => `${formatCount(n)} ${what} ${n === 1 ? 'sample' : 'samples'}`;
   return [
@@ -37,7 +37,7 @@ export function sampleConcerns({ train, test }: { train: number; test: number })
   ];
 }
 
-/** @returns "collapsed codebook \"codes\": only 12 of 512 codes occur in ...", or undefined for one in use. */
+/** Returns "collapsed codebook \"codes\": only 12 of 512 codes occur in ...", or undefined for a codebook that is in use. */
 export function collapseText(map: CodebookUse, where: string): string | undefined {
   const possible = Math.min(codesOf(map), map.codes);
   if (codesOf(map) === 1 || map.used >= COLLAPSED_USAGE * possible) return undefined;

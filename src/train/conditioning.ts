@@ -1,4 +1,4 @@
-// What a prior is conditioned on: the choice by what the tokens hold, its reason, and what speaks against it.
+// Chooses what a prior is conditioned on by what the tokens contain, with the reason and with concerns.
 import { UsageError } from '../errors.js';
 import type { Conditioning } from '../interfaces/index.js';
 import { listNames } from '../names.js';
@@ -6,7 +6,7 @@ import { formatCount } from '../report/format.js';
 import { collapseText } from './concerns.js';
 import type { TokenSurvey } from './survey.js';
 
-/** With more classes than this share of the labeled samples, a label says which sample it is, not of which kind. */
+/** With more classes than this fraction of the labeled samples, labels are ids of samples rather than classes. */
 export const ID_SHARE = 0.5;
 
 const labelsAreIds = ({ classes, labeled }: TokenSurvey): boolean => classes.length > ID_SHARE * labeled;
@@ -14,7 +14,7 @@ const labelsAreIds = ({ classes, labeled }: TokenSurvey): boolean => classes.len
 const of = (some: number, { samples }: TokenSurvey): string =>
   `${formatCount(some)} of ${formatCount(samples.all)} samples`;
 
-/** What to condition on, and why. */
+/** What to condition on, with the reason. */
 export interface ConditioningChoice {
   conditioning: Conditioning;
   /** "because ...", or "10 classes, because ...". */
@@ -22,10 +22,10 @@ export interface ConditioningChoice {
 }
 
 /**
- * What a prior is conditioned on: what was asked for, else captions where they say more than the labels, else labels
- * where they are classes, else nothing.
+ * Chooses what a prior is conditioned on: what was requested, otherwise captions if they say more than the labels, otherwise
+ * labels if they are classes, otherwise nothing.
  *
- * @throws {UsageError} E_NO_CAPTIONS, E_NO_CLASSES, E_LABEL_IDS for a wish that the tokens cannot fulfil.
+ * @throws {UsageError} E_NO_CAPTIONS, E_NO_CLASSES, E_LABEL_IDS for a request that the tokens do not allow.
  */
 export function chooseConditioning(survey: TokenSurvey, wish: Conditioning | undefined): ConditioningChoice {
   if (wish === undefined) return defaultConditioning(survey);
@@ -70,7 +70,7 @@ function defaultConditioning(survey: TokenSurvey): ConditioningChoice {
   if (labeled === 0) return captioned > 0 ? text('') : none('no sample has a caption or a label');
   if (labelsAreIds(survey)) {
     if (captioned === 0) return none(`no sample has a caption, and ${idsText}`);
-    // Names of single things are words all the same; "a photo of a 10133" is not.
+    // Names of single things are words, but "a photo of a 10133" contains none.
     if (captionsNameClasses && classes.every((name) => /^\d+$/.test(name)))
       return none(`${idsText}, and the captions only repeat them`);
     return text(`, and ${idsText}`);
@@ -84,7 +84,7 @@ function defaultConditioning(survey: TokenSurvey): ConditioningChoice {
   };
 }
 
-/** What of the tokens spoils a prior of this conditioning. */
+/** Concerns about the tokens for a prior of this conditioning. */
 export function tokenConcerns(survey: TokenSurvey, conditioning: Conditioning): string[] {
   const { captioned, labeled, samples, maps } = survey;
   const having = { text: captioned, label: labeled, none: samples.all }[conditioning];
@@ -99,7 +99,7 @@ export function tokenConcerns(survey: TokenSurvey, conditioning: Conditioning): 
   return [
     ...few,
     ...collapsed.map(
-      (text) => `${text}, so the pictures can hardly differ. Remedy: train the codec again, with its codebook in use.`,
+      (text) => `${text}, so the images can hardly differ. Remedy: train the codec again, with its codebook in use.`,
     ),
   ];
 }

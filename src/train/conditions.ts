@@ -59,13 +59,13 @@ export class ConditionSource {
   }
 }
 
-/** A tokenizer that gives at most so many ids. */
+/** A tokenizer that gives at most `length` ids. */
 const beginnings = (text: TextEncoder & { longestText?: number }, length: number): TextEncoder => ({
   vocabSize: text.vocabSize,
   encode: (caption) => text.encode(beginningOf(caption, text)).slice(0, length),
 });
 
-/** From a label of a dataset to the class of the prior that has its name. */
+/** Maps labels of a dataset to the classes of the prior with the same names. */
 function classMapping(
   from: readonly string[] | undefined,
   to: readonly string[] | undefined,
@@ -83,7 +83,7 @@ function classMapping(
   };
 }
 
-/** Runs what a caption or a label may be at fault for, so that the error names the sample. */
+/** Runs work whose errors a caption or a label may cause, so that the error names the sample. */
 export function named<T>(key: string, work: () => T): T {
   try {
     return work();

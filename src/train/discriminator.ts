@@ -10,7 +10,7 @@ import type { Params } from '../model/params.js';
 import { adaptiveWeight, discriminatorLosses, generatorLoss, patchGan } from '../losses/adversarial.js';
 import type { AdversarialTraining } from './config.js';
 
-/** Short memories, as both sides keep changing: Esser et al., arXiv:2012.09841. */
+/** Short averages, because both sides keep changing: Esser et al., arXiv:2012.09841. */
 const ADAM: AdamWConfig = { ...ADAMW_DEFAULTS, beta1: 0.5, beta2: 0.9 };
 
 export class Discriminator {
@@ -20,7 +20,7 @@ export class Discriminator {
   private readonly weights: Params;
   private readonly slots: Params;
 
-  /** @param channels of the pictures. */
+  /** @param channels of the images. */
   constructor(
     channels: number,
     private readonly config: AdversarialTraining,
@@ -33,9 +33,9 @@ export class Discriminator {
   }
 
   /**
-   * The optimizer's inputs at a step, counted from 1; null while the discriminator has not joined.
+   * The optimizer's inputs at a step, counted from 1; null until the discriminator starts.
    *
-   * @param rateShare what the codec's schedule leaves of its peak learning rate.
+   * @param rateShare learning rate of the codec's schedule, as a fraction of its peak.
    */
   hyper(step: number, steps: number, rateShare: number): tf.Tensor1D | null {
     const idle = Math.floor(this.config.startFraction * steps);
@@ -43,11 +43,11 @@ export class Discriminator {
   }
 
   /**
-   * What the codec adds to its loss. To be called where `loss` was computed, under the same gradient.
+   * The term that the codec adds to its loss. Call it where `loss` was computed, under the same gradient.
    *
    * @param loss of the codec so far, a scalar.
    * @param reconstruction float32 [B, H, W, C], of the same forward pass.
-   * @param last the weights that both gradients are weighed at.
+   * @param last the weights at which both gradients are compared.
    */
   objective(
     loss: tf.Scalar,
@@ -58,14 +58,14 @@ export class Discriminator {
       stopGradient(reconstruction),
     );
     const adversarial = stopGradient(value) as tf.Scalar;
-    // A plane with the gradient of the loss: going through the discriminator again, at another weight, would cost as much as the first time.
+    // A linear function with the gradient of the loss: another pass through the discriminator would cost as much as the first.
     const plane = tf.sum(tf.mul(reconstruction, stopGradient(grad)));
     const lambda = adaptiveWeight(gradientAt(loss, last), gradientAt(plane, last), this.config.maxWeight);
     const tangent = tf.add(plane, stopGradient(tf.sub(adversarial, plane)));
     return { term: tf.mul(tf.mul(lambda, this.config.weight), tangent), terms: { adversarial, lambda } };
   }
 
-  /** Learns to tell the codec's pictures from real ones. Assigns the discriminator's weights. */
+  /** Trains the discriminator to distinguish the codec's images from real ones. Assigns its weights. */
   update(images: tf.Tensor4D, reconstruction: tf.Tensor4D, hyper: tf.Tensor1D): Record<string, tf.Scalar> {
     const { result, grads } = gradients(this.weights, () => {
       const { real, made } = discriminatorLosses(this.judge(images), this.judge(reconstruction));
@@ -84,7 +84,7 @@ export class Discriminator {
   }
 }
 
-/** The gradient of a scalar that is computed already, with the tape still running. */
+/** The gradient of a scalar that was computed under the running tape. */
 function gradientAt(y: tf.Tensor, x: tf.Tensor): tf.Tensor {
   return tf.engine().gradients(() => y, [x]).grads[0]!;
 }

@@ -1,4 +1,4 @@
-// The loop that codecs and priors share: steps, measurements, evaluations, checkpoints, resuming, stopping.
+// The training loop of codecs and priors: steps, measurements, evaluations, checkpoints, resuming and stopping.
 import { join } from 'node:path';
 import { decodeSafetensors, encodeSafetensors } from '../checkpoint/safetensors.js';
 import { CheckpointStore } from '../checkpoint/store.js';
@@ -15,37 +15,37 @@ import { appendMetrics, truncateMetrics } from '../report/metrics-file.js';
 import { keptText, Watch } from './watch.js';
 import type { Alert, Figure, KeepRule, Kept, WatchState } from './watch.js';
 
-/** The value of a scalar a compiled step returned. */
+/** The value of a scalar that a compiled step returned. */
 export const scalar = (tensor: tf.Tensor): number => hostValues(tensor)[0]!;
 
-/** What one step measured; `loss` decides whether training goes on. */
+/** The measurements of one step. Training stops if `loss` is not finite. */
 export type Measured = { loss: number; [name: string]: number };
 
-/** A run as the loop sees it. */
+/** A model in training, as the loop sees it. */
 export interface Trainee {
-  /** Everything that, if it changed, would make a resumed run another run. Compared on resume. */
+  /** The settings and data that a resumed run must share with the run on disk. */
   identity: Record<string, unknown>;
   /** The held-out figure that decides which weights are the best. */
   figure: Figure;
-  /** Held-out samples there are; without any, nothing is evaluated and the last weights are kept. */
+  /** Number of held-out samples. Without any, nothing is evaluated and the last weights are kept. */
   heldOut: number;
-  /** What speaks against the data from the start, each with its remedy. */
+  /** Concerns about the data, each with its remedy. */
   concerns: readonly string[];
-  /** What to do against overfitting, as a list: `more samples, dropout`. */
+  /** Remedies against overfitting, as a list: `more samples, dropout`. */
   remedy: string;
   /** Called once before the first step of a new run. */
   begin(): Promise<void>;
   /** Computes step `step`, counted from 1. `describe` says what was in its batch, for error messages. */
   step(step: number): Promise<{ measured: Measured; describe: () => string }>;
-  /** Measures {@link weights} on held-out samples; on all of them when `final`. */
+  /** Measures {@link weights} on held-out samples; on all of them if `final`. */
   evaluate(final: boolean): Promise<Record<string, number>>;
-  /** What the latest evaluation shows that spoils the result. */
+  /** Problems that the latest evaluation shows. */
   alerts(): Alert[];
-  /** A copy of the weights that would be kept now: the averaged ones where there are such. */
+  /** A copy of the weights that would be kept now: the averaged ones if there are any. */
   weights(): NamedTensors;
-  /** Takes back what {@link weights} gave, for the last evaluation and the model. No step follows. */
+  /** Restores what {@link weights} returned, for the last evaluation and the model. No step follows. */
   adopt(weights: NamedTensors): void;
-  /** Weights and optimizer state, and extra values that resuming needs. */
+  /** Weights, optimizer state, and other values that resuming needs. */
   content(): Pick<CheckpointContent, 'model' | 'optimizer'> & { state?: Record<string, unknown> };
   restore(model: NamedTensors, optimizer: NamedTensors, state: Record<string, unknown>): void;
 }
@@ -62,23 +62,23 @@ export interface LoopSettings {
 
 /** How a run ended. */
 export interface Outcome {
-  /** Of the kept weights, over the whole held-out split; undefined without held-out samples. */
+  /** Metrics of the kept weights over the whole held-out split; undefined without held-out samples. */
   metrics?: Record<string, number>;
   kept: Kept;
-  /** The step after which patience ended the run. */
+  /** The step after which `patience` ended the run. */
   stoppedAt?: number;
-  /** What spoils the result, each with its remedy. */
+  /** Problems of the result, each with its remedy. */
   warnings: string[];
 }
 
-/** What a card's `training` says of the end of its run. */
+/** What a card's `training` contains about the end of its run. */
 export const outcomeOf = ({ kept, stoppedAt, warnings }: Outcome): Record<string, unknown> => ({
   kept,
   ...(stoppedAt === undefined ? {} : { stoppedAt }),
   ...(warnings.length > 0 ? { warnings } : {}),
 });
 
-/** Told of everything worth showing. */
+/** Callbacks for what can be shown during training. */
 export interface LoopEvents {
   onStep?: (step: number, steps: number, measured: Measured) => void;
   onEvaluation?: (step: number, metrics: Record<string, number>) => void;
@@ -92,11 +92,11 @@ export interface LoopOptions extends LoopEvents {
   out: string;
   resume?: boolean;
   force?: boolean;
-  /** Finishes the step, saves and throws {@link AbortedError}. */
+  /** When it fires, the run finishes its step, saves, and throws {@link AbortedError}. */
   signal?: AbortSignal;
 }
 
-/** Files a run owns in its directory; `force` removes them. */
+/** Files that a run owns in its directory. `force` removes them. */
 const RUN_FILES = [
   'checkpoints',
   'metrics.jsonl',
@@ -111,16 +111,17 @@ const RUN_FILES = [
   'reconstructions.svg',
 ];
 
-/** Steps averaged into one line of metrics.jsonl. */
+/** Number of steps that are averaged into one line of metrics.jsonl. */
 const LOG_EVERY = 10;
 
-/** The best weights beside those of a later checkpoint. */
+/** File with the best weights, next to those of a later checkpoint. */
 const BEST = 'best.safetensors';
 
 /**
- * Trains to the last step, or until patience ends. A run that was stopped at any moment and resumed ends with the bytes of one that was not.
+ * Trains to the last step, or until `patience` ends the run. A run that was stopped at any moment and resumed gives the same
+ * bytes as an uninterrupted run.
  *
- * @returns what `finish` makes of the outcome; it runs under the directory's lock, when the trainee holds the kept weights.
+ * @returns the result of `finish`, which runs under the directory's lock when the trainee has the kept weights.
  * @throws {DivergedError} E_DIVERGED before anything that is not finite reaches the disk.
  * @throws {AbortedError} E_ABORTED after saving, when the signal fires. @throws {UsageError} E_OUTPUT_EXISTS, E_RESUME_MISMATCH.
  */
@@ -142,18 +143,18 @@ export async function runLoop<T>(
   }
 }
 
-/** How far a run has come. */
+/** The progress of a run. */
 interface Run {
-  /** Steps done. */
+  /** Number of steps done. */
   step: number;
   /** Measured since the last line of metrics.jsonl. */
   recent: Averages;
   watch: Watch;
-  /** The weights of the best evaluation, when they are to be kept. */
+  /** The weights of the best evaluation, if they are to be kept. */
   best?: NamedTensors;
 }
 
-/** Restores the newest checkpoint, or begins. */
+/** Restores the newest checkpoint, or begins a new run. */
 async function startOf(
   trainee: Trainee,
   settings: LoopSettings,
@@ -185,7 +186,7 @@ async function startOf(
   };
 }
 
-/** The best weights of a checkpoint: its own, or those beside them. @throws {CorruptError} E_CHECKPOINT when they are missing. */
+/** The best weights of a checkpoint: its own, or those in the file next to them. @throws {CorruptError} E_CHECKPOINT when they are missing. */
 function bestOf(
   trainee: Trainee,
   { keep }: LoopSettings,
@@ -202,7 +203,7 @@ function bestOf(
   return decodeSafetensors(extras[BEST], join(path, BEST)).tensors;
 }
 
-/** Names what differs between the run on disk and the run asked for. */
+/** Names what differs between the run on disk and the requested run. */
 function refuseOtherRun(path: string, before: Record<string, unknown> | undefined, now: Record<string, unknown>): void {
   if (!before)
     throw new CorruptError('E_CHECKPOINT', `${path}: expected the run's identity in state.json, found none.`);
@@ -286,7 +287,7 @@ function refuseDiverged(step: number, measured: Measured, describe: () => string
   );
 }
 
-/** Measures, remembers the weights if they are the best, and tells what goes wrong. */
+/** Evaluates, remembers the weights if they are the best, and reports problems. */
 async function evaluate(
   trainee: Trainee,
   { keep, steps }: LoopSettings,
@@ -314,7 +315,7 @@ async function evaluate(
   for (const { text } of watch.news([...trainee.alerts(), ...overfitting], false)) options.onNote?.(`warning: ${text}`);
 }
 
-/** Gives the trainee the weights to keep, measures them over the whole held-out split, and says which they are. */
+/** Gives the trainee the weights to keep, measures them over the whole held-out split, and reports which they are. */
 async function conclude(
   trainee: Trainee,
   settings: LoopSettings,
@@ -357,7 +358,7 @@ interface Sums {
   sums: [name: string, sum: number][];
 }
 
-/** Means of measurements since the last look. */
+/** Means of the measurements since the last line. */
 class Averages {
   private sums: Map<string, number>;
   private count: number;

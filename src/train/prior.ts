@@ -89,7 +89,7 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
 
 class PriorTrainee<C> implements Trainee {
   readonly identity: Record<string, unknown>;
-  readonly figure: Figure = { name: 'natsPerCode', unit: 'nats a code', training: 'natsPerCode' };
+  readonly figure: Figure = { name: 'natsPerCode', unit: 'nats per code', training: 'natsPerCode' };
   readonly heldOut: number;
   readonly concerns: readonly string[];
   readonly remedy =
@@ -221,12 +221,12 @@ class PriorTrainee<C> implements Trainee {
     );
   }
 
-  /** The average warms up, so that it forgets the random start. float32 [1]. */
+  /** The decay of the average. It grows from a small value, so that the average forgets the random start. float32 [1]. */
   private averageDecay(step: number): tf.Tensor1D {
     return tf.tensor1d([Math.min(this.run.training.averageDecay, (1 + step) / (10 + step))]);
   }
 
-  /** The samples of a step: consecutive places of an endless sequence of permutations. */
+  /** The samples of a step: consecutive elements of an endless sequence of permutations. */
   private batch(step: number): TokenSample[] {
     const { tokens, training, seed } = this.run;
     const size = tokens.size('train');
@@ -239,7 +239,7 @@ class PriorTrainee<C> implements Trainee {
     return tokens.readBatch('train', indices);
   }
 
-  /** Codes int32 [B, N] and conditions int32 [B, P], some of them dropped. */
+  /** Codes int32 [B, N] and conditions int32 [B, P], some of which are dropped. */
   private tensorsOf(samples: TokenSample[], step: number): [tf.Tensor2D, tf.Tensor2D] {
     const { training, seed } = this.run;
     const rng = new Rng(seed, 'prior.condition', step);

@@ -1,4 +1,4 @@
-// The reports of finished runs.
+// Writes the reports of finished runs.
 import { join } from 'node:path';
 import type { ModelCard } from '../checkpoint/card.js';
 import { formatJson } from '../json.js';
@@ -159,7 +159,7 @@ export async function writePriorReport(
   );
 }
 
-/** Which weights the model holds, and how training ended. */
+/** Which weights the model has, and how training ended. */
 function keptRows({ kept, stoppedAt }: Outcome): [string, Cell][] {
   return [
     ['weights kept', `step ${formatCount(kept.step)} (${kept.rule})`],
@@ -179,7 +179,7 @@ const settings = (card: ModelCard) => ({
   body: [preformatted(formatJson({ config: card.config, training: card.training }))],
 });
 
-/** What was measured, in the order of appearance. */
+/** The names of all measurements, in the order of appearance. */
 const namesOf = (records: readonly MetricsRecord[]): string[] =>
   [...new Set(records.flatMap((record) => Object.keys(record)))].filter(
     (name) => !['step', 'split', 'final'].includes(name),
@@ -187,11 +187,11 @@ const namesOf = (records: readonly MetricsRecord[]): string[] =>
 
 interface CurveOptions {
   log?: boolean;
-  /** Marked in the chart of the figure that decided. */
+  /** The kept weights, which are marked in the chart of the figure that decided. */
   kept?: Kept;
 }
 
-/** One chart for each name, training and held-out values together; logarithmic where all values allow it. */
+/** One chart for each name, with training and held-out values; logarithmic if all values are positive. */
 function curves(
   records: readonly MetricsRecord[],
   names: readonly string[],

@@ -1,4 +1,4 @@
-// Tokens looked through once before a prior is trained on them.
+// Examines tokens before a prior is trained on them.
 import type { TokenSample } from '../interfaces/index.js';
 import { CodebookMeter } from '../metrics/codebook.js';
 import type { CodebookUse } from '../metrics/codebook.js';
@@ -7,29 +7,29 @@ import type { ShardReader } from '../shards/reader.js';
 
 /** A caption of a dataset. */
 export interface CaptionUse {
-  /** Samples of the training split that have it. */
+  /** Number of samples of the training split that have it. */
   training: number;
-  /** Samples of both splits. */
+  /** Number of samples of both splits that have it. */
   all: number;
   /** The first sample that has it. */
   key: string;
 }
 
-/** What tokens hold. */
+/** What tokens contain. */
 export interface TokenSurvey {
   directory: string;
   samples: { train: number; test: number; all: number };
-  /** Samples with a caption. */
+  /** Number of samples with a caption. */
   captioned: number;
-  /** Different captions, in the order in which they occur. */
+  /** Distinct captions, in the order in which they occur. */
   captions: ReadonlyMap<string, CaptionUse>;
-  /** Samples with a label. */
+  /** Number of samples with a label. */
   labeled: number;
   /** Names of the classes that occur, in the order of their numbers. */
   classes: readonly string[];
-  /** All samples of a class have the same captions, so these say no more than the class. */
+  /** True if all samples of a class have the same captions, which then say no more than the class. */
   captionsRepeatClasses: boolean;
-  /** Every caption has the name of its sample's class in it. */
+  /** True if every caption contains the name of its sample's class. */
   captionsNameClasses: boolean;
   maps: CodebookUse[];
 }
@@ -76,7 +76,7 @@ function count(captions: Map<string, CaptionUse>, caption: string, key: string, 
   captions.set(caption, use);
 }
 
-/** Remembers a class's captions. @returns whether this sample has no others. */
+/** Remembers the captions of a class. @returns whether this sample has no others. */
 function repeatsClass(known: Map<number, string>, { label, captions }: TokenSample): boolean {
   if (label === undefined) return captions.length === 0;
   const own = JSON.stringify(captions);

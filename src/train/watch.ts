@@ -1,64 +1,64 @@
-// What a run learns from its evaluations: which weights are the best, whether training still improves them, and whether the
-// model overfits. All of it is plain data that checkpoints carry, so a resumed run judges as an uninterrupted one.
+// Judges the evaluations of a run: which weights are the best, whether training still improves them, and whether the model
+// overfits. Checkpoints contain all of it as plain data, so that a resumed run judges like an uninterrupted one.
 import { formatCount, formatNumber } from '../report/format.js';
 
-/** The held-out figure that tells better weights from worse ones. Lower is better. */
+/** The held-out figure that decides which weights are better. Lower is better. */
 export interface Figure {
   /** Its name among the metrics of an evaluation, e.g. `natsPerCode`. */
   name: string;
-  /** Its unit, as messages write it: `nats a code`. */
+  /** Its unit, as messages write it: `nats per code`. */
   unit: string;
-  /** The training measurement that shows the same side of the model; it must fall while the held-out figure rises for the model to count as overfitting. */
+  /** The corresponding training measurement. A model counts as overfitting if this falls while the held-out figure rises. */
   training: string;
 }
 
 /** Which weights a run keeps: those with the best held-out figure, or the last ones. */
 export type KeepRule = 'best' | 'last';
 
-/** Which weights a model holds, as its card says. */
+/** Which weights a model has, as in its card. */
 export interface Kept {
   rule: KeepRule;
-  /** The training step they are from. */
+  /** The training step of the weights. */
   step: number;
   /** Name of the figure that decided. */
   measure: string;
-  /** Its value over the samples of a periodic evaluation; null without held-out samples. */
+  /** Its value on the samples of a periodic evaluation; null without held-out samples. */
   figure: number | null;
 }
 
-/** Something that spoils the result, with its remedy. `kind` tells one from another over the run, e.g. `collapse codes`. */
+/** A problem with its remedy. `kind` identifies it over the run, e.g. `collapse codes`. */
 export interface Alert {
   kind: string;
   text: string;
 }
 
 /**
- * How much worse than its best the held-out figure must be, as a share of the best, before a run counts as overfitting. The
+ * How much worse than its best the held-out figure must be, as a fraction of the best, before a run counts as overfitting. The
  * same samples are measured each time, so the figures differ by less than this between evaluations of equally good weights.
  */
 export const OVERFITTING_MARGIN = 0.02;
 
-/** Evaluations in a row that must show an alert before it is told: codebooks and figures settle in the first steps. */
+/** Number of consecutive evaluations that must show an alert before it is reported, because figures change a lot in the first steps. */
 const CONFIRMATIONS = 2;
 
 interface Judged {
   step: number;
-  /** Null when it was not finite. */
+  /** null if it was not finite. */
   figure: number | null;
-  /** Mean of the training measurement since the evaluation before. */
+  /** Mean of the training measurement since the previous evaluation. */
   training: number | null;
 }
 
-/** JSON, as checkpoints hold it. */
+/** The state as JSON in checkpoints. */
 export interface WatchState {
   best?: Judged;
   last?: Judged;
-  /** Evaluations since the best one. */
+  /** Number of evaluations since the best one. */
   misses: number;
   /** The training measurement since the last evaluation. */
   sum: number;
   count: number;
-  /** By kind of alert, the evaluations in a row that showed it; -1 once it is told. */
+  /** For each kind of alert, the number of consecutive evaluations that showed it; -1 once it is reported. */
   alerts: Record<string, number>;
 }
 
@@ -70,13 +70,13 @@ export class Watch {
     readonly state: WatchState = { misses: 0, sum: 0, count: 0, alerts: {} },
   ) {}
 
-  /** Counts what a training step measured. */
+  /** Adds the measurement of a training step. */
   add(measured: Readonly<Record<string, number>>): void {
     this.state.sum += measured[this.figure.training] ?? Number.NaN;
     this.state.count++;
   }
 
-  /** Takes the metrics of an evaluation. @returns whether its weights are the best so far; of equals, the earlier ones are. */
+  /** Adds the metrics of an evaluation. @returns whether its weights are the best so far; of equal weights, the earlier ones are. */
   judge(step: number, metrics: Readonly<Record<string, number>>): boolean {
     const { state } = this;
     state.last = {
@@ -92,12 +92,12 @@ export class Watch {
     return isBest;
   }
 
-  /** No evaluation of the last `patience` was better than those before. */
+  /** Whether none of the last `patience` evaluations was better than those before. */
   get isExhausted(): boolean {
     return this.patience > 0 && this.state.misses >= this.patience;
   }
 
-  /** Whether the model learns its training samples at the cost of others, by the latest evaluation. */
+  /** Whether the model overfits, according to the latest evaluation. */
   get overfits(): boolean {
     const { best, last } = this.state;
     if (
@@ -112,14 +112,14 @@ export class Watch {
     return last.figure - best.figure > OVERFITTING_MARGIN * Math.abs(best.figure) && last.training < best.training;
   }
 
-  /** "overfits since step 1,500: held out 4.91 -> 5.63 nats a code, training 3.30". */
+  /** "overfits since step 1,500: held out 4.91 -> 5.63 nats per code, training 3.30". */
   get overfittingText(): string {
     const { best, last } = this.state as { best: Judged; last: Judged };
     return `overfits since step ${formatCount(best.step)}: held out ${formatNumber(best.figure!)} -> ${formatNumber(last.figure!)} ${this.figure.unit}, training ${formatNumber(last.training!)}`;
   }
 
   /**
-   * The alerts to tell after an evaluation: each once, as soon as it was seen at two evaluations in a row, or at once when `final`.
+   * The alerts to report after an evaluation: each once, when two consecutive evaluations showed it, or immediately if `final`.
    */
   news(alerts: readonly Alert[], final: boolean): Alert[] {
     const before = this.state.alerts;
@@ -138,7 +138,7 @@ export class Watch {
 
 const finite = (value: number | undefined): number | null => (Number.isFinite(value) ? value! : null);
 
-/** "kept the weights of step 1,500 (held out 4.91 nats a code); the last ones, of step 4,000, are at 5.63". */
+/** "kept the weights of step 1,500 (held out 4.91 nats per code); the last ones, of step 4,000, are at 5.63". */
 export function keptText({ rule, step, figure }: Kept, { figure: { unit }, state: { best, last } }: Watch): string {
   const value = (one: number | null): string => (one === null ? 'not finite' : formatNumber(one));
   const weights = `step ${formatCount(step)} (held out ${value(figure)} ${unit})`;

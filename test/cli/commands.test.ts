@@ -93,7 +93,7 @@ describe('train, tokenize, train, generate', () => {
     expect(lines[1]).toMatch(/^conditioning: text, because 60 of 60 samples have captions \(\d+ distinct\)$/);
     expect(lines).toContainEqual(expect.stringMatching(/^warning: only \d+ training samples/));
     expect(lines).toContainEqual(
-      expect.stringMatching(/^kept the weights of step 6 \(held out [\d.]+ nats a code\), the last ones$/),
+      expect.stringMatching(/^kept the weights of step 6 \(held out [\d.]+ nats per code\), the last ones$/),
     );
     expect(await json([...args, '--out', 'told-again'])).toMatchObject({
       kept: { rule: 'best', step: 6, measure: 'natsPerCode', figure: NUMBER },

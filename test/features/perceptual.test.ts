@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compile, exportOnnx, importOnnx, tf } from '../../src/engine/index.js';
 import type { ImportedNetwork } from '../../src/engine/index.js';
-import { checkTakesPictures, featuresOf, perceptualLoss } from '../../src/features/perceptual.js';
+import { checkTakesImages, featuresOf, perceptualLoss } from '../../src/features/perceptual.js';
 import { maxDifference } from '../support/tiny.js';
 
 const waves = (shape: [number, number, number, number], seed: number): tf.Tensor4D =>
@@ -81,7 +81,7 @@ describe('the perceptual distance', () => {
 
   it.each([[[1, 4, 8, 8]], [[1, 3, 8]]])('refuses a network that takes %j', async (shape) => {
     const imported = importOnnx(await exportOnnx((x: tf.Tensor) => tf.tanh(x), [{ dtype: 'float32', shape }]));
-    expect(() => checkTakesPictures(imported, 'net.onnx')).toThrow(
+    expect(() => checkTakesImages(imported, 'net.onnx')).toThrow(
       expect.objectContaining({
         code: 'E_FEATURES',
         message: expect.stringContaining(

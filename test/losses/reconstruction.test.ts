@@ -7,7 +7,7 @@ import {
   ReconstructionConfigSchema,
   reconstructionLoss,
   similarity,
-  toPictures,
+  toImages,
 } from '../../src/losses/reconstruction.js';
 import type { ReconstructionConfig } from '../../src/losses/reconstruction.js';
 
@@ -103,7 +103,7 @@ describe.each(CONFIGS)('the loss $kind', (kind) => {
 
 describe('pictures of a decoder', () => {
   it('are its output where the loss is over pixels', () => {
-    expect(toPictures(images, config({ kind: 'mse' }))).toBe(images);
+    expect(toImages(images, config({ kind: 'mse' }))).toBe(images);
   });
 
   it('are the pixels whose logits it gives, under logit-laplace', () => {
@@ -112,7 +112,7 @@ describe('pictures of a decoder', () => {
       const pixels = tf.add(tf.mul(images, 0.4), 0.5);
       return tf.log(tf.div(pixels, tf.sub(1, pixels)));
     });
-    const pictures = toPictures(tf.concat([logits, tf.zerosLike(logits)], -1) as tf.Tensor4D, kind);
+    const pictures = toImages(tf.concat([logits, tf.zerosLike(logits)], -1) as tf.Tensor4D, kind);
     expect(tf.max(tf.abs(tf.sub(pictures, images))).dataSync()[0]).toBeLessThan(1e-5);
   });
 

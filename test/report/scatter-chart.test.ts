@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { scatterChart } from '../../src/report/scatter-chart.js';
 import { textWidth } from '../../src/report/svg.js';
 
-const labels = { xLabel: 'bits a pixel', yLabel: 'PSNR' };
+const labels = { xLabel: 'bits per pixel', yLabel: 'PSNR' };
 const count = (svg: string, part: string): number => svg.split(part).length - 1;
 
 interface Text {
@@ -34,7 +34,7 @@ describe('scatterChart', () => {
     expect(high!.x).toBeGreaterThan(low!.x);
     expect(high!.y).toBeLessThan(low!.y);
     expect(textsOf(svg).map(({ name }) => name)).toEqual(['low', 'high']);
-    expect(svg).toContain('>bits a pixel</text>');
+    expect(svg).toContain('>bits per pixel</text>');
   });
 
   it('keeps the names of near points apart and inside', () => {

@@ -95,7 +95,7 @@ it.each([
   [
     'of another kind',
     { kind: 'audio', sampleRate: 8000, channels: 1, frames: 64 },
-    'decode[0].media: expected a picture',
+    'decode[0].media: expected an image',
   ],
   ['of a size below 1', { kind: 'image', width: 32, height: -32, channels: 3 }, 'decode[0].media.height'],
 ])('refuses to decode media %s', async (_, media, place) => {

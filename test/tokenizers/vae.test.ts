@@ -7,7 +7,7 @@ import type { CodecFamily } from '../../src/model/codec.js';
 import { createParams, disposeParams } from '../../src/model/params.js';
 import type { Params } from '../../src/model/params.js';
 import { codecFamily } from '../../src/registry.js';
-import { expectedPictures, pixelNats } from '../../tokenizers/vae.js';
+import { expectedImages, pixelNats } from '../../tokenizers/vae.js';
 import { freshTensors, maxDifference, picture, openFamily } from '../support/tiny.js';
 
 const TINY = { height: 8, width: 8, channels: 1, downsample: 2, hidden: 8, residualLayers: 1, residualHidden: 4 };
@@ -142,7 +142,7 @@ describe('the expected picture', () => {
       (sum, value) => sum + value,
       0,
     );
-    const found = expectedPictures({
+    const found = expectedImages({
       means: tf.fill([1, 1, 1, 1], mean) as tf.Tensor4D,
       logScales: tf.scalar(logScale),
     }).dataSync()[0]!;

@@ -162,7 +162,7 @@ describe('a prior that overfits', () => {
         warnings: [
           expect.stringContaining('only 60 training samples'),
           expect.stringMatching(
-            /^overfits since step \d+: held out .* nats a code, training .*\. Remedy: more samples, "tokenize --variants/,
+            /^overfits since step \d+: held out .* nats per code, training .*\. Remedy: more samples, "tokenize --variants/,
           ),
         ],
       });
@@ -177,7 +177,7 @@ describe('a prior that overfits', () => {
       expect(natsPerCode).toBe(best.nats);
       expect(notes.at(-2)).toMatch(
         new RegExp(
-          `^kept the weights of step ${best.step} \\(held out [\\d.]+ nats a code\\); the last ones, of step 40, are at [\\d.]+$`,
+          `^kept the weights of step ${best.step} \\(held out [\\d.]+ nats per code\\); the last ones, of step 40, are at [\\d.]+$`,
         ),
       );
       expect(notes.at(-1)).toMatch(/^warning: overfits since step/);

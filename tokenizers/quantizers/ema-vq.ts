@@ -1,6 +1,6 @@
-// Vector quantization with a codebook that follows the encoder by exponential moving averages
-// (van den Oord et al., arXiv:1711.00937, appendix A.1), unused codes restarted from the data (Dhariwal et al.,
-// arXiv:2005.00341), and an optional weight on the rate (entropy-constrained VQ: Chou, Lookabaugh and Gray, 1989).
+// Vector quantization with a codebook of exponential moving averages (van den Oord et al., arXiv:1711.00937, appendix A.1).
+// Unused codes are restarted from the data (Dhariwal et al., arXiv:2005.00341), and the rate can have a weight
+// (entropy-constrained VQ: Chou, Lookabaugh and Gray, 1989).
 import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
@@ -39,7 +39,7 @@ export const EmaVqConfigSchema = z.preprocess(
     /**
      * Weight of the rate in rate-distortion optimized code choice: the cost of one nat of code length, in units of the
      * mean squared distance between latents and codes. Above 0 the codes take fewer bits and are less exact; near 1 few
-     * codes are left.
+     * codes are used.
      */
     rateWeight: z.number().min(0).max(1).default(0),
   }),
@@ -47,7 +47,7 @@ export const EmaVqConfigSchema = z.preprocess(
 
 export type EmaVqConfig = z.infer<typeof EmaVqConfigSchema>;
 
-/** Running statistics, not trained by gradient: codebook [K, D], count [K] (mean uses a batch), sum [K, D], squared distance of latents to their codes [1]. */
+/** Running statistics, which the gradient does not train: codebook [K, D], count [K] (mean uses in a batch), sum [K, D], squared distance of latents to their codes [1]. */
 function stateSpecs(config: EmaVqConfig): ParamSpecs {
   return {
     codebook: codebookSpec(config),
@@ -57,7 +57,7 @@ function stateSpecs(config: EmaVqConfig): ParamSpecs {
   };
 }
 
-/** What coding with each code costs under the running use of the codes. float32 [K]. */
+/** The cost of each code by the running frequencies of the codes. float32 [K]. */
 export function rateCosts(p: Params, { rateWeight }: EmaVqConfig): tf.Tensor1D | undefined {
   if (rateWeight === 0) return undefined;
   const smoothed = tf.add(p.emaCount!, 1e-2);
@@ -66,8 +66,7 @@ export function rateCosts(p: Params, { rateWeight }: EmaVqConfig): tf.Tensor1D |
 }
 
 /**
- * Moves the codebook towards the mean of the latents assigned to each code; restarts codes that died on random latents
- * of this batch.
+ * Moves each code towards the mean of its latents, and restarts unused codes at random latents of this batch.
  *
  * @param latents float32 [N, D] and `codes` [N, D], both detached; ids int32 [N].
  */
@@ -97,7 +96,7 @@ function updateCodebook(
   p.emaDistance!.assign(average(p.emaDistance!, distance) as tf.Tensor1D);
   p.emaCount!.assign(count as tf.Tensor1D);
   p.emaSum!.assign(sum as tf.Tensor2D);
-  // Laplace smoothing keeps a code with a vanishing count finite.
+  // Laplace smoothing keeps codes with a count near 0 finite.
   const total = tf.sum(count);
   const smoothed = tf.mul(tf.div(tf.add(count, 1e-5), tf.add(total, K * 1e-5)), total);
   p.codebook!.assign(normalizeRows(tf.div(sum, tf.reshape(smoothed, [K, 1])) as tf.Tensor2D, config));

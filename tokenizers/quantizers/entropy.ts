@@ -1,19 +1,19 @@
-// The entropy loss of quantizers whose codes are the points of a grid: each position sure of its code, all codes together
-// evenly used (Yu et al., arXiv:2310.05737, equation 5, for signs; here for any levels).
+// The entropy loss of quantizers whose codes are the points of a grid. It makes each position confident of its code and uses all
+// codes evenly (Yu et al., arXiv:2310.05737, equation 5, for signs; here for any levels).
 import { tf } from '../../src/engine/index.js';
 
 export interface EntropyOptions {
-  /** Squared distance between latents and codes that changes the odds of a code by e. */
+  /** Temperature: the squared distance between latents and codes that changes the odds of a code by the factor e. */
   temperature: number;
-  /** Weight of even use of the codes against sureness of each position. */
+  /** Weight of the even use of codes, relative to the confidence of each position. */
   diversity: number;
-  /** Sizes of groups of dimensions whose joint use is evened out, in order; groups are taken for independent. */
+  /** Sizes of consecutive groups of dimensions whose joint use is balanced. Groups are assumed to be independent. */
   groups: readonly number[];
 }
 
 const product = (numbers: readonly number[]): number => numbers.reduce((total, one) => total * one, 1);
 
-/** All points of a grid, [K, D], the first dimension fastest. `levels` are the values of each dimension. */
+/** All points of a grid, [K, D]; the first dimension changes fastest. @param levels the values of each dimension. */
 function gridPoints(levels: readonly (readonly number[])[]): number[][] {
   return levels.reduceRight<number[][]>(
     (rest, values) => rest.flatMap((point) => values.map((value) => [value, ...point])),
@@ -29,20 +29,20 @@ function logChoices(latents: tf.Tensor2D, levels: readonly (readonly number[])[]
   return tf.logSoftmax(tf.div(nearness, temperature)) as tf.Tensor2D;
 }
 
-/** Where to cut dimensions in two so that neither part has many points. */
+/** Where to split dimensions into two parts so that neither has many points. */
 function middle(levels: readonly (readonly number[])[]): number {
   const sizes = levels.map(({ length }) => length);
   const larger = (cut: number): number => Math.max(product(sizes.slice(0, cut)), product(sizes.slice(cut)));
   return sizes.reduce((best, _, cut) => (larger(cut) < larger(best) ? cut : best), 0);
 }
 
-/** Entropy in nats along the last axis, of probabilities whose logarithms are given. */
+/** Entropy in nats along the last axis, from log probabilities. */
 const entropyOf = (logs: tf.Tensor): tf.Tensor => tf.neg(tf.sum(tf.mul(tf.exp(logs), logs), -1));
 
-/** The probability below which a code counts as never used. */
+/** Codes with a smaller probability count as unused. */
 const LEAST_USE = 1e-9;
 
-/** Of one group: the mean entropy of a position's choice, and the entropy of the use of all points. Scalars, nats. */
+/** The mean entropy of the choice of a position, and the entropy of the mean choice, of one group. Scalars, in nats. */
 function groupEntropies(
   latents: tf.Tensor2D,
   levels: readonly (readonly number[])[],
@@ -61,14 +61,14 @@ function groupEntropies(
 }
 
 /**
- * How unsure positions are of their code, less `diversity` times how evenly the batch uses the codes.
+ * The mean entropy of each position's code, minus `diversity` times the entropy of the codes of the batch.
  *
  * @param latents float32 [N, D].
- * @param levels  values of the levels of each dimension; their product are the codes.
- * @returns scalar, nats a bit of the codes.
+ * @param levels  values of the levels of each dimension. Codes are all combinations.
+ * @returns a scalar, in nats per bit of the codes.
  *
  * The first entropy is exact. The second is exact within groups and summed over them. Memory: for a group of K codes about
- * N * sqrt(K) + K floats; [N, K] is never made. A batch tells the use of K codes only if it holds many more positions.
+ * N * sqrt(K) + K floats; [N, K] is never computed. A batch estimates the use of K codes only if it has many more positions.
  * Source: Yu et al., arXiv:2310.05737, equation 5; groups: Zhao et al., arXiv:2406.07548, section 3.2.
  */
 export function entropyLoss(

@@ -1,5 +1,5 @@
-// Finite scalar quantization: each latent dimension is bounded and rounded to one of a few levels; the codes are the
-// points of that grid, and nothing is learned or can collapse (Mentzer et al., arXiv:2309.15505).
+// Finite scalar quantization: each latent dimension is bounded and rounded to one of a few levels. The codes are the points of
+// that grid, so no codebook is learned and none can collapse (Mentzer et al., arXiv:2309.15505).
 import { z } from 'zod';
 import { tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/model/config.js';
@@ -9,7 +9,7 @@ import { asColumn, fromColumn, straightThrough } from './nearest.js';
 import { projection } from './projection.js';
 import type { Projection } from './projection.js';
 
-/** Most codes: ids are exact in float32 and fit the shards. */
+/** Maximum number of codes: ids are exact in float32 and fit the shards. */
 const MOST_CODES = 2 ** 22;
 
 const product = (levels: readonly number[]): number => levels.reduce((codes, count) => codes * count, 1);
@@ -18,7 +18,7 @@ export const FsqConfigSchema = z
   .strictObject({
     name: z.literal('fsq').default('fsq'),
     /**
-     * Levels of each dimension; their product is the number of codes. Known to work: [8, 6, 5] for 240 codes, [8, 5, 5, 5] for
+     * Number of levels of each dimension. Their product is the number of codes. Known to work: [8, 6, 5] for 240 codes, [8, 5, 5, 5] for
      * 1,000, [7, 5, 5, 5, 5] for 4,375, [8, 8, 8, 6, 5] for 15,360, [8, 8, 8, 5, 5, 5] for 64,000. Five levels or more use the
      * latents best.
      */
@@ -27,13 +27,13 @@ export const FsqConfigSchema = z
       .min(1)
       .max(16)
       .default([8, 5, 5, 5]),
-    /** Channels of the codec, projected to as many as there are levels and back; one channel a dimension when left out. */
+    /** Channels of the codec, which are projected to the dimensions and back. Default: one channel for each dimension, without a projection. */
     width: z.int().min(1).max(1024).optional(),
-    /** Weight of the entropy loss, in nats a bit: above 0 it brings rare codes of large grids into use, and keeps them there while it lasts. */
+    /** Weight of the entropy loss, in nats per bit. Above 0 it keeps rare codes of large grids in use. */
     entropyWeight: z.number().min(0).default(0),
-    /** In that loss, weight of even use of the codes against sureness of each position. */
+    /** Weight of the even use of codes in the entropy loss, relative to the confidence of each position. */
     diversity: z.number().min(0).default(1),
-    /** In that loss, the squared distance in steps between levels that changes the odds of a code by e. */
+    /** Temperature of the entropy loss: the squared distance, in steps between levels, that changes the odds of a code by the factor e. */
     temperature: z.number().min(0.01).max(100).default(0.25),
   })
   .refine(({ levels }) => product(levels) <= MOST_CODES, {
@@ -43,29 +43,29 @@ export const FsqConfigSchema = z
 
 export type FsqConfig = z.infer<typeof FsqConfigSchema>;
 
-/** Step of each digit of an id, the first dimension fastest. */
+/** Factor of each dimension in an id; the first dimension changes fastest. */
 const radices = (levels: readonly number[]): number[] => levels.map((_, i) => product(levels.slice(0, i)));
 
-/** Levels at or below zero, less one: what is added to a grid point to count from zero. */
+/** Offset of each dimension that makes grid points count from zero. */
 const zeroDigits = (levels: readonly number[]): number[] => levels.map((count) => Math.floor(count / 2));
 
 /**
- * Bounds latents so that rounding gives as many integers as there are levels: the tanh spans all of them, shifted by half
- * a step for even numbers, and zero stays zero.
+ * Bounds latents so that rounding gives as many integers as there are levels. A tanh spans all of them, shifted by half a step
+ * for even numbers, and zero stays zero.
  *
  * @param latents float32 [N, D], unbounded.
  * @returns float32 [N, D], each dimension within half a step of its levels.
  * Source: Mentzer et al., arXiv:2309.15505, section 3.1 and appendix A.1.
  */
 export function bound(latents: tf.Tensor2D, levels: readonly number[]): tf.Tensor2D {
-  // A little less than half a step beyond the outer levels: saturated latents round to them, not past them.
+  // Slightly less than half a step beyond the outer levels, so that saturated latents round to them.
   const reach = levels.map((count) => ((count - 1) * (1 - 1e-3)) / 2);
   const offset = levels.map((count) => (count % 2 === 0 ? 0.5 : 0));
   const shift = offset.map((value, i) => Math.atanh(value / reach[i]!));
   return tf.sub(tf.mul(tf.tanh(tf.add(latents, shift)), reach), offset);
 }
 
-/** Grid points, integers about zero, as codes in [-1, 1]. float32 [N, D] -> [N, D]. */
+/** Scales grid points, integers around zero, to codes in [-1, 1]. float32 [N, D] -> [N, D]. */
 const normalize = (points: tf.Tensor, levels: readonly number[]): tf.Tensor2D => tf.div(points, zeroDigits(levels));
 
 /** float32 grid points [N, D] -> int32 [N, 1]. */
@@ -82,7 +82,7 @@ function pointsOf(ids: tf.Tensor2D, levels: readonly number[]): tf.Tensor2D {
   return tf.sub(tf.cast(tf.stack(digits, 1), 'float32'), zeroDigits(levels)) as tf.Tensor2D;
 }
 
-/** Codes whose joint use the entropy loss evens out; dimensions beyond are grouped. */
+/** Maximum number of codes in a group of dimensions of the entropy loss. */
 const JOINT_CODES = 2 ** 16;
 
 /** Sizes of groups of dimensions, in order, of at most {@link JOINT_CODES} codes each. */
@@ -96,7 +96,7 @@ function groupsOf(levels: readonly number[]): number[] {
   return groups.map(({ length }) => length);
 }
 
-/** Of latents as {@link bound} gives them, float32 [N, D]: scalar, nats a bit. */
+/** The entropy loss of bounded latents float32 [N, D]: a scalar, in nats per bit. */
 export function gridEntropyLoss(bounded: tf.Tensor2D, { levels, temperature, diversity }: FsqConfig): tf.Scalar {
   const values = levels.map((count) => Array.from({ length: count }, (_, digit) => digit - Math.floor(count / 2)));
   return entropyLoss(bounded, values, { temperature, diversity, groups: groupsOf(levels) });
@@ -104,7 +104,7 @@ export function gridEntropyLoss(bounded: tf.Tensor2D, { levels, temperature, div
 
 const projectionOf = ({ width, levels }: FsqConfig): Projection => projection(width, levels.length);
 
-/** The finite scalar quantizer as codecs know it. Without the entropy loss its loss is zero: no codebook follows the latents. */
+/** The finite scalar quantizer as codecs know it. Without the entropy loss, its loss is zero, because it has no codebook. */
 export const fsq: QuantizerFamily<FsqConfig> = {
   name: 'fsq',
   parseConfig: (json) => parseConfig('quantizer fsq', FsqConfigSchema, json),

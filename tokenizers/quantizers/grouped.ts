@@ -1,5 +1,5 @@
-// Grouped (multi-head) quantization: the channels of a latent are split, and each group has codes of its own. K codes a
-// group say as much as K^groups in one codebook (Jegou, Douze and Schmid, "Product quantization", TPAMI 2011).
+// Grouped (multi-head) quantization: the channels of a latent are split, and each group has its own codes. K codes in each group
+// correspond to K^groups in one codebook (Jegou, Douze and Schmid, "Product quantization", TPAMI 2011).
 import { z } from 'zod';
 import { tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/model/config.js';
@@ -10,9 +10,9 @@ import type { Quantizer } from './quantizer.js';
 export const GroupedConfigSchema = z
   .strictObject({
     name: z.literal('grouped').default('grouped'),
-    /** Groups of channels. */
+    /** Number of groups of channels. */
     groups: z.int().min(1).max(64).default(2),
-    /** The quantizer of every group, or a list of one each; all with equally many codes. Their widths add up. */
+    /** The quantizer of every group, or a list with one for each. All have the same number of codes, and their widths add up. */
     quantizer: NestedConfigsSchema,
   })
   .superRefine(({ quantizer, groups }, context) => {
@@ -45,7 +45,7 @@ export const grouped: QuantizerFamily<GroupedConfig> = {
     const widths = widthsOf(nested);
     const parts = columns(latents, widths);
     const batches = nested.map((group, i) => group.trainRows(p, parts[i]!, moment));
-    // Means over the channels of each group make, by their shares, a mean over all channels.
+    // The means over the channels of each group, weighted by their numbers of channels, give the mean over all channels.
     const losses = batches.map(({ loss }, i) => tf.mul(loss, widths[i]! / sum(widths)));
     return {
       codes: tf.concat2d(

@@ -1,5 +1,5 @@
-// Gumbel-softmax codes: latents give logits over the codes, training draws from them through a relaxation that sharpens as
-// it goes on, coding takes the likeliest (Jang et al., arXiv:1611.01144; Maddison et al., arXiv:1611.00712; as in the
+// Gumbel-softmax codes: latents give logits over the codes. Training draws from them through a relaxation that sharpens with time;
+// encoding takes the likeliest code (Jang et al., arXiv:1611.01144; Maddison et al., arXiv:1611.00712; as in the
 // dVAE of Ramesh et al., arXiv:2102.12092).
 import { z } from 'zod';
 import { randomUniform, stopGradient, tf } from '../../src/engine/index.js';
@@ -15,38 +15,38 @@ import { asColumn, fromColumn } from './nearest.js';
 const TemperatureSchema = z.strictObject({
   /** Softmax temperature at the first step. */
   start: z.number().min(0.01).max(100).default(1),
-  /** And from `until` on: near 0 the relaxed codes are nearly those of the codebook, and gradients large and noisy. */
+  /** Softmax temperature from `until` on. Near 0 the relaxed codes are close to the codebook, and gradients are large and noisy. */
   end: z
     .number()
     .min(0.01)
     .max(100)
     .default(1 / 16),
-  /** Half a cosine from start to end, or the same factor every step. */
+  /** Half a cosine from start to end, or the same factor in every step. */
   schedule: z.enum(['cosine', 'exponential']).default('cosine'),
-  /** Part of the training after which the temperature stays. */
+  /** Fraction of the training after which the temperature is constant. */
   until: z.number().min(0.001).max(1).default(0.8),
 });
 
 export const GumbelConfigSchema = z.strictObject({
   name: z.literal('gumbel').default('gumbel'),
-  /** Number of codes, K. Training holds several float32 [N, K] for N positions of a batch. */
+  /** Number of codes, K. Training needs several float32 [N, K] for N positions of a batch. */
   codebookSize: z.int().min(2).max(16384).default(512),
-  /** Width of a code and of the latents, which the quantizer projects to logits. */
+  /** Number of dimensions of a code and of the latents, which the quantizer projects to logits. */
   codeDim: z.int().min(1).max(1024).default(64),
   temperature: TemperatureSchema.prefault({}),
-  /** Trains the decoder on the codes drawn instead of their relaxed mixture; the gradient of the logits is that of the mixture. */
+  /** Trains the decoder on the drawn codes instead of their relaxed mixture. The gradient of the logits is that of the mixture. */
   hard: z.boolean().default(false),
   /**
-   * Weight of the divergence of the codes of a position from even odds, in nats a position. 0 by default: it pays for unsure
-   * codes, so small models under it learn to ignore the latents; the evidence bound proper has positions / (pixels * channels)
-   * times the scale of the reconstruction loss.
+   * Weight of the KL divergence of a position's codes from the uniform distribution, in nats per position. 0 by default: the term
+   * rewards uncertain codes, so that small models learn to ignore the latents. The evidence bound has positions /
+   * (pixels * channels) times the scale of the reconstruction loss.
    */
   klWeight: z.number().min(0).default(0),
-  /** Part of the training in which that weight grows from 0, along half a cosine; 0 has it whole from the start. */
+  /** Fraction of the training in which that weight grows from 0 along half a cosine. 0 uses the full weight from the start. */
   klWarmup: z.number().min(0).max(1).default(0.2),
   /**
-   * Weight of what the mean odds over a batch lack of even ones, in nats: keeps all codes in use without making the choice of
-   * any position less sure (the diversity loss of wav2vec 2.0, Baevski et al., arXiv:2006.11477).
+   * Weight of the divergence of the mean distribution over a batch from the uniform one, in nats. It keeps all codes in use without
+   * making any position less certain (the diversity loss of wav2vec 2.0, Baevski et al., arXiv:2006.11477).
    */
   diversity: z.number().min(0).default(0.05),
 });
@@ -66,19 +66,19 @@ function trainableSpecs(config: GumbelConfig): ParamSpecs {
   };
 }
 
-/** Least variance of latents that logits are scaled by. */
+/** Minimum variance of latents in the scale of the logits. */
 const LEAST_VARIANCE = 1e-8;
 
 /**
- * Starts as vector quantization: codes are random latents of a first batch, logits fall with the squared distance to them.
- * From random logits training would settle on the first few codes that carry anything.
+ * Initializes the quantizer like vector quantization: codes are random latents of a first batch, and logits fall with the squared
+ * distance to them. From random logits, training would use only a few codes.
  *
  * @param random float32 [K], uniform in (0, 1).
  */
 function startOnLatents(p: Params, latents: tf.Tensor2D, random: tf.Tensor): void {
   const codes = tf.gather(latents, tf.cast(tf.floor(tf.mul(random, latents.shape[0])), 'int32')); // [K, D]
   const variance = tf.sum(tf.moments(latents, 0).variance);
-  // Latents are two variances apart on average: their odds, K squared to one, stand out from those of all K codes.
+  // Latents are two variances apart on average: odds of K squared to one are clear among K codes.
   const scale = tf.div(2 * Math.log(random.size), tf.add(variance, LEAST_VARIANCE));
   p.codebook!.assign(codes);
   p['logits.weight']!.assign(tf.mul(tf.transpose(codes), scale) as tf.Tensor2D);
@@ -109,15 +109,15 @@ export function klWeightAt(progress: tf.Scalar, { klWeight, klWarmup }: GumbelCo
   return klWarmup === 0 ? tf.scalar(klWeight) : tf.mul(ramp(progress, klWarmup), klWeight);
 }
 
-/** Draws such that argmax(logits + noise) is a draw from softmax(logits). float32 of `shape`. */
+/** Gumbel noise: argmax(logits + noise) is a draw from softmax(logits). float32 of `shape`. */
 const gumbelNoise = (key: RandomKey, shape: number[]): tf.Tensor =>
   tf.neg(tf.log(tf.neg(tf.log(randomUniform(key, shape, 'quantizer.gumbel')))));
 
 /**
- * Divergence of the codes' distribution from even odds, averaged over positions.
+ * KL divergence of the distribution of codes from the uniform one, averaged over positions.
  *
  * @param logits float32 [N, K].
- * @returns scalar in [0, log K], nats a position.
+ * @returns scalar in [0, log K], nats per position.
  */
 export function divergenceFromUniform(logits: tf.Tensor2D): tf.Scalar {
   const logProbabilities = tf.sub(logits, tf.logSumExp(logits, 1, true));
@@ -126,7 +126,7 @@ export function divergenceFromUniform(logits: tf.Tensor2D): tf.Scalar {
 }
 
 /**
- * What the mean over positions of the codes' distribution lacks of the entropy of even odds.
+ * Difference between the entropy of the uniform distribution and that of the mean distribution over positions.
  *
  * @param logits float32 [N, K].
  * @returns scalar in [0, log K], nats.
@@ -137,12 +137,11 @@ export function lackOfDiversity(logits: tf.Tensor2D): tf.Scalar {
 }
 
 /**
- * Codes of relaxed draws.
+ * The codes of relaxed draws.
  *
  * @param weights float32 [N, K], rows sum to 1.
- * @param ids int32 [N]: the codes drawn.
- * @returns float32 [N, D]: the mixture of the codebook's rows, or under `hard` the rows drawn, whose gradient reaches the
- * weights as that of the mixture.
+ * @param ids int32 [N]: the drawn codes.
+ * @returns float32 [N, D]: the mixture of the codebook's rows, or with `hard` the drawn rows, with the gradient of the mixture.
  */
 function codesOfDraw(p: Params, weights: tf.Tensor2D, ids: tf.Tensor1D, { hard }: GumbelConfig): tf.Tensor2D {
   if (!hard) return tf.matMul(weights, codebookOf(p));
@@ -150,7 +149,7 @@ function codesOfDraw(p: Params, weights: tf.Tensor2D, ids: tf.Tensor1D, { hard }
   return tf.add(tf.gather(codebookOf(p), ids), tf.sub(mixture, stopGradient(mixture)));
 }
 
-/** The Gumbel-softmax quantizer as codecs know it. Its ids in training are those drawn. */
+/** The Gumbel-softmax quantizer as codecs know it. Its ids in training are the drawn ones. */
 export const gumbel: QuantizerFamily<GumbelConfig> = {
   name: 'gumbel',
   parseConfig: (json) => parseConfig('quantizer gumbel', GumbelConfigSchema, json),

@@ -1,4 +1,4 @@
-// The quantizers that come with the package. A quantizer is one file and one line here.
+// The quantizers that come with the package. Each is one file, imported and registered here.
 import { emaVq } from './ema-vq.js';
 import { fsq } from './fsq.js';
 import { grouped } from './grouped.js';

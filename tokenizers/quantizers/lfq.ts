@@ -1,5 +1,5 @@
-// Lookup-free quantization: the id of a position is the signs of its latents, one bit a dimension. An entropy loss makes
-// each position sure of its code and all codes together evenly used (Yu et al., arXiv:2310.05737).
+// Lookup-free quantization: the signs of the latents are the bits of the id. An entropy loss makes each position confident of its
+// code and uses all codes evenly (Yu et al., arXiv:2310.05737).
 import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/model/config.js';
@@ -11,21 +11,21 @@ import type { Projection } from './projection.js';
 
 export const LfqConfigSchema = z.strictObject({
   name: z.literal('lfq').default('lfq'),
-  /** Bits of an id: 2^bits codes. */
+  /** Number of bits of an id; there are 2^bits codes. */
   bits: z.int().min(1).max(16).default(10),
-  /** Channels of the codec, projected to `bits` and back; one channel a bit when left out. */
+  /** Channels of the codec, which are projected to `bits` and back. Default: one channel for each bit, without a projection. */
   width: z.int().min(1).max(1024).optional(),
-  /** Weight of the loss that holds latents near -1 and 1. */
+  /** Weight of the commitment loss, which keeps latents near -1 and 1. */
   commitment: z.number().min(0).default(0.25),
-  /** Weight of the entropy loss, which is in nats a bit. */
+  /** Weight of the entropy loss, in nats per bit. */
   entropyWeight: z.number().min(0).default(0.5),
-  /** Weight of even use of the codes against sureness of each position: gamma. */
+  /** Weight of the even use of codes, relative to the confidence of each position: gamma. */
   diversity: z.number().min(0).default(1),
-  /** Squared distance between latents and codes that changes the odds of a code by e, for the entropy loss. */
+  /** Temperature of the entropy loss: the squared distance between latents and codes that changes the odds of a code by the factor e. */
   temperature: z.number().min(0.01).max(100).default(1),
   /**
-   * Bits whose joint use is evened out: all when as many as `bits`, each alone at 1. A batch tells the use of 2^jointBits codes
-   * only if it holds many more positions than that.
+   * Number of bits whose joint use is balanced, from 1 (each bit alone) to `bits`. A batch estimates the use of 2^jointBits codes
+   * only if it has many more positions than that.
    */
   jointBits: z.int().min(1).max(16).default(8),
 });
@@ -51,14 +51,14 @@ function codesOf(ids: tf.Tensor2D, bits: number): tf.Tensor2D {
   return tf.sub(tf.mul(tf.cast(tf.stack(set, 1), 'float32'), 2), 1) as tf.Tensor2D;
 }
 
-/** Sizes of groups of at most `jointBits`, as even as can be. */
+/** Sizes of groups of at most `jointBits`, as equal as possible. */
 function groupsOf({ bits, jointBits }: LfqConfig): number[] {
   const groups = Math.ceil(bits / jointBits);
   const border = (i: number): number => Math.floor((i * bits) / groups);
   return Array.from({ length: groups }, (_, i) => border(i + 1) - border(i));
 }
 
-/** float32 [N, bits] -> scalar, nats a bit. */
+/** The entropy loss. float32 [N, bits] -> a scalar, in nats per bit. */
 export const signEntropyLoss = (latents: tf.Tensor2D, config: LfqConfig): tf.Scalar =>
   entropyLoss(
     latents,

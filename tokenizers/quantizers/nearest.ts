@@ -1,8 +1,8 @@
-// What quantizers with a codebook share: the nearest code, and gradients past the choice.
+// The nearest code, and gradients through its choice.
 import { ShapeError } from '../../src/errors.js';
 import { stopGradient, tf } from '../../src/engine/index.js';
 
-/** Codes whose distances are held at once; more are searched part by part. Larger parts are slower too: their distances leave the processor's cache. */
+/** Number of codes that are searched at once. Larger codebooks are searched part by part, which keeps the distances in the processor's cache. */
 const CODES_AT_ONCE = 512;
 
 /**
@@ -14,7 +14,7 @@ const CODES_AT_ONCE = 512;
  * @returns int32 [N], each id in [0, K).
  * @throws {ShapeError} E_VQ_DIM when the last axes differ.
  *
- * Ties take the lowest id. No gradient: pair with {@link passGradient} in training. Memory: 2 KiB a latent, whatever K.
+ * Ties take the lowest id. There is no gradient: use {@link passGradient} in training. Memory: 2 KiB for each latent, for any K.
  * Source: van den Oord et al., arXiv:1711.00937, section 3.1.
  */
 export function nearestCode(latents: tf.Tensor2D, codebook: tf.Tensor2D, rateCosts?: tf.Tensor1D): tf.Tensor1D {
@@ -46,19 +46,19 @@ export function nearestCode(latents: tf.Tensor2D, codebook: tf.Tensor2D, rateCos
   return ids!;
 }
 
-/** Values of `codes`, gradient of `latents`. */
+/** The values of `codes` with the gradient of `latents`. */
 export function straightThrough<T extends tf.Tensor>(latents: T, codes: tf.Tensor): T {
   return tf.add(latents, stopGradient(tf.sub(codes, latents)));
 }
 
-/** Lengths below are not divided by. */
+/** Minimum length to divide by. */
 const LEAST_LENGTH = 1e-6;
 
 const lengthOf = (x: tf.Tensor): tf.Tensor => tf.maximum(tf.norm(x, 'euclidean', -1, true), LEAST_LENGTH); // [N, 1]
 
 /**
- * Values of `codes`, as a rotation and rescaling of the latents that is held fixed in the gradient: latents of one code
- * move alike in relation to it, not in parallel.
+ * The values of `codes`, as a rotation and rescaling of the latents that is constant in the gradient. Latents then keep their
+ * angle to their code, instead of moving in parallel.
  *
  * @param latents float32 [N, D]; `codes` [N, D], which get no gradient.
  * Source: Fifty et al., arXiv:2410.06424, section 4.
@@ -79,13 +79,13 @@ export function rotated(latents: tf.Tensor2D, codes: tf.Tensor2D): tf.Tensor2D {
   return straightThrough(tf.mul(turned, tf.div(lengthOf(q), lengthOf(z))) as tf.Tensor2D, q);
 }
 
-/** How the decoder's gradient gets past the choice of a code. */
+/** How the decoder's gradient passes the choice of a code. */
 export type CodeGradient = 'straight-through' | 'rotation';
 
-/** Values of `codes`, float32 [N, D], with a gradient to `latents` [N, D] alone. */
+/** The values of `codes`, float32 [N, D], with a gradient for `latents` [N, D] only. */
 export const passGradient = (latents: tf.Tensor2D, codes: tf.Tensor2D, gradient: CodeGradient): tf.Tensor2D =>
   gradient === 'rotation' ? rotated(latents, codes) : straightThrough(latents, codes);
 
-/** Ids of quantizers that give one a position: int32 [N] -> [N, 1], and back. */
+/** Ids of quantizers with one id at each position: int32 [N] -> [N, 1], and back. */
 export const asColumn = (ids: tf.Tensor1D): tf.Tensor2D => tf.reshape(ids, [-1, 1]);
 export const fromColumn = (ids: tf.Tensor2D): tf.Tensor1D => tf.reshape(ids, [-1]);

@@ -1,13 +1,13 @@
-// Linear layers around a quantizer whose own width is fixed by its codes, so that the codec's need not be.
+// Linear layers around a quantizer, which make the codec's width independent of that of the codes.
 import { tf } from '../../src/engine/index.js';
 import { bind, paramsOf, weight } from '../../src/model/layer.js';
 import { linear } from '../../src/nn/linear.js';
 import type { Params, ParamSpecs } from '../../src/model/params.js';
 
-/** Variance of the latents below which they are taken to be constant. */
+/** Latents with a smaller variance are treated as constant. */
 const LEAST_VARIANCE = 1e-8;
 
-/** The way from the codec's latents to the quantizer's and back. */
+/** The projections between the codec's latents and the quantizer's. */
 export interface Projection {
   /** `inward` [width, codeWidth] and `outward` [codeWidth, width]; none without a width. */
   params: ParamSpecs;
@@ -15,13 +15,13 @@ export interface Projection {
   inward(p: Params, latents: tf.Tensor2D): tf.Tensor2D;
   /** float32 [N, codeWidth] -> [N, width]. */
   outward(p: Params, codes: tf.Tensor2D): tf.Tensor2D;
-  /** Makes what is projected of a first batch, float32 [N, width], centered and of unit variance in each dimension. */
+  /** Initializes the projection so that a first batch, float32 [N, width], has zero mean and unit variance in each dimension. */
   start(p: Params, latents: tf.Tensor2D): void;
 }
 
 const NONE: Projection = { params: {}, inward: (_, latents) => latents, outward: (_, codes) => codes, start: () => {} };
 
-/** @param width of the codec's latents; left out, they are the quantizer's own and nothing is projected. */
+/** @param width of the codec's latents. Without it, there is no projection. */
 export function projection(width: number | undefined, codeWidth: number): Projection {
   if (width === undefined) return NONE;
   const layers = { inward: spreading(width, codeWidth), outward: spreading(codeWidth, width) };
@@ -40,6 +40,6 @@ export function projection(width: number | undefined, codeWidth: number): Projec
   };
 }
 
-/** A linear layer that keeps unit variance. */
+/** The weights of a linear layer that keeps unit variance. */
 const spreading = (from: number, to: number) =>
   linear(from, to, { init: { kind: 'normal', std: 1 / Math.sqrt(from) } });

@@ -1,5 +1,5 @@
-// Residual quantization: each level codes what the levels before it left over (Zeghidour et al., "SoundStream",
-// arXiv:2107.03312). Dropping the last levels now and then makes the first ones a coarse code of their own.
+// Residual quantization: each level quantizes the error of the levels before it (Zeghidour et al., "SoundStream",
+// arXiv:2107.03312). Dropping the last levels at random makes the first ones a coarse code of their own.
 import { z } from 'zod';
 import { randomUniform, tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/model/config.js';
@@ -10,13 +10,13 @@ import type { Quantizer } from './quantizer.js';
 export const ResidualConfigSchema = z
   .strictObject({
     name: z.literal('residual').default('residual'),
-    /** Quantizers, one after another. */
+    /** Number of quantizers in sequence. */
     levels: z.int().min(1).max(64).default(4),
-    /** The quantizer of every level, or a list of one each; all of one width and with equally many codes. */
+    /** The quantizer of every level, or a list with one for each. All have the same width and number of codes. */
     quantizer: NestedConfigsSchema,
-    /** Chance in training that only a random number of levels reaches the decoder. The others learn all the same. */
+    /** Probability in training that only a random number of levels reaches the decoder. The other levels still learn. */
     dropout: z.number().min(0).max(1).default(0),
-    /** What drops levels together: the whole batch, or each position on its own. */
+    /** Whether levels are dropped for the whole batch, or for each position separately. */
     dropoutOf: z.enum(['batch', 'position']).default('batch'),
   })
   .superRefine(({ quantizer, levels }, context) => {
@@ -31,7 +31,7 @@ export type ResidualConfig = z.infer<typeof ResidualConfigSchema>;
 
 const nestedOf = ({ quantizer, levels }: ResidualConfig): Quantizer[] => nestedQuantizers(quantizer, levels);
 
-/** How many levels each row keeps: float32 [N, 1], or [1, 1] for all rows alike; nothing where all are kept. */
+/** The number of levels that each row keeps: float32 [N, 1], or [1, 1] for all rows; undefined if all are kept. */
 function keptLevels(
   { key }: TrainingMoment,
   rows: number,
@@ -65,7 +65,7 @@ export const residual: QuantizerFamily<ResidualConfig> = {
     let rest = latents;
     const batches = nestedOf(config).map((level, i) => {
       const { codes, ids, loss } = level.trainRows(p, rest, moment);
-      // The codes keep their gradient here, so that the decoder's reaches the latents once, not once a level.
+      // The codes keep their gradient here, so that the decoder's gradient reaches the latents once, not once for each level.
       rest = tf.sub(rest, codes);
       const passed = kept && i > 0 ? tf.mul(codes, tf.cast(tf.greater(kept, i), 'float32')) : codes;
       return { passed, ids, loss };

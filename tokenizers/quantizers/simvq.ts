@@ -1,5 +1,5 @@
-// Vector quantization with a frozen random codebook seen through one trained linear layer: a step moves all codes, so none
-// is left behind however many there are (Zhu et al., arXiv:2411.02038).
+// Vector quantization with a frozen random codebook and one trained linear layer after it. Each step moves all codes, so that
+// none stays unused, even in large codebooks (Zhu et al., arXiv:2411.02038).
 import { z } from 'zod';
 import { randomUniform, stopGradient, tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/model/config.js';
@@ -14,11 +14,11 @@ export const SimVqConfigSchema = z.strictObject({
   name: z.literal('simvq').default('simvq'),
   /** Number of codes, K. */
   codebookSize: z.int().min(2).max(65536).default(1024),
-  /** Width of a code, D. */
+  /** Number of dimensions of a code, D. */
   codeDim: z.int().min(1).max(1024).default(64),
-  /** Weight of the loss that holds the encoder near its codes. */
+  /** Weight of the commitment loss, which keeps latents near their codes. */
   commitment: z.number().min(0).default(0.25),
-  /** Weight of the loss that moves the codes, by the layer, towards their latents. */
+  /** Weight of the loss that moves the codes towards their latents, through the layer. */
   codebookLoss: z.number().min(0).default(1),
 });
 
@@ -28,12 +28,12 @@ export type SimVqConfig = z.infer<typeof SimVqConfigSchema>;
 const codeLayer = (codeDim: number): Layer =>
   named({ layer: linear(codeDim, codeDim, { init: { kind: 'normal', std: 1 } }) }).layer;
 
-/** `codebook` [K, D], drawn once and never changed. */
+/** `codebook` [K, D], which is drawn once and never changed. */
 const stateSpecs = ({ codebookSize: K, codeDim: D }: SimVqConfig): ParamSpecs => ({
   codebook: { shape: [K, D], init: { kind: 'normal', std: 1 / Math.sqrt(D) } },
 });
 
-/** The codes of rows of the frozen codebook. float32 [N, D] -> [N, D]. */
+/** Maps rows of the frozen codebook to codes. float32 [N, D] -> [N, D]. */
 const seen = (p: Params, rows: tf.Tensor): tf.Tensor2D => codeLayer(rows.shape.at(-1)!).apply(p, rows) as tf.Tensor2D;
 
 /** float32 [N, D] -> int32 [N]: the nearest of all codes. */
@@ -43,8 +43,8 @@ const nearestIds = (p: Params, latents: tf.Tensor2D): tf.Tensor1D => nearestCode
 const codesOf = (p: Params, ids: tf.Tensor1D): tf.Tensor2D => seen(p, tf.gather(p.codebook!, ids));
 
 /**
- * Starts the layer from random latents of a first batch, centered, as its rows. A code is then a random sum of them: the
- * codes spread as the latents do, in the same directions and as far.
+ * Initializes the rows of the layer with random centered latents of a first batch. A code is then a random sum of them, so that
+ * codes have the distribution of the latents.
  */
 function startLayer(p: Params, latents: tf.Tensor2D, random: tf.Tensor): void {
   const picks = tf.cast(tf.floor(tf.mul(random, latents.shape[0])), 'int32');

@@ -1,21 +1,21 @@
-// Where codebooks start: on latents of a first batch, as they are or grouped by k-means (Lloyd, 1982).
+// Initial codebooks: latents of a first batch, or the means of their clusters by k-means (Lloyd, 1982).
 import { randomUniform, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
 import { nearestCode } from './nearest.js';
 
 export type Start = 'batch' | 'kmeans';
 
-/** Rounds of k-means; further ones change little. */
+/** Number of rounds of k-means. More change little. */
 const ROUNDS = 10;
 
 /**
- * Codes to start from.
+ * Chooses initial codes.
  *
  * @param latents float32 [N, D].
  * @param codebookSize K.
- * @param normalize what is done to codes after each round, e.g. to bring them to length 1.
- * @returns float32 [K, D]: random latents, or means of K clusters of them. Without more latents than codes there is
- * nothing to cluster, and both are random latents.
+ * @param normalize changes codes after each round, e.g. to length 1.
+ * @returns float32 [K, D]: random latents, or the means of K clusters. If there are not more latents than codes, both are
+ * random latents.
  *
  * The same key and latents give the same codes.
  */
@@ -39,7 +39,7 @@ export function startCodes(
 export const randomRows = (key: RandomKey, count: number, rows: number, stream: string): tf.Tensor1D =>
   tf.cast(tf.floor(tf.mul(randomUniform(key, [count], stream), rows)), 'int32');
 
-/** Moves codes [K, D] to the means of their latents [N, D]; those without any, to the latents that are farthest from their codes. */
+/** Moves codes [K, D] to the means of their latents [N, D], and codes without latents to the latents that are farthest from their codes. */
 function lloydRound(latents: tf.Tensor2D, codes: tf.Tensor2D): tf.Tensor2D {
   const [rows, K] = [latents.shape[0], codes.shape[0]];
   const ids = nearestCode(latents, codes);

@@ -29,7 +29,7 @@ export const VqConfigSchema = z.strictObject({
 
 export type VqConfig = z.infer<typeof VqConfigSchema>;
 
-/** Counts the uses of codes; puts those that died on random latents of this batch. */
+/** Counts the uses of codes, and restarts unused ones at random latents of this batch. */
 function restartDeadCodes(
   p: Params,
   { detached, ids }: Lookup,
@@ -47,7 +47,7 @@ function restartDeadCodes(
   p.codebook!.assign(tf.where(tf.reshape(dead, [K, 1]), fresh, p.codebook as tf.Tensor) as tf.Tensor2D);
 }
 
-/** The quantizer with a trained codebook as codecs know it. State: the mean uses of each code a batch, [K]. */
+/** The quantizer with a trained codebook as codecs know it. Its state is the mean number of uses of each code in a batch, [K]. */
 export const vq: QuantizerFamily<VqConfig> = {
   name: 'vq',
   parseConfig: (json) => parseConfig('quantizer vq', VqConfigSchema, json),

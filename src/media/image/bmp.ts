@@ -1,4 +1,4 @@
-// Windows bitmaps, which libvips does not read: uncompressed ones of 1, 4, 8, 16, 24 and 32 bits a pixel.
+// Windows bitmaps, which libvips does not read: uncompressed ones of 1, 4, 8, 16, 24 and 32 bits per pixel.
 // Source: BITMAPFILEHEADER and BITMAPINFOHEADER to BITMAPV5HEADER, Windows GDI reference.
 import { InputError } from '../../errors.js';
 import type { Samples } from './png.js';
@@ -11,7 +11,7 @@ interface Bitmap {
   bits: number;
   /** Byte at which rows begin. */
   start: number;
-  /** RGB colors of a picture of up to 8 bits. */
+  /** RGB colors of an image of up to 8 bits. */
   palette: readonly (readonly [number, number, number])[];
   /** Where red, green, blue and alpha lie in a pixel of 16 or 32 bits; an alpha of 0 means there is none. */
   masks: readonly [number, number, number, number];
@@ -78,7 +78,7 @@ function headerOf(view: DataView, source: string): Bitmap {
       );
     }
     if (![1, 4, 8, 16, 24, 32].includes(bits))
-      throw corrupt(`expected a BMP of 1, 4, 8, 16, 24 or 32 bits a pixel, found ${bits}`);
+      throw corrupt(`expected a BMP of 1, 4, 8, 16, 24 or 32 bits per pixel, found ${bits}`);
     const bitmap = { width, height, topDown: signedHeight < 0, bits, start };
     if (bits <= 8) {
       const used = old ? 0 : view.getUint32(46, true);

@@ -28,11 +28,11 @@ export function checkImage(where: string, image: Image): void {
  * Checks what tokens say of the image they stand for.
  *
  * @param where names the argument, e.g. `decode(tokens[3]).media`.
- * @throws {ShapeError} E_TOKENS_SHAPE unless it is a picture whose width, height and channels are whole numbers from 1 up.
+ * @throws {ShapeError} E_TOKENS_SHAPE unless it is an image whose width, height and channels are whole numbers from 1 up.
  */
 export function checkImageInfo(where: string, media: MediaInfo): ImageInfo {
   const { kind, width, height, channels } = media;
-  if (kind !== 'image') throw new ShapeError('E_TOKENS_SHAPE', `${where}: expected a picture, received "${kind}".`);
+  if (kind !== 'image') throw new ShapeError('E_TOKENS_SHAPE', `${where}: expected an image, received "${kind}".`);
   for (const [name, extent] of Object.entries({ width, height, channels })) {
     if (typeof extent !== 'number' || !Number.isInteger(extent) || extent < 1 || extent >= 2 ** 31)
       throw new ShapeError(
@@ -46,7 +46,7 @@ export function checkImageInfo(where: string, media: MediaInfo): ImageInfo {
 /** As {@link checkImage} for each of several, naming its place. */
 export function checkImages(where: string, images: readonly Image[]): void {
   if (!Array.isArray(images))
-    throw new ShapeError('E_IMAGE_SHAPE', `${where}: expected a list of pictures, received ${describe(images)}.`);
+    throw new ShapeError('E_IMAGE_SHAPE', `${where}: expected a list of images, received ${describe(images)}.`);
   for (const [i, image] of images.entries()) checkImage(`${where}[${i}]`, image as Image);
 }
 

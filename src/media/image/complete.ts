@@ -1,8 +1,8 @@
-// Whether all of a picture file is there. Decoders are lenient about it: they fill missing rows with gray.
+// Checks that image files are complete. Decoders are lenient and fill missing rows with gray.
 import { crc32 } from 'node:zlib';
 
 import { InputError } from '../../errors.js';
-import { PICTURE_FORMATS, PNG_SIGNATURE, describeBytes, latin1, pictureFormat, type PictureFormat } from './sniff.js';
+import { IMAGE_FORMATS, PNG_SIGNATURE, describeBytes, latin1, imageFormat, type ImageFormat } from './sniff.js';
 import { walkGif } from './gif.js';
 import { walkJpeg } from './jpeg.js';
 import { hasAllPixels, oddSamples, readTiff, tiffSize } from './tiff.js';
@@ -15,31 +15,31 @@ import { hasAllPixels, oddSamples, readTiff, tiffSize } from './tiff.js';
  * @throws {InputError} E_IMAGE_EMPTY, E_IMAGE_FORMAT (naming what was found), E_IMAGE_TRUNCATED, E_IMAGE_CORRUPT,
  *   E_IMAGE_TOO_LARGE.
  */
-export function checkPicture(bytes: Uint8Array, source: string): PictureFormat {
+export function checkImageFile(bytes: Uint8Array, source: string): ImageFormat {
   if (bytes.length === 0) {
-    throw new InputError('E_IMAGE_EMPTY', `${source}: expected a picture, found an empty file.`);
+    throw new InputError('E_IMAGE_EMPTY', `${source}: expected an image, found an empty file.`);
   }
-  const format = pictureFormat(bytes);
+  const format = imageFormat(bytes);
   if (!format) {
     throw new InputError(
       'E_IMAGE_FORMAT',
-      `${source}: expected ${PICTURE_FORMATS}, found ${describeBytes(bytes)}. Convert it first.`,
+      `${source}: expected ${IMAGE_FORMATS}, found ${describeBytes(bytes)}. Convert it first.`,
     );
   }
-  if (bytes.length > MAX_BYTES) throw tooLarge(source, `a picture of at most ${MAX_BYTES} bytes`, `${bytes.length}`);
+  if (bytes.length > MAX_BYTES) throw tooLarge(source, `an image of at most ${MAX_BYTES} bytes`, `${bytes.length}`);
   CHECKS[format]?.(bytes, source);
   return format;
 }
 
-// Limits of work, so that no picture takes seconds to decode. They are counts rather than a clock: what is accepted must not
-// depend on the load of the machine.
-/** Bytes of a file. */
+// Limits of work, so that no image takes seconds to decode. They are counts and not times, because the result must not depend on
+// the load of the machine.
+/** Maximum size of a file, in bytes. */
 const MAX_BYTES = 2 ** 28;
-/** Pixels of a side: every row costs something, however short, and so does every column of an interlaced picture. */
+/** Maximum length of a side, in pixels: each row takes time, and so does each column of an interlaced image. */
 const MAX_SIDE = 65_535;
-/** Pixels of all scans of a JPEG together: a hundred scans of the largest picture. */
+/** Maximum number of pixels of all scans of a JPEG: a hundred scans of the largest image. */
 const MAX_SCANNED = 100 * 2 ** 26;
-/** AV1 takes ten times what other formats do, for a byte and for a pixel. */
+/** AV1 takes ten times as long as other formats, for each byte and for each pixel. */
 export const MAX_AVIF_PIXELS = 2 ** 25;
 const MAX_AVIF_BYTES = 2 ** 24;
 
@@ -76,7 +76,7 @@ function checkPng(bytes: Uint8Array, source: string): void {
   throw truncated('PNG', source, bytes.length);
 }
 
-/** Width and height a checked PNG announces in its first chunk, IHDR; nothing about them is checked. */
+/** Width and height of a checked PNG, from its first chunk IHDR. They are not checked. */
 export function pngSize(bytes: Uint8Array): { width: number; height: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return { width: view.getUint32(16), height: view.getUint32(20) };
@@ -138,7 +138,7 @@ function checkAvif(bytes: Uint8Array, source: string): void {
   if (at > bytes.length) throw truncated('AVIF', source, bytes.length);
 }
 
-const CHECKS: Readonly<Record<PictureFormat, ((bytes: Uint8Array, source: string) => void) | undefined>> = {
+const CHECKS: Readonly<Record<ImageFormat, ((bytes: Uint8Array, source: string) => void) | undefined>> = {
   png: checkPng,
   jpeg: checkJpeg,
   webp: checkWebp,
@@ -148,8 +148,8 @@ const CHECKS: Readonly<Record<PictureFormat, ((bytes: Uint8Array, source: string
   avif: checkAvif,
 };
 
-/** Whether a file holds more pictures than the first, which is the one that is decoded: an animation, the pages of a TIFF. */
-export function hasMorePictures(bytes: Uint8Array, format: PictureFormat): boolean {
+/** Whether a file contains more images than the first, which is decoded: frames of an animation, pages of a TIFF. */
+export function hasMoreImages(bytes: Uint8Array, format: ImageFormat): boolean {
   if (format === 'gif') return walkGif(bytes).frames > 1;
   if (format === 'tiff') return (readTiff(bytes)?.next ?? 0) > 0;
   if (format === 'avif') return latin1(bytes, 8, 12) === 'avis';

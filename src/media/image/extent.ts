@@ -1,15 +1,15 @@
-// How large a picture will be once it is decoded, from its header alone: cheap enough to ask of every file.
+// Reads the size of an image from its header, which is cheap for every file.
 import { pngSize } from './complete.js';
-import { pictureFormat } from './sniff.js';
+import { imageFormat } from './sniff.js';
 
 export interface Extent {
   width: number;
   height: number;
 }
 
-/** Width and height that a PNG, JPEG or WebP announces; `undefined` where the bytes do not tell. Nothing is checked. */
+/** Width and height in the header of a PNG, JPEG or WebP, without checks; `undefined` if the bytes do not say. */
 export function announcedExtent(bytes: Uint8Array): Extent | undefined {
-  switch (pictureFormat(bytes)) {
+  switch (imageFormat(bytes)) {
     case 'png':
       return bytes.length >= 24 ? pngSize(bytes) : undefined;
     case 'jpeg':

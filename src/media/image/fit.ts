@@ -1,4 +1,4 @@
-// Pictures at the size and with the channels that a caller wants.
+// Brings images to a size and a number of channels.
 import { UsageError } from '../../errors.js';
 import type { Image } from '../../interfaces/media.js';
 import { checkImage } from './check.js';
@@ -19,15 +19,15 @@ export interface ResizeOptions {
 export interface DecodeOptions {
   /** 1 gray (luminance), 3 RGB. Default 3. */
   channels?: 1 | 3;
-  /** What shows through transparent pixels, and the padding of `contain`, 0..255. Default white. */
+  /** Color behind transparent pixels, and of the padding of `contain`, 0..255. Default white. */
   background?: Color;
-  /** Size of the result; omitted, the picture keeps its own. */
+  /** Size of the result. Default: the image's own. */
   size?: { width: number; height: number };
   /** Default `cover`. */
   resize?: ResizeMode;
   /** Default `lanczos3`. */
   kernel?: Kernel;
-  /** Pictures with more pixels are refused before they are decoded. Default {@link MAX_PIXELS}. */
+  /** Images with more pixels are refused before they are decoded. Default {@link MAX_PIXELS}. */
   maxPixels?: number;
 }
 
@@ -37,8 +37,7 @@ export const MAX_PIXELS = 2 ** 26;
 export const WHITE: Color = [255, 255, 255];
 
 /**
- * Pictures with more pixels are resized by libvips where it is at hand, which reads no more of a JPEG or WebP than
- * needed.
+ * Images with more pixels are resized by libvips if it is available, which reads no more of a JPEG or WebP than needed.
  */
 export const LARGE = 512 * 512;
 
@@ -46,13 +45,13 @@ type Resizer = (image: Image, options: Required<ResizeOptions>) => Promise<Image
 
 let resizeLarge: Resizer = async (image, options) => resample(image, options);
 
-/** Registers what resizes pictures of more than {@link LARGE} pixels in place of {@link resample}. */
+/** Registers a function that resizes images of more than {@link LARGE} pixels, instead of {@link resample}. */
 export function useLargeResizer(resizer: Resizer): void {
   resizeLarge = resizer;
 }
 
 /**
- * Resamples a picture; the same pixels come back when it already has the size.
+ * Resizes an image. An image that already has the size is returned with the same pixels.
  *
  * @throws {UsageError} E_IMAGE_OPTIONS.
  */
@@ -65,9 +64,9 @@ export async function resizeImage(image: Image, options: ResizeOptions): Promise
   return image.width * image.height <= LARGE ? resample(image, complete) : resizeLarge(image, complete);
 }
 
-/** Brings a decoded picture to the channels and size a caller asked of `decodeImage`. */
+/** Brings a decoded image to the channels and size of `decodeImage` options. */
 export async function imageTo(image: Image, options: DecodeOptions): Promise<Image> {
-  checkImage('picture', image);
+  checkImage('image', image);
   const { channels = 3, size, resize, kernel, background } = options;
   const sized = size ? await resizeImage(image, { ...size, resize, kernel, background }) : image;
   return withChannels(sized, channels);

@@ -1,4 +1,4 @@
-// Many pictures as one: sample sheets, reconstructions beside originals.
+// Joins many images into one sheet.
 import { UsageError } from '../../errors.js';
 import type { Image } from '../../interfaces/media.js';
 import { checkImages } from './check.js';
@@ -6,13 +6,13 @@ import { withChannels } from './pixels.js';
 import type { Color } from './resample.js';
 
 export interface GridOptions {
-  /** Default: the whole number nearest to a square sheet. */
+  /** Number of columns. Default: that of a nearly square sheet. */
   columns?: number;
   /** Pixels between cells and around them. Default 2. */
   gap?: number;
-  /** Each pixel becomes `scale` x `scale`, so that small pictures can be looked at. Default 1. */
+  /** Factor by which images are enlarged. Default 1. */
   scale?: number;
-  /** One below each picture, wrapped to its width, in capitals. */
+  /** Labels below the images, in capitals and wrapped to their width. */
   labels?: readonly string[];
   /** Default white. */
   background?: Color;
@@ -21,10 +21,10 @@ export interface GridOptions {
 const MAX_LABEL_LINES = 4;
 
 /**
- * Lays pictures out in rows. Cells are as large as the largest picture; smaller ones are centered.
+ * Arranges images in rows. Cells are as large as the largest image. Smaller images are centered.
  *
- * @returns RGB, or gray when all pictures and the background are.
- * @throws {UsageError} E_IMAGE_GRID when there is no picture, or not one label a picture.
+ * @returns RGB, or gray if all images and the background are gray.
+ * @throws {UsageError} E_IMAGE_GRID without images, or if the number of labels differs.
  */
 export function imageGrid(images: readonly Image[], options: GridOptions = {}): Image {
   checkImages('imageGrid', images);
@@ -70,7 +70,7 @@ function checkGrid(
   labels?: readonly string[],
 ): void {
   if (images.length === 0)
-    throw new UsageError('E_IMAGE_GRID', 'imageGrid: expected at least one picture, received none.');
+    throw new UsageError('E_IMAGE_GRID', 'imageGrid: expected at least one image, received none.');
   if (labels && labels.length !== images.length) {
     throw new UsageError('E_IMAGE_GRID', `imageGrid(labels): expected ${images.length}, received ${labels.length}.`);
   }
@@ -103,7 +103,7 @@ function paste(sheet: Image, image: Image, left: number, top: number, scale: num
   }
 }
 
-// The machine may have no font at all, so labels bring their own: capitals of 5 x 7 pixels, a base-32 digit a row.
+// The machine may have no fonts, so labels have their own: capitals of 5 x 7 pixels, with one base-32 digit for each row.
 const GLYPH_WIDTH = 5;
 const ADVANCE = 6;
 const LINE = 9;
@@ -166,7 +166,7 @@ const GLYPHS: Readonly<Record<string, string>> = {
   '"': 'aaa0000',
 };
 
-/** Breaks a label into lines of at most `width` characters, at blanks where there are any. */
+/** Breaks a label into lines of at most `width` characters, at spaces if possible. */
 function wrap(label: string, width: number): string[] {
   const lines: string[] = [];
   for (let word of label.normalize('NFD').replace(/\p{M}/gu, '').toUpperCase().split(/\s+/)) {

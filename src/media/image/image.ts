@@ -1,17 +1,17 @@
-// Pictures in and out: encoded bytes -> Image -> float32 batches, and back. Decoding, and resizing of large pictures, is
-// sharp's (libvips), but for plain small PNGs; this module decides what is let in and says in one line why something is not.
+// Decodes and encodes images. sharp (libvips) decodes files and resizes large images, except for plain small PNGs and BMPs. This
+// module decides which files are accepted, and says in one line why others are not.
 //
-// What becomes of each kind of file, tried in test/media/modes.test.ts:
+// How each kind of file is handled; see test/media/image/modes.test.ts:
 // - 16 bits a sample: the high byte. 1, 2 and 4 bits: spread over 0..255.
 // - Palette: its colors. Gray: three equal channels, or one where one is asked for.
-// - Alpha, or a color declared transparent: laid over the background, white unless told.
-// - EXIF orientation, in JPEG, PNG and WebP: turned upright; sizes are told of the upright picture.
-// - Color profile (ICC): converted to sRGB. Without one, and whatever a PNG's gamma says, samples are taken as sRGB.
+// - Alpha, or a color declared transparent: flattened on the background, which is white by default.
+// - EXIF orientation, in JPEG, PNG and WebP: applied. Sizes are those of the upright image.
+// - Color profile (ICC): converted to sRGB. Without one, samples are read as sRGB, whatever the gamma of a PNG says.
 // - CMYK JPEG: converted to sRGB by the embedded profile, or by libvips' own for print.
 // - Animation (APNG, GIF, WebP, AVIF) and pages (TIFF): the first, and `Decoded.oneOfSeveral` says so.
 // - BMP: uncompressed. TIFF: of whole numbers up to 16 bits, up to four a pixel.
-// - Any other format: refused by name, E_IMAGE_FORMAT. Files cut short or with warnings: refused, never filled up. Two slips of
-//   cameras are set right first (see jpeg.ts).
+// - Any other format: refused by name, E_IMAGE_FORMAT. Truncated files and files with warnings: refused. Two mistakes of cameras
+//   are corrected first (see jpeg.ts).
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
 import sharp, { type ResizeOptions as SharpResize, type Sharp } from 'sharp';
@@ -20,33 +20,33 @@ import { InputError, UsageError, firstLineOf } from '../../errors.js';
 import type { Image } from '../../interfaces/media.js';
 import { decodeBmp } from './bmp.js';
 import { checkImage } from './check.js';
-import { MAX_AVIF_PIXELS, checkPicture, hasMorePictures, pngSize } from './complete.js';
+import { MAX_AVIF_PIXELS, checkImageFile, hasMoreImages, pngSize } from './complete.js';
 import { LARGE, MAX_PIXELS, WHITE, checkDecodeOptions, imageTo, useLargeResizer } from './fit.js';
 import type { DecodeOptions, ResizeOptions } from './fit.js';
 import { tidyJpeg, walkJpeg, withoutPadding } from './jpeg.js';
 import { decodePlainPng, type Samples } from './png.js';
 import { flatten, withChannels } from './pixels.js';
 import type { Color } from './resample.js';
-import type { PictureFormat } from './sniff.js';
+import type { ImageFormat } from './sniff.js';
 import { firstPage } from './tiff.js';
 
-// libvips links loaders for dozens of formats; only these may ever see a byte of a dataset.
+// libvips has loaders for dozens of formats. Only these may read files of a dataset.
 const LOADED = ['Png', 'Jpeg', 'Webp', 'Nsgif', 'Tiff', 'Heif'].map((name) => `VipsForeignLoad${name}Buffer`);
 const LOADERS = 'tesserae.loaders';
-// The block holds for the process. A thread that blocked again would take them from the others for a moment.
+// The block applies to the process. A thread that blocked again would take the loaders from the others for a moment.
 if (getEnvironmentData(LOADERS) === undefined) {
   sharp.block({ operation: ['VipsForeignLoad'] });
   sharp.unblock({ operation: LOADED });
   setEnvironmentData(LOADERS, 'blocked');
 }
-// Every picture is decoded once and in no order: libvips' operation cache would only hold memory.
+// Every image is decoded once, so libvips' operation cache would only take memory.
 sharp.cache(false);
 
-/** A decoded picture, and what it was before it was brought to the size asked for. */
+/** A decoded image, and what it was before it was resized. */
 export interface Decoded {
   image: Image;
   original: { kind: 'image'; width: number; height: number; channels: 1 | 3 };
-  /** Set when it is the first frame or page of several. */
+  /** Set for the first frame or page of several. */
   oneOfSeveral?: true;
 }
 
@@ -63,7 +63,7 @@ export async function decodeImage(bytes: Uint8Array, source: string, options: De
   return (await decodeWithOriginal(bytes, source, options)).image;
 }
 
-/** As {@link decodeImage}, telling the picture's own size as well. */
+/** Like {@link decodeImage}, but also returns the image's own size. */
 export async function decodeWithOriginal(
   bytes: Uint8Array,
   source: string,
@@ -76,8 +76,8 @@ export async function decodeWithOriginal(
       `${source}: expected the bytes of a file in a Uint8Array, received ${typeof bytes}.`,
     );
   checkDecodeOptions(options);
-  const format = checkPicture(bytes, source);
-  const several = hasMorePictures(bytes, format) ? { oneOfSeveral: true as const } : {};
+  const format = checkImageFile(bytes, source);
+  const several = hasMoreImages(bytes, format) ? { oneOfSeveral: true as const } : {};
   const plain = decodePlain(bytes, format, source, maxPixels);
   if (plain) return { ...(await fitted(opaque(plain, background), options)), ...several };
   const decoded = await decodeByLibvips(bytes, format, options).catch((error: unknown) => {
@@ -86,14 +86,14 @@ export async function decodeWithOriginal(
   return { ...decoded, ...several };
 }
 
-/** What is decoded here: plain small PNGs, and BMPs, which libvips does not read. */
-function decodePlain(bytes: Uint8Array, format: PictureFormat, source: string, maxPixels: number): Samples | undefined {
+/** Decodes plain small PNGs, and BMPs, which libvips does not read. */
+function decodePlain(bytes: Uint8Array, format: ImageFormat, source: string, maxPixels: number): Samples | undefined {
   if (format === 'bmp') return decodeBmp(bytes, source, maxPixels);
   return format === 'png' ? decodePlainPng(bytes, Math.min(maxPixels, LARGE)) : undefined;
 }
 
-/** A JPEG gets a second chance without the padding that some cameras leave after a scan. */
-async function decodeByLibvips(bytes: Uint8Array, format: PictureFormat, options: DecodeOptions): Promise<Decoded> {
+/** Decodes by libvips. A JPEG gets a second chance without the padding that some cameras write after a scan. */
+async function decodeByLibvips(bytes: Uint8Array, format: ImageFormat, options: DecodeOptions): Promise<Decoded> {
   if (format === 'avif')
     return runLibvips(asStillAvif(bytes), format, {
       ...options,
@@ -113,7 +113,7 @@ async function decodeByLibvips(bytes: Uint8Array, format: PictureFormat, options
   }
 }
 
-async function runLibvips(bytes: Uint8Array, format: PictureFormat, options: DecodeOptions): Promise<Decoded> {
+async function runLibvips(bytes: Uint8Array, format: ImageFormat, options: DecodeOptions): Promise<Decoded> {
   const { background = WHITE, size, resize, kernel, maxPixels = MAX_PIXELS } = options;
   const open = (): Sharp => sharp(bytes, { failOn: 'warning', limitInputPixels: maxPixels }).autoOrient();
   const own = size && (await sizeIfLarge(open, bytes, format));
@@ -130,33 +130,33 @@ async function runLibvips(bytes: Uint8Array, format: PictureFormat, options: Dec
   };
 }
 
-/** libvips looks for the brand of a single picture; a sequence holds its first picture in the same way. */
+/** libvips expects the brand of a single image. A sequence stores its first image in the same way. */
 function asStillAvif(bytes: Uint8Array): Uint8Array {
   const still = Uint8Array.from(bytes);
   still.set([0x61, 0x76, 0x69, 0x66], 8); // avif
   return still;
 }
 
-/** Upright width and height of a picture that libvips had better resize. */
+/** Upright width and height of an image that libvips should resize. */
 async function sizeIfLarge(
   open: () => Sharp,
   bytes: Uint8Array,
-  format: PictureFormat,
+  format: ImageFormat,
 ): Promise<{ width: number; height: number } | undefined> {
-  // Asking libvips takes a tenth of the time a small PNG needs in all.
+  // Asking libvips takes a tenth of the time that a small PNG needs in total.
   const isLarge = ({ width, height }: { width: number; height: number }): boolean => width * height > LARGE;
   if (format === 'png' && !isLarge(pngSize(bytes))) return undefined;
   const { width, height } = (await open().metadata()).autoOrient;
   return isLarge({ width, height }) ? { width, height } : undefined;
 }
 
-/** Brings a decoded picture to the wanted size and channels. */
+/** Brings a decoded image to the wanted size and channels. */
 async function fitted(image: Image, options: DecodeOptions): Promise<Decoded> {
   const { width, height, channels } = image;
   return { image: await imageTo(image, options), original: { kind: 'image', width, height, channels } };
 }
 
-/** Encodes a picture as PNG; equal pixels give equal bytes. */
+/** Encodes an image as PNG; equal pixels give equal bytes. */
 export async function encodePng(image: Image): Promise<Uint8Array> {
   checkImage('encodePng', image);
   return fromPixels(image).png({ compressionLevel: 9, adaptiveFiltering: true }).toBuffer();
@@ -210,7 +210,7 @@ function decodeError(error: unknown, source: string, maxPixels: number): InputEr
       },
     );
   }
-  return new InputError('E_IMAGE_CORRUPT', `${source}: the picture does not decode (${reason}).`, { cause: error });
+  return new InputError('E_IMAGE_CORRUPT', `${source}: the image cannot be decoded (${reason}).`, { cause: error });
 }
 
 function cssColor([r, g, b]: Color): { r: number; g: number; b: number } {

@@ -1,11 +1,11 @@
-// The markers of a JPEG, and what of it can be set right without touching a pixel. Source: ITU-T T.81, annex B.
+// The markers of a JPEG, and corrections that do not change a pixel. Source: ITU-T T.81, annex B.
 
 export interface JpegLayout {
-  /** It has its end marker. */
+  /** Whether it has an end marker. */
   complete: boolean;
   width: number;
   height: number;
-  /** Times that a decoder goes over the picture. */
+  /** Number of passes of a decoder over the image. */
   scans: number;
   /** Scans hold whole coefficients rather than a part of their bits or frequencies. */
   sequential: boolean;
@@ -73,8 +73,8 @@ function isBare(marker: number): boolean {
 const word = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
 
 /**
- * The file without the slips of some cameras that libjpeg warns of, as it warns of lost data: bytes between two segments,
- * and a range of frequencies in a picture whose scans all hold all of them.
+ * Corrects mistakes of some cameras that libjpeg reports like lost data: bytes between two segments, and a range of frequencies in
+ * an image whose scans all contain all frequencies.
  */
 export function tidyJpeg(bytes: Uint8Array, { sequential, ranges, strays }: JpegLayout): Uint8Array {
   const wrong = sequential ? ranges.filter((at) => bytes[at] !== 0 || bytes[at + 1] !== 63 || bytes[at + 2] !== 0) : [];

@@ -8,7 +8,7 @@ import { announcedExtent } from './extent.js';
 import { MAX_PIXELS } from './fit.js';
 import { imageGrid } from './grid.js';
 import { decodeWithOriginal, encodePng } from './image.js';
-import { PICTURE_EXTENSIONS, PICTURE_FORMATS, pictureFormat } from './sniff.js';
+import { IMAGE_EXTENSIONS, IMAGE_FORMATS, imageFormat } from './sniff.js';
 
 /** Decoded bytes for each byte of a file whose header does not tell: images are seldom packed tighter. */
 const UNKNOWN_RATIO = 32;
@@ -33,9 +33,9 @@ function join(images: readonly Image[], options: ShowOptions): Image {
 export const imageMedium: Medium<Image, ImageInput> = {
   ...imageCore,
   files: {
-    extensions: PICTURE_EXTENSIONS,
-    formats: PICTURE_FORMATS,
-    sniff: pictureFormat,
+    extensions: IMAGE_EXTENSIONS,
+    formats: IMAGE_FORMATS,
+    sniff: imageFormat,
     decodedBytes,
     decode: async (bytes, source, input) => {
       const { image, original } = await decodeWithOriginal(bytes, source, input && decodingFor(input));

@@ -23,9 +23,9 @@ export function withChannels(image: Image, channels: 1 | 3): Image {
 const UNIT = Float32Array.from({ length: 256 }, (_, value) => value / 127.5 - 1);
 
 /**
- * Packs pictures of one size into a batch for a codec.
+ * Packs images of one size into a batch for a codec.
  *
- * @param images B pictures of equal [H, W, C].
+ * @param images B images of equal [H, W, C].
  * @param out    float32 of at least B * H * W * C elements to fill; a new array by default.
  * @returns float32 [B, H, W, C] in [-1, 1]: value / 127.5 - 1.
  * @throws {ShapeError} E_IMAGE_SHAPE when sizes differ or `out` is too small.

@@ -1,10 +1,10 @@
 // Resampling of small pictures. libvips resizes large ones faster than anything here could, but setting up its pipeline
-// costs a small picture more than a millisecond, five times what decoding it costs: this is for those.
+// costs a small image more than a millisecond, five times what decoding it costs: this is for those.
 import type { Image } from '../../interfaces/media.js';
 
 export type Color = readonly [red: number, green: number, blue: number];
 
-/** How a picture is brought to a size: crop the overhang, pad with the background, or stretch. */
+/** How an image is brought to a size: crop the overhang, pad with the background, or stretch. */
 export type ResizeMode = 'cover' | 'contain' | 'fill';
 
 export type Kernel = 'nearest' | 'linear' | 'cubic' | 'mitchell' | 'lanczos2' | 'lanczos3';
@@ -97,7 +97,7 @@ export interface Resampling {
 }
 
 /**
- * Resamples a picture in memory, separably, columns after rows.
+ * Resamples an image in memory, separably, columns after rows.
  *
  * @param image uint8 [H, W, C].
  * @returns uint8 [height, width, C], rounded to nearest.
@@ -120,7 +120,7 @@ export function resample(image: Image, to: Resampling): Image {
   };
 }
 
-/** Scales the whole picture into the frame and centers it on the background. */
+/** Scales the whole image into the frame and centers it on the background. */
 function contained(image: Image, to: Resampling, scale: number): Image {
   const width = Math.max(1, Math.round(image.width / scale));
   const height = Math.max(1, Math.round(image.height / scale));

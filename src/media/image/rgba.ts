@@ -1,4 +1,4 @@
-// Pictures of a canvas: four bytes a pixel, as `ImageData` holds them.
+// Images of a canvas: four bytes a pixel, as `ImageData` holds them.
 import { ShapeError } from '../../errors.js';
 import type { Image } from '../../interfaces/media.js';
 import { checkImage } from './check.js';
@@ -14,7 +14,7 @@ export interface RgbaImage {
 }
 
 /**
- * Converts the pixels of a canvas to a picture.
+ * Converts the pixels of a canvas to an image.
  *
  * @param background shows through transparent pixels, 0..255. Default white.
  * @returns RGB.
@@ -30,7 +30,7 @@ export function fromRgba({ width, height, data }: RgbaImage, background: Color =
   return { kind: 'image', width, height, channels: 3, pixels };
 }
 
-/** Converts a picture to the pixels of a canvas, opaque: `new ImageData(toRgba(image), image.width)`. */
+/** Converts an image to the pixels of a canvas, opaque: `new ImageData(toRgba(image), image.width)`. */
 export function toRgba(image: Image): Uint8ClampedArray<ArrayBuffer> {
   checkImage('toRgba', image);
   const { pixels } = withChannels(image, 3);

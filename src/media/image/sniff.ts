@@ -1,9 +1,9 @@
-// What a picture file is, judged by its first bytes.
+// What an image file is, judged by its first bytes.
 
-export type PictureFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'bmp' | 'tiff' | 'avif';
+export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'bmp' | 'tiff' | 'avif';
 
 /** As they are called in messages. */
-const NAMES: Readonly<Record<PictureFormat, string>> = {
+const NAMES: Readonly<Record<ImageFormat, string>> = {
   png: 'PNG',
   jpeg: 'JPEG',
   webp: 'WebP',
@@ -14,12 +14,12 @@ const NAMES: Readonly<Record<PictureFormat, string>> = {
 };
 
 /** All of them in a sentence: `PNG, JPEG, ... or AVIF`. */
-export const PICTURE_FORMATS: string = Object.values(NAMES)
+export const IMAGE_FORMATS: string = Object.values(NAMES)
   .join(', ')
   .replace(/, (?=\w+$)/, ' or ');
 
 /** Lower-case extensions, without dot, that files of these formats go by. */
-export const PICTURE_EXTENSIONS: ReadonlySet<string> = new Set([
+export const IMAGE_EXTENSIONS: ReadonlySet<string> = new Set([
   'png',
   'jpg',
   'jpeg',
@@ -58,8 +58,8 @@ const OTHERS: ReadonlyArray<{ name: string; offset: number; magic: string }> = [
   { name: 'IDX', offset: 0, magic: '\0\0\x08' },
 ];
 
-/** The format of an encoded picture, or undefined for anything that is none of {@link PICTURE_FORMATS}. */
-export function pictureFormat(bytes: Uint8Array): PictureFormat | undefined {
+/** The format of an encoded image, or undefined for anything that is none of {@link IMAGE_FORMATS}. */
+export function imageFormat(bytes: Uint8Array): ImageFormat | undefined {
   if (PNG_SIGNATURE.every((byte, i) => bytes[i] === byte)) return 'png';
   if (bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff) return 'jpeg';
   if (latin1(bytes, 0, 4) === 'RIFF' && latin1(bytes, 8, 12) === 'WEBP') return 'webp';
@@ -88,7 +88,7 @@ function isAvif(bytes: Uint8Array): boolean {
 
 /** A human name of what the bytes are: `PNG`, `SVG`, `gzip`, `text`, `nothing known`. */
 export function describeBytes(bytes: Uint8Array): string {
-  const format = pictureFormat(bytes);
+  const format = imageFormat(bytes);
   if (format) return NAMES[format];
   if (bytes.length === 0) return 'an empty file';
   const other = OTHERS.find(({ offset, magic }) => latin1(bytes, offset, offset + magic.length) === magic);

@@ -8,7 +8,7 @@ export interface Window {
   height: number;
 }
 
-/** The part of a picture in a window. Beyond the picture's borders its outermost pixels are repeated. */
+/** The part of an image in a window. Beyond the image's borders its outermost pixels are repeated. */
 export function windowOf(image: Image, { left, top, width, height }: Window): Image {
   const { channels, pixels } = image;
   const whole = { data: pixels, shape: [image.height, image.width, channels] };

@@ -1,6 +1,6 @@
 // Encoding as a contestant: pictures in memory, float32, to ids on the host.
 import { hostValues, tf } from '../../../dist/src/engine/node.js';
-import { codecOf, compiledEncoder, randomPictures } from './codec.mjs';
+import { codecOf, compiledEncoder, randomImages } from './codec.mjs';
 import { timed } from './timed.mjs';
 
 const BATCH = 16;
@@ -8,7 +8,7 @@ const BATCH = 16;
 export async function contestant({ threads, preset }) {
   const codec = codecOf(preset);
   const encoder = compiledEncoder(codec, threads);
-  const pictures = randomPictures(codec.config, BATCH);
+  const pictures = randomImages(codec.config, BATCH);
   const once = async () => {
     const maps = await encoder(pictures);
     for (const map of maps) hostValues(map);

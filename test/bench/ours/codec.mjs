@@ -27,7 +27,7 @@ export function codecOf(preset, seed = 0) {
 }
 
 /** float32 [B, H, W, C] of k / 127.5 - 1. */
-export function randomPictures({ height, width, channels }, batch, seed = 0) {
+export function randomImages({ height, width, channels }, batch, seed = 0) {
   const values = fillUniform(
     { seed, stream: streamId('pictures'), step: 0 },
     new Float32Array(batch * height * width * channels),
@@ -64,7 +64,7 @@ export function codecStep(
   };
   const discriminatorHyper = discriminator?.hyper(training.steps, training.steps, 1) ?? null;
   const args = [
-    randomPictures(config, training.batchSize, seed),
+    randomImages(config, training.batchSize, seed),
     adamWHyper(100, training.learningRate, adam),
     randomKey(seed, 1),
     tf.scalar(PROGRESS),

@@ -180,7 +180,7 @@ class Fsq(Quantizer):
         return codes.view(z.shape[0], *z.shape[2:], -1).permute(0, 3, 1, 2), loss
 
     def entropy_loss(self, bounded):
-        """How unsure positions are of their code, less how evenly the batch uses all; nats a bit."""
+        """How unsure positions are of their code, less how evenly the batch uses all; nats per bit."""
         values = [torch.arange(-(n // 2), n - n // 2, device=bounded.device) for n in self.c.levels]
         distances = [(bounded[:, i : i + 1] - value).square() for i, value in enumerate(values)]
         logs = [F.log_softmax(-d / self.c.temperature, 1) for d in distances]

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { InputError } from '../../../src/errors.js';
 import type { Image } from '../../../src/interfaces/media.js';
 import { decodeImage, decodeWithOriginal } from '../../../src/media/image/image.js';
-import { PICTURE_EXTENSIONS, describeBytes, pictureFormat } from '../../../src/media/image/sniff.js';
+import { IMAGE_EXTENSIONS, describeBytes, imageFormat } from '../../../src/media/image/sniff.js';
 import { Rng } from '../../../src/rng.js';
 import { noise, of } from './fixtures.js';
 
@@ -65,7 +65,7 @@ describe('GIF, TIFF and AVIF', () => {
       ),
     ).toEqual(image);
     const avif = await of(image).avif({ lossless: true }).toBuffer();
-    expect(pictureFormat(avif)).toBe('avif');
+    expect(imageFormat(avif)).toBe('avif');
     expect(await decodeImage(avif, 'x')).toEqual(image);
   });
 
@@ -245,8 +245,8 @@ describe('every format', () => {
   }, 30_000);
 
   it('has its extensions in lower case', () => {
-    expect([...PICTURE_EXTENSIONS].filter((extension) => !/^[a-z]+$/.test(extension))).toEqual([]);
+    expect([...IMAGE_EXTENSIONS].filter((extension) => !/^[a-z]+$/.test(extension))).toEqual([]);
     for (const extension of ['png', 'jpg', 'jpeg', 'webp', 'gif', 'bmp', 'tif', 'tiff', 'avif'])
-      expect(PICTURE_EXTENSIONS.has(extension)).toBe(true);
+      expect(IMAGE_EXTENSIONS.has(extension)).toBe(true);
   });
 });

@@ -71,7 +71,7 @@ describe('the Gumbel-softmax quantizer', () => {
     expect(at(0, (x) => klWeightAt(x, parse({ klWeight: 3, klWarmup: 0 })))).toBe(3);
   });
 
-  it('measures the divergence from even odds in nats a position', () => {
+  it('measures the divergence from even odds in nats per position', () => {
     const odds = [
       [0.7, 0.2, 0.1],
       [1 / 3, 1 / 3, 1 / 3],
