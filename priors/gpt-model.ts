@@ -100,13 +100,7 @@ class GptDecoder implements Decoder {
       [produced.keys, this.keys],
       [produced.values, this.values],
     ] as const) {
-      const fresh = hostValues(from) as Float32Array;
-      for (let block = 0; block < fresh.length / (length * size); block++) {
-        to.set(
-          fresh.subarray(block * length * size, (block + 1) * length * size),
-          (block * this.capacity + this.position) * size,
-        );
-      }
+      copyBlocks(hostValues(from) as Float32Array, length * size, to, this.capacity * size, this.position * size);
     }
     this.mask.fill(0, this.position, this.position + length);
     this.position += length;
@@ -136,6 +130,14 @@ class GptDecoder implements Decoder {
     this.values = grow(this.values);
     this.mask = new Float32Array(capacity).fill(-1e9).fill(0, 0, this.position);
     this.capacity = capacity;
+  }
+}
+
+/** Copies consecutive blocks to where `to` has them, each `offset` into a stretch of `stride`. */
+function copyBlocks(from: Float32Array, block: number, to: Float32Array, stride: number, offset: number): void {
+  for (let [source, target] = [0, offset]; source < from.length; source += block, target += stride) {
+    // Element by element: the blocks of a step are so short that making a view of each costs more.
+    for (let i = 0; i < block; i++) to[target + i] = from[source + i]!;
   }
 }
 

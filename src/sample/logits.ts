@@ -110,13 +110,35 @@ function truncate(weights: Float64Array, topK: number, topP: number): void {
 }
 
 function keepLargest(weights: Float64Array, count: number): void {
-  // Sorting plain numbers is many times faster than sorting ids by them.
-  const sorted = weights.slice().sort();
-  const least = sorted[sorted.length - count]!;
-  let ties = count - (sorted.length - 1 - sorted.lastIndexOf(least));
+  const least = select(weights.slice(), weights.length - count);
+  let ties = count;
+  for (const weight of weights) if (weight > least) ties--;
   for (let i = 0; i < weights.length; i++) {
     if (weights[i]! < least || (weights[i] === least && ties-- <= 0)) weights[i] = 0;
   }
+}
+
+/** The value at `index` of the sorted values, by Hoare's selection, which reorders them. Linear time, unlike sorting. */
+function select(values: Float64Array, index: number): number {
+  let low = 0;
+  let high = values.length - 1;
+  while (low < high) {
+    const pivot = values[(low + high) >> 1]!;
+    let [left, right] = [low, high];
+    while (left <= right) {
+      while (values[left]! < pivot) left++;
+      while (values[right]! > pivot) right--;
+      if (left > right) break;
+      const value = values[left]!;
+      values[left++] = values[right]!;
+      values[right--] = value;
+    }
+    // Now values up to `right` are at most the pivot, those from `left` on at least, and those between are equal to it.
+    if (index <= right) high = right;
+    else if (index >= left) low = left;
+    else return pivot;
+  }
+  return values[index]!;
 }
 
 function keepShare(weights: Float64Array, share: number): void {
