@@ -175,7 +175,7 @@ function exportsOf(p: Params, c: GptConfig): Record<string, ExportedFunction> {
             ids as tf.Tensor1D,
             position as tf.Tensor1D,
             mask as tf.Tensor1D,
-            { keys: tf.unstack(keys!), values: tf.unstack(values!) },
+            { keys: tf.unstack(keys), values: tf.unstack(values) },
             c,
           ),
         ),

@@ -6,7 +6,7 @@ import type { RandomKey } from '../src/engine/index.js';
 import { codeCount as codesOfMap, withAxes } from '../src/interfaces/index.js';
 import type { StageBatch } from '../src/model/prior.js';
 import { bind, paramsOf, weight } from '../src/model/layer.js';
-import type { Bound } from '../src/model/layer.js';
+import type { Bound, Layer } from '../src/model/layer.js';
 import { linear } from '../src/nn/linear.js';
 import { layerNorm } from '../src/nn/norm.js';
 import { prefixed, scoped } from '../src/model/params.js';
@@ -99,7 +99,7 @@ export function specs(c: GptConfig): ParamSpecs {
 }
 
 /** The blocks and the last norm, with their weights. */
-function trunkOf(p: Params, c: GptConfig): { blocks: Block[]; normalize: (x: tf.Tensor) => tf.Tensor } {
+function trunkOf(p: Params, c: GptConfig): { blocks: Block[]; normalize: Bound<Layer> } {
   const layers = blockLayers(c);
   return {
     blocks: Array.from({ length: c.nLayer }, (_, i) => bind(layers, scoped(`h.${i}`, p))),
@@ -110,25 +110,25 @@ function trunkOf(p: Params, c: GptConfig): { blocks: Block[]; normalize: (x: tf.
 /** Token plus position embeddings. int32 [B, T] at positions from `offset` -> float32 [B, T, E]. */
 function embed(p: Params, ids: tf.Tensor2D, offset: number): tf.Tensor3D {
   const [, length] = ids.shape;
-  const positions = tf.slice(weight(p, 'wpe.weight'), [offset, 0], [length, -1]);
-  return tf.add(tf.gather(weight(p, 'wte.weight'), ids), positions) as tf.Tensor3D;
+  const positions = tf.slice(weight<tf.Rank.R2>(p, 'wpe.weight'), [offset, 0], [length, -1]);
+  return tf.add(tf.gather(weight<tf.Rank.R2>(p, 'wte.weight'), ids), positions);
 }
 
 /** Causal self-attention. float32 [B, T, E] -> [B, T, E]; also gives the keys and values [B, H, T, E / H] for a cache. */
 function attention(
   { c_attn, c_proj }: Block['attn'],
-  x: tf.Tensor,
+  x: tf.Tensor3D,
   c: GptConfig,
-): { out: tf.Tensor; keys: tf.Tensor4D; values: tf.Tensor4D } {
-  const [queries, keys, values] = splitHeads(c_attn(x) as tf.Tensor3D, c.nHead);
+): { out: tf.Tensor3D; keys: tf.Tensor4D; values: tf.Tensor4D } {
+  const [queries, keys, values] = splitHeads(c_attn(x), c.nHead);
   const mixed = mergeHeads(causalAttention(queries, keys, values)); // [B, T, E]
   return { out: c_proj(mixed), keys, values };
 }
 
-const mlp = ({ c_fc, c_proj }: Block['mlp'], x: tf.Tensor): tf.Tensor => c_proj(gelu(c_fc(x)));
+const mlp = ({ c_fc, c_proj }: Block['mlp'], x: tf.Tensor3D): tf.Tensor3D => c_proj(gelu(c_fc(x)));
 
 /** Dropout: sets values to 0 at random and scales the others. Does nothing without a key. The name distinguishes the draws of a step. */
-type Drop = (x: tf.Tensor, name: string) => tf.Tensor;
+type Drop = (x: tf.Tensor3D, name: string) => tf.Tensor3D;
 
 function dropping({ dropout }: GptConfig, key: RandomKey | undefined): Drop {
   if (dropout === 0 || !key) return (x) => x;
@@ -157,12 +157,12 @@ export function forward(
     keys.push(attended.keys);
     values.push(attended.values);
   }
-  return { hidden: normalize(x) as tf.Tensor3D, keys, values };
+  return { hidden: normalize(x), keys, values };
 }
 
 /** Logits over one stretch of the vocabulary, tied to the embeddings. float32 [N, E] -> [N, size]. */
 export function logits(p: Params, hidden: tf.Tensor2D, begin: number, size: number): tf.Tensor2D {
-  const table = tf.slice(weight(p, 'wte.weight'), [begin, 0], [size, -1]) as tf.Tensor2D;
+  const table: tf.Tensor2D = tf.slice(weight<tf.Rank.R2>(p, 'wte.weight'), [begin, 0], [size, -1]);
   return tf.matMul(hidden, table, false, true);
 }
 
@@ -178,12 +178,12 @@ export function codeNats(
   // The last code is only predicted, never read.
   const ids = tf.concat([conditionIds(condition, c), tf.slice(codes, [0, 0], [batch, count - 1])], 1); // [B, P + N - 1]
   const { hidden } = forward(p, ids, c, key);
-  const ofCodes = tf.reshape(tf.slice(hidden, [0, prefix - 1, 0], [batch, count, -1]), [
+  const ofCodes: tf.Tensor2D = tf.reshape(tf.slice(hidden, [0, prefix - 1, 0], [batch, count, -1]), [
     batch * count,
     c.nEmbd,
-  ]) as tf.Tensor2D;
+  ]);
   const scores = logits(p, ofCodes, 0, c.codes.vocabSize);
-  return { nats: crossEntropy(scores, tf.reshape(codes, [-1]) as tf.Tensor1D), logits: scores, hidden };
+  return { nats: crossEntropy(scores, tf.reshape(codes, [-1])), logits: scores, hidden };
 }
 
 /** Mean cross-entropy of the caption's tokens, without padding. */
@@ -191,10 +191,10 @@ function textNats(p: Params, condition: tf.Tensor2D, hidden: tf.Tensor3D, c: Gpt
   const { text, padding } = vocabulary(c);
   const { length, vocabSize } = c.text!;
   const batch = condition.shape[0];
-  const before = tf.reshape(tf.slice(hidden, [0, 0, 0], [batch, length, -1]), [batch * length, c.nEmbd]) as tf.Tensor2D;
+  const before: tf.Tensor2D = tf.reshape(tf.slice(hidden, [0, 0, 0], [batch, length, -1]), [batch * length, c.nEmbd]);
   const targets = tf.reshape(tf.slice(conditionIds(condition, c), [0, 1], [batch, length]), [-1]); // [B * L]
   const isText = tf.cast(tf.less(targets, padding), 'float32');
-  const clipped = tf.cast(tf.mul(tf.cast(tf.sub(targets, text), 'float32'), isText), 'int32') as tf.Tensor1D;
+  const clipped: tf.Tensor1D = tf.cast(tf.mul(tf.cast(tf.sub(targets, text), 'float32'), isText), 'int32');
   const nats = crossEntropy(logits(p, before, text, vocabSize), clipped);
   return tf.div(tf.sum(tf.mul(nats, isText)), tf.add(tf.sum(isText), 1e-6));
 }
@@ -207,7 +207,7 @@ export function gptLoss(
   c: GptConfig,
 ): { loss: tf.Scalar; natsPerCode: tf.Scalar } {
   const { nats, hidden } = codeNats(p, batch, c, key);
-  const natsPerCode = tf.mean(nats) as tf.Scalar;
+  const natsPerCode: tf.Scalar = tf.mean(nats);
   if (c.conditioning !== 'text' || c.textLossWeight === 0) return { loss: natsPerCode, natsPerCode };
   const total = c.codeLossWeight + c.textLossWeight;
   const text = textNats(p, batch.condition, hidden, c);
@@ -241,15 +241,15 @@ export function decodeStep(
   c: GptConfig,
 ): { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
   const batch = ids.shape[0];
-  const fresh = { keys: [] as tf.Tensor[], values: [] as tf.Tensor[] };
+  const fresh: Cache = { keys: [], values: [] };
   const capacity = mask.shape[0];
   const { blocks, normalize } = trunkOf(p, c);
-  let x = tf.add(
-    tf.gather(weight(p, 'wte.weight'), tf.reshape(ids, [batch, 1])),
-    tf.gather(weight(p, 'wpe.weight'), position),
+  let x: tf.Tensor3D = tf.add(
+    tf.gather(weight<tf.Rank.R2>(p, 'wte.weight'), tf.reshape(ids, [batch, 1])),
+    tf.gather(weight<tf.Rank.R2>(p, 'wpe.weight'), position),
   ); // [B, 1, E]
   for (const [i, block] of blocks.entries()) {
-    const [query, key, value] = splitHeads(block.attn.c_attn(block.ln_1(x)) as tf.Tensor3D, c.nHead); // [B, H, 1, D]
+    const [query, key, value] = splitHeads(block.attn.c_attn(block.ln_1(x)), c.nHead); // [B, H, 1, D]
     const scaled = tf.mul(query, 1 / Math.sqrt(c.nEmbd / c.nHead));
     const old = tf.add(tf.matMul(scaled, cache.keys[i]!, false, true), mask); // [B, H, 1, capacity]
     const own = tf.sum(tf.mul(scaled, key), -1, true); // [B, H, 1, 1]
@@ -261,7 +261,7 @@ export function decodeStep(
     fresh.keys.push(key);
     fresh.values.push(value);
   }
-  const hidden = tf.reshape(normalize(x), [batch, c.nEmbd]) as tf.Tensor2D;
+  const hidden: tf.Tensor2D = tf.reshape(normalize(x), [batch, c.nEmbd]);
   return {
     logits: logits(p, hidden, 0, c.codes.vocabSize),
     keys: tf.stack(fresh.keys),
@@ -277,6 +277,6 @@ export function prefill(
 ): { logits: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
   const [batch, length] = condition.shape;
   const { hidden, keys, values } = forward(p, conditionIds(condition, c), c);
-  const last = tf.reshape(tf.slice(hidden, [0, length - 1, 0], [-1, 1, -1]), [batch, c.nEmbd]) as tf.Tensor2D;
+  const last: tf.Tensor2D = tf.reshape(tf.slice(hidden, [0, length - 1, 0], [-1, 1, -1]), [batch, c.nEmbd]);
   return { logits: logits(p, last, 0, c.codes.vocabSize), keys: tf.stack(keys), values: tf.stack(values) };
 }

@@ -64,8 +64,8 @@ export function fallbackLine(reason: string): string {
 // Shared with worker threads, so that a process says it once.
 const KEY = 'tesserae:fallback-told';
 if (isMainThread && getEnvironmentData(KEY) === undefined)
-  setEnvironmentData(KEY, new Int32Array(new SharedArrayBuffer(4)) as never);
-const told = (getEnvironmentData(KEY) as unknown as Int32Array | undefined) ?? new Int32Array(1);
+  setEnvironmentData(KEY, new Int32Array(new SharedArrayBuffer(4)));
+const told = (getEnvironmentData(KEY) as Int32Array | undefined) ?? new Int32Array(1);
 
 /** For a caller that reports it in its own way. */
 export function keepFallbackQuiet(): void {

@@ -17,12 +17,12 @@ const priors = new Map<string, PriorFamily>();
 
 /** @throws {UsageError} E_REGISTERED when the name is taken. */
 export function registerCodec<C>(family: CodecFamily<C>): void {
-  add(codecs, 'codec', family as CodecFamily);
+  add(codecs, 'codec', family);
 }
 
 /** @throws {UsageError} E_REGISTERED when the name is taken. */
 export function registerPrior<C>(family: PriorFamily<C>): void {
-  add(priors, 'prior', family as PriorFamily);
+  add(priors, 'prior', family);
 }
 
 /** @throws {UsageError} E_UNKNOWN_MODEL listing the names there are. */

@@ -57,9 +57,8 @@ export function oneMapFamily<C extends OneMapConfig>({
     };
   };
   const decodeIds = ({ quantizer, decoder }: Parts, p: Params, ids: tf.Tensor, c: C): tf.Tensor4D =>
-    toImages(decoder.apply(p, quantizer.decode(p, ids)) as tf.Tensor4D, c.reconstruction);
-  const latentsOf = ({ encoder }: Parts, p: Params, images: tf.Tensor): tf.Tensor4D =>
-    encoder.apply(p, images) as tf.Tensor4D;
+    toImages(decoder.apply(p, quantizer.decode<tf.Rank.R4>(p, ids)), c.reconstruction);
+  const latentsOf = ({ encoder }: Parts, p: Params, images: tf.Tensor4D): tf.Tensor4D => encoder.apply(p, images);
   return imageFamily<C>({
     name,
     schema,
@@ -77,7 +76,7 @@ export function oneMapFamily<C extends OneMapConfig>({
     loss: (p, { inputs, dataVariance, ...moment }, c) => {
       const parts = partsOf(c);
       const quantized = parts.quantizer.train(p, latentsOf(parts, p, inputs), moment);
-      const output = parts.decoder.apply(p, quantized.codes) as tf.Tensor4D;
+      const output: tf.Tensor4D = parts.decoder.apply(p, quantized.codes);
       return withReconstruction(output, inputs, dataVariance, c.reconstruction, quantized.loss);
     },
     encode: (p, images, c) => {
@@ -90,7 +89,7 @@ export function oneMapFamily<C extends OneMapConfig>({
       encode: (p, images, c) => [latentsOf(partsOf(c), p, images)],
       decode: (p, [z], c) => {
         const parts = partsOf(c);
-        return decodeIds(parts, p, parts.quantizer.encode(p, z as tf.Tensor4D), c);
+        return decodeIds(parts, p, parts.quantizer.encode(p, z!), c);
       },
     },
     lastLayer: (c) => partsOf(c).decoder.output!,

@@ -105,7 +105,7 @@ function sampled({ means, logVariances }: Posterior, key: RandomKey): tf.Tensor 
 /** Nats from the posterior to the standard normal prior, float32 [B]. */
 function divergence({ means, logVariances }: Posterior): tf.Tensor1D {
   const each = tf.sub(tf.add(tf.square(means), tf.exp(logVariances)), tf.add(logVariances, 1));
-  return tf.mul(tf.sum(tf.reshape(each, [means.shape[0]!, -1]), 1), 0.5);
+  return tf.mul(tf.sum(tf.reshape(each, [means.shape[0], -1]), 1), 0.5);
 }
 
 /** Below e^-7, almost all of a distribution lies in one gray level. */
@@ -114,11 +114,11 @@ const MIN_LOG_SCALE = -7;
 /** float32 [B, ..shape of the latents] -> the distributions of the pixels. */
 function pixels(p: Params, latents: tf.Tensor, c: VaeConfig): Pixels {
   const networks = networksOf(c);
-  const inner =
+  const inner: tf.Tensor4D =
     c.latent.kind === 'grid'
-      ? latents
+      ? (latents as tf.Tensor4D)
       : tf.reshape(tf.relu(networks.latents.apply(p, latents)), [-1, ...innerShape(c, 0)]);
-  const output = networks.decoder.apply(p, inner) as tf.Tensor4D;
+  const output: tf.Tensor4D = networks.decoder.apply(p, inner);
   const [means, raw] = (c.scale === 'pixel' ? tf.split(output, 2, -1) : [output, weight(p, 'pixels.logScale')]) as [
     tf.Tensor4D,
     tf.Tensor,
@@ -185,7 +185,7 @@ function vaeLoss(
   c: VaeConfig,
 ): CodecLosses<tf.Tensor4D> {
   const { reconstruction, kl, pictures } = bound(p, inputs, key, c);
-  const perDimension = (nats: tf.Tensor1D): tf.Scalar => bits(tf.div(tf.mean(nats), dimensions(c))) as tf.Scalar;
+  const perDimension = (nats: tf.Tensor1D): tf.Scalar => bits(tf.div(tf.mean(nats), dimensions(c)));
   const [pixelBits, klBits] = [perDimension(reconstruction), perDimension(kl)];
   const weight = c.warmup > 0 ? tf.mul(tf.minimum(tf.div(progress, c.warmup), 1), c.beta) : c.beta;
   return {
@@ -237,7 +237,7 @@ export const vae: CodecFamily<VaeConfig, tf.Tensor4D> = {
       dynamicBatch: true,
     },
     decoder: {
-      fn: (latents) => decodeLatents(p, latents!, c),
+      fn: (latents) => decodeLatents(p, latents, c),
       inputs: [{ name: 'latents', shape: [1, ...latentShape(c)], dtype: 'float32' }],
       outputs: ['images'],
       dynamicBatch: true,

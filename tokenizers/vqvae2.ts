@@ -100,21 +100,21 @@ interface Features {
 /** float32 [B, H, W, C] in [-1, 1] -> features of the bottom grid and latents of the top one. */
 function featuresOf(p: Params, images: tf.Tensor4D, c: VqVae2Config): Features {
   const { bottomEncoder, topEncoder } = networksOf(c);
-  const bottom = tf.relu(bottomEncoder.apply(p, images)) as tf.Tensor4D;
-  return { bottom, top: topEncoder.apply(p, bottom) as tf.Tensor4D };
+  const bottom: tf.Tensor4D = tf.relu(bottomEncoder.apply(p, images));
+  return { bottom, top: topEncoder.apply(p, bottom) };
 }
 
 /** Decodes top codes float32 [B, h / 2, w / 2, D] into the space of the bottom codes: [B, h, w, D']. */
-const baseOf = (p: Params, topCodes: tf.Tensor, c: VqVae2Config): tf.Tensor4D =>
-  networksOf(c).topDecoder.apply(p, topCodes) as tf.Tensor4D;
+const baseOf = (p: Params, topCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D =>
+  networksOf(c).topDecoder.apply(p, topCodes);
 
 /** Latents of the bottom map, float32 [B, h, w, D']: the difference from the base. */
-const bottomLatents = (p: Params, features: tf.Tensor4D, base: tf.Tensor, c: VqVae2Config): tf.Tensor4D =>
-  tf.sub(networksOf(c).bottomProject.apply(p, features), base) as tf.Tensor4D;
+const bottomLatents = (p: Params, features: tf.Tensor4D, base: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D =>
+  tf.sub(networksOf(c).bottomProject.apply(p, features), base);
 
 /** Base and codes of the bottom grid, float32 [B, h, w, D'] both -> what the reconstruction loss takes, float32 [B, H, W, C']. */
-const decoderForward = (p: Params, base: tf.Tensor, bottomCodes: tf.Tensor, c: VqVae2Config): tf.Tensor4D =>
-  networksOf(c).decoder.apply(p, tf.add(base, bottomCodes)) as tf.Tensor4D;
+const decoderForward = (p: Params, base: tf.Tensor4D, bottomCodes: tf.Tensor4D, c: VqVae2Config): tf.Tensor4D =>
+  networksOf(c).decoder.apply(p, tf.add(base, bottomCodes));
 
 /** float32 [B, H, W, C] -> latents of both maps, the bottom ones given the ids of the top. */
 function latentsOf(
@@ -202,8 +202,7 @@ export const vqVae2 = imageFamily<VqVae2Config>({
       const { top, bottom } = latentsOf(p, images, c);
       return [top, bottom];
     },
-    decode: (p, [top, bottom], c) =>
-      decodeIds(p, [topOf(c).encode(p, top as tf.Tensor4D), bottomOf(c).encode(p, bottom as tf.Tensor4D)], c),
+    decode: (p, [top, bottom], c) => decodeIds(p, [topOf(c).encode(p, top!), bottomOf(c).encode(p, bottom!)], c),
   },
   lastLayer: (c) => networksOf(c).decoder.output!,
   anyExtent: {

@@ -72,90 +72,94 @@ function rows(found: Inspection, describe: Describe): Row[] {
   return all.filter((row): row is Row => row[1] !== undefined && row[1] !== '');
 }
 
-function rowsOf(found: Inspection, describe: Describe): [string, string | number | undefined][] {
-  switch (found.kind) {
-    case 'codec':
-    case 'prior':
-      return [
-        ['family', found.name],
-        ['parameters', formatCount(found.parameters)],
-        ['tokens', found.maps.map(mapText).join(', ')],
-        ['codec', found.codec?.slice(0, 12)],
-        ['conditioning', found.conditioning],
-        ['classes', listText(found.classes)],
-        ['training', found.steps === undefined ? undefined : `${formatCount(found.steps)} steps`],
-        ['weights', keptRow(found.training)],
-        ['held out', metricsText(found.metrics ?? {})],
-        ['health', found.health],
-      ];
-    case 'tokens':
-      return [
-        [
-          'samples',
-          found.samples
-            ? `${formatCount(found.samples.train)} train, ${formatCount(found.samples.test)} test`
-            : undefined,
-        ],
-        ['parts', `${found.parts}, ${formatCount(found.bytes)} bytes`],
-        ['codec', found.codec?.slice(0, 12)],
-        ['source', found.source],
-        ['classes', listText(found.classes)],
-        ['captions', found.captions],
-        ...found.maps.map((map): Row => [
-          map.name,
-          `${mapText(map)}${map.used === undefined ? '' : `, ${map.used} in use, perplexity ${formatNumber(map.perplexity!)}`}`,
-        ]),
-        ['health', found.health.problem ?? 'verified'],
-      ];
-    case 'dataset':
-      return [
-        ['format', `${found.format}, ${found.medium}`],
-        ['samples', `${formatCount(found.samples.train)} train, ${formatCount(found.samples.test)} test`],
-        [
-          'captions',
-          `${formatCount(found.captions.distinct)} distinct, on ${formatCount(found.captions.samples)} samples`,
-        ],
-        ['classes', listText(found.classes?.map(({ name, samples }) => `${name} (${samples})`))],
-        ['first', firstText(found.first, describe)],
-        ['data', summaryLines(found.summary)[0]!.replace('data: ', '')],
-      ];
-    case 'run':
-      return [
-        ['model', found.model],
-        ['progress', `step ${found.step}${found.steps === undefined ? '' : ` of ${found.steps}`}`],
-        ['checkpoints', found.checkpoints.map((step) => `step ${step}`).join(', ')],
-        ['last', metricsText(found.lastMetrics ?? {})],
-        ['held out', metricsText(found.lastEvaluation ?? {})],
-        ['next', 'run the same command with --resume'],
-      ];
-    case 'export':
-      return [
-        ['model', `${found.model.kind} ${found.model.name}`],
-        ...found.functions.map(({ name, file, inputs, outputs }): Row => [
-          name,
-          `${file}: ${inputs.join(', ')} -> ${outputs.join(', ')}`,
-        ]),
-        ['health', 'verified'],
-      ];
-    case 'samples':
-      return [
-        ['samples', `${formatCount(found.made.samples)}, ${found.made.medium}`],
-        ['made by', found.made.command],
-        ['codec', found.made.codec.slice(0, 12)],
-        ['prior', found.made.prior?.slice(0, 12)],
-        ['tokens', found.made.tokens?.slice(0, 12)],
-        ['prompts', listText(found.made.prompts)],
-        ['sampling', metricsText(found.made.sampling ?? {})],
-      ];
-    case 'demo':
-      return [
-        ['prompts', `${found.obeyed} of ${found.prompts} followed`],
-        ['seconds', metricsText(found.seconds)],
-        ['contents', 'data, codec, tokens, prior (inspect each)'],
-      ];
-    case 'sample':
-      return [['format', `${found.format}, ${describe(found.media)}`]];
-  }
+type Rows = [name: string, value: string | number | undefined][];
+type Found<K extends Inspection['kind']> = Extract<Inspection, { kind: K }>;
+
+/** What is printed of each kind of thing. Rows without a value are left out. */
+const ROWS: { [K in Inspection['kind']]: (found: Found<K>, describe: Describe) => Rows } = {
+  codec: modelRows,
+  prior: modelRows,
+  tokens: tokenRows,
+  dataset: datasetRows,
+  run: (found) => [
+    ['model', found.model],
+    ['progress', `step ${found.step}${found.steps === undefined ? '' : ` of ${found.steps}`}`],
+    ['checkpoints', found.checkpoints.map((step) => `step ${step}`).join(', ')],
+    ['last', metricsText(found.lastMetrics ?? {})],
+    ['held out', metricsText(found.lastEvaluation ?? {})],
+    ['next', 'run the same command with --resume'],
+  ],
+  export: (found) => [
+    ['model', `${found.model.kind} ${found.model.name}`],
+    ...found.functions.map(({ name, file, inputs, outputs }): Row => [
+      name,
+      `${file}: ${inputs.join(', ')} -> ${outputs.join(', ')}`,
+    ]),
+    ['health', 'verified'],
+  ],
+  samples: ({ made }) => [
+    ['samples', `${formatCount(made.samples)}, ${made.medium}`],
+    ['made by', made.command],
+    ['codec', made.codec.slice(0, 12)],
+    ['prior', made.prior?.slice(0, 12)],
+    ['tokens', made.tokens?.slice(0, 12)],
+    ['prompts', listText(made.prompts)],
+    ['sampling', metricsText(made.sampling ?? {})],
+  ],
+  demo: (found) => [
+    ['prompts', `${found.obeyed} of ${found.prompts} followed`],
+    ['seconds', metricsText(found.seconds)],
+    ['contents', 'data, codec, tokens, prior (inspect each)'],
+  ],
+  sample: (found, describe) => [['format', `${found.format}, ${describe(found.media)}`]],
+};
+
+function rowsOf<K extends Inspection['kind']>(found: Found<K>, describe: Describe): Rows {
+  return ROWS[found.kind as K](found, describe);
+}
+
+function modelRows(found: Found<'codec' | 'prior'>): Rows {
+  return [
+    ['family', found.name],
+    ['parameters', formatCount(found.parameters)],
+    ['tokens', found.maps.map(mapText).join(', ')],
+    ['codec', found.codec?.slice(0, 12)],
+    ['conditioning', found.conditioning],
+    ['classes', listText(found.classes)],
+    ['training', found.steps === undefined ? undefined : `${formatCount(found.steps)} steps`],
+    ['weights', keptRow(found.training)],
+    ['held out', metricsText(found.metrics ?? {})],
+    ['health', found.health],
+  ];
+}
+
+function tokenRows(found: Found<'tokens'>): Rows {
+  const { samples } = found;
+  return [
+    ['samples', samples && `${formatCount(samples.train)} train, ${formatCount(samples.test)} test`],
+    ['parts', `${found.parts}, ${formatCount(found.bytes)} bytes`],
+    ['codec', found.codec?.slice(0, 12)],
+    ['source', found.source],
+    ['classes', listText(found.classes)],
+    ['captions', found.captions],
+    ...found.maps.map((map): Row => [
+      map.name,
+      `${mapText(map)}${map.used === undefined ? '' : `, ${map.used} in use, perplexity ${formatNumber(map.perplexity!)}`}`,
+    ]),
+    ['health', found.health.problem ?? 'verified'],
+  ];
+}
+
+function datasetRows(found: DatasetInspection, describe: Describe): Rows {
+  const { samples, captions } = found;
+  return [
+    ['format', `${found.format}, ${found.medium}`],
+    ['samples', `${formatCount(samples.train)} train, ${formatCount(samples.test)} test`],
+    ['captions', `${formatCount(captions.distinct)} distinct, on ${formatCount(captions.samples)} samples`],
+    ['classes', listText(found.classes?.map((one) => `${one.name} (${one.samples})`))],
+    ['first', firstText(found.first, describe)],
+    ['data', summaryLines(found.summary)[0]!.replace('data: ', '')],
+  ];
 }
 
 /** Describes which weights the model contains, if training chose among several. */

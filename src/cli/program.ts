@@ -86,6 +86,6 @@ function prepared(command: Command): Command {
     .exitOverride()
     .configureOutput({ outputError: () => undefined })
     .configureHelp({ showGlobalOptions: true });
-  command.commands.forEach((each) => void prepared(each as Command));
+  command.commands.forEach((each) => void prepared(each));
   return command;
 }

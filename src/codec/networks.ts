@@ -11,7 +11,7 @@ import type { Params } from '../model/params.js';
 export function encoded<C>(family: CodecFamily<C>, config: C, p: Params, inputs: tf.Tensor): tf.Tensor[] {
   return family.maps(config).length > 0
     ? family.encode(p, inputs, config)
-    : latentsOf(family).encode(p, inputs as tf.Tensor4D, config);
+    : latentsOf(family).encode(p, inputs, config);
 }
 
 /**
@@ -67,7 +67,7 @@ export function exportsOf<C>(
   const { name } = medium.tensor;
   return {
     encoder: {
-      fn: (inputs) => family.encode(p, inputs!, config),
+      fn: (inputs) => family.encode(p, inputs, config),
       inputs: [{ name, shape: [1, ...medium.itemShape(family.input(config))], dtype: 'float32' }],
       outputs: maps.map((map) => map.name),
       dynamicBatch: true,

@@ -13,7 +13,7 @@ async function rowsOf({ bytes, column }: ParquetTask): Promise<Row[]> {
   const columns = parquetSchema(metadata)
     .children.map(({ element }) => element.name)
     .filter((name) => isKnownColumn(name) || name === column);
-  return columns.length === 0 ? [] : ((await parquetReadObjects({ file, metadata, columns })) as Row[]);
+  return columns.length === 0 ? [] : await parquetReadObjects({ file, metadata, columns });
 }
 
 const answer: ParquetAnswer = await rowsOf(workerData as ParquetTask).then(

@@ -217,14 +217,13 @@ function mapSpecs(value: Signature, replace: (spec: TensorSpec) => tf.Tensor): S
   if (isSpec(value)) return replace(value as TensorSpec);
   if (Array.isArray(value)) return value.map((item) => mapSpecs(item as Signature, replace));
   if (value !== null && typeof value === 'object')
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapSpecs(item as Signature, replace)]));
-  return value as Structure;
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapSpecs(item, replace)]));
+  return value;
 }
 
 function specsOf(value: Signature, out: TensorSpec[] = []): TensorSpec[] {
   if (isSpec(value)) out.push(value as TensorSpec);
-  else if (value !== null && typeof value === 'object')
-    for (const item of Object.values(value)) specsOf(item as Signature, out);
+  else if (value !== null && typeof value === 'object') for (const item of Object.values(value)) specsOf(item, out);
   return out;
 }
 

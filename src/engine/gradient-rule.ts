@@ -46,4 +46,4 @@ export const zeros = (x: tf.Tensor): tf.Tensor => tf.zeros(x.shape);
 
 /** Calls a TF.js kernel that has no public op. */
 export const kernel = (name: string, inputs: Record<string, tf.Tensor>, attributes: Attributes): tf.Tensor =>
-  tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap) as tf.Tensor;
+  tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap);

@@ -128,7 +128,7 @@ const BINARY: Record<string, Rule> = {
     (dy, a, b) => tf.neg(tf.mul(dy, tf.div(a, tf.add(tf.square(a), tf.square(b))))),
   ),
   Pow: ofOperands(
-    (dy, a, b) => tf.mul(dy, tf.mul(asFloat(b), tf.pow(a, tf.sub(b, tf.scalar(1, b.dtype as 'float32'))))),
+    (dy, a, b) => tf.mul(dy, tf.mul(asFloat(b), tf.pow(a, tf.sub(b, tf.scalar(1, b.dtype))))),
     // A base that is not positive has no real logarithm, so the exponent gets no gradient there.
     (dy, a, b) =>
       tf.mul(
@@ -225,11 +225,11 @@ function matMulGradient(dy: tf.Tensor, { a, b }: Saved, attributes: Attributes):
 /** Sums the rows of dy that were read from the same position. x is [.., N, ..] and indexed along `axis`. */
 function gatherGradient(dy: tf.Tensor, x: tf.Tensor, indices: tf.Tensor, axis: number): tf.Tensor {
   const at = axis < 0 ? axis + x.rank : axis;
-  const ids = tf.reshape(indices, [indices.size]) as tf.Tensor1D;
+  const ids: tf.Tensor1D = tf.reshape(indices, [indices.size]);
   const before = x.shape.slice(0, at);
   const after = x.shape.slice(at + 1);
   const rows = tf.reshape(dy, [...before, indices.size, ...after]);
-  if (at === 0) return tf.reshape(tf.unsortedSegmentSum(rows, ids, x.shape[at]!), x.shape);
+  if (at === 0) return tf.reshape(tf.unsortedSegmentSum(rows, ids, x.shape[at]), x.shape);
   const order = [at, ...x.shape.keys()].filter((axis, i) => i === 0 || axis !== at);
   const summed = tf.unsortedSegmentSum(tf.transpose(rows, order), ids, x.shape[at]!);
   return tf.transpose(summed, tf.backend_util.getUndoAxesPermutation(order));
@@ -254,9 +254,9 @@ function batchedGatherGradient(
   );
   const perBatch = indices.size / batchSize;
   const offsets = tf.reshape(tf.mul(tf.range(0, batchSize, 1, 'int32'), tf.scalar(dimSize, 'int32')), [batchSize, 1]);
-  const flatIds = tf.reshape(tf.add(tf.reshape(indices, [batchSize, perBatch]), offsets), [
+  const flatIds: tf.Tensor1D = tf.reshape(tf.add(tf.reshape(indices, [batchSize, perBatch]), offsets), [
     batchSize * perBatch,
-  ]) as tf.Tensor1D;
+  ]);
   const rows = tf.transpose(tf.reshape(dy, [batchSize, outerSize, perBatch, sliceSize]), [0, 2, 1, 3]);
   const summed = tf.unsortedSegmentSum(
     tf.reshape(rows, [batchSize * perBatch, outerSize * sliceSize]),
@@ -280,13 +280,13 @@ function prodGradient(dy: tf.Tensor, x: tf.Tensor, axis: unknown): tf.Tensor {
   const moved = tf.transpose(x, order);
   const rows = tf.reshape(moved, [kept.reduce((n, i) => n * x.shape[i]!, 1), reducedCount(x.shape, axis)]);
   const others = tf.mul(tf.cumprod(rows, 1, true, false), tf.cumprod(rows, 1, true, true));
-  const broadcast = tf.mul(others, tf.reshape(dy, [rows.shape[0]!, 1]));
+  const broadcast = tf.mul(others, tf.reshape(dy, [rows.shape[0], 1]));
   return tf.transpose(tf.reshape(broadcast, moved.shape), tf.backend_util.getUndoAxesPermutation(order));
 }
 
 /** Scatters the elements of a strided slice back to their original positions. */
 function stridedSliceGradient(dy: tf.Tensor, x: tf.Tensor, attributes: Attributes): tf.Tensor {
-  const a = attributes as unknown as Record<'begin' | 'end' | 'strides', number[]> &
+  const a = attributes as Record<'begin' | 'end' | 'strides', number[]> &
     Record<'beginMask' | 'endMask' | 'ellipsisMask' | 'newAxisMask' | 'shrinkAxisMask', number>;
   const { begin, end, strides } = tf.slice_util.sliceInfo(
     x.shape,
@@ -532,19 +532,19 @@ function registerVariadic(): void {
     // The gradient of each value goes back to its position in the row.
     gradFunc: ((dys: tf.Tensor[], [x, indices]: tf.Tensor[]) => ({
       x: () => tf.sum(tf.mul(tf.oneHot(tf.cast(indices!, 'int32'), x!.shape.at(-1)!), tf.expandDims(dys[0]!, -1)), -2),
-    })) as unknown as tf.GradFunc,
+    })) as tf.GradFunc,
   });
   tf.registerGradient({
     kernelName: 'Unpack',
     gradFunc: ((dys: tf.Tensor[], _: unknown, { axis }: Attributes) => ({
       value: () => tf.stack([dys].flat(), axis as number),
-    })) as unknown as tf.GradFunc,
+    })) as tf.GradFunc,
   });
   tf.registerGradient({
     kernelName: 'SplitV',
     gradFunc: ((dys: tf.Tensor[], _: unknown, { axis }: Attributes) => ({
       x: () => tf.concat([dys].flat(), axis as number),
-    })) as unknown as tf.GradFunc,
+    })) as tf.GradFunc,
   });
 }
 

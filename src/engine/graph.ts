@@ -173,7 +173,7 @@ export function printGraph(graph: Graph): string {
     if (!value) return '_';
     if (value.data)
       return value.data.length <= 8
-        ? `${typeText(value)}{${Array.from(value.data as ArrayLike<unknown>, String).join(',')}}`
+        ? `${typeText(value)}{${Array.from(value.data, String).join(',')}}`
         : `${typeText(value)}{...}`;
     let name = names.get(value);
     if (name === undefined) names.set(value, (name = `%${names.size - graph.inputs.length}`));

@@ -193,9 +193,10 @@ function conv(s: Site): tf.Tensor {
 
   function grouped(): tf.Tensor4D {
     if (groups === 1) return dense(toNhwc(x), s.tensor(1, 'filter'));
-    const [parts, filters] = [toNhwc(x), s.tensor(1, 'filter') as tf.Tensor4D].map((whole) =>
-      tf.split(whole, groups, 3),
-    ) as [tf.Tensor4D[], tf.Tensor4D[]];
+    const [parts, filters] = [toNhwc(x), s.tensor(1, 'filter')].map((whole) => tf.split(whole, groups, 3)) as [
+      tf.Tensor4D[],
+      tf.Tensor4D[],
+    ];
     return tf.concat(
       parts.map((part, i) => dense(part, filters[i]!)),
       3,

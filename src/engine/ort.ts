@@ -37,10 +37,8 @@ export function runtimeOf(kind: Runtime['kind'], ort: Ort): Runtime {
         outputs: session.outputMetadata.flatMap(portOf),
         // The WebAssembly build takes outputs made beforehand and leaves them as they were.
         run: async (feeds, fetches) =>
-          local(
-            (await session.run(feeds, kind === 'native' ? fetches : Object.keys(fetches))) as Record<string, OrtTensor>,
-          ),
-        endProfiling: () => (session as unknown as { endProfiling(): void }).endProfiling(),
+          local(await session.run(feeds, kind === 'native' ? fetches : Object.keys(fetches))),
+        endProfiling: () => (session as { endProfiling(): void }).endProfiling(),
         release: () => session.release(),
       };
     },
@@ -66,7 +64,7 @@ function realmOf(ort: Ort): {
   const view = <T>(Class: TypedArrayClass, data: Data): T => new Class(data.buffer, data.byteOffset, data.length) as T;
   return {
     tensor: (dtype, data, shape) => withData(make(dtype, view(foreign(dtype), data), shape), data),
-    bytes: (data) => view(foreign('uint8'), data as unknown as Data),
+    bytes: (data) => view(foreign('uint8'), data as Data),
     local(outputs) {
       for (const output of Object.values(outputs)) {
         const data = output.data as Data;

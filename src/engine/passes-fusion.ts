@@ -128,7 +128,7 @@ function withConv(g: Lower, conv: Node, inputs: (Value | null)[], activation?: s
 function fusibleConvs(value: Value, single: Single): Node[] | undefined {
   const parts = single(value) ? (interleavedParts(value) ?? [value]) : [];
   const convs = parts.map((part) => fusibleConv(part, single));
-  return convs.length > 0 && convs.every((conv) => conv !== undefined) ? (convs as Node[]) : undefined;
+  return convs.length > 0 && convs.every((conv) => conv !== undefined) ? convs : undefined;
 }
 
 const rejoin = (g: Lower, original: Value, parts: Value[]): Value =>

@@ -236,7 +236,7 @@ export class Specialization {
     useHostBackend();
     return mapTensors(this.traced.result, () => {
       const { dtype, shape } = this.traced.resultShapes[next]!;
-      return tf.tensor(values[next++]!, shape, dtype as 'float32');
+      return tf.tensor(values[next++]!, shape, dtype);
     });
   }
 
@@ -318,7 +318,7 @@ const spares = new WeakMap<tf.Variable, OrtTensor>();
 
 /** Gives a variable data that it does not share. */
 function assignValues(variable: tf.Variable, values: Host): void {
-  const tensor = tf.tensor(values, variable.shape, variable.dtype as 'float32');
+  const tensor = tf.tensor(values, variable.shape, variable.dtype);
   variable.assign(tensor);
   tensor.dispose();
 }

@@ -12,7 +12,7 @@ export function stopGradient<T extends tf.Tensor>(x: T): T {
 /** Increments the reference count: the new tensor will decrement it when it is disposed. */
 function retained(x: tf.Tensor): tf.TensorInfo {
   const { backend } = (
-    tf.engine().state as unknown as { tensorInfo: WeakMap<object, { backend: tf.KernelBackend }> }
+    tf.engine().state as { tensorInfo: WeakMap<object, { backend: tf.KernelBackend }> }
   ).tensorInfo.get(x.dataId)!;
   backend.incRef(x.dataId);
   return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };

@@ -20,8 +20,7 @@ const isTensor = (value: unknown): value is tf.Tensor => value instanceof tf.Ten
 /** Collects all tensors, depth first, in key order. */
 export function tensorsOf(value: Structure, out: tf.Tensor[] = []): tf.Tensor[] {
   if (isTensor(value)) out.push(value);
-  else if (value !== null && typeof value === 'object')
-    for (const item of Object.values(value)) tensorsOf(item as Structure, out);
+  else if (value !== null && typeof value === 'object') for (const item of Object.values(value)) tensorsOf(item, out);
   return out;
 }
 
@@ -30,9 +29,7 @@ export function mapTensors(value: Structure, replace: (tensor: tf.Tensor) => tf.
   if (isTensor(value)) return replace(value);
   if (Array.isArray(value)) return value.map((item) => mapTensors(item as Structure, replace));
   if (value !== null && typeof value === 'object') {
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, mapTensors(item as Structure, replace)]),
-    );
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapTensors(item, replace)]));
   }
   return value;
 }
@@ -45,7 +42,7 @@ export function signatureOf(value: Structure): string {
   if (Array.isArray(value)) return `(${value.map((item) => signatureOf(item as Structure)).join(';')})`;
   if (value !== null && typeof value === 'object') {
     return `{${Object.entries(value)
-      .map(([key, item]) => `${JSON.stringify(key)}:${signatureOf(item as Structure)}`)
+      .map(([key, item]) => `${JSON.stringify(key)}:${signatureOf(item)}`)
       .join(';')}}`;
   }
   return typeof value === 'string' ? JSON.stringify(value) : String(value);

@@ -28,6 +28,6 @@ async function importTensorflow(): Promise<void> {
 
 /** tfjs-node calls util.isNullOrUndefined, which Node 23 removed. */
 async function restoreRemovedUtil(): Promise<void> {
-  const util = (await import('node:util')).default as unknown as Record<string, unknown>;
+  const util = (await import('node:util')).default as Record<string, unknown>;
   util.isNullOrUndefined ??= (value: unknown) => value === null || value === undefined;
 }

@@ -34,7 +34,7 @@ export function hostBackend(): MathBackendCPU {
     const read = host.readSync.bind(host);
     host.readSync = (dataId) => {
       const values = read(dataId);
-      if (ArrayBuffer.isView(values)) handedOut.add(values as HostArray);
+      if (ArrayBuffer.isView(values)) handedOut.add(values);
       return values;
     };
   }
@@ -52,7 +52,7 @@ export function useHostBackend(): MathBackendCPU {
 
 /** Whether any TF.js backend still holds the tensor's data. */
 export function isAlive({ dataId }: tf.TensorInfo): boolean {
-  return (tf.engine().state as unknown as { tensorInfo: WeakMap<object, unknown> }).tensorInfo.has(dataId);
+  return (tf.engine().state as { tensorInfo: WeakMap<object, unknown> }).tensorInfo.has(dataId);
 }
 
 /**
@@ -69,14 +69,14 @@ export function hostValues(tensor: tf.TensorInfo): HostArray {
       `compiled function: expected a live tensor, received a disposed ${tensor.dtype} [${tensor.shape.join(', ')}]. Dispose arguments and captured tensors only when the call's promise has settled.`,
     );
   }
-  const { values } = backend.data.get(tensor.dataId) as unknown as HostEntry;
+  const { values } = backend.data.get(tensor.dataId) as HostEntry;
   // A boolean tensor cast to int32 shares the bytes of the original.
   return tensor.dtype === 'int32' && values instanceof Uint8Array ? Int32Array.from(values) : values;
 }
 
 /** Replaces the typed array behind a cpu tensor. The old array stays valid for other holders. */
 export function setHostValues(tensor: tf.TensorInfo, values: HostArray): void {
-  const entry = useHostBackend().data.get(tensor.dataId) as unknown as HostEntry;
+  const entry = useHostBackend().data.get(tensor.dataId) as HostEntry;
   entry.values = values;
 }
 

@@ -278,9 +278,7 @@ export function registerTraceKernel(kernelName: string, lowering: Lowering): voi
     backendName: BACKEND,
     kernelFunc: ({ inputs, attrs }) => {
       const trace = active();
-      const entries = Object.entries(inputs as Record<string, tf.TensorInfo | null>).filter(
-        ([, tensor]) => tensor != null,
-      );
+      const entries = Object.entries(inputs).filter(([, tensor]) => tensor != null);
       const values = Object.fromEntries(entries.map(([key, tensor]) => [key, trace.valueOf(tensor!)]));
       requireChannelsLast(kernelName, values, attrs?.dataFormat);
       const result = lowering(trace.builder, inputsOf(kernelName, values), attrs ?? {});

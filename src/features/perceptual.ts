@@ -23,7 +23,7 @@ export function perceptualLoss(features: Features, images: tf.Tensor4D, reconstr
   const wanted = features(images).map((map) => stopGradient(unitVectors(map)));
   const found = features(reconstruction).map(unitVectors);
   const distances = found.map((map, i) => tf.mean(tf.sum(tf.squaredDifference(map, wanted[i]!), 1)));
-  return tf.div(tf.addN(distances), distances.length) as tf.Scalar;
+  return tf.div(tf.addN(distances), distances.length);
 }
 
 /** Normalizes the vector of channels of each position to length 1. float32 [B, C, ..]. */
@@ -57,6 +57,6 @@ export function featuresOf(network: ImportedNetwork, scaling: FeatureScaling): F
         ? images
         : tf.image.resizeBilinear(images, size, false, true);
     const scaled = tf.add(tf.mul(fitted, tf.tensor1d(scale)), tf.tensor1d(shift)); // [B, H, W, 3]
-    return run(tf.transpose(scaled as tf.Tensor4D, [0, 3, 1, 2]));
+    return run(tf.transpose(scaled, [0, 3, 1, 2]));
   };
 }

@@ -47,7 +47,7 @@ export function discriminatorLosses(real: tf.Tensor, made: tf.Tensor): { real: t
  */
 export function adaptiveWeight(ofLoss: tf.Tensor, ofVerdict: tf.Tensor, largest: number): tf.Scalar {
   const ratio = tf.div(norm(ofLoss), tf.add(norm(ofVerdict), 1e-4));
-  return stopGradient(tf.minimum(ratio, largest)) as tf.Scalar;
+  return stopGradient(tf.minimum(ratio, largest));
 }
 
 const norm = (x: tf.Tensor): tf.Tensor => tf.sqrt(tf.sum(tf.square(x)));

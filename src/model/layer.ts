@@ -22,7 +22,8 @@ export type Sight = (outputs: Range, axis: number) => Range | undefined;
 export interface Layer {
   /** Weights, named without a prefix. */
   readonly params: ParamSpecs;
-  apply(p: Params, x: tf.Tensor): tf.Tensor;
+  /** The outputs have the rank of the inputs. */
+  apply<R extends tf.Rank>(p: Params, x: tf.Tensor<R>): tf.Tensor<R>;
   readonly sees: Sight;
   /** Name of the kernel that makes the outputs, if there is one. */
   readonly output?: string;
@@ -52,7 +53,7 @@ export const together =
   };
 
 /** A layer without weights that computes each position separately, such as an activation. */
-export function pointwise(compute: (x: tf.Tensor) => tf.Tensor): Layer {
+export function pointwise(compute: Bound<Layer>): Layer {
   return { params: {}, apply: (_, x) => compute(x), sees: SEES_ITSELF };
 }
 
@@ -94,13 +95,15 @@ export function paramsOf(tree: LayerTree): ParamSpecs {
 }
 
 /** A tree with a function of its input in place of each layer. */
-export type Bound<T> = { [K in keyof T]: T[K] extends Layer ? (x: tf.Tensor) => tf.Tensor : Bound<T[K]> };
+export type Bound<T> = T extends Layer
+  ? <R extends tf.Rank>(x: tf.Tensor<R>) => tf.Tensor<R>
+  : { [K in keyof T]: Bound<T[K]> };
 
 /** Binds the layers of a tree to their weights. @param p weights with the names of {@link paramsOf}. */
 export function bind<T extends LayerTree>(tree: T, p: Params): Bound<T> {
   const parts = Object.entries(tree).map(([name, part]) => {
     const own = scoped(name, p);
-    return [name, isLayer(part) ? (x: tf.Tensor): tf.Tensor => part.apply(own, x) : bind(part, own)];
+    return [name, isLayer(part) ? <R extends tf.Rank>(x: tf.Tensor<R>) => part.apply(own, x) : bind(part, own)];
   });
   return Object.fromEntries(parts) as Bound<T>;
 }
@@ -110,11 +113,11 @@ export function bind<T extends LayerTree>(tree: T, p: Params): Bound<T> {
  *
  * @throws {UsageError} E_WEIGHT naming the weight and those that exist.
  */
-export function weight<R extends tf.Rank = tf.Rank>(p: Params, name: string): tf.Tensor<R> {
-  const found: tf.Tensor | undefined = p[name];
+export function weight<R extends tf.Rank = tf.Rank>(p: Params, name: string): tf.Variable<R> {
+  const found: tf.Variable | undefined = p[name];
   if (found === undefined)
     throw new UsageError('E_WEIGHT', `weight "${name}": expected one of ${listNames(Object.keys(p)) || 'none'}.`);
-  return found as tf.Tensor<R>;
+  return found as tf.Variable<R>;
 }
 
 /** Number of positions beyond the borders of its own cell that something depends on. */

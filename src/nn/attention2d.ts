@@ -25,12 +25,12 @@ export function gridAttention(channels: number, heads: number): Layer {
     },
     apply: (p, x) => {
       const [batch, height, width] = x.shape as [number, number, number, number];
-      const rows = tf.reshape(norm.apply(scoped('norm', p), x), [-1, channels]) as tf.Tensor2D; // [B * H * W, C]
+      const rows: tf.Tensor2D = tf.reshape(norm.apply(scoped('norm', p), x), [-1, channels]); // [B * H * W, C]
       const projected = tf.matMul(rows, weight<tf.Rank.R2>(p, 'qkv.weight'));
-      const qkv = tf.reshape(projected, [batch, height * width, 3 * channels]) as tf.Tensor3D;
+      const qkv: tf.Tensor3D = tf.reshape(projected, [batch, height * width, 3 * channels]);
       const [queries, keys, values] = splitHeads(qkv, heads); // [B, heads, H * W, C / heads]
       const scores = tf.matMul(tf.mul(queries, Math.sqrt(heads / channels)), keys, false, true); // [B, heads, H * W, H * W]
-      const mixed = mergeHeads(tf.matMul(tf.softmax(scores), values) as tf.Tensor4D);
+      const mixed = mergeHeads(tf.matMul(tf.softmax(scores), values));
       return tf.add(x, project.apply(scoped('project', p), tf.reshape(mixed, x.shape)));
     },
     sees: SEES_EVERYTHING,

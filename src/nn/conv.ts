@@ -1,9 +1,11 @@
 // Convolutions over [B, T, C] and [B, H, W, C] with "same" padding, as layers. Kernels are stored as TensorFlow stores
 // them, [k, in, out] and [kh, kw, in, out].
 import { tf } from '../engine/index.js';
+import { ShapeError } from '../errors.js';
 import { chain, weight } from '../model/layer.js';
 import type { Layer, Sight } from '../model/layer.js';
 import { heUniform, ZEROS } from '../model/params.js';
+import type { Params } from '../model/params.js';
 
 export interface ConvOptions {
   /** Distance between the inputs of neighboring outputs. Default 1. */
@@ -16,6 +18,24 @@ export interface ConvOptions {
 
 /** Number of positions of "same" padding before the first input, if the stride divides the extent. */
 const paddingBefore = (size: number, stride: number): number => Math.floor(Math.max(0, size - stride) / 2);
+
+/** Computes a layer of tensors of one rank, [B, ...axes, C], and refuses others. */
+const ofRank =
+  <R extends tf.Rank>(rank: number) =>
+  (compute: (p: Params, x: tf.Tensor<R>) => tf.Tensor<R>): Layer['apply'] =>
+  <T extends tf.Rank>(p: Params, x: tf.Tensor<T>) => {
+    if (x.rank !== rank)
+      throw new ShapeError(
+        'E_LAYER_RANK',
+        `layer of ${rank - 2} ${rank === 3 ? 'axis' : 'axes'}: expected a tensor of rank ${rank}, received [${x.shape.join(', ')}]. Use \`axes\` for the number of axes between batch and channels.`,
+      );
+    return compute(p, x as tf.Tensor as tf.Tensor<R>) as tf.Tensor as tf.Tensor<T>;
+  };
+
+const onSequences = ofRank<tf.Rank.R3>(3);
+const onGrids = ofRank<tf.Rank.R4>(4);
+
+const biased = <T extends tf.Tensor>(p: Params, x: T): T => tf.add(x, weight(p, 'bias'));
 
 /** A convolution of `size` along each axis. float32 [B, ...axes, from] -> [B, ...axes / stride, to]. */
 export function conv(
@@ -31,13 +51,10 @@ export function conv(
       weight: { shape: [...extent, from, to], init: heUniform(size ** axes * from, gain) },
       bias: { shape: [to], init: ZEROS },
     },
-    apply: (p, x) => {
-      const convolved =
-        axes === 1
-          ? tf.conv1d(x as tf.Tensor3D, weight<tf.Rank.R3>(p, 'weight'), stride, 'same')
-          : tf.conv2d(x as tf.Tensor4D, weight<tf.Rank.R4>(p, 'weight'), stride, 'same');
-      return tf.add(convolved, weight(p, 'bias'));
-    },
+    apply:
+      axes === 1
+        ? onSequences((p, x) => biased(p, tf.conv1d(x, weight<tf.Rank.R3>(p, 'weight'), stride, 'same')))
+        : onGrids((p, x) => biased(p, tf.conv2d(x, weight<tf.Rank.R4>(p, 'weight'), stride, 'same'))),
     sees: ({ first, last }) => ({ first: first * stride - before, last: last * stride - before + size - 1 }),
     output: 'weight',
   };
@@ -59,13 +76,10 @@ export function convTranspose(
       weight: { shape: [...extent, to, from], init: heUniform((size / stride) ** axes * from, gain) },
       bias: { shape: [to], init: ZEROS },
     },
-    apply: (p, x) => {
-      const grown =
-        axes === 1
-          ? grow1d(x as tf.Tensor3D, weight<tf.Rank.R3>(p, 'weight'), stride, to)
-          : grow2d(x as tf.Tensor4D, weight<tf.Rank.R4>(p, 'weight'), stride, to);
-      return tf.add(grown, weight(p, 'bias'));
-    },
+    apply:
+      axes === 1
+        ? onSequences((p, x) => biased(p, grow1d(x, weight<tf.Rank.R3>(p, 'weight'), stride, to)))
+        : onGrids((p, x) => biased(p, grow2d(x, weight<tf.Rank.R4>(p, 'weight'), stride, to))),
     sees: ({ first, last }) => ({
       first: Math.ceil((first + before - size + 1) / stride),
       last: Math.floor((last + before) / stride),
@@ -83,10 +97,10 @@ function grow2d(x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number, to: number)
 function grow1d(x: tf.Tensor3D, kernel: tf.Tensor3D, stride: number, to: number): tf.Tensor3D {
   const [batch, length, from] = x.shape;
   const [size] = kernel.shape;
-  const row = tf.reshape(x, [batch, 1, length, from]) as tf.Tensor4D;
+  const row: tf.Tensor4D = tf.reshape(x, [batch, 1, length, from]);
   const grown = tf.conv2dTranspose(
     row,
-    tf.reshape(kernel, [1, size, to, from]) as tf.Tensor4D,
+    tf.reshape(kernel, [1, size, to, from]),
     [batch, 1, length * stride, to],
     [1, stride],
     'same',
@@ -103,10 +117,7 @@ const seesOne =
 export function repeat(factor: number): Layer {
   return {
     params: {},
-    apply: (_, x) => {
-      const [, height, width] = x.shape as [number, number, number, number];
-      return tf.image.resizeNearestNeighbor(x as tf.Tensor4D, [height * factor, width * factor]);
-    },
+    apply: onGrids((_, x) => tf.image.resizeNearestNeighbor(x, [x.shape[1] * factor, x.shape[2] * factor])),
     sees: seesOne(factor),
   };
 }
@@ -115,7 +126,7 @@ export function repeat(factor: number): Layer {
 export function maxPool(size: number): Layer {
   return {
     params: {},
-    apply: (_, x) => tf.maxPool(x as tf.Tensor4D, size, size, 'valid'),
+    apply: onGrids((_, x) => tf.maxPool(x, size, size, 'valid')),
     sees: ({ first, last }) => ({ first: first * size, last: last * size + size - 1 }),
   };
 }

@@ -15,9 +15,9 @@ export function linear(
     params: { weight: { shape: [from, to], init }, bias: { shape: [to], init: ZEROS } },
     apply: (p, x) => {
       const matrix = weight<tf.Rank.R2>(p, 'weight');
-      if (x.rank === 2) return tf.add(tf.matMul(x as tf.Tensor2D, matrix), weight(p, 'bias'));
+      if (x.rank === 2) return tf.add(tf.matMul(x, matrix), weight(p, 'bias'));
       const y = tf.add(tf.matMul(tf.reshape(x, [-1, from]), matrix), weight(p, 'bias'));
-      return tf.reshape(y, [...x.shape.slice(0, -1), to]);
+      return tf.reshape(y, x.shape.with(x.rank - 1, to) as typeof x.shape);
     },
     sees: SEES_ITSELF,
     output: 'weight',

@@ -24,7 +24,7 @@ export function groupNorm(channels: number): Layer {
   return {
     params: gainAndBias(channels),
     apply: (p, x) => {
-      const grouped = tf.reshape(x, [x.shape[0]!, x.size / x.shape[0]! / channels, groups, channels / groups]);
+      const grouped = tf.reshape(x, [x.shape[0], x.size / x.shape[0] / channels, groups, channels / groups]);
       const centered = tf.sub(grouped, tf.mean(grouped, [1, 3], true));
       const variance = tf.mean(tf.square(centered), [1, 3], true); // [B, 1, G, 1]
       const normal = tf.reshape(tf.mul(centered, tf.rsqrt(tf.add(variance, EPSILON))), x.shape);

@@ -43,8 +43,8 @@ export function adamW(
   config: AdamWConfig,
 ): tf.Scalar {
   const [rate, correct1, correct2] = tf.unstack(hyper) as [tf.Scalar, tf.Scalar, tf.Scalar];
-  const squares = Object.keys(params).map((name) => tf.sum(tf.square(grads[name]!)));
-  const norm = tf.sqrt(tf.addN(squares)) as tf.Scalar;
+  const squares = Object.keys(params).map((name): tf.Scalar => tf.sum(tf.square(grads[name]!)));
+  const norm: tf.Scalar = tf.sqrt(tf.addN(squares));
   // Everything that is the same for all elements is computed with scalars, because each pass over the weights takes time.
   const scale = config.clip > 0 ? tf.minimum(1, tf.div(config.clip, tf.add(norm, 1e-6))) : tf.scalar(1);
   const share1 = tf.mul(scale, 1 - config.beta1);
@@ -82,10 +82,10 @@ export function gradients<T extends { loss: tf.Scalar }>(
   const { grads } = tf.variableGrads(() => {
     kept = fn();
     // TF.js disposes all tensors except the loss when the forward pass ends.
-    for (const tensor of tensorsOf(kept as Structure)) tf.keep(tensor);
+    for (const tensor of tensorsOf(kept)) tf.keep(tensor);
     return kept.loss;
   }, Object.values(params));
-  const result = mapTensors(kept as Structure, (tensor) => tf.clone(tensor)) as unknown as T;
+  const result = mapTensors(kept, (tensor) => tf.clone(tensor)) as T;
   tf.dispose(tensorsOf(kept as Structure));
   return {
     result,

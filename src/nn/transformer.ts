@@ -65,7 +65,7 @@ export function causalAttention(queries: tf.Tensor4D, keys: tf.Tensor4D, values:
   const scale = 1 / Math.sqrt(size);
   const bands = bandsOf(length);
   const op = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const [q, k, v] = args as tf.Tensor4D[] as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
+    const [q, k, v] = args as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
     const save = args[3] as tf.GradSaveFunc;
     const scaled: tf.Tensor4D = tf.mul(q, scale);
     const weights = bands.map((band) => {
@@ -92,7 +92,7 @@ function attentionGradient(
   bands: Band[],
   scale: number,
 ): tf.Tensor[] {
-  const projected = tf.sum(tf.mul(dy, y!), -1, true) as tf.Tensor4D; // [B, H, T, 1]
+  const projected: tf.Tensor4D = tf.sum(tf.mul(dy, y!), -1, true); // [B, H, T, 1]
   const ofQueries: tf.Tensor4D[] = [];
   let ofKeys: tf.Tensor4D | undefined;
   let ofValues: tf.Tensor4D | undefined;
@@ -100,7 +100,7 @@ function attentionGradient(
   for (const [i, { begin, end }] of [...bands.entries()].reverse()) {
     const dyBand = rowsOf(dy, begin, end);
     const ofWeights = tf.matMul(dyBand, rowsOf(v!, 0, end), false, true);
-    const ofScores = tf.mul(weights[i]!, tf.sub(ofWeights, rowsOf(projected, begin, end))) as tf.Tensor4D;
+    const ofScores: tf.Tensor4D = tf.mul(weights[i]!, tf.sub(ofWeights, rowsOf(projected, begin, end)));
     ofQueries.unshift(tf.mul(tf.matMul(ofScores, rowsOf(k!, 0, end)), scale));
     ofKeys = addToFront(ofKeys, tf.matMul(ofScores, rowsOf(scaled!, begin, end), true, false));
     ofValues = addToFront(ofValues, tf.matMul(weights[i]!, dyBand, true, false));
@@ -112,5 +112,5 @@ function attentionGradient(
 function addToFront(sum: tf.Tensor4D | undefined, part: tf.Tensor4D): tf.Tensor4D {
   if (!sum) return part;
   const [length, shared] = [sum.shape[2], part.shape[2]];
-  return tf.concat([tf.add(rowsOf(sum, 0, shared), part) as tf.Tensor4D, rowsOf(sum, shared, length)], 2);
+  return tf.concat([tf.add(rowsOf(sum, 0, shared), part), rowsOf(sum, shared, length)], 2);
 }

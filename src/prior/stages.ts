@@ -83,8 +83,8 @@ export class Stages {
     const [only] = losses;
     if (only && losses.length === 1) return only;
     return {
-      loss: tf.addN(losses.map(({ loss }) => loss)) as tf.Scalar,
-      natsPerCode: tf.addN(losses.map(({ natsPerCode, share }) => tf.mul(natsPerCode, share))) as tf.Scalar,
+      loss: tf.addN(losses.map(({ loss }) => loss)),
+      natsPerCode: tf.addN(losses.map(({ natsPerCode, share }) => tf.mul(natsPerCode, share))),
     };
   }
 
@@ -115,7 +115,7 @@ export class Stages {
     const own = this.codesOf(map.name, codes);
     const { places } = stage.order;
     return {
-      codes: places ? (tf.gather(own, tf.tensor1d(places, 'int32'), 1) as tf.Tensor2D) : own,
+      codes: places ? tf.gather(own, tf.tensor1d(places, 'int32'), 1) : own,
       given: stage.given.map((name) => this.codesOf(name, codes)),
       condition,
     };

@@ -67,8 +67,5 @@ export function openCodec<M extends Media = Media, I = unknown>(
     fingerprint: card.fingerprint,
     ...options,
   });
-  return Object.assign(codec, { card, input: family.input(config) }) as LoadedCodec<Media, unknown> as LoadedCodec<
-    M,
-    I
-  >;
+  return Object.assign(codec, { card, input: family.input(config) }) as LoadedCodec<M, I>;
 }

@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { checkScene } from '../../fixtures/shape-checker.js';
 import { captionOf, shapeSet, writeShapeFolder } from '../../fixtures/shapes.js';
-import type { Scene } from '../../fixtures/shapes.js';
 import { createDirectory, writeFileAtomic } from '../files/commit.js';
 import type { Image } from '../interfaces/index.js';
 import { imageGrid } from '../media/image/grid.js';
@@ -68,68 +67,30 @@ const SAMPLING = { temperature: 0.5, topP: 0.9, cfg: 1.5, batchSize: 52 };
  * @throws as the jobs it consists of.
  */
 export async function demo(options: DemoOptions): Promise<DemoResult> {
-  const { out, seed = 0, signal } = options;
+  const { out, force } = options;
   openOutput(out, {
-    force: options.force,
+    force,
     owned: ['data', 'codec', 'tokens', 'prior', 'demo.png', 'demo.json', 'report.html'],
   }).release();
   const clock = new Stopwatch(options.onStage);
   const at = (name: string): string => join(out, name);
-  const force = options.force;
-  const events = (stage: DemoStage): LoopEvents => ({
-    onStep: (step, steps, measured) => options.onProgress?.(stage, step, steps, measured),
-  });
+  const run = <T>(stage: DemoStage, job: (options: DemoOptions, at: At) => T): T => {
+    clock.start(stage);
+    return job(options, at);
+  };
 
-  clock.start('draw');
-  createDirectory(at('data'));
-  await writeShapeFolder(at('data'), {
-    count: options.count ?? PICTURES,
-    seed,
-    signal,
-    onProgress: (done: number) => options.onProgress?.('draw', done, options.count ?? PICTURES),
-  });
-  clock.start('train codec');
-  const codec = await trainCodec({
-    data: at('data'),
-    out: at('codec'),
-    preset: options.codecPreset ?? 'shapes',
-    steps: options.codecSteps,
-    seed,
-    force,
-    signal,
-    ...events('train codec'),
-  });
-  clock.start('tokenize');
-  await tokenize({
-    data: at('data'),
-    codec: at('codec'),
-    out: at('tokens'),
-    force,
-    signal,
-    onProgress: (done, total) => options.onProgress?.('tokenize', done, total),
-  });
-  clock.start('train prior');
-  const prior = await trainPrior({
-    tokens: at('tokens'),
-    out: at('prior'),
-    preset: options.priorPreset ?? 'shapes',
-    steps: options.priorSteps,
-    seed,
-    force,
-    signal,
-    ...events('train prior'),
-  });
-  clock.start('generate');
-  const scenes = shapeSet({ count: 1, seed }).heldOutPrompts.slice(0, options.prompts);
-  const drawn = await drawAndCheck(at('prior'), scenes, options);
+  await run('draw', drawData);
+  const codec = await run('train codec', trainTheCodec);
+  await run('tokenize', tokenizeData);
+  const prior = await run('train prior', trainThePrior);
+  const drawn = await run('generate', generateAndCheck);
   const seconds = clock.stop();
 
-  const obeyed = drawn.filter((one) => one.obeyed).length;
   const result: DemoResult = {
     codec: codec.metrics!,
     prior: prior.metrics!,
     prompts: drawn.length,
-    obeyed,
+    obeyed: drawn.filter((one) => one.obeyed).length,
     seconds,
     picture: at('demo.png'),
     report: at('report.html'),
@@ -139,11 +100,51 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
   return result;
 }
 
-async function drawAndCheck(
-  prior: string,
-  scenes: readonly Scene[],
-  { seed = 0, signal, onProgress }: DemoOptions,
+/** The path of an output by its name. */
+type At = (name: string) => string;
+
+async function drawData({ count = PICTURES, seed = 0, signal, onProgress }: DemoOptions, at: At): Promise<void> {
+  createDirectory(at('data'));
+  await writeShapeFolder(at('data'), {
+    count,
+    seed,
+    signal,
+    onProgress: (done: number) => onProgress?.('draw', done, count),
+  });
+}
+
+function trainTheCodec(options: DemoOptions, at: At): ReturnType<typeof trainCodec> {
+  const { codecPreset: preset = 'shapes', codecSteps: steps, seed = 0, force, signal } = options;
+  const events = stepEvents('train codec', options);
+  return trainCodec({ data: at('data'), out: at('codec'), preset, steps, seed, force, signal, ...events });
+}
+
+function tokenizeData({ force, signal, onProgress }: DemoOptions, at: At): ReturnType<typeof tokenize> {
+  return tokenize({
+    data: at('data'),
+    codec: at('codec'),
+    out: at('tokens'),
+    force,
+    signal,
+    onProgress: (done, total) => onProgress?.('tokenize', done, total),
+  });
+}
+
+function trainThePrior(options: DemoOptions, at: At): ReturnType<typeof trainPrior> {
+  const { priorPreset: preset = 'shapes', priorSteps: steps, seed = 0, force, signal } = options;
+  const events = stepEvents('train prior', options);
+  return trainPrior({ tokens: at('tokens'), out: at('prior'), preset, steps, seed, force, signal, ...events });
+}
+
+const stepEvents = (stage: DemoStage, { onProgress }: DemoOptions): LoopEvents => ({
+  onStep: (step, steps, measured) => onProgress?.(stage, step, steps, measured),
+});
+
+async function generateAndCheck(
+  { prompts: count, seed = 0, signal, onProgress }: DemoOptions,
+  at: At,
 ): Promise<Drawn[]> {
+  const scenes = shapeSet({ count: 1, seed }).heldOutPrompts.slice(0, count);
   const prompts = scenes.map(captionOf);
   const sampling = {
     ...SAMPLING,
@@ -151,7 +152,7 @@ async function drawAndCheck(
     signal,
     onProgress: (fraction: number) => onProgress?.('generate', Math.round(fraction * prompts.length), prompts.length),
   };
-  const { media } = await generate({ prior, prompts, sampling, medium: imageMedium });
+  const { media } = await generate({ prior: at('prior'), prompts, sampling, medium: imageMedium });
   return media.map((image, i) => ({ prompt: prompts[i]!, image, ...checkScene(image, scenes[i]!) }));
 }
 

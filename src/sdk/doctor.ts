@@ -140,7 +140,7 @@ async function gflops(work: number, fn: (...args: tf.Tensor[]) => tf.Tensor, arg
 
 function matmulGflops(): Promise<number> {
   const n = 1024;
-  return gflops(2 * n ** 3, (a, b) => tf.matMul(a!, b!), [
+  return gflops(2 * n ** 3, (a, b) => tf.matMul(a, b), [
     tf.randomUniform([n, n], -1, 1, 'float32', 1),
     tf.randomUniform([n, n], -1, 1, 'float32', 2),
   ]);

@@ -185,7 +185,7 @@ function checkLabel(label: unknown, card: FullCard): number {
   const bound = card.classes?.length ?? 2 ** 31;
   const valid = typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < bound;
   expect(valid, () => `expected a label in [0, ${bound}), found ${String(label)}`);
-  return label as number;
+  return label;
 }
 
 /** Fields of a sample's media. */

@@ -128,7 +128,7 @@ class CodecTrainee<C> implements Trainee {
     this.concerns = sampleConcerns({ train: dataset.size('train'), test: this.heldOut });
     this.identity = {
       codec: family.name,
-      config: config as Record<string, unknown>,
+      config: config,
       training: this.training,
       seed,
       dataset: dataset.fingerprint,

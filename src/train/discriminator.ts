@@ -57,7 +57,7 @@ export class Discriminator {
     const { value, grad } = tf.valueAndGrad((made: tf.Tensor4D) => generatorLoss(this.judge(made)))(
       stopGradient(reconstruction),
     );
-    const adversarial = stopGradient(value) as tf.Scalar;
+    const adversarial: tf.Scalar = stopGradient(value);
     // A linear function with the gradient of the loss: another pass through the discriminator would cost as much as the first.
     const plane = tf.sum(tf.mul(reconstruction, stopGradient(grad)));
     const lambda = adaptiveWeight(gradientAt(loss, last), gradientAt(plane, last), this.config.maxWeight);
@@ -69,7 +69,7 @@ export class Discriminator {
   update(images: tf.Tensor4D, reconstruction: tf.Tensor4D, hyper: tf.Tensor1D): Record<string, tf.Scalar> {
     const { result, grads } = gradients(this.weights, () => {
       const { real, made } = discriminatorLosses(this.judge(images), this.judge(reconstruction));
-      return { loss: tf.mul(tf.add(real, made), 0.5) as tf.Scalar, real, made };
+      return { loss: tf.mul(tf.add(real, made), 0.5), real, made };
     });
     adamW(this.weights, this.slots, grads, hyper, ADAM);
     return { discriminatorReal: result.real, discriminatorMade: result.made };
@@ -80,7 +80,7 @@ export class Discriminator {
   }
 
   private judge(images: tf.Tensor4D): tf.Tensor4D {
-    return this.network.apply(this.weights, images) as tf.Tensor4D;
+    return this.network.apply(this.weights, images);
   }
 }
 

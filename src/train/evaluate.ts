@@ -230,9 +230,7 @@ class CodecMeters<C> {
     const reconstructions = hostValues(result.output).subarray(0, count * size) as Float32Array;
     this.nmse.add(originals, reconstructions);
     this.quality.add(originals, reconstructions, shape);
-    result.maps.forEach((ids, i) =>
-      this.codes[i]!.add(hostValues(ids).subarray(0, count * (ids.size / ids.shape[0]!))),
-    );
+    result.maps.forEach((ids, i) => this.codes[i]!.add(hostValues(ids).subarray(0, count * (ids.size / ids.shape[0]))));
     for (const [name, each] of Object.entries(result.measures))
       this.sums[name] = (this.sums[name] ?? 0) + sum(each, count);
     for (let i = 0; i < count && this.examples.length < EXAMPLES; i++) {

@@ -108,7 +108,7 @@ class PriorTrainee<C> implements Trainee {
     const { family, config, training, tokens, seed } = run;
     this.identity = {
       prior: family.name,
-      config: config as Record<string, unknown>,
+      config: config,
       training,
       seed,
       tokens: tokens.fingerprint,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
+import { weight } from '../../src/model/layer.js';
 import type { Params, ParamSpec, ParamSpecs } from '../../src/model/params.js';
 import { asColumn, fromColumn, nearestCode, passGradient } from './nearest.js';
 import { projection } from './projection.js';
@@ -57,7 +58,7 @@ export const inSpace = (p: Params, latents: tf.Tensor2D, config: CodebookConfig)
 
 /** The codes, float32 [K, D]. */
 export const codesOf = (p: Params, config: CodebookConfig): tf.Tensor2D =>
-  normalizeRows(p.codebook as unknown as tf.Tensor2D, config);
+  normalizeRows(weight<tf.Rank.R2>(p, 'codebook'), config);
 
 /**
  * Initializes projection and codebook from the latents of a first batch, [N, width].
@@ -69,7 +70,7 @@ export function startCodebook(p: Params, latents: tf.Tensor2D, key: RandomKey, c
   const codes = startCodes(inSpace(p, latents, config), config.codebookSize, key, config.start, (rows) =>
     normalizeRows(rows, config),
   );
-  p.codebook!.assign(codes);
+  weight<tf.Rank.R2>(p, 'codebook').assign(codes);
   return codes;
 }
 

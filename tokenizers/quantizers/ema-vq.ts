@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/model/config.js';
+import { weight } from '../../src/model/layer.js';
 import { ONES, ZEROS } from '../../src/model/params.js';
 import type { Params, ParamSpecs } from '../../src/model/params.js';
 import type { QuantizerFamily } from '../../src/model/quantizer.js';
@@ -60,9 +61,9 @@ function stateSpecs(config: EmaVqConfig): ParamSpecs {
 /** The cost of each code by the running frequencies of the codes. float32 [K]. */
 export function rateCosts(p: Params, { rateWeight }: EmaVqConfig): tf.Tensor1D | undefined {
   if (rateWeight === 0) return undefined;
-  const smoothed = tf.add(p.emaCount!, 1e-2);
+  const smoothed = tf.add(weight<tf.Rank.R1>(p, 'emaCount'), 1e-2);
   const nats = tf.neg(tf.log(tf.div(smoothed, tf.sum(smoothed))));
-  return tf.mul(nats, tf.mul(p.emaDistance!, rateWeight));
+  return tf.mul(nats, tf.mul(weight<tf.Rank.R1>(p, 'emaDistance'), rateWeight));
 }
 
 /**
@@ -78,12 +79,13 @@ function updateCodebook(
 ): void {
   const { codebookSize: K, emaDecay, restartBelow } = config;
   const rows = latents.shape[0];
-  const average = (old: tf.Tensor, now: tf.Tensor): tf.Tensor =>
-    tf.add(tf.mul(old, emaDecay), tf.mul(now, 1 - emaDecay));
-  const uses = tf.unsortedSegmentSum(tf.ones([rows]) as tf.Tensor1D, ids, K); // [K]
-  const sums = tf.unsortedSegmentSum(latents, ids, K); // [K, D]
-  let count = average(p.emaCount!, uses);
-  let sum = average(p.emaSum!, sums);
+  const average = <T extends tf.Tensor>(old: T, now: T): T => tf.add(tf.mul(old, emaDecay), tf.mul(now, 1 - emaDecay));
+  const [emaDistance, emaCount] = [weight<tf.Rank.R1>(p, 'emaDistance'), weight<tf.Rank.R1>(p, 'emaCount')];
+  const emaSum = weight<tf.Rank.R2>(p, 'emaSum');
+  const uses: tf.Tensor1D = tf.unsortedSegmentSum(tf.ones([rows]), ids, K); // [K]
+  const sums: tf.Tensor2D = tf.unsortedSegmentSum(latents, ids, K); // [K, D]
+  let count: tf.Tensor1D = average(emaCount, uses);
+  let sum: tf.Tensor2D = average(emaSum, sums);
 
   if (restartBelow > 0) {
     const evenShare = rows / K;
@@ -92,14 +94,14 @@ function updateCodebook(
     count = tf.where(dead, tf.fill([K], evenShare), count);
     sum = tf.where(tf.reshape(dead, [K, 1]), tf.mul(fresh, evenShare), sum);
   }
-  const distance = tf.mean(tf.sum(tf.squaredDifference(latents, codes), -1), 0, true); // [1]
-  p.emaDistance!.assign(average(p.emaDistance!, distance) as tf.Tensor1D);
-  p.emaCount!.assign(count as tf.Tensor1D);
-  p.emaSum!.assign(sum as tf.Tensor2D);
+  const distance: tf.Tensor1D = tf.mean(tf.sum(tf.squaredDifference(latents, codes), -1), 0, true); // [1]
+  emaDistance.assign(average(emaDistance, distance));
+  emaCount.assign(count);
+  emaSum.assign(sum);
   // Laplace smoothing keeps codes with a count near 0 finite.
   const total = tf.sum(count);
   const smoothed = tf.mul(tf.div(tf.add(count, 1e-5), tf.add(total, K * 1e-5)), total);
-  p.codebook!.assign(normalizeRows(tf.div(sum, tf.reshape(smoothed, [K, 1])) as tf.Tensor2D, config));
+  weight<tf.Rank.R2>(p, 'codebook').assign(normalizeRows(tf.div(sum, tf.reshape(smoothed, [K, 1])), config));
 }
 
 /** The EMA quantizer as codecs know it. */
@@ -113,13 +115,13 @@ export const emaVq: QuantizerFamily<EmaVqConfig> = {
   initialize: (p, latents, key, config) => {
     const codes = startCodebook(p, latents, key, config);
     const evenShare = latents.shape[0] / config.codebookSize;
-    p.emaCount!.assign(tf.fill([config.codebookSize], evenShare));
-    p.emaSum!.assign(tf.mul(codes, evenShare));
+    weight<tf.Rank.R1>(p, 'emaCount').assign(tf.fill([config.codebookSize], evenShare));
+    weight<tf.Rank.R2>(p, 'emaSum').assign(tf.mul(codes, evenShare));
   },
   train: (p, rows, { key }, config) => {
     const { latents, detached, ids } = lookUp(p, rows, config, rateCosts(p, config));
-    const codes = stopGradient(tf.gather(codesOf(p, config), ids)) as tf.Tensor2D; // [N, D]
-    const loss = tf.mul(config.commitment, tf.mean(tf.squaredDifference(latents, codes))) as tf.Scalar;
+    const codes: tf.Tensor2D = stopGradient(tf.gather(codesOf(p, config), ids)); // [N, D]
+    const loss: tf.Scalar = tf.mul(config.commitment, tf.mean(tf.squaredDifference(latents, codes)));
     updateCodebook(p, { latents: detached, codes, ids }, key, config);
     return { codes: outOfSpace(p, latents, codes, config), ids: asColumn(ids), loss };
   },

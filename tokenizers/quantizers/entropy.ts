@@ -26,7 +26,7 @@ function logChoices(latents: tf.Tensor2D, levels: readonly (readonly number[])[]
   const points = tf.tensor2d(gridPoints(levels)); // [K, D]
   // |z|^2 is the same for every point and cancels.
   const nearness = tf.sub(tf.mul(tf.matMul(latents, points, false, true), 2), tf.sum(tf.square(points), 1));
-  return tf.logSoftmax(tf.div(nearness, temperature)) as tf.Tensor2D;
+  return tf.logSoftmax(tf.div(nearness, temperature));
 }
 
 /** Where to split dimensions into two parts so that neither has many points. */
@@ -84,5 +84,5 @@ export function entropyLoss(
     return tf.sub(choice, tf.mul(use, diversity));
   });
   const bits = levels.reduce((sum, { length }) => sum + Math.log2(length), 0);
-  return tf.div(tf.addN(losses), bits) as tf.Scalar;
+  return tf.div(tf.addN(losses), bits);
 }

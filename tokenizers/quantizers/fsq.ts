@@ -71,7 +71,7 @@ const normalize = (points: tf.Tensor, levels: readonly number[]): tf.Tensor2D =>
 /** float32 grid points [N, D] -> int32 [N, 1]. */
 function idsOf(points: tf.Tensor2D, levels: readonly number[]): tf.Tensor2D {
   const digits = tf.add(points, zeroDigits(levels));
-  return asColumn(tf.cast(tf.sum(tf.mul(digits, radices(levels)), 1), 'int32') as tf.Tensor1D);
+  return asColumn(tf.cast(tf.sum(tf.mul(digits, radices(levels)), 1), 'int32'));
 }
 
 /** int32 [N, 1] -> float32 grid points [N, D]. */
@@ -79,7 +79,7 @@ function pointsOf(ids: tf.Tensor2D, levels: readonly number[]): tf.Tensor2D {
   const digits = levels.map((count, i) =>
     tf.mod(tf.floorDiv(fromColumn(ids), tf.scalar(radices(levels)[i]!, 'int32')), tf.scalar(count, 'int32')),
   );
-  return tf.sub(tf.cast(tf.stack(digits, 1), 'float32'), zeroDigits(levels)) as tf.Tensor2D;
+  return tf.sub(tf.cast(tf.stack(digits, 1), 'float32'), zeroDigits(levels));
 }
 
 /** Maximum number of codes in a group of dimensions of the entropy loss. */

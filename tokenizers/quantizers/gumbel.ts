@@ -7,7 +7,7 @@ import type { RandomKey } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/model/config.js';
 import type { Params, ParamSpecs } from '../../src/model/params.js';
 import type { QuantizerFamily } from '../../src/model/quantizer.js';
-import { named } from '../../src/model/layer.js';
+import { named, weight } from '../../src/model/layer.js';
 import type { Layer } from '../../src/model/layer.js';
 import { linear } from '../../src/nn/linear.js';
 import { asColumn, fromColumn } from './nearest.js';
@@ -80,15 +80,15 @@ function startOnLatents(p: Params, latents: tf.Tensor2D, random: tf.Tensor): voi
   const variance = tf.sum(tf.moments(latents, 0).variance);
   // Latents are two variances apart on average: odds of K squared to one are clear among K codes.
   const scale = tf.div(2 * Math.log(random.size), tf.add(variance, LEAST_VARIANCE));
-  p.codebook!.assign(codes);
-  p['logits.weight']!.assign(tf.mul(tf.transpose(codes), scale) as tf.Tensor2D);
-  p['logits.bias']!.assign(tf.mul(tf.sum(tf.square(codes), 1), tf.div(scale, -2)) as tf.Tensor1D);
+  weight<tf.Rank.R2>(p, 'codebook').assign(codes);
+  weight<tf.Rank.R2>(p, 'logits.weight').assign(tf.mul(tf.transpose(codes), scale));
+  weight<tf.Rank.R1>(p, 'logits.bias').assign(tf.mul(tf.sum(tf.square(codes), 1), tf.div(scale, -2)));
 }
 
 const logitsOf = (p: Params, latents: tf.Tensor2D, config: GumbelConfig): tf.Tensor2D =>
-  logitsLayer(config).apply(p, latents) as tf.Tensor2D;
+  logitsLayer(config).apply(p, latents);
 
-const codebookOf = (p: Params): tf.Tensor2D => p.codebook as unknown as tf.Tensor2D;
+const codebookOf = (p: Params): tf.Tensor2D => weight(p, 'codebook');
 
 /** From 0 to 1 along half a cosine while `progress` goes from 0 to `until`, 1 from there on. */
 const ramp = (progress: tf.Scalar, until: number): tf.Scalar =>
@@ -161,14 +161,13 @@ export const gumbel: QuantizerFamily<GumbelConfig> = {
     startOnLatents(p, latents, randomUniform(key, [K], 'quantizer.start')),
   train: (p, latents, { key, progress }, config) => {
     const logits = logitsOf(p, latents, config);
-    const noisy = tf.add(logits, gumbelNoise(key, logits.shape)) as tf.Tensor2D;
-    const ids = tf.argMax(noisy, 1) as tf.Tensor1D;
-    const weights = tf.softmax(tf.div(noisy, temperatureAt(progress, config.temperature))) as tf.Tensor2D;
-    const divergence =
+    const noisy: tf.Tensor2D = tf.add(logits, gumbelNoise(key, logits.shape));
+    const ids: tf.Tensor1D = tf.argMax(noisy, 1);
+    const weights: tf.Tensor2D = tf.softmax(tf.div(noisy, temperatureAt(progress, config.temperature)));
+    const divergence: tf.Scalar =
       config.klWeight === 0 ? tf.scalar(0) : tf.mul(divergenceFromUniform(logits), klWeightAt(progress, config));
-    const loss = (
-      config.diversity === 0 ? divergence : tf.add(divergence, tf.mul(lackOfDiversity(logits), config.diversity))
-    ) as tf.Scalar;
+    const loss: tf.Scalar =
+      config.diversity === 0 ? divergence : tf.add(divergence, tf.mul(lackOfDiversity(logits), config.diversity));
     return { codes: codesOfDraw(p, weights, ids, config), ids: asColumn(ids), loss };
   },
   encode: (p, latents, config) => asColumn(tf.argMax(logitsOf(p, latents, config), 1)),

@@ -40,7 +40,7 @@ const powersOfTwo = (bits: number): number[] => Array.from({ length: bits }, (_,
 /** float32 [N, bits] -> int32 [N, 1], the first dimension the lowest bit. */
 function idsOf(latents: tf.Tensor2D, bits: number): tf.Tensor2D {
   const set = tf.cast(tf.greater(latents, 0), 'float32');
-  return asColumn(tf.cast(tf.sum(tf.mul(set, powersOfTwo(bits)), 1), 'int32') as tf.Tensor1D);
+  return asColumn(tf.cast(tf.sum(tf.mul(set, powersOfTwo(bits)), 1), 'int32'));
 }
 
 /** int32 [N, 1] -> float32 [N, bits] of -1 and 1. */
@@ -48,7 +48,7 @@ function codesOf(ids: tf.Tensor2D, bits: number): tf.Tensor2D {
   const set = powersOfTwo(bits).map((power) =>
     tf.mod(tf.floorDiv(fromColumn(ids), tf.scalar(power, 'int32')), tf.scalar(2, 'int32')),
   );
-  return tf.sub(tf.mul(tf.cast(tf.stack(set, 1), 'float32'), 2), 1) as tf.Tensor2D;
+  return tf.sub(tf.mul(tf.cast(tf.stack(set, 1), 'float32'), 2), 1);
 }
 
 /** Sizes of groups of at most `jointBits`, as equal as possible. */
@@ -81,7 +81,7 @@ export const lfq: QuantizerFamily<LfqConfig> = {
     const inward = projectionOf(config).inward(p, latents);
     const codes = signs(stopGradient(inward));
     const committed = tf.mul(tf.mean(tf.squaredDifference(inward, codes)), config.commitment);
-    const loss = tf.add(committed, tf.mul(signEntropyLoss(inward, config), config.entropyWeight)) as tf.Scalar;
+    const loss: tf.Scalar = tf.add(committed, tf.mul(signEntropyLoss(inward, config), config.entropyWeight));
     return {
       codes: projectionOf(config).outward(p, straightThrough(inward, codes)),
       ids: idsOf(inward, config.bits),

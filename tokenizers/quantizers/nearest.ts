@@ -26,8 +26,8 @@ export function nearestCode(latents: tf.Tensor2D, codebook: tf.Tensor2D, rateCos
   }
   const [K, D] = codebook.shape;
   // |z|^2 is the same for every code and is left out: |e|^2 - 2 z.e decides.
-  const norms = tf.sum(tf.square(codebook), 1);
-  const offsets = (rateCosts ? tf.add(norms, rateCosts) : norms) as tf.Tensor1D; // [K]
+  const norms: tf.Tensor1D = tf.sum(tf.square(codebook), 1);
+  const offsets: tf.Tensor1D = rateCosts ? tf.add(norms, rateCosts) : norms; // [K]
   const doubled = tf.mul(latents, 2);
   const distances = (codes: tf.Tensor2D, offset: tf.Tensor1D): tf.Tensor2D =>
     tf.sub(offset, tf.matMul(doubled, codes, false, true)); // [N, codes]
@@ -38,8 +38,8 @@ export function nearestCode(latents: tf.Tensor2D, codebook: tf.Tensor2D, rateCos
   for (let start = 0; start < K; start += CODES_AT_ONCE) {
     const count = Math.min(CODES_AT_ONCE, K - start);
     const part = distances(tf.slice2d(codebook, [start, 0], [count, D]), tf.slice1d(offsets, start, count));
-    const partNearest = tf.min(part, 1) as tf.Tensor1D;
-    const partIds = tf.add(tf.argMin(part, 1), tf.scalar(start, 'int32')) as tf.Tensor1D;
+    const partNearest: tf.Tensor1D = tf.min(part, 1);
+    const partIds: tf.Tensor1D = tf.add(tf.argMin(part, 1), tf.scalar(start, 'int32'));
     ids = ids && nearest ? tf.where(tf.less(partNearest, nearest), partIds, ids) : partIds;
     nearest = nearest ? tf.minimum(nearest, partNearest) : partNearest;
   }
@@ -76,7 +76,7 @@ export function rotated(latents: tf.Tensor2D, codes: tf.Tensor2D): tf.Tensor2D {
     tf.sub(latents, tf.mul(along(between), tf.mul(between, 2))),
     tf.mul(along(from), tf.mul(to, 2)),
   );
-  return straightThrough(tf.mul(turned, tf.div(lengthOf(q), lengthOf(z))) as tf.Tensor2D, q);
+  return straightThrough(tf.mul(turned, tf.div(lengthOf(q), lengthOf(z))), q);
 }
 
 /** How the decoder's gradient passes the choice of a code. */

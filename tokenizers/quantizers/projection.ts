@@ -25,15 +25,15 @@ const NONE: Projection = { params: {}, inward: (_, latents) => latents, outward:
 export function projection(width: number | undefined, codeWidth: number): Projection {
   if (width === undefined) return NONE;
   const layers = { inward: spreading(width, codeWidth), outward: spreading(codeWidth, width) };
-  const inward = (p: Params, latents: tf.Tensor2D): tf.Tensor2D => bind(layers, p).inward(latents) as tf.Tensor2D;
+  const inward = (p: Params, latents: tf.Tensor2D): tf.Tensor2D => bind(layers, p).inward(latents);
   return {
     params: paramsOf(layers),
     inward,
-    outward: (p, codes) => bind(layers, p).outward(codes) as tf.Tensor2D,
+    outward: (p, codes) => bind(layers, p).outward(codes),
     start: (p, latents) => {
       const { mean, variance } = tf.moments(inward(p, latents), 0); // [codeWidth]
       const scale = tf.rsqrt(tf.add(variance, LEAST_VARIANCE));
-      const [matrix, bias] = [weight(p, 'inward.weight'), weight(p, 'inward.bias')] as [tf.Variable, tf.Variable];
+      const [matrix, bias] = [weight(p, 'inward.weight'), weight(p, 'inward.bias')];
       bias.assign(tf.mul(tf.sub(bias, mean), scale));
       matrix.assign(tf.mul(matrix, scale));
     },

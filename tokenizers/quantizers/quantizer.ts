@@ -18,7 +18,7 @@ export function registerQuantizer<C>(family: QuantizerFamily<C>): void {
       'E_REGISTERED',
       `register quantizer: expected a new name, received "${family.name}", which is taken.`,
     );
-  families.set(family.name, family as QuantizerFamily);
+  families.set(family.name, family);
 }
 
 /** @throws {UsageError} E_UNKNOWN_MODEL listing the names there are. */
@@ -116,9 +116,12 @@ export class Quantizer {
     return this.idsOf(this.encodeRows(p, this.rowsOf(latents)), latents.shape);
   }
 
-  decode(p: Params, ids: tf.Tensor): tf.Tensor {
+  decode<R extends tf.Rank = tf.Rank>(p: Params, ids: tf.Tensor): tf.Tensor<R> {
     const positions = this.levels === 1 ? ids.shape : ids.shape.slice(0, -1);
-    return tf.reshape(this.decodeRows(p, tf.reshape(ids, [-1, this.levels])), [...positions, this.width]);
+    return tf.reshape(this.decodeRows(p, tf.reshape(ids, [-1, this.levels])), [
+      ...positions,
+      this.width,
+    ] as tf.ShapeMap[R]);
   }
 
   /** float32 [N, width] -> codes float32 [N, width] and ids int32 [N, levels]. */

@@ -76,7 +76,7 @@ export const residual: QuantizerFamily<ResidualConfig> = {
         batches.map(({ ids }) => ids),
         1,
       ),
-      loss: tf.addN(batches.map(({ loss }) => loss)) as tf.Scalar,
+      loss: tf.addN(batches.map(({ loss }) => loss)),
     };
   },
   encode: (p, latents, config) => {
@@ -94,6 +94,6 @@ export const residual: QuantizerFamily<ResidualConfig> = {
       ids,
       nested.map(({ levels }) => levels),
     );
-    return tf.addN(nested.map((level, i) => level.decodeRows(p, parts[i]!))) as tf.Tensor2D;
+    return tf.addN(nested.map((level, i) => level.decodeRows(p, parts[i]!)));
   },
 };

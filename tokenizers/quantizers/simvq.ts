@@ -5,7 +5,7 @@ import { randomUniform, stopGradient, tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/model/config.js';
 import type { Params, ParamSpecs } from '../../src/model/params.js';
 import type { QuantizerFamily } from '../../src/model/quantizer.js';
-import { named } from '../../src/model/layer.js';
+import { named, weight } from '../../src/model/layer.js';
 import type { Layer } from '../../src/model/layer.js';
 import { linear } from '../../src/nn/linear.js';
 import { asColumn, fromColumn, nearestCode, straightThrough } from './nearest.js';
@@ -34,13 +34,15 @@ const stateSpecs = ({ codebookSize: K, codeDim: D }: SimVqConfig): ParamSpecs =>
 });
 
 /** Maps rows of the frozen codebook to codes. float32 [N, D] -> [N, D]. */
-const seen = (p: Params, rows: tf.Tensor): tf.Tensor2D => codeLayer(rows.shape.at(-1)!).apply(p, rows) as tf.Tensor2D;
+const seen = (p: Params, rows: tf.Tensor2D): tf.Tensor2D => codeLayer(rows.shape[1]).apply(p, rows);
+
+const codebookOf = (p: Params): tf.Tensor2D => weight(p, 'codebook');
 
 /** float32 [N, D] -> int32 [N]: the nearest of all codes. */
-const nearestIds = (p: Params, latents: tf.Tensor2D): tf.Tensor1D => nearestCode(latents, seen(p, p.codebook!));
+const nearestIds = (p: Params, latents: tf.Tensor2D): tf.Tensor1D => nearestCode(latents, seen(p, codebookOf(p)));
 
 /** int32 [N] -> float32 [N, D]. Rows are chosen before the layer, so that its gradient costs N rows and not K. */
-const codesOf = (p: Params, ids: tf.Tensor1D): tf.Tensor2D => seen(p, tf.gather(p.codebook!, ids));
+const codesOf = (p: Params, ids: tf.Tensor1D): tf.Tensor2D => seen(p, tf.gather(codebookOf(p), ids));
 
 /**
  * Initializes the rows of the layer with random centered latents of a first batch. A code is then a random sum of them, so that
@@ -48,9 +50,9 @@ const codesOf = (p: Params, ids: tf.Tensor1D): tf.Tensor2D => seen(p, tf.gather(
  */
 function startLayer(p: Params, latents: tf.Tensor2D, random: tf.Tensor): void {
   const picks = tf.cast(tf.floor(tf.mul(random, latents.shape[0])), 'int32');
-  const mean = tf.mean(latents, 0); // [D]
-  p['layer.weight']!.assign(tf.sub(tf.gather(latents, picks), mean) as tf.Tensor2D);
-  p['layer.bias']!.assign(mean as tf.Tensor1D);
+  const mean: tf.Tensor1D = tf.mean(latents, 0); // [D]
+  weight<tf.Rank.R2>(p, 'layer.weight').assign(tf.sub(tf.gather(latents, picks), mean));
+  weight<tf.Rank.R1>(p, 'layer.bias').assign(mean);
 }
 
 /** SimVQ as codecs know it. */
@@ -68,7 +70,7 @@ export const simVq: QuantizerFamily<SimVqConfig> = {
     const codes = codesOf(p, ids);
     const committed = tf.mean(tf.squaredDifference(latents, stopGradient(codes)));
     const followed = tf.mean(tf.squaredDifference(codes, detached));
-    const loss = tf.add(tf.mul(committed, commitment), tf.mul(followed, codebookLoss)) as tf.Scalar;
+    const loss: tf.Scalar = tf.add(tf.mul(committed, commitment), tf.mul(followed, codebookLoss));
     return { codes: straightThrough(latents, codes), ids: asColumn(ids), loss };
   },
   encode: (p, latents) => asColumn(nearestIds(p, latents)),

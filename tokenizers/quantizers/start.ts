@@ -43,12 +43,12 @@ export const randomRows = (key: RandomKey, count: number, rows: number, stream: 
 function lloydRound(latents: tf.Tensor2D, codes: tf.Tensor2D): tf.Tensor2D {
   const [rows, K] = [latents.shape[0], codes.shape[0]];
   const ids = nearestCode(latents, codes);
-  const uses = tf.unsortedSegmentSum(tf.ones([rows]) as tf.Tensor1D, ids, K); // [K]
-  const means = tf.div(tf.unsortedSegmentSum(latents, ids, K), tf.reshape(tf.maximum(uses, 1), [K, 1])); // [K, D]
+  const uses = tf.unsortedSegmentSum(tf.ones([rows]), ids, K); // [K]
+  const means: tf.Tensor2D = tf.div(tf.unsortedSegmentSum(latents, ids, K), tf.reshape(tf.maximum(uses, 1), [K, 1])); // [K, D]
   const distance = tf.sum(tf.squaredDifference(latents, tf.gather(codes, ids)), -1); // [N]
   const farthest = tf.cast(tf.topk(distance, K).indices, 'int32'); // [K]
   const empty = tf.less(uses, 0.5); // [K]
   const turn = tf.maximum(tf.sub(tf.cumsum(tf.cast(empty, 'float32')), 1), 0); // [K]: place among the empty ones
   const fresh = tf.gather(latents, tf.gather(farthest, tf.cast(turn, 'int32'))); // [K, D]
-  return tf.where(tf.reshape(empty, [K, 1]), fresh, means) as tf.Tensor2D;
+  return tf.where(tf.reshape(empty, [K, 1]), fresh, means);
 }

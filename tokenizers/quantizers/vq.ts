@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { stopGradient, tf } from '../../src/engine/index.js';
 import { parseConfig } from '../../src/model/config.js';
+import { weight } from '../../src/model/layer.js';
 import { ONES } from '../../src/model/params.js';
 import type { Params } from '../../src/model/params.js';
 import type { QuantizerFamily, TrainingMoment } from '../../src/model/quantizer.js';
@@ -37,14 +38,16 @@ function restartDeadCodes(
   { codebookSize: K, emaDecay, restartBelow }: VqConfig,
 ): void {
   const rows = detached.shape[0];
-  const uses = tf.unsortedSegmentSum(tf.ones([rows]) as tf.Tensor1D, ids, K); // [K]
-  const count = tf.add(tf.mul(p.emaCount!, emaDecay), tf.mul(uses, 1 - emaDecay)) as tf.Tensor1D;
-  if (restartBelow === 0) return p.emaCount!.assign(count);
+  const emaCount = weight<tf.Rank.R1>(p, 'emaCount');
+  const codebook = weight<tf.Rank.R2>(p, 'codebook');
+  const uses = tf.unsortedSegmentSum(tf.ones([rows]), ids, K); // [K]
+  const count: tf.Tensor1D = tf.add(tf.mul(emaCount, emaDecay), tf.mul(uses, 1 - emaDecay));
+  if (restartBelow === 0) return emaCount.assign(count);
   const evenShare = rows / K;
   const dead = tf.less(count, restartBelow * evenShare); // [K]
   const fresh = tf.gather(detached, randomRows(key, K, rows, 'quantizer.restart')); // [K, D]
-  p.emaCount!.assign(tf.where(dead, tf.fill([K], evenShare), count) as tf.Tensor1D);
-  p.codebook!.assign(tf.where(tf.reshape(dead, [K, 1]), fresh, p.codebook as tf.Tensor) as tf.Tensor2D);
+  emaCount.assign(tf.where(dead, tf.fill([K], evenShare), count));
+  codebook.assign(tf.where(tf.reshape(dead, [K, 1]), fresh, codebook));
 }
 
 /** The quantizer with a trained codebook as codecs know it. Its state is the mean number of uses of each code in a batch, [K]. */
@@ -57,12 +60,12 @@ export const vq: QuantizerFamily<VqConfig> = {
   state: ({ codebookSize: K }) => ({ emaCount: { shape: [K], init: ONES } }),
   initialize: (p, latents, key, config) => {
     startCodebook(p, latents, key, config);
-    p.emaCount!.assign(tf.fill([config.codebookSize], latents.shape[0] / config.codebookSize));
+    weight<tf.Rank.R1>(p, 'emaCount').assign(tf.fill([config.codebookSize], latents.shape[0] / config.codebookSize));
   },
   train: (p, rows, moment, config) => {
     const found = lookUp(p, rows, config);
     const { latents, detached, ids } = found;
-    const codes = tf.gather(codesOf(p, config), ids) as tf.Tensor2D; // [N, D]
+    const codes: tf.Tensor2D = tf.gather(codesOf(p, config), ids); // [N, D]
     const fixed = stopGradient(codes);
     const codebookLoss = tf.mean(tf.squaredDifference(detached, codes));
     const commitmentLoss = tf.mean(tf.squaredDifference(latents, fixed));

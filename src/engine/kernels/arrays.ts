@@ -43,17 +43,16 @@ function split(g: Lower, x: Value, parts: number | number[], axis: number): Valu
 }
 
 function stridedSlice(g: Lower, x: Value, attributes: Record<string, unknown>): Value {
-  const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } =
-    attributes as unknown as {
-      begin: number[];
-      end: number[];
-      strides: number[];
-      beginMask: number;
-      endMask: number;
-      ellipsisMask: number;
-      newAxisMask: number;
-      shrinkAxisMask: number;
-    };
+  const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attributes as {
+    begin: number[];
+    end: number[];
+    strides: number[];
+    beginMask: number;
+    endMask: number;
+    ellipsisMask: number;
+    newAxisMask: number;
+    shrinkAxisMask: number;
+  };
   const info = tf.slice_util.sliceInfo(
     [...x.shape],
     begin,
@@ -183,7 +182,7 @@ export const arrays: Record<string, Lowering> = {
   SplitV: (g, { x }, { numOrSizeSplits, axis }) => split(g, x, numOrSizeSplits as number[], axisOf(x, axis)),
   Slice: (g, { x }, { begin, size }) => {
     const [starts, sizes] = tf.slice_util.parseSliceParams(
-      { shape: [...x!.shape] } as tf.Tensor,
+      { shape: [...x.shape] } as tf.Tensor,
       begin as number[],
       size as number[],
     );
@@ -201,7 +200,7 @@ export const arrays: Record<string, Lowering> = {
     gather(g, x, indices, axisOf(x, axis), (batchDims as number | undefined) ?? 0),
   GatherNd: (g, { params, indices }) => {
     const depth = indices.shape[indices.shape.length - 1]!;
-    const shape = [...indices!.shape.slice(0, -1), ...params!.shape.slice(depth)];
+    const shape = [...indices.shape.slice(0, -1), ...params.shape.slice(depth)];
     return g.op('GatherND', [params, g.cast(indices, 'int64')], { dtype: params.dtype, shape });
   },
   ScatterNd: (g, { indices, updates }, { shape }) => scatterAdd(g, indices, updates, shape as number[]),
@@ -218,7 +217,7 @@ export const arrays: Record<string, Lowering> = {
       [depth as number],
       Int32Array.from({ length: depth as number }, (_, i) => i),
     );
-    const hit = g.binary('Equal', g.reshape(indices, [...indices!.shape, 1]), range, 'bool');
+    const hit = g.binary('Equal', g.reshape(indices, [...indices.shape, 1]), range, 'bool');
     return g.where(hit, g.scalar(onValue as number, type), g.scalar(offValue as number, type));
   },
   Fill: (g, _, { shape, value, dtype }) =>

@@ -61,7 +61,7 @@ function transposedConv(g: Lower, dy: Value, filter: Value, c: ConvGeometry): Va
   const shape = [c.batch, c.inChannels, c.inHeight, c.inWidth];
   const rest = (extent: number, out: number, axis: 0 | 1): number => {
     const span = (out - 1) * c.strides[axis] + (c.kernel[axis] - 1) * c.dilations[axis] + 1;
-    return extent + c.pads[axis]! + c.pads[axis + 2]! - span;
+    return extent + c.pads[axis] + c.pads[axis + 2]! - span;
   };
   const attributes = {
     ...convAttributes(c),

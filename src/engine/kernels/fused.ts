@@ -38,9 +38,7 @@ function define<In extends string, Out extends string>(kernel: FusedKernel<In, O
   const saved = (values: readonly tf.Tensor[]): Record<In | Out, tf.Tensor> =>
     byName(`the gradient of ${name}`, Object.fromEntries(save.map((value, i) => [value, values[i]])));
   compositions.set(name, kernel.compose as Compose);
-  registerTraceKernel(name, (g, inputs, attributes) =>
-    kernel.lowering(g, inputs as unknown as Record<In, Value>, attributes),
-  );
+  registerTraceKernel(name, (g, inputs, attributes) => kernel.lowering(g, inputs as Record<In, Value>, attributes));
   tf.registerGradient({
     kernelName: name,
     inputsToSave: kernel.inputs.filter((input) => save.includes(input)),
@@ -60,10 +58,10 @@ function run(name: string, inputs: Record<string, tf.Tensor>, attributes: Attrib
     tf.registerKernel({
       kernelName: name,
       backendName,
-      kernelFunc: (call) => compose(call.inputs as Record<string, tf.Tensor>, (call.attrs ?? {}) as Attributes),
+      kernelFunc: (call) => compose(call.inputs as Record<string, tf.Tensor>, call.attrs ?? {}),
     });
   }
-  return [tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap)].flat() as tf.Tensor[];
+  return [tf.engine().runKernel(name, inputs, attributes as tf.NamedAttrMap)].flat();
 }
 
 const TANH_SCALE = 2 * Math.sqrt(2 / Math.PI);
@@ -126,9 +124,9 @@ function layerNormGradient(
   const normal = tf.mul(tf.sub(x, mean), inverse);
   const weighted = tf.mul(dy, normal);
   // Means over the last axis are matrix products with one column, cheaper than a multiplication and a reduction.
-  const column = tf.reshape(tf.mul(weight, 1 / width), [width, 1]) as tf.Tensor2D;
+  const column: tf.Tensor2D = tf.reshape(tf.mul(weight, 1 / width), [width, 1]);
   const meanOver = (value: tf.Tensor): tf.Tensor =>
-    tf.reshape(tf.matMul(tf.reshape(value, [-1, width]) as tf.Tensor2D, column), [...leading, 1]);
+    tf.reshape(tf.matMul(tf.reshape(value, [-1, width]), column), [...leading, 1]);
   const rows = leading.map((_, axis) => axis);
   return {
     x: () => tf.mul(tf.sub(tf.sub(tf.mul(dy, weight), meanOver(dy)), tf.mul(normal, meanOver(weighted))), inverse),
@@ -168,7 +166,7 @@ define({
   compose: ({ logits, targets }) => {
     const shifted = tf.sub(logits, tf.max(logits, 1, true));
     const logProbabilities = tf.sub(shifted, tf.log(tf.sum(tf.exp(shifted), 1, true)));
-    const oneHot = tf.oneHot(targets as tf.Tensor1D, logits.shape[1]!);
+    const oneHot = tf.oneHot(targets, logits.shape[1]!);
     return [tf.neg(tf.sum(tf.mul(logProbabilities, oneHot), 1)), logProbabilities];
   },
   gradient: (dy, { targets, logProbabilities }) => ({
@@ -192,7 +190,7 @@ define({
     return g.op('ScatterElements', [scaled, ids, chosen], scaled, { axis: 1 });
   },
   compose: ({ dy, targets, logProbabilities }) => {
-    const oneHot = tf.oneHot(targets as tf.Tensor1D, logProbabilities.shape[1]!);
+    const oneHot = tf.oneHot(targets, logProbabilities.shape[1]!);
     return [tf.mul(tf.sub(tf.exp(logProbabilities), oneHot), tf.reshape(dy, [-1, 1]))];
   },
   gradient: () => {

@@ -73,7 +73,7 @@ function phasesOf(c: ConvGeometry): Phase[] | undefined {
   return rows.flatMap((row) =>
     columns.map((column) => ({
       taps: row.taps.flatMap((i) => column.taps.map((j) => i * c.kernel[1] + j)),
-      pads: [row.begin, column.begin, row.end, column.end] as [number, number, number, number],
+      pads: [row.begin, column.begin, row.end, column.end],
     })),
   );
 }
