@@ -1,9 +1,8 @@
 // The map of the house, enforced: who may import whom. `LAYERS` and `SIDEWAYS` are the rule; CONTRIBUTING.md says why.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, posix } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
+import { importsOf, readTree } from './support/tree.js';
+import type { Edge, Tree } from './support/tree.js';
 
 /** Files and folders, lowest layer first. A place may import its own files and every lower layer. */
 const LAYERS: readonly (readonly string[])[] = [
@@ -90,14 +89,6 @@ const BROWSER_PACKAGES = ['@huggingface/tokenizers', '@tensorflow/tfjs-backend-c
 /** Globals that only Node.js has. */
 const NODE_GLOBALS = ['Buffer', '__dirname', '__filename', 'global', 'module', 'process', 'require', 'setImmediate'];
 
-type Tree = ReadonlyMap<string, string>;
-
-interface Edge {
-  from: string;
-  /** A path of the tree, or the name of a package. */
-  to: string;
-}
-
 /** Names every import of a tree (path -> source) that breaks a rule, and every cycle. */
 function problemsOf(tree: Tree): string[] {
   const lost = [...tree.keys()]
@@ -105,16 +96,6 @@ function problemsOf(tree: Tree): string[] {
     .map((path) => `${path}: belongs to no layer; give it a place in LAYERS`);
   const edges = [...tree].flatMap(([path, source]) => importsOf(path, source, tree));
   return [...lost, ...edges.flatMap(reasonAgainst), ...cyclesOf(edges.filter(({ to }) => tree.has(to)))];
-}
-
-/** Static, type-only, dynamic and re-exporting imports alike. */
-function importsOf(path: string, source: string, tree: Tree): Edge[] {
-  return ts.preProcessFile(source, true, true).importedFiles.map(({ fileName }) => {
-    if (!fileName.startsWith('.')) return { from: path, to: fileName };
-    const target = posix.join(posix.dirname(path), fileName);
-    const typescript = target.replace(/\.js$/, '.ts');
-    return { from: path, to: tree.has(typescript) ? typescript : target };
-  });
 }
 
 function reasonAgainst({ from, to }: Edge): string[] {
@@ -197,22 +178,6 @@ function cyclesOf(edges: readonly Edge[]): string[] {
   };
   for (const { from } of edges) visit(from);
   return cycles;
-}
-
-const root = fileURLToPath(new URL('..', import.meta.url));
-
-function readTree(): Tree {
-  const paths = ['src', 'tokenizers', 'priors', 'fixtures'].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) =>
-      posix.join(folder, path.replaceAll('\\', '/')),
-    ),
-  );
-  return new Map(
-    paths
-      .filter((path) => path.endsWith('.ts'))
-      .sort()
-      .map((path) => [path, readFileSync(join(root, path), 'utf8')]),
-  );
 }
 
 describe('the layers', () => {

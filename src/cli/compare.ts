@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { formatNumber } from '../report/format.js';
 import type { Column } from '../sdk/compare-report.js';
 import type { CodecComparison } from '../sdk/compare.js';
-import { noteFewSamples } from './eval-codec.js';
+import { noteFewSamples } from './few-samples.js';
 import { addDataOptions, dataOption, addFeatureOptions, addOutputOptions, jsonOption, splitOption } from './options.js';
 import type { DataFlags, FeatureFlags, OutputFlags } from './options.js';
 import { dataSources, expectData, expectFile, expectModel, expectOutputFile } from './paths.js';

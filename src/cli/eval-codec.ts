@@ -3,6 +3,7 @@ import type { CodeSpread } from '../metrics/codebook.js';
 import { formatNumber } from '../report/format.js';
 import type { CodecEvaluation } from '../sdk/evaluate.js';
 import type { AnyMedium } from '../media/medium.js';
+import { noteFewSamples } from './few-samples.js';
 import { addDataOptions, dataOption, addFeatureOptions, jsonOption, splitOption } from './options.js';
 import type { DataFlags, FeatureFlags } from './options.js';
 import { expectData, expectFile, expectModel } from './paths.js';
@@ -97,14 +98,4 @@ function codeRows({ maps }: CodecEvaluation): string[] {
 
 function spreadText({ used, entropy, entropyRatio, perplexity }: CodeSpread, codes: number): string {
   return `${used} of ${codes} codes in use, entropy ${formatNumber(entropy / Math.LN2)} bits (${formatNumber(entropyRatio)} of the maximum), perplexity ${formatNumber(perplexity)}`;
-}
-
-/** Prints a warning if rFID is estimated from too few samples. */
-export async function noteFewSamples(
-  session: Session,
-  { samples, features }: Pick<CodecEvaluation, 'samples' | 'features'>,
-): Promise<void> {
-  const { frechetBias } = await import('../metrics/frechet.js');
-  const bias = features && frechetBias(samples, features.dimension);
-  if (bias !== undefined) session.note(bias);
 }
