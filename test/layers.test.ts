@@ -14,6 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'src/node-builtin.ts',
     'src/json.ts',
     'src/hash.ts',
+    'src/fingerprint.ts',
     'src/files',
     'src/output.ts',
     'src/memory.ts',

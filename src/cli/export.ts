@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { shortFingerprint } from '../fingerprint.js';
 import { addOutputOptions, jsonOption } from './options.js';
 import type { OutputFlags } from './options.js';
 import { expectModel, expectOutputDirectory } from './paths.js';
@@ -28,6 +29,6 @@ async function exportModel(session: Session, model: string, flags: OutputFlags):
   finish();
   session.result({ kind: 'export', out: flags.out, fingerprint: card.fingerprint, functions: card.functions }, [
     ...Object.values(card.functions).map(({ file, bytes }) => `${file}  ${bytes} bytes`),
-    `${card.kind} ${card.fingerprint.slice(0, 12)} in ${flags.out}, described by ${flags.out}/card.json`,
+    `${card.kind} ${shortFingerprint(card.fingerprint)} in ${flags.out}, described by ${flags.out}/card.json`,
   ]);
 }

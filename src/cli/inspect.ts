@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { EXIT } from '../errors.js';
+import { shortFingerprint } from '../fingerprint.js';
 import { axesText } from '../interfaces/tokens.js';
 import type { MediaInfo } from '../interfaces/media.js';
 import type { TokenMapSpec } from '../interfaces/tokens.js';
@@ -57,7 +58,7 @@ function reportData(session: Session, { summary }: DatasetInspection): void {
 }
 
 function headline({ kind, fingerprint, path }: Inspection): string {
-  return `${kind}${fingerprint === null ? '' : ` ${fingerprint.slice(0, 12)}`}  ${path}`;
+  return `${kind}${fingerprint === null ? '' : ` ${shortFingerprint(fingerprint)}`}  ${path}`;
 }
 
 type Row = [name: string, value: string];
@@ -100,9 +101,9 @@ const ROWS: { [K in Inspection['kind']]: (found: Found<K>, describe: Describe) =
   samples: ({ made }) => [
     ['samples', `${formatCount(made.samples)}, ${made.medium}`],
     ['made by', made.command],
-    ['codec', made.codec.slice(0, 12)],
-    ['prior', made.prior?.slice(0, 12)],
-    ['tokens', made.tokens?.slice(0, 12)],
+    ['codec', shortFingerprint(made.codec)],
+    ['prior', made.prior && shortFingerprint(made.prior)],
+    ['tokens', made.tokens && shortFingerprint(made.tokens)],
     ['prompts', listText(made.prompts)],
     ['sampling', metricsText(made.sampling ?? {})],
   ],
@@ -123,7 +124,7 @@ function modelRows(found: Found<'codec' | 'prior'>): Rows {
     ['family', found.name],
     ['parameters', formatCount(found.parameters)],
     ['tokens', found.maps.map(mapText).join(', ')],
-    ['codec', found.codec?.slice(0, 12)],
+    ['codec', found.codec && shortFingerprint(found.codec)],
     ['conditioning', found.conditioning],
     ['classes', listText(found.classes)],
     ['training', found.steps === undefined ? undefined : `${formatCount(found.steps)} steps`],
@@ -138,7 +139,7 @@ function tokenRows(found: Found<'tokens'>): Rows {
   return [
     ['samples', samples && `${formatCount(samples.train)} train, ${formatCount(samples.test)} test`],
     ['parts', `${found.parts}, ${formatCount(found.bytes)} bytes`],
-    ['codec', found.codec?.slice(0, 12)],
+    ['codec', found.codec && shortFingerprint(found.codec)],
     ['source', found.source],
     ['classes', listText(found.classes)],
     ['captions', found.captions],

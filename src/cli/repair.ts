@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { shortFingerprint } from '../fingerprint.js';
 import { jsonOption } from './options.js';
 import { expectExisting, expectOutputDirectory } from './paths.js';
 import type { Session } from './session.js';
@@ -35,6 +36,6 @@ async function repairTokens(session: Session, tokens: string, out: string): Prom
           ]
         : [],
     ),
-    `tokens ${manifest.fingerprint.slice(0, 12)} in ${out}: ${recovered.train} training and ${recovered.test} held-out samples`,
+    `tokens ${shortFingerprint(manifest.fingerprint)} in ${out}: ${recovered.train} training and ${recovered.test} held-out samples`,
   ]);
 }

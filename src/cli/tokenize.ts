@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { shortFingerprint } from '../fingerprint.js';
 import { addDataOptions, addOutputOptions, dataOption, jsonOption, numberOption, seedOption } from './options.js';
 import type { DataFlags, OutputFlags } from './options.js';
 import { dataSources, expectData, expectModel, expectOutputDirectory } from './paths.js';
@@ -95,7 +96,7 @@ async function tokenize(session: Session, flags: Flags): Promise<void> {
       parts: manifest.parts.length,
     },
     [
-      `tokens ${manifest.fingerprint.slice(0, 12)} in ${flags.out}: ${samples.train} training and ${samples.test} held-out samples, ${manifest.parts.length} parts`,
+      `tokens ${shortFingerprint(manifest.fingerprint)} in ${flags.out}: ${samples.train} training and ${samples.test} held-out samples, ${manifest.parts.length} parts`,
       `next: tesserae train prior --tokens ${flags.out} --out PRIOR`,
     ],
   );

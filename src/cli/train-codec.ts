@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { shortFingerprint } from '../fingerprint.js';
 import { FEATURE_SCALINGS } from '../features/scaling.js';
 import type { FeatureScaling } from '../features/scaling.js';
 import { addDataOptions, addOutputOptions, dataOption, addTrainingOptions, jsonOption } from './options.js';
@@ -72,7 +73,7 @@ async function trainCodec(session: Session, flags: Flags): Promise<void> {
       skipped: skips.count,
     },
     [
-      `codec ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
+      `codec ${shortFingerprint(card.fingerprint)} in ${flags.out}, report in ${flags.out}/report.html`,
       ...heldOutLines(card.metrics && { ...metrics, ...(measures as object) }),
       card.maps?.length === 0
         ? `next: tesserae latents traverse SAMPLE --codec ${flags.out} --out traversal.png`

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { shortFingerprint } from '../fingerprint.js';
 import { addOutputOptions, addTrainingOptions, jsonOption } from './options.js';
 import type { TrainFlags } from './options.js';
 import { expectFile, expectOutputDirectory, expectTokens } from './paths.js';
@@ -63,7 +64,7 @@ async function trainPrior(session: Session, flags: Flags): Promise<void> {
       ...endOf(card),
     },
     [
-      `prior ${card.fingerprint.slice(0, 12)} in ${flags.out}, report in ${flags.out}/report.html`,
+      `prior ${shortFingerprint(card.fingerprint)} in ${flags.out}, report in ${flags.out}/report.html`,
       ...heldOutLines(card.metrics),
       `next: tesserae generate ${card.conditioning === 'none' ? '' : '"a prompt" '}--prior ${flags.out} --out generated/ -n 16`,
     ],

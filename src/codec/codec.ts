@@ -1,6 +1,7 @@
 // A codec at work, for every family and medium: batches, fitting or tiles, tokens in and out.
 import { compile, hostValues, tf } from '../engine/index.js';
-import { CorruptError, InputError, UsageError } from '../errors.js';
+import { InputError, UsageError } from '../errors.js';
+import { expectCodec } from '../fingerprint.js';
 import { checkTokens, codeCount, idsShape, specOf, toIds } from '../interfaces/index.js';
 import type { Media, MediaInfo, TokenMapSpec, Tokenizer, Tokens } from '../interfaces/index.js';
 import type { AnyCore } from '../media/medium.js';
@@ -298,7 +299,11 @@ export class Codec<C = unknown> implements Tokenizer {
   /** @returns the padded extent of the sample that the tokens are of. */
   private check(tokens: Tokens, where: string): Extent {
     if (typeof tokens?.codec !== 'string' || !Array.isArray(tokens.maps)) checkTokens(where, tokens, []);
-    expectCodec(where, tokens.codec, this.fingerprint);
+    expectCodec(where, {
+      expected: this.fingerprint,
+      received: tokens.codec,
+      remedy: 'Decode with the codec that made the tokens.',
+    });
     const extent = this.extentOf(tokens);
     checkTokens(where, tokens, this.anyExtent ? this.mapsOf(extent) : this.ownMaps);
     this.medium.extentOf(`${where}.media`, tokens.media);
@@ -314,15 +319,6 @@ export class Codec<C = unknown> implements Tokenizer {
     const codes = this.mapsOf(cells)[0]!.grid;
     return first.grid.map((count, axis) => (Math.max(1, count) * cells[axis]!) / codes[axis]!);
   }
-}
-
-/** @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec. */
-function expectCodec(where: string, received: string, expected: string): void {
-  if (received === expected) return;
-  throw new CorruptError(
-    'E_CODEC_MISMATCH',
-    `${where}: expected tokens of codec ${expected.slice(0, 12)}, received tokens of ${received.slice(0, 12)}. Decode with the codec that made them.`,
-  );
 }
 
 /** The ids of a map as values [...grid, levels]. */

@@ -153,11 +153,6 @@ function checkTensors(where: string, specs: Record<string, { shape: number[] }>,
   for (const name of Object.keys(tensors)) if (!specs[name]) fail(`found an unknown tensor "${name}"`);
 }
 
-/** Number of scalars in all parameters. */
-export function countParams(specs: ParamSpecs): number {
-  return Object.values(specs).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-}
-
 /** Frees all variables. */
 export function disposeParams(params: Params): void {
   for (const variable of Object.values(params)) variable.dispose();

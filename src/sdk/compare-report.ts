@@ -1,4 +1,5 @@
 // A comparison of codecs as one HTML file: figures, rate and distortion, samples, codebooks.
+import { shortFingerprint } from '../fingerprint.js';
 import type { AnyMedium, Figure } from '../media/medium.js';
 import { fullMedium } from '../media/node.js';
 import { frechetBias } from '../metrics/frechet.js';
@@ -68,7 +69,7 @@ export async function comparisonReport(comparison: CodecComparison): Promise<str
       body: [
         table(
           ['codec', 'path', 'fingerprint'],
-          codecs.map(({ name, path, fingerprint }) => [name, path, fingerprint.slice(0, 12)]),
+          codecs.map(({ name, path, fingerprint }) => [name, path, shortFingerprint(fingerprint)]),
         ),
       ],
     },

@@ -4,6 +4,7 @@ import { encoded } from '../codec/networks.js';
 import type { StoredModel } from '../checkpoint/card.js';
 import { compile, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
+import { shortFingerprint } from '../fingerprint.js';
 import type { Dataset, Media } from '../interfaces/index.js';
 import { samplesFrom } from '../media/floats.js';
 import { fullMedium } from '../media/node.js';
@@ -138,7 +139,7 @@ function openContestants(paths: readonly string[]): Contestant[] {
     if (twin)
       throw new UsageError(
         'E_COMPARE',
-        `CODEC ${path}: expected another codec than ${twin.path}, received the same (${card.fingerprint.slice(0, 12)}).`,
+        `CODEC ${path}: expected another codec than ${twin.path}, received the same (${shortFingerprint(card.fingerprint)}).`,
       );
   });
   return contestants;

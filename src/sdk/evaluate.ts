@@ -1,6 +1,6 @@
 // Evaluates codecs and priors in model directories.
 import { loadModel } from '../checkpoint/model.js';
-import { CorruptError, UsageError } from '../errors.js';
+import { UsageError } from '../errors.js';
 import { axesText } from '../interfaces/index.js';
 import type { TokenMapSpec } from '../interfaces/index.js';
 import type { FeatureScaling } from '../features/scaling.js';
@@ -18,7 +18,7 @@ import { FeatureExtractor } from '../features/extractor.js';
 import { dataOptionsFor, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { codecOf, codecParams } from './codec.js';
-import { storedTokenizer } from './prior.js';
+import { codecOfPrior, storedTokenizer } from './prior.js';
 import { loadCodecFiles } from './models.js';
 
 export { figuresOf };
@@ -108,12 +108,7 @@ export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<Pr
   const { card, tensors } = stored;
   const family = priorFamily(card.name);
   const config = family.parseConfig(card.config);
-  if (!card.codec)
-    throw new CorruptError(
-      'E_MODEL_CARD',
-      `${options.prior}: expected the fingerprint of its codec in the card, found none.`,
-    );
-  const tokens = await ShardReader.open(options.tokens, { codec: card.codec.fingerprint });
+  const tokens = await ShardReader.open(options.tokens, { codec: codecOfPrior(card) });
   const text = storedTokenizer(stored);
   const stages = Stages.of(family, config);
   const params = importParams(options.prior, stages.params, tensors);

@@ -50,7 +50,7 @@ export async function generate<M extends Media = Media>({
   try {
     const codec = await loadCodec(codecDirectory ?? directory, { medium });
     try {
-      prior.assertCodec(codec.fingerprint);
+      prior.expectCodec(codec.fingerprint);
       const tokens = await prior.generate(prompts, options);
       const media = await codec.decode(tokens);
       const n = sampling.n ?? 1;

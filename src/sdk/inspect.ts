@@ -9,6 +9,7 @@ import { decodeSample } from '../data/decode.js';
 import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
 import { CorruptError, InputError, UsageError } from '../errors.js';
+import { expectCodec } from '../fingerprint.js';
 import { canonicalJson, decodeUtf8, parseJson } from '../json.js';
 import { isGlob } from '../names.js';
 import { nodeFiles } from '../files/system.js';
@@ -311,12 +312,12 @@ async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'm
 /** Verifies the copy of the codec. @throws {CorruptError} for a damaged one, or that of other tokens. */
 function verifyCarriedCodec({ directory, codec }: ShardReader): void {
   const carried = carriedCodec(directory);
-  if (carried && carried.card.fingerprint !== codec.fingerprint) {
-    throw new CorruptError(
-      'E_CODEC_MISMATCH',
-      `${join(directory, CODEC_FOLDER)}: expected codec ${codec.fingerprint.slice(0, 12)}, which made the tokens, found ${carried.card.fingerprint.slice(0, 12)}. Restore it, or tokenize again.`,
-    );
-  }
+  if (!carried) return;
+  expectCodec(join(directory, CODEC_FOLDER), {
+    expected: codec.fingerprint,
+    received: carried.card.fingerprint,
+    remedy: 'Restore the copy of the codec that made the tokens, or tokenize again.',
+  });
 }
 
 function inspectExport(path: string): ExportInspection {

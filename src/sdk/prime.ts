@@ -3,7 +3,7 @@ import { readModelCard } from '../checkpoint/model.js';
 import { UsageError } from '../errors.js';
 import { fullMedium } from '../media/node.js';
 import { priorFamily } from '../registry.js';
-import { assertCodecOf } from './prior.js';
+import { expectCodecOf } from './prior.js';
 import { loadCodec } from './models.js';
 import { readSample } from './read-sample.js';
 import type { SampleSource } from './read-sample.js';
@@ -45,7 +45,7 @@ export async function primeCodes({
   }
   const codec = await loadCodec(codecDirectory ?? directory);
   try {
-    assertCodecOf(card, codec.fingerprint);
+    expectCodecOf(card, codec.fingerprint);
     const medium = fullMedium(codec.kind);
     const own = codec.maps()[0]!.grid;
     // A codec of any extent could take a sample of another, whose codes would be more or fewer than the prior's.

@@ -2,6 +2,7 @@
 import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { CorruptError, ShapeError, TesseraeError, UsageError } from '../errors.js';
+import { expectCodec, shortFingerprint } from '../fingerprint.js';
 import { excerpt, listNames } from '../names.js';
 import { checkTokens, flatCodes, specOf, toIds } from '../interfaces/index.js';
 import type {
@@ -45,29 +46,26 @@ export function storedTokenizer({ card, extras }: Pick<StoredModel, 'card' | 'ex
   if (family.condition(family.parseConfig(card.config)).conditioning !== 'text') return undefined;
   throw new CorruptError(
     'E_MODEL_CARD',
-    `prior ${card.fingerprint.slice(0, 12)}: expected tokenizer.json among its files, since it reads text, found none. Copy the model again, or train it again.`,
+    `prior ${shortFingerprint(card.fingerprint)}: expected tokenizer.json among its files, since it reads text, found none. Copy the model again, or train it again.`,
   );
 }
 
 /** The fingerprint of a prior's codec. @throws {CorruptError} E_MODEL_CARD for a card without one. */
-function codecFingerprintOf({ fingerprint, codec }: ModelCard): string {
-  if (!codec)
-    throw new CorruptError(
-      'E_MODEL_CARD',
-      `prior ${fingerprint.slice(0, 12)}: expected the fingerprint of its codec in the card, found none.`,
-    );
-  return codec.fingerprint;
+export function codecOfPrior({ fingerprint, codec }: ModelCard): string {
+  if (codec) return codec.fingerprint;
+  throw new CorruptError(
+    'E_MODEL_CARD',
+    `prior ${shortFingerprint(fingerprint)}: expected the fingerprint of its codec in the card, found none. Copy the model again, or train it again.`,
+  );
 }
 
 /** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one the prior of this card was trained for. */
-export function assertCodecOf(card: ModelCard, fingerprint: string): void {
-  const wanted = codecFingerprintOf(card);
-  if (fingerprint !== wanted) {
-    throw new CorruptError(
-      'E_CODEC_MISMATCH',
-      `prior ${card.fingerprint.slice(0, 12)}: expected codec ${wanted.slice(0, 12)}, received ${fingerprint.slice(0, 12)}. Use the codec this prior was trained for.`,
-    );
-  }
+export function expectCodecOf(card: ModelCard, fingerprint: string): void {
+  expectCodec(`prior ${shortFingerprint(card.fingerprint)}`, {
+    expected: codecOfPrior(card),
+    received: fingerprint,
+    remedy: 'Use the codec that this prior was trained for.',
+  });
 }
 
 /** Errors that prompts of unknown words cause: they have no ids, or too many. */
@@ -154,7 +152,7 @@ export class LoadedPrior implements Prior {
     const condition: Condition = family.condition(config);
     this.name = card.name;
     this.fingerprint = card.fingerprint;
-    this.codec = codecFingerprintOf(card);
+    this.codec = codecOfPrior(card);
     this.conditioning = condition.conditioning;
     this.maps = family.maps(config);
     this.classes = condition.classes;
@@ -232,7 +230,7 @@ export class LoadedPrior implements Prior {
 
   private checkSample(where: string, sample: TokenSample): void {
     checkTokens(where, sample?.tokens, this.maps);
-    this.assertCodec(sample.tokens.codec);
+    this.expectCodec(sample.tokens.codec);
     const { captions, label } = sample;
     if (!Array.isArray(captions) || captions.some((caption) => typeof caption !== 'string'))
       throw new UsageError('E_PROMPT', `${where}: expected captions in a list of texts, received ${typeof captions}.`);
@@ -255,8 +253,8 @@ export class LoadedPrior implements Prior {
   }
 
   /** @throws {CorruptError} E_CODEC_MISMATCH unless the codec is the one this prior was trained for. */
-  assertCodec(fingerprint: string): void {
-    assertCodecOf(this.card, fingerprint);
+  expectCodec(fingerprint: string): void {
+    expectCodecOf(this.card, fingerprint);
   }
 
   dispose(): void {

@@ -2,6 +2,7 @@
 // the open parts.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
+import { expectCodec } from '../fingerprint.js';
 import { canonicalJson } from '../json.js';
 import { guarded, nodeFiles } from '../files/system.js';
 import { sha256File } from '../files/read.js';
@@ -67,11 +68,13 @@ export class ShardReader {
     const files = options.files ?? nodeFiles;
     return guarded(directory, 'opening', () => {
       const manifest = readManifest(directory, files);
-      if (options.codec !== undefined && options.codec !== manifest.codec.fingerprint) {
-        throw new CorruptError(
-          'E_CODEC_MISMATCH',
-          `${directory}: expected tokens of codec ${options.codec}, found tokens of ${manifest.codec.fingerprint} ("${manifest.codec.name}"). Tokenize again with this codec.`,
-        );
+      if (options.codec !== undefined) {
+        const { fingerprint: received } = manifest.codec;
+        expectCodec(directory, {
+          expected: options.codec,
+          received,
+          remedy: 'Tokenize again with the expected codec.',
+        });
       }
       const reader = new ShardReader(directory, manifest, files, options.openParts ?? 256);
       try {
