@@ -49,7 +49,7 @@ export function nativeMissing(): string | undefined {
 }
 
 /** The command that mends a missing library. */
-export const REPAIR_COMMAND = `${process.versions['pnp'] === undefined ? 'npx' : 'yarn'} tesserae doctor --repair`;
+const REPAIR_COMMAND = `${process.versions['pnp'] === undefined ? 'npx' : 'yarn'} tesserae doctor --repair`;
 
 /** One line for people: that WebAssembly computes, what it costs, and what to do. */
 export function fallbackLine(reason: string): string {

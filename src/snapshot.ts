@@ -156,32 +156,6 @@ function pause(milliseconds: number): void {
   if (milliseconds > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
-/** Reads one whole file like {@link withSnapshot}; undefined if it does not exist. */
-export function readSnapshot(
-  directory: string,
-  name: string,
-  limit: number,
-  code: string,
-  files: FileSystem = nodeFiles,
-): Uint8Array<ArrayBuffer> | undefined {
-  return withSnapshot(
-    directory,
-    name,
-    () => [],
-    (snapshot) => {
-      const size = snapshot.size(name, code);
-      if (size === undefined) return undefined;
-      if (size > limit)
-        throw new CorruptError(
-          'E_FILE_TOO_LARGE',
-          `${join(directory, name)}: expected at most ${limit} bytes, found ${size}.`,
-        );
-      return snapshot.read(name);
-    },
-    files,
-  );
-}
-
 /** Reads a file that is replaced on its own. @throws {CorruptError} with `code` for a link, pipe or device. */
 export function readOwnFile(
   path: string,

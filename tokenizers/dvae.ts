@@ -16,7 +16,7 @@ import { QuantizerConfigSchema } from './quantizers/index.js';
 const orElse = (json: unknown, defaults: Record<string, unknown>): unknown =>
   json === undefined || (typeof json === 'object' && json !== null) ? { ...defaults, ...json } : json;
 
-export const DVaeConfigSchema = z
+const DVaeConfigSchema = z
   .strictObject({
     ...imageFields,
     /** Number of pixels along each side of a code: 2, 4, 8 or 16. There is a group of blocks at each resolution from the image to the codes. */

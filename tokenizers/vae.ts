@@ -16,7 +16,7 @@ import type { Params, ParamSpecs } from '../src/model/params.js';
 import { inputOf } from './family.js';
 import { decoder, encoder, networkFields, imageFields, refuseBadNetwork } from './networks.js';
 
-export const VaeConfigSchema = z
+const VaeConfigSchema = z
   .strictObject({
     ...imageFields,
     ...networkFields,

@@ -6,7 +6,7 @@ import { anySizeFields, decoder, encoder, networkFields, refuseBadNetwork } from
 import { oneMapFamily } from './one-map.js';
 import { QuantizerConfigSchema } from './quantizers/index.js';
 
-export const VqVaeConfigSchema = z
+const VqVaeConfigSchema = z
   .strictObject({
     ...anySizeFields,
     ...networkFields,

@@ -24,7 +24,7 @@ import { Quantizer, QuantizerConfigSchema } from './quantizers/index.js';
 
 const LevelSchema = QuantizerConfigSchema.unwrap().optional();
 
-export const VqVae2ConfigSchema = z
+const VqVae2ConfigSchema = z
   .strictObject({
     ...anySizeFields,
     /** `downsample` is that of the bottom map; a code of the top map covers twice its side. */

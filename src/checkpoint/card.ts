@@ -17,7 +17,7 @@ import type { NamedTensors } from './tensors.js';
  * sha256 over itself, and the fingerprint covers the files besides the weights. 2.0: maps say their grid and levels;
  * cards of format 1 are read.
  */
-export const MODEL_FORMAT_VERSION = '2.0';
+const MODEL_FORMAT_VERSION = '2.0';
 
 /** Name of the card. */
 export const CARD = 'model.json';

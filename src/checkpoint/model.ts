@@ -11,7 +11,7 @@ import { withSnapshot } from '../snapshot.js';
 import type { Snapshot } from '../snapshot.js';
 import { CARD, expectSize, notAModel, packModel, readCard, readModel, verified } from './card.js';
 import type { Extras, Listed, ModelCard, ModelSource, NewModelCard, ReadModelOptions, StoredModel } from './card.js';
-import { refuseForeignFormat } from './safetensors-file.js';
+import { refuseForeignFormat } from './foreign-format.js';
 import type { NamedTensors } from './tensors.js';
 
 /**

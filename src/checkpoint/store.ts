@@ -17,7 +17,7 @@ import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 import type { NamedTensors } from './tensors.js';
 
 /** Major and minor version of the checkpoint format. 1.1: the manifest carries a sha256 over itself. */
-export const CHECKPOINT_FORMAT_VERSION = '1.1';
+const CHECKPOINT_FORMAT_VERSION = '1.1';
 
 const MANIFEST = 'MANIFEST.json';
 const MODEL = 'model.safetensors';

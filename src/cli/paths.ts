@@ -1,7 +1,7 @@
 // Validates paths before anything is loaded or written.
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { refuseForeignFormat } from '../checkpoint/safetensors-file.js';
+import { refuseForeignFormat } from '../checkpoint/foreign-format.js';
 import { UsageError } from '../errors.js';
 import { guarded } from '../files/system.js';
 import { isGlob } from '../names.js';
@@ -163,7 +163,7 @@ export function expectMediaOutput(
 }
 
 /** @throws {UsageError} E_SAME_PATH when the output is one of the inputs, E_OPTION when it is empty. */
-export function expectOtherPath(out: string, sources: Sources): void {
+function expectOtherPath(out: string, sources: Sources): void {
   if (out.trim() === '') throw new UsageError('E_OPTION', '--out: expected a path, received an empty text.');
   for (const [flag, path] of Object.entries(sources)) {
     if (path !== undefined && realPath(path) === realPath(out))

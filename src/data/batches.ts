@@ -74,7 +74,7 @@ export interface EvalBatchOptions extends BatchOptions {
   limit?: number;
 }
 
-export const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
+const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
 
 /**
  * Caches decoded samples, up to a number of bytes. Nothing is evicted: every epoch reads every sample once, so eviction

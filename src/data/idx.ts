@@ -33,7 +33,7 @@ export function isIdxFolder(names: readonly string[]): boolean {
 }
 
 /** Whether these are the first bytes of an IDX file of unsigned bytes. */
-export function isIdx(bytes: Uint8Array): boolean {
+function isIdx(bytes: Uint8Array): boolean {
   return bytes[0] === 0 && bytes[1] === 0 && bytes[2] === 8 && bytes[3]! >= 1 && bytes[3]! <= 4;
 }
 

@@ -49,7 +49,7 @@ export interface CaptionChoice {
 }
 
 /** Parses the `captions` option. */
-export function captionChoice(captions: string | undefined): CaptionChoice {
+function captionChoice(captions: string | undefined): CaptionChoice {
   if (captions === undefined) return {};
   if (captions.toLowerCase() === 'filename') return { fileName: true };
   if (captions.startsWith('.')) return { extension: captions.slice(1).toLowerCase() };

@@ -62,7 +62,7 @@ interface Marked {
  * Finds the word for a side in a name: `Train`, `train2017`, `imagenet-val-000001`, `emnist-letters-test`,
  * `TestImages`.
  */
-export function markOf(name: string): Marked | undefined {
+function markOf(name: string): Marked | undefined {
   const words = name
     .replace(/([a-z])([A-Z])/g, '$1 $2')
     .toLowerCase()

@@ -25,7 +25,7 @@ export function finalName(temporary: string): string {
 }
 
 /** Writes all of `bytes`. `fs.writeSync` returns short on a full disk without throwing, hence the loop. */
-export function writeFully(fd: number, bytes: Uint8Array, files: FileSystem = nodeFiles): void {
+function writeFully(fd: number, bytes: Uint8Array, files: FileSystem = nodeFiles): void {
   let done = 0;
   while (done < bytes.length) {
     const count = files.write(fd, bytes, done, bytes.length - done);

@@ -18,7 +18,7 @@ export function readFully(fd: number, target: Uint8Array, position: number, file
 }
 
 /** Opens a file for reading, hands the descriptor and the size over, closes it again. */
-export function withFile<T>(path: string, files: FileSystem, action: (fd: number, size: number) => T): T {
+function withFile<T>(path: string, files: FileSystem, action: (fd: number, size: number) => T): T {
   return guarded(path, 'reading', () => {
     const size = regularFileSize(path, files);
     const fd = files.open(path, 'r');

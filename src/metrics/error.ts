@@ -49,7 +49,7 @@ export function nmse(original: Values, reconstruction: Values): number {
 }
 
 /** Divides an error by a variance; 0 divided by 0 is 0. */
-export function normalizedBy(error: number, variance: number): number {
+function normalizedBy(error: number, variance: number): number {
   return error === 0 ? 0 : error / variance;
 }
 
@@ -129,7 +129,7 @@ export class NmseMeter {
   }
 }
 
-export function assertSameLength(where: string, original: Values, reconstruction: Values): void {
+function assertSameLength(where: string, original: Values, reconstruction: Values): void {
   if (original.length !== reconstruction.length) {
     throw new ShapeError(
       'E_METRIC_SIZE',

@@ -16,7 +16,7 @@ import { tokenize } from './tokenize.js';
 import { trainCodec, trainPrior } from './train.js';
 
 /** The demo's stages, in order. */
-export const DEMO_STAGES = ['draw', 'train codec', 'tokenize', 'train prior', 'generate'] as const;
+const DEMO_STAGES = ['draw', 'train codec', 'tokenize', 'train prior', 'generate'] as const;
 export type DemoStage = (typeof DEMO_STAGES)[number];
 
 export interface DemoOptions {

@@ -9,7 +9,7 @@ import { fullMedium } from '../media/node.js';
  * Maximum number of bytes of files that are read but not yet decoded, and of their decoded values. A sample that is larger is
  * processed alone. In addition, one file is read ahead, or a few while files are small.
  */
-export const IN_FLIGHT_BYTES = 192 * 2 ** 20;
+const IN_FLIGHT_BYTES = 192 * 2 ** 20;
 
 /** Small samples are passed on together, up to this many bytes: a message for each would cost more than decoding an icon. */
 const PIECE_BYTES = 4 * 2 ** 20;

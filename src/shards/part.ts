@@ -66,7 +66,7 @@ function encodeFooter(part: number, split: Split, offsets: Uint32Array, rejects:
 }
 
 /** Returns the number of bytes before a payload of `length` bytes: the array of two, and the bin's type and length. */
-export function framingBytes(length: number): number {
+function framingBytes(length: number): number {
   return length < 0x100 ? 3 : length < 0x10000 ? 4 : 6;
 }
 

@@ -35,7 +35,7 @@ export interface ShardWriterOptions {
 }
 
 /** Names of the files that belong to a token dataset. */
-export const SHARD_FILES: readonly (string | RegExp)[] = [MANIFEST, REJECTS, /^part-\d{5}\.msgpack$/];
+const SHARD_FILES: readonly (string | RegExp)[] = [MANIFEST, REJECTS, /^part-\d{5}\.msgpack$/];
 
 /**
  * Writes a dataset of tokens, one split after the other.

@@ -4,13 +4,13 @@ import { formatCount } from '../report/format.js';
 import { codesOf } from '../report/codebook.js';
 
 /** With fewer training samples, a model can only memorize them. */
-export const FEW_TRAINING_SAMPLES = 200;
+const FEW_TRAINING_SAMPLES = 200;
 
 /** With fewer held-out samples, the held-out figures are mostly chance. */
-export const FEW_HELD_OUT_SAMPLES = 20;
+const FEW_HELD_OUT_SAMPLES = 20;
 
 /** A codebook counts as collapsed if less than this fraction of its codes occurs (or of the codes that were counted, if they are fewer). */
-export const COLLAPSED_USAGE = 0.1;
+const COLLAPSED_USAGE = 0.1;
 
 export const COLLAPSE_REMEDY =
   'a smaller codebookSize, a lower learningRate, or more pressure to use all codes (ema-vq: restartBelow, rateWeight; fsq and lfq: entropyWeight)';

@@ -7,7 +7,7 @@ import { collapseText } from './concerns.js';
 import type { TokenSurvey } from './survey.js';
 
 /** With more classes than this fraction of the labeled samples, labels are ids of samples rather than classes. */
-export const ID_SHARE = 0.5;
+const ID_SHARE = 0.5;
 
 const labelsAreIds = ({ classes, labeled }: TokenSurvey): boolean => classes.length > ID_SHARE * labeled;
 

@@ -36,7 +36,7 @@ export interface Alert {
  * How much worse than its best the held-out figure must be, as a fraction of the best, before a run counts as overfitting. The
  * same samples are measured each time, so the figures differ by less than this between evaluations of equally good weights.
  */
-export const OVERFITTING_MARGIN = 0.02;
+const OVERFITTING_MARGIN = 0.02;
 
 /** Number of consecutive evaluations that must show an alert before it is reported, because figures change a lot in the first steps. */
 const CONFIRMATIONS = 2;

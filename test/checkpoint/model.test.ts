@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isCardSealed } from '../../src/checkpoint/card.js';
 import { loadModel, readModelCard, saveModel } from '../../src/checkpoint/model.js';
 import type { NewModelCard } from '../../src/checkpoint/card.js';
-import { writeSafetensors } from '../../src/checkpoint/safetensors-file.js';
+import { encodeSafetensors } from '../../src/checkpoint/safetensors.js';
 import { fingerprint } from '../../src/checkpoint/tensors.js';
 import type { NamedTensors } from '../../src/checkpoint/tensors.js';
 import { IoError, LockError, TesseraeError } from '../../src/errors.js';
@@ -156,7 +156,11 @@ test('a full disk at any byte leaves the old model whole', () => {
 
 describe('loading refuses', () => {
   test.each<[string, string, () => void]>([
-    ['changed weights', 'E_MODEL_FILE', () => writeSafetensors(join(directory, 'model.safetensors'), tensorsOf(9))],
+    [
+      'changed weights',
+      'E_MODEL_FILE',
+      () => writeFileSync(join(directory, 'model.safetensors'), encodeSafetensors(tensorsOf(9))),
+    ],
     ['missing weights', 'E_MODEL_FILE', () => unlinkSync(join(directory, 'model.safetensors'))],
     ['a changed config', 'E_MODEL_FINGERPRINT', () => edit((card) => void (card.config.codebookSize = 5))],
     ['a newer version', 'E_MODEL_VERSION', () => edit((card) => void (card.formatVersion = '3.0'))],

@@ -15,7 +15,7 @@ export const isBlockable = (g: Lower, c: ConvGeometry): boolean => {
 };
 
 /** Converts NHWC [B, H, W, C] to the blocked layout. The shape of the result is stated as [B, C, H, W]. */
-export function toBlocked(g: Lower, x: Value): Value {
+function toBlocked(g: Lower, x: Value): Value {
   const [b, h, w, c] = x.shape as [number, number, number, number];
   return g.op('ReorderInput', [x], { dtype: 'float32', shape: [b, c, h, w] }, { channels_last: 1 }, NCHWC);
 }

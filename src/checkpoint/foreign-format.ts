@@ -1,43 +1,7 @@
-// Reads and writes safetensors files, and refuses weights in other formats.
+// Refuses weights in formats that execute code or need their own library.
 import { UsageError } from '../errors.js';
-import { writeFileAtomic } from '../files/commit.js';
-import { readFile, readHead } from '../files/read.js';
+import { readHead } from '../files/read.js';
 import type { FileSystem } from '../files/system.js';
-import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
-import type { SafetensorsFile } from './safetensors.js';
-import type { NamedTensors } from './tensors.js';
-
-export interface ReadSafetensorsOptions {
-  /** Refuses tensors with NaN or infinite values. Default false. */
-  finite?: boolean;
-  files?: FileSystem;
-}
-
-/**
- * Writes a safetensors file by the commit protocol. @throws {UsageError} E_TENSOR. @throws {IoError} E_DISK_FULL, E_IO.
- */
-export function writeSafetensors(
-  path: string,
-  tensors: NamedTensors,
-  metadata?: Record<string, string>,
-  files?: FileSystem,
-): void {
-  writeFileAtomic(path, encodeSafetensors(tensors, metadata), files);
-}
-
-/**
- * Reads a safetensors file.
- *
- * @throws {CorruptError} E_SAFETENSORS naming the file and the tensor, E_TENSOR_NOT_FINITE with `finite`.
- * @throws {UsageError} E_NOT_FOUND, E_MODEL_FORMAT for a pickle or HDF5 file.
- */
-export function readSafetensors(path: string, options: ReadSafetensorsOptions = {}): SafetensorsFile {
-  refuseForeignFormat(path, options.files);
-  return decodeSafetensors(readFile(path, { files: options.files }), path, options);
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Other formats
 
 const FOREIGN_EXTENSIONS = /\.(pt|pth|pkl|pickle|ckpt|bin|h5|hdf5|keras|joblib|npz)$/i;
 
