@@ -89,6 +89,7 @@ export type { SampleArray, Samples } from './media/samples.js';
 // Data: datasets, images, shards of tokens, text.
 export { openDataset } from './data/open.js';
 export { memoryDataset } from './data/memory.js';
+export type { MemorySample } from './data/memory.js';
 export type { DatasetOptions } from './data/indexed.js';
 export { decodeImage, encodePng } from './media/image/image.js';
 export { resizeImage } from './media/image/fit.js';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { augment } from '../../src/data/augment.js';
+import { augment, vary } from '../../src/data/augment.js';
 import type { AugmentKey, AugmentOptions } from '../../src/data/augment.js';
 import { evalBatches, SampleCache, trainBatches, type Batch, type TrainBatchOptions } from '../../src/data/batches.js';
 import { memoryDataset } from '../../src/data/memory.js';
@@ -192,6 +192,31 @@ describe('evalBatches', () => {
     expect(await take(evalBatches(dataset(), 'test', { batchSize: 4, ...SIZE }), 9)).toEqual([]);
   });
 
+  it('crops larger images around their center where the input keeps their size', async () => {
+    // Pixel [y, x] has the value 10 y + x.
+    const pixels = Uint8Array.from({ length: 6 * 8 }, (_, i) => 10 * Math.floor(i / 8) + (i % 8));
+    const image: Image = { kind: 'image', width: 8, height: 6, channels: 1, pixels };
+    const large = memoryDataset([{ key: 'a', media: image, split: 'train' }]);
+    const input = inputOf(4, 4, { channels: 1, resize: 'none' });
+    const [batch] = await take(evalBatches(large, 'train', { batchSize: 1, medium: imageMedium, input }), 1);
+    const values = [...batch!.values].map((value) => Math.round((value + 1) * 127.5));
+    expect(values).toEqual([1, 2, 3, 4].flatMap((y) => [2, 3, 4, 5].map((x) => 10 * y + x)));
+  });
+
+  it('keeps samples of different inputs apart in one cache', async () => {
+    const cache = new SampleCache();
+    const data = dataset(2);
+    const lengths: number[] = [];
+    for (const size of [4, 2, 4]) {
+      const input = inputOf(size, size);
+      const [batch] = await take(evalBatches(data, 'train', { batchSize: 2, medium: imageMedium, input, cache }), 1);
+      const [own] = await take(evalBatches(data, 'train', { batchSize: 2, medium: imageMedium, input }), 1);
+      expect(batch!.values).toEqual(own!.values);
+      lengths.push(batch!.values.length);
+    }
+    expect(lengths).toEqual([96, 24, 96]);
+  });
+
   it('brings pictures to the asked size and channels', async () => {
     const [batch] = await take(
       evalBatches(dataset(2), 'train', { batchSize: 2, medium: imageMedium, input: inputOf(2, 3, { channels: 1 }) }),
@@ -240,6 +265,17 @@ describe('augment', () => {
       expect([...pixels.subarray(0, 9)]).toEqual(Array.from({ length: 9 }, (_, x) => Math.min(Math.max(x + dx, 0), 8)));
     }
     expect([...shifts].sort((a, b) => a - b)).toEqual([-2, -1, 0, 1, 2]);
+  });
+
+  it('shifts along the axes in the order of the image: rows, then columns', () => {
+    const shifted = vary(
+      { media: image, medium: imageMedium, input: imageMedium.inputLike(image) },
+      { mirrored: false, shift: [2, 1] },
+    ) as Image;
+    const at = ({ pixels }: Image, y: number, x: number): number => pixels[(y * 9 + x) * 3]!;
+    expect(at(shifted, 0, 0)).toBe(at(image, 2, 1));
+    expect(at(shifted, 3, 5)).toBe(at(image, 5, 6));
+    expect(at(shifted, 6, 8)).toBe(at(image, 6, 8));
   });
 
   it('leaves a picture alone without options', () => {

@@ -84,7 +84,7 @@ describe('CodebookMeter of a map with several levels', () => {
   it('counts bits by the frequencies at each level, as a coder that knows the level would', () => {
     const meter = new CodebookMeter(map);
     meter.add([0, 3, 1, 3, 2, 3, 3, 3]);
-    // 2 positions of log2(4) bits at the first level and 0 at the second, in 2 positions
+    // A sample has 2 positions, each of log2(4) bits at the first level and 0 bits at the second.
     expect(empiricalBits([meter.result()])).toBeCloseTo(4, 12);
     expect(nominalBits([map])).toBe(8);
   });

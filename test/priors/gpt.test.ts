@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { codeCount, codeNats, GptConfigSchema, gptLoss, prefixLength, specs, vocabulary } from '../../priors/gpt.js';
 import { randomKey, tf } from '../../src/engine/index.js';
+import { delayOrder, levelOrder, rasterOrder } from '../../src/model/order.js';
 import { createParams } from '../../src/model/params.js';
 import { gpt } from '../../priors/gpt-model.js';
 import { conditionVocabulary } from '../../priors/condition.js';
@@ -39,6 +40,39 @@ describe('the vocabulary', () => {
     expect(() => gpt.condition(config).encode('1 2 3 4 5 6', text)).toThrow(
       /E_TEXT_TOO_LONG.*at most 5 text tokens, received 6/,
     );
+  });
+});
+
+describe('the sequence', () => {
+  const codes = { name: 'codes', grid: [3], levels: 2, vocabSize: 6 };
+
+  it.each([
+    ['raster', rasterOrder()],
+    ['level', levelOrder(codes)],
+    ['delay', delayOrder(codes)],
+  ])('has the order %s when the config says so', (order, expected) => {
+    const [stage] = gpt.stages(GptConfigSchema.parse({ ...TINY_PRIOR, codes, order }));
+    expect(stage!.order).toEqual(expected);
+  });
+
+  it('reads conditions from their own rows of the embeddings, after those of the codes', () => {
+    const config = GptConfigSchema.parse({ ...TINY_PRIOR, codes, conditioning: 'label', classes: ['a', 'b', 'c'] });
+    const params = createParams(specs(config), 0);
+    const table = params['wte.weight']!;
+    const nats = (condition: number): number => {
+      const batch = {
+        codes: tf.tensor2d([[5, 5, 5, 5, 5, 5]], [1, 6], 'int32'),
+        given: [],
+        condition: tf.tensor2d([[condition]], [1, 1], 'int32'),
+      };
+      return codeNats(params, batch, config).nats.dataSync()[0]!;
+    };
+    const before = [0, 1, 2, 3].map(nats);
+    // Row 6 + 2 is the condition 2 and nothing else: no code has it.
+    const change = tf.tidy(() => tf.mul(tf.oneHot(tf.tensor1d([8], 'int32'), table.shape[0]!), 5));
+    table.assign(tf.add(table, tf.reshape(change, [-1, 1])));
+    const changed = [0, 1, 2, 3].map((condition) => nats(condition) !== before[condition]);
+    expect(changed).toEqual([false, false, true, false]);
   });
 });
 

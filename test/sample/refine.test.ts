@@ -50,6 +50,26 @@ describe('refine', () => {
     }
   });
 
+  it('keeps the surest codes', async () => {
+    const seen: Int32Array[] = [];
+    // Later positions are far surer: the noise, of a few nats, does not change their order.
+    const certain: Predictor = {
+      predict: async (codes) => {
+        seen.push(codes.slice());
+        return Float32Array.from({ length: codes.length * K }, (_, i) =>
+          i % K === 0 ? 0 : -200 * (Math.floor(i / K) % LENGTH),
+        );
+      },
+    };
+    const hot = { temperature: 1e6, topK: 0, topP: 1 };
+    await refine(certain, 2, context, 4, draw(1, { options: hot }));
+    // Hot draws take any code. The surest are those that drew the code 0, or come early, where the others are hardly worse.
+    const before = seen[1]!.subarray(0, LENGTH);
+    const kept = [...before.keys()].filter((position) => before[position] !== K);
+    expect(kept.length).toBeGreaterThan(0);
+    for (const position of kept) expect(before[position] === 0 || position === 0).toBe(true);
+  });
+
   it('keeps the codes that are given', async () => {
     const known = new Int32Array(LENGTH).fill(UNKNOWN);
     known.set([3, 1, 4]);
