@@ -172,10 +172,10 @@ function bound(
   images: tf.Tensor4D,
   key: RandomKey,
   c: VaeConfig,
-): { reconstruction: tf.Tensor1D; kl: tf.Tensor1D; pictures: tf.Tensor4D } {
+): { reconstruction: tf.Tensor1D; kl: tf.Tensor1D; means: tf.Tensor4D } {
   const q = posterior(p, images, c);
   const decoded = pixels(p, sampled(q, key), c);
-  return { reconstruction: pixelNats(images, decoded), kl: divergence(q), pictures: expectedImages(decoded) };
+  return { reconstruction: pixelNats(images, decoded), kl: divergence(q), means: expectedImages(decoded) };
 }
 
 /** The training objective: the bound in bits per dimension, with a weighted KL term. */
@@ -184,14 +184,14 @@ function vaeLoss(
   { inputs, dataVariance, key, progress }: CodecBatch<tf.Tensor4D>,
   c: VaeConfig,
 ): CodecLosses<tf.Tensor4D> {
-  const { reconstruction, kl, pictures } = bound(p, inputs, key, c);
+  const { reconstruction, kl, means } = bound(p, inputs, key, c);
   const perDimension = (nats: tf.Tensor1D): tf.Scalar => bits(tf.div(tf.mean(nats), dimensions(c)));
   const [pixelBits, klBits] = [perDimension(reconstruction), perDimension(kl)];
   const weight = c.warmup > 0 ? tf.mul(tf.minimum(tf.div(progress, c.warmup), 1), c.beta) : c.beta;
   return {
     loss: tf.add(pixelBits, tf.mul(klBits, weight)),
-    nmse: normalizedError(pictures, inputs, dataVariance),
-    reconstruction: pictures,
+    nmse: normalizedError(means, inputs, dataVariance),
+    reconstruction: means,
     terms: { bitsPerDim: tf.add(pixelBits, klBits), klBitsPerDim: klBits },
   };
 }

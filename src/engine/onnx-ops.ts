@@ -40,7 +40,7 @@ export class Site {
   }
 
   /** Returns an input of shape [B, C, H, W]. */
-  picture(index: number): tf.Tensor4D {
+  image(index: number): tf.Tensor4D {
     const value = this.tensor(index);
     if (value.rank !== 4) this.fail('[B, C, H, W]', `[${value.shape.join(', ')}]`);
     return value as tf.Tensor4D;
@@ -174,7 +174,7 @@ function paddingOf(s: Site, axis: number, extent: number, reach: number, stride:
 }
 
 function conv(s: Site): tf.Tensor {
-  const x = s.picture(0);
+  const x = s.image(0);
   const [outChannels, inner, ...kernel] = s.operand(1).shape as [number, number, ...Pair];
   if (kernel.length !== 2) s.fail('a filter [Co, Ci, kh, kw]', `[${s.operand(1).shape.join(', ')}]`);
   const groups = s.int('group', 1);
@@ -213,14 +213,14 @@ function poolWindow(s: Site, x: tf.Tensor4D): Window {
 }
 
 function maxPool(s: Site): tf.Tensor {
-  const x = s.picture(0);
+  const x = s.image(0);
   const { kernel, strides, pads } = poolWindow(s, x);
   return toNchw(tf.maxPool(padded(toNhwc(x), pads, -Infinity), kernel, strides, 'valid'));
 }
 
 /** Averages over the cells of a window that lie on the image, or over all cells, depending on count_include_pad. */
 function averagePool(s: Site): tf.Tensor {
-  const x = s.picture(0);
+  const x = s.image(0);
   const { kernel, strides, pads } = poolWindow(s, x);
   const [, , height, width] = x.shape;
   const mean = tf.avgPool(padded(toNhwc(x), pads, 0), kernel, strides, 'valid');
@@ -482,7 +482,7 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
   Flatten: flatten,
   Gather: gather,
   Gemm: gemm,
-  GlobalAveragePool: (s) => tf.mean(s.picture(0), [2, 3], true),
+  GlobalAveragePool: (s) => tf.mean(s.image(0), [2, 3], true),
   Identity: (s) => s.operand(0),
   LeakyRelu: (s) => tf.leakyRelu(s.tensor(0), s.int('alpha', 0.01)),
   MatMul: (s) => tf.matMul(s.tensor(0), s.tensor(1)),

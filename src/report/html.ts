@@ -116,8 +116,8 @@ export function imageFigure(png: Uint8Array, caption?: string): Fragment {
   const { width, height } = sizeOfPng(png);
   const scale = Math.max(1, Math.min(8, Math.floor(COMFORTABLE_WIDTH / width)));
   const source = `data:image/png;base64,${Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64')}`;
-  const picture = `<img src="${source}" width="${width * scale}" height="${height * scale}" alt="${escapeMarkup(caption ?? 'image')}">`;
-  return fragment(`<figure>\n${picture}${captionOf(caption)}\n</figure>`);
+  const image = `<img src="${source}" width="${width * scale}" height="${height * scale}" alt="${escapeMarkup(caption ?? 'image')}">`;
+  return fragment(`<figure>\n${image}${captionOf(caption)}\n</figure>`);
 }
 
 /** Embeds a drawing of samples. */

@@ -103,9 +103,9 @@ function tensorflow(): Finding {
 /** Checks that an image survives encoding and decoding. */
 async function pictureFormats(): Promise<Finding> {
   const pixels = Uint8Array.from({ length: 16 * 16 * 3 }, (_, i) => (i * 37) % 256);
-  const picture: Image = { kind: 'image', width: 16, height: 16, channels: 3, pixels };
+  const image: Image = { kind: 'image', width: 16, height: 16, channels: 3, pixels };
   try {
-    const back = await decodeImage(await encodePng(picture), 'doctor.png');
+    const back = await decodeImage(await encodePng(image), 'doctor.png');
     if (Buffer.compare(back.pixels, pixels) !== 0)
       return { ok: false, reason: 'a PNG did not come back as it was written' };
     const sharp = (await import('sharp')).default;

@@ -421,7 +421,7 @@ describe('a careless command line', () => {
   });
 });
 
-describe('one corrupt picture among many', () => {
+describe('one corrupt image among many', () => {
   it('stops tokenizing with exit 3 and names the file', async () => {
     const { code, stderr } = await run(world, [
       'tokenize',

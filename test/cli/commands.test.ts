@@ -37,7 +37,7 @@ describe('train, tokenize, train, generate', () => {
     expect(existsSync(at('prior/tokenizer.json'))).toBe(true);
   });
 
-  it('draw one picture or a labeled grid into a .png, and files into a directory', async () => {
+  it('draw one image or a labeled grid into a .png, and files into a directory', async () => {
     expect(await json(['generate', 'a small red circle', '--prior', 'prior', '--out', 'one.png'])).toMatchObject({
       samples: 1,
       files: ['one.png'],
@@ -124,7 +124,7 @@ describe('train, tokenize, train, generate', () => {
     });
   });
 
-  it('tokenize variants of the training pictures alone', async () => {
+  it('tokenize variants of the training images alone', async () => {
     const { samples } = (await json(['inspect', 'tokens'])) as { samples: { train: number; test: number } };
     expect(
       await json([
@@ -144,7 +144,7 @@ describe('train, tokenize, train, generate', () => {
     ).toMatchObject({ samples: { train: 3 * samples.train, test: samples.test } });
   });
 
-  it('compare codecs in a table, a sheet of pictures and a plot', async () => {
+  it('compare codecs in a table, a sheet of images and a plot', async () => {
     await succeed(world, [
       'train',
       'codec',
@@ -163,7 +163,7 @@ describe('train, tokenize, train, generate', () => {
     expect(readFileSync(at('compared.html'), 'utf8')).toMatch(/^<!doctype html>/i);
   });
 
-  it('walk through the latents and draw the codes of a picture', async () => {
+  it('walk through the latents and draw the codes of an image', async () => {
     const [first, second] = readdirSync(at('data'))
       .filter((name) => name.endsWith('.png'))
       .map((name) => join('data', name));
@@ -183,7 +183,7 @@ describe('train, tokenize, train, generate', () => {
     for (const name of ['way.png', 'codes.png']) expect((await sharp(at(name)).metadata()).width).toBeGreaterThan(16);
   });
 
-  it('show beside each picture its nearest in a dataset', async () => {
+  it('show beside each image its nearest in a dataset', async () => {
     const made = await json([
       'generate',
       'a small red circle',
@@ -237,7 +237,7 @@ describe('train, tokenize, train, generate', () => {
     expect(another).not.toBe(first);
   });
 
-  it('continue the picture they are primed with', async () => {
+  it('continue the image they are primed with', async () => {
     const draw = ['generate', 'a small red circle', '--prior', 'prior', '--temperature', '0'];
     await succeed(world, [...draw, '--out', 'unprimed.png']);
     await succeed(world, [...draw, '--out', 'primed.png', '--prime', 'data/shape-00000.png', '--prime-rows', '3']);
@@ -277,7 +277,7 @@ describe('train, tokenize, train, generate', () => {
 });
 
 describe('eval', () => {
-  it('prints the measures of a codec on held-out pictures', async () => {
+  it('prints the measures of a codec on held-out images', async () => {
     const evaluation = await json(['eval', 'codec', '--codec', 'codec', '--data', 'data']);
     expect(evaluation).toMatchObject({
       samples: NUMBER,
@@ -491,7 +491,7 @@ it('doctor repairs nothing in a checkout', async () => {
   });
 });
 
-it('demo tells the whole story and leaves a picture', async () => {
+it('demo tells the whole story and leaves an image', async () => {
   const result = await json([
     'demo',
     '--out',

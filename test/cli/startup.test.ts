@@ -22,7 +22,7 @@ function loadedWith(path: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-it('loads neither engine nor models, pictures or data before a command runs', () => {
+it('loads neither engine nor models, images or data before a command runs', () => {
   const loaded = [...loadedWith(MAIN)];
   expect(loaded.length).toBeGreaterThan(15);
   const packages = loaded.filter((path) => !path.startsWith('/') && !path.startsWith('node:') && !existsSync(path));

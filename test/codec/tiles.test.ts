@@ -162,7 +162,7 @@ describe('tiles', () => {
   });
 });
 
-describe('a codec for pictures of any size', () => {
+describe('a codec for images of any size', () => {
   it.each([
     [1, 1],
     [2, 2],
@@ -181,7 +181,7 @@ describe('a codec for pictures of any size', () => {
     codec.dispose();
   });
 
-  it('gives in tiles what it gives in one pass, and for several pictures what it gives for each', async () => {
+  it('gives in tiles what it gives in one pass, and for several images what it gives for each', async () => {
     const [tiled, whole] = [open(parse(), 16), open(parse(), 4096)];
     const images = [noise(61, 40, 1), noise(8, 8, 1), noise(40, 61, 1), noise(16, 24, 1), noise(8, 8, 1)];
     const tokens = await whole.encode(images);
@@ -242,7 +242,7 @@ describe('a codec for pictures of any size', () => {
     whole!.dispose();
   });
 
-  it('decodes the whole grid of codes that no picture stands behind, such as a prior’s', async () => {
+  it('decodes the whole grid of codes that no image stands behind, such as a prior’s', async () => {
     const codec = open(parse());
     const tokens = await codec.encode(noise(8, 8, 1));
     const decoded = (await codec.decode({
@@ -264,7 +264,7 @@ describe('a codec for pictures of any size', () => {
     codec.dispose();
   });
 
-  it('takes a picture in one pass when its network sees everything, and refuses a huge one', async () => {
+  it('takes an image in one pass when its network sees everything, and refuses a huge one', async () => {
     const codec = open(parse({ norm: 'group' }), 8);
     expect((await codec.encode(noise(30, 20, 1))).maps[0]!.grid).toEqual([10, 15]);
     const huge: Image = { kind: 'image', width: 2048, height: 1024, channels: 1, pixels: new Uint8Array(2 ** 21) };

@@ -1,4 +1,4 @@
-// What every picture codec must do, whatever its quantizer.
+// What every image codec must do, whatever its quantizer.
 import { describe, expect, it } from 'vitest';
 import { reconstruct } from '../../src/codec/networks.js';
 import { compile, hostValues, tf } from '../../src/engine/index.js';
@@ -43,7 +43,7 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
       codec.dispose();
     });
 
-    it('encodes a picture alone as in a batch, and repeatedly the same', async () => {
+    it('encodes an image alone as in a batch, and repeatedly the same', async () => {
       const codec = open();
       const batch = await codec.encode(pictures);
       expect(await codec.encode(pictures)).toEqual(batch);
@@ -51,7 +51,7 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
       codec.dispose();
     });
 
-    it('decodes to pictures of its own size', async () => {
+    it('decodes to images of its own size', async () => {
       const codec = open();
       const decoded = (await codec.decode(await codec.encode(pictures))) as Image[];
       expect(decoded.map((image) => [image.width, image.height, image.channels, image.pixels.length])).toEqual(
@@ -60,7 +60,7 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
       codec.dispose();
     });
 
-    it('accepts pictures of other sizes and channels', async () => {
+    it('accepts images of other sizes and channels', async () => {
       const codec = open();
       const odd = picture(3, height * 2, channels === 1 ? 3 : 1);
       const tokens = await codec.encode(odd);

@@ -185,7 +185,7 @@ describe('the account of a dataset', () => {
         const world = worldOf(plan, body);
         const path = await write(world, plan.archive);
         const dataset = await openDataset(path, { skipBad: true }).catch((error: Error) => {
-          // Where every picture is spoiled there is no dataset.
+          // Where every image is spoiled there is no dataset.
           if (error.message.startsWith('E_DATA_EMPTY ')) return undefined;
           throw error;
         });

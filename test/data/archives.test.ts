@@ -278,7 +278,7 @@ describe('gzipped IDX', () => {
     'train-images-idx3-ubyte.gz': gzipSync(idxOf([count, 1, 1], pixels)),
   });
 
-  it('is refused where it declares more pictures than its bytes can be', async () => {
+  it('is refused where it declares more images than its bytes can be', async () => {
     expect(await codeOf(openDataset(folderOf(files(100_000_000, new Uint8Array(10)))))).toBe('E_IDX_SIZE');
     expect(await codeOf(openDataset(folderOf(files(0xffffffff, new Uint8Array(10)))))).toBe('E_IDX_SIZE');
     expect(

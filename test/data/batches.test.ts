@@ -217,7 +217,7 @@ describe('evalBatches', () => {
     expect(lengths).toEqual([96, 24, 96]);
   });
 
-  it('brings pictures to the asked size and channels', async () => {
+  it('brings images to the asked size and channels', async () => {
     const [batch] = await take(
       evalBatches(dataset(2), 'train', { batchSize: 2, medium: imageMedium, input: inputOf(2, 3, { channels: 1 }) }),
       1,
@@ -241,7 +241,7 @@ describe('augment', () => {
     }
   });
 
-  it('mirrors about half of the pictures, exactly', () => {
+  it('mirrors about half of the images, exactly', () => {
     const mirrored = Uint8Array.from(image.pixels, (_, i) => {
       const pixel = Math.floor(i / 3);
       return image.pixels[(pixel - (pixel % 9) + 8 - (pixel % 9)) * 3 + (i % 3)]!;
@@ -278,7 +278,7 @@ describe('augment', () => {
     expect(at(shifted, 6, 8)).toBe(at(image, 6, 8));
   });
 
-  it('leaves a picture alone without options', () => {
+  it('leaves an image alone without options', () => {
     expect(augmented(image, {}, { seed: 1, epoch: 1, index: 1 })).toBe(image);
   });
 });

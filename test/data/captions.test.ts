@@ -189,7 +189,7 @@ describe('labels of a folder', () => {
     expect(named.describe('train', 0).label).toBeGreaterThanOrEqual(10_000);
   });
 
-  it('come from class folders around a few stray pictures', async () => {
+  it('come from class folders around a few stray images', async () => {
     const files: Files = {
       'cat/0.png': body,
       'cat/1.png': body,

@@ -175,7 +175,7 @@ describe('a command is not stopped, nor kept waiting', () => {
     );
   });
 
-  it('by tables of other pictures', async () => {
+  it('by tables of other images', async () => {
     for (const [name, text] of [
       ['metadata.jsonl', '\n'.repeat(3_000_000)],
       ['metadata.csv', `file_name\n${'b\n'.repeat(3_000_000)}`],

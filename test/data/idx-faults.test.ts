@@ -1,5 +1,5 @@
 // IDX folders with something wrong in them: pipes, folders and links in place of files, names in upper case, bad files among
-// good ones, and files that announce millions of pictures for nothing.
+// good ones, and files that announce millions of images for nothing.
 import { execFileSync } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdirSync, openSync, symlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -67,7 +67,7 @@ describe('what is no file in an IDX folder', () => {
 });
 
 describe('bad IDX files among good ones', () => {
-  it('take their pictures with them, with skipBad', async () => {
+  it('take their images with them, with skipBad', async () => {
     const test: Files = { 't10k-images-idx3-ubyte': images, 't10k-labels-idx1-ubyte': labels };
     const badImages = await summaryOf({ ...test, ...whole, [IMAGES]: images.subarray(0, 30) });
     expect(badImages).toMatchObject({
@@ -107,7 +107,7 @@ describe('names in upper case', () => {
   });
 });
 
-describe('many pictures', () => {
+describe('many images', () => {
   /** Zeros that take no room on disk. */
   function sparse(count: number): string {
     const folder = temporaryFolder();

@@ -83,7 +83,7 @@ describe('openDataset on IDX', () => {
     await bare.close();
   });
 
-  it('reads color pictures [N, H, W, 3]', async () => {
+  it('reads color images [N, H, W, 3]', async () => {
     const folder = folderOf({ 'train-images-idx4-ubyte': idxOf([2, 2, 2, 3], pixels.subarray(0, 24)) });
     const dataset = await openDataset(folder);
     const image = (await decodeSample(await dataset.read('train', 0), imageMedium)).media as Image;

@@ -22,7 +22,7 @@ import {
 } from './fixtures.js';
 
 describe('openDataset on a folder', () => {
-  it('finds pictures recursively, sorted, with captions from text files', async () => {
+  it('finds images recursively, sorted, with captions from text files', async () => {
     const a = await png(1);
     const folder = folderOf({
       'b.png': a,
@@ -90,7 +90,7 @@ describe('openDataset on a folder', () => {
     ]);
   });
 
-  it('takes no class from a lone folder or from folders beside loose pictures', async () => {
+  it('takes no class from a lone folder or from folders beside loose images', async () => {
     const bytes = await png();
     const lone: Files = { 'images/1.png': bytes, 'images/2.png': bytes };
     const loose: Files = { 'x/1.png': bytes, 'y/1.png': bytes, '3.png': bytes };
@@ -159,7 +159,7 @@ describe('openDataset on a folder', () => {
     expect(await codeOf(openDataset(folderOf({ 'a.png': bytes, 'a.txt': latin1 })))).toBe('E_DATA_TEXT');
   });
 
-  it('tells pictures of one name apart', async () => {
+  it('tells images of one name apart', async () => {
     const bytes = await png();
     expect(allKeys(await openDataset(folderOf({ 'a.png': bytes, 'a.webp': bytes, 'b.png': bytes })))).toEqual([
       'a.png',

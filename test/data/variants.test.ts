@@ -20,7 +20,7 @@ const mirrored = ({ pixels, width }: Image): number[] =>
   [...pixels.keys()].map((i) => pixels[i - (i % width) + width - 1 - (i % width)]!);
 
 describe('withVariants', () => {
-  it('holds the unchanged pictures first, then mirrored ones under names of their own', async () => {
+  it('holds the unchanged images first, then mirrored ones under names of their own', async () => {
     const varied = withVariants(dataset, { count: 2, flip: true, seed: 0 });
     expect([varied.size('train'), varied.size('test')]).toEqual([18, 3]);
     for (let i = 0; i < 9; i++) {

@@ -13,7 +13,7 @@ async function openTar(files: readonly TarFile[]): ReturnType<typeof openDataset
 }
 
 describe('openDataset on a WebDataset archive', () => {
-  it('pairs pictures with captions, labels and json of the same key', async () => {
+  it('pairs images with captions, labels and json of the same key', async () => {
     const body = await png();
     const dataset = await openTar([
       { name: './a.png', body },
@@ -99,7 +99,7 @@ describe('openDataset on a WebDataset archive', () => {
     expect(describeAll(named, 'test').map(({ key }) => key)).toEqual(['val-0/a']);
   });
 
-  it('leaves out side pictures, keeps dotted names', async () => {
+  it('leaves out side images, keeps dotted names', async () => {
     const body = await png();
     const dataset = await openTar([
       { name: 'a.png', body },

@@ -305,7 +305,7 @@ describe('importOnnx', () => {
   describe('on a network exported by PyTorch', () => {
     const bytes = readFileSync(new URL('./fixtures/torch-network.onnx', import.meta.url));
 
-    it.each([[[2, 3, 16, 20]], [[1, 3, 19, 23]]])('computes what ONNX Runtime does for pictures %j', async (shape) => {
+    it.each([[[2, 3, 16, 20]], [[1, 3, 19, 23]]])('computes what ONNX Runtime does for images %j', async (shape) => {
       expect(await errorOf(bytes, tensorOf(shape))).toBeLessThan(ROUNDING);
       const network = importOnnx(bytes);
       expect(network.inputs).toEqual([{ name: 'images', shape: [undefined, 3, undefined, undefined] }]);

@@ -62,7 +62,7 @@ describe('FeatureExtractor', () => {
     expect(await fixed.features(pictures)).toEqual(await dynamic.features(pictures));
   });
 
-  it('brings pictures to the size of the network', async () => {
+  it('brings images to the size of the network', async () => {
     const shape = [2, 3, 5, 7] as [number, number, number, number];
     const extractor = await open(await writeNetwork((x) => tf.reshape(x, [-1, 3 * 5 * 7]), { shape, open: {} }), {
       scaling: 'signed',
@@ -154,7 +154,7 @@ describe('FrechetMeter', () => {
     });
   });
 
-  it('needs two pictures', async () => {
+  it('needs two images', async () => {
     const meter = new FrechetMeter(await open(await writeNetwork(colors)));
     const originals = toFloat32(images(1));
     await meter.add(originals, originals, [1, 8, 8, 3]);

@@ -72,7 +72,7 @@ describe('the perceptual distance', () => {
     expect(maxDifference(ofReconstruction, gradients()[1]!)).toBeLessThan(1e-6);
   });
 
-  it('brings pictures to the size of a network that has one', async () => {
+  it('brings images to the size of a network that has one', async () => {
     const imported = importOnnx(
       await exportOnnx((x: tf.Tensor4D) => tf.tanh(x), [{ dtype: 'float32', shape: [1, 3, 8, 8] }]),
     );

@@ -15,7 +15,7 @@ const images = (seed: number): tf.Tensor4D =>
   );
 
 describe('the hinge', () => {
-  it('charges real pictures short of 1 and made ones above -1, and nothing beyond', () => {
+  it('charges real images short of 1 and made ones above -1, and nothing beyond', () => {
     const { real, made } = discriminatorLosses(tf.tensor1d([-1, 0.5, 1, 3]), tf.tensor1d([-3, -1, -0.5, 2]));
     expect(real.dataSync()[0]).toBe((2 + 0.5) / 4);
     expect(made.dataSync()[0]).toBe((0.5 + 3) / 4);
@@ -57,7 +57,7 @@ describe('the discriminator', () => {
     expect(judge(images(1)).shape).toEqual([2, 4, 4, 1]);
   });
 
-  it('judges a picture alike in any company', () => {
+  it('judges an image alike in any company', () => {
     const [one, other] = [images(1), images(2)];
     const alone = judge(tf.slice(one, 0, 1));
     const together = judge(tf.concat([tf.slice(one, 0, 1), tf.slice(other, 1, 1)]) as tf.Tensor4D);

@@ -101,7 +101,7 @@ describe.each(CONFIGS)('the loss $kind', (kind) => {
   });
 });
 
-describe('pictures of a decoder', () => {
+describe('images of a decoder', () => {
   it('are its output where the loss is over pixels', () => {
     expect(toImages(images, config({ kind: 'mse' }))).toBe(images);
   });

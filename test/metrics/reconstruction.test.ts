@@ -28,7 +28,7 @@ function measure(batch: number): ReturnType<ReconstructionMeter['result']> {
 }
 
 describe('ReconstructionMeter', () => {
-  it('takes NMSE over the set, PSNR and SSIM as means over pictures', () => {
+  it('takes NMSE over the set, PSNR and SSIM as means over images', () => {
     const { samples, ...quality } = measure(10);
     const each = Array.from(
       { length: 10 },
@@ -55,7 +55,7 @@ describe('ReconstructionMeter', () => {
     }
   });
 
-  it('shows pictures within their range, but normalizes the raw error', () => {
+  it('shows images within their range, but normalizes the raw error', () => {
     const meter = new ReconstructionMeter();
     const original = Float32Array.from({ length: 64 }, (_, i) => (i % 2) * 2 - 1);
     const loud = original.map((value) => value * 1.5);
@@ -89,7 +89,7 @@ describe('ReconstructionMeter', () => {
     expect(flat.result().sharpness).toBe(1);
   });
 
-  it('measures 2,000 small pictures in a moment', () => {
+  it('measures 2,000 small images in a moment', () => {
     const meter = new ReconstructionMeter();
     const pictures = Float32Array.from({ length: 200 * 784 }, (_, i) => Math.sin(i));
     const start = performance.now();

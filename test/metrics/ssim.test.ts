@@ -23,7 +23,7 @@ describe('ssim', () => {
     expect(ssim(original, copy, [...shape])).toBeCloseTo(expected, 10);
   });
 
-  it('is 1 for equal pictures, symmetric, and below 0 for the negative of a texture', () => {
+  it('is 1 for equal images, symmetric, and below 0 for the negative of a texture', () => {
     const [original, copy] = pair(24 * 24);
     expect(ssim(original, original, [24, 24, 1])).toBeCloseTo(1, 12);
     expect(ssim(original, copy, [24, 24, 1])).toBeCloseTo(ssim(copy, original, [24, 24, 1]), 12);
@@ -43,14 +43,14 @@ describe('ssim', () => {
     expect(ssim(original, copy, [20, 20, 3])).toBeCloseTo((each[0]! + each[1]! + each[2]!) / 3, 12);
   });
 
-  it('punishes a shift in a dark picture more than in a bright one, for it counts from black', () => {
+  it('punishes a shift in a dark image more than in a bright one, for it counts from black', () => {
     const dark = ssim(flat(-0.9), flat(-0.8), [12, 12, 1]);
     const bright = ssim(flat(0.8), flat(0.9), [12, 12, 1]);
     expect(dark).toBeCloseTo((2 * 0.02 + 0.0004) / (0.05 + 0.0004), 5); // means 0.1 and 0.2, variances 0
     expect(bright).toBeGreaterThan(0.99);
   });
 
-  it('sees small pictures through the window that fits', () => {
+  it('sees small images through the window that fits', () => {
     for (const side of [1, 2, 7, 8, 10]) {
       const [original, copy] = pair(side * side * 3);
       expect(ssim(original, original, [side, side, 3])).toBeCloseTo(1, 12);

@@ -44,7 +44,7 @@ describe('htmlReport', () => {
   it('escapes every text it is given', async () => {
     const html = htmlReport(await report(hostile));
     expect(html).not.toMatch(/<script|onerror='|<img src=x/);
-    expect(html.split('&lt;script&gt;').length - 1).toBe(14); // each place it is given, and again in the head's title and the picture's alt
+    expect(html.split('&lt;script&gt;').length - 1).toBe(14); // each place it is given, and again in the head's title and the image's alt
   });
 
   it('fetches nothing and allows nothing to run', async () => {
@@ -93,7 +93,7 @@ describe('table', () => {
 });
 
 describe('imageFigure', () => {
-  it('enlarges small pictures by a whole factor and leaves large ones', async () => {
+  it('enlarges small images by a whole factor and leaves large ones', async () => {
     expect(imageFigure(await picture(100, 50))).toContain('width="600" height="300"');
     expect(imageFigure(await picture(10, 10))).toContain('width="80" height="80"');
     expect(imageFigure(await picture(900, 20))).toContain('width="900" height="20"');

@@ -1,4 +1,4 @@
-// Pictures that keep their sizes, through every step that touches them.
+// Images that keep their sizes, through every step that touches them.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,7 +70,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(path, { recursive: true, force: true }));
 
-describe('pictures of any size', () => {
+describe('images of any size', () => {
   it('are trained on by pieces, the same for the same seed, and evaluated', async () => {
     const again = await trainCodec({ data: mixed, out: at('again'), config: at('codec.json') });
     const { card } = await loadCodec(at('codec'));
@@ -120,7 +120,7 @@ describe('pictures of any size', () => {
     );
   });
 
-  it('of one shape train a prior, whose pictures have that shape', async () => {
+  it('of one shape train a prior, whose images have that shape', async () => {
     await tokenize({ data: alike, codec: at('codec'), out: at('alike'), workers: 0 });
     const card = await trainPrior({ tokens: at('alike'), out: at('prior'), config: at('prior.json') });
     expect(card.maps).toMatchObject([{ grid: [5, 3] }]);

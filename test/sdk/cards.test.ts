@@ -51,7 +51,7 @@ test('samples.json', async () => {
   rmSync(join(directory, 'samples.json'));
 });
 
-test('pictures.json, the card of format 1.0', async () => {
+test('images.json, the card of format 1.0', async () => {
   const made = { command: 'decode', codec: 'c0dec', tokens: 't0kens' };
   const card = { format: 'tesserae-pictures', version: '1.0', pictures: 2, ...made };
   writeFileSync(join(directory, 'pictures.json'), formatJson({ ...card, fingerprint: sha256(canonicalJson(card)) }));

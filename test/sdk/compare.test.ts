@@ -86,7 +86,7 @@ describe('compareCodecs', () => {
     for (const { encodedPerSecond } of comparison.codecs) expect(encodedPerSecond).toBeGreaterThan(1);
   });
 
-  it('shows the same pictures at the size of the largest codec', async () => {
+  it('shows the same images at the size of the largest codec', async () => {
     const { examples } = comparison;
     expect(examples.map(({ name }) => name)).toEqual(['originals', 'small', 'large', 'continuous']);
     for (const { media } of examples)
@@ -152,7 +152,7 @@ describe('compareCodecs', () => {
 });
 
 describe('the report of a comparison', () => {
-  it('stands alone: table, plot and a row of pictures a codec', async () => {
+  it('stands alone: table, plot and a row of images a codec', async () => {
     const html = await comparisonReport(comparison);
     expect(html).not.toMatch(/<script|(src|href)="(?!data:)|url\(/);
     expect(html.split('<img src="data:image/png;base64,').length - 1).toBe(4);

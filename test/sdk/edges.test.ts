@@ -29,7 +29,7 @@ const BAD_PICTURES: [string, unknown][] = [
   ['text', 'cat.png'],
 ];
 
-it.each(BAD_PICTURES)('refuses a picture of %s everywhere, by its place', async (_, bad) => {
+it.each(BAD_PICTURES)('refuses an image of %s everywhere, by its place', async (_, bad) => {
   const image = bad as Image;
   const out = temporaryDirectory();
   const codec = await loadCodec(models);
@@ -53,7 +53,7 @@ it.each(BAD_PICTURES)('refuses a picture of %s everywhere, by its place', async 
   }
 });
 
-it('gives a picture the same codes whatever is beside it', async () => {
+it('gives an image the same codes whatever is beside it', async () => {
   const codec = await loadCodec(models);
   const alone = await codec.encode(good());
   const [first] = await codec.encode([good(), picture(2, 32, 3)]);

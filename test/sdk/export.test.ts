@@ -34,7 +34,7 @@ async function pictures(count: number): Promise<Image[]> {
 }
 
 describe('exportModel', () => {
-  it('writes a codec that any ONNX runtime runs, on any number of pictures', async () => {
+  it('writes a codec that any ONNX runtime runs, on any number of images', async () => {
     const card = await exportModel({ model: world.at('codec'), out: world.at('codec-onnx') });
     expect(card.functions.encoder).toMatchObject({
       file: 'encoder.onnx',

@@ -29,7 +29,7 @@ describe('writeMedia', () => {
     expect(readFileSync(join(out, '00002.png'), 'utf8')).not.toBe('mine');
   });
 
-  it('writes a single picture as it is to a .png, and leaves one that exists', async () => {
+  it('writes a single image as it is to a .png, and leaves one that exists', async () => {
     const path = join(temporaryDirectory(), 'one.png');
     await writeMedia(path, images.slice(0, 1));
     expect((await decodeImage(readFileSync(path), path)).pixels).toEqual(images[0]!.pixels);

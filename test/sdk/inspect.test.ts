@@ -118,7 +118,7 @@ describe('inspect', () => {
     });
   });
 
-  it('describes a folder of pictures, its classes and its first sample', async () => {
+  it('describes a folder of images, its classes and its first sample', async () => {
     for (const [name, count] of [
       ['cat', 3],
       ['dog', 2],

@@ -80,7 +80,7 @@ const pixelsOf = (images: readonly Image[]): number[][] => images.map(({ pixels 
 describe('interpolate', () => {
   const [dark, bright] = [square(0, 0, 100, 255), square(100, 200, 100, 255)];
 
-  it('goes straight from one picture to the other', async () => {
+  it('goes straight from one image to the other', async () => {
     const images = await interpolate({ codec: stored('identity'), from: dark, to: bright, steps: 5, path: 'linear' });
     expect(pixelsOf(images)).toEqual([0, 25, 50, 75, 100].map((value) => [value, 2 * value, 100, 255]));
   });
@@ -100,7 +100,7 @@ describe('interpolate', () => {
     expect(maxDifference(middle!.pixels, [level(160), 128, 128, level(160)])).toBeLessThanOrEqual(1);
   });
 
-  it('goes nowhere between a picture and itself', async () => {
+  it('goes nowhere between an image and itself', async () => {
     expect(pixelsOf(await interpolate({ codec: stored('identity'), from: dark, to: dark, steps: 2 }))).toEqual(
       pixelsOf([dark, dark]),
     );
@@ -118,7 +118,7 @@ describe('interpolate', () => {
     expect(maxDifference(images[19]!.pixels, ends[1]!.pixels)).toBeLessThanOrEqual(1);
   });
 
-  it('cuts pictures that would keep their sizes to one', async () => {
+  it('cuts images that would keep their sizes to one', async () => {
     const images = await interpolate({
       codec: stored('vqvae', { ...TINY_CODEC, resize: 'none' }),
       from: noise(30, 11, 1),
@@ -133,7 +133,7 @@ describe('interpolate', () => {
 });
 
 describe('traverse', () => {
-  it('varies one dimension a row around the picture', async () => {
+  it('varies one dimension a row around the image', async () => {
     const {
       media: images,
       columns,
@@ -272,7 +272,7 @@ describe('codeMap', () => {
     expect(new Set(codes.map(({ color }) => color.join())).size).toBe(codes.length);
   });
 
-  it('covers a picture that keeps its size up to its true border', async () => {
+  it('covers an image that keeps its size up to its true border', async () => {
     const { overlay, grid } = await codeMap({
       codec: stored('vqvae', { ...TINY_CODEC, resize: 'none' }),
       sample: noise(13, 5, 1),
@@ -319,7 +319,7 @@ describe('tesserae latents', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('writes the way between two pictures, a traversal, a phase diagram and a code map', async () => {
+  it('writes the way between two images, a traversal, a phase diagram and a code map', async () => {
     const codec = stored('vqvae', TINY_CODEC);
     expect(
       await run('interpolate', at('a.png'), at('b.png'), '--codec', codec, '--out', at('way.png'), '-n', '5'),

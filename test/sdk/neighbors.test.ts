@@ -27,7 +27,7 @@ describe('nearestNeighbors', () => {
     });
   });
 
-  it('finds a picture of the dataset itself, the last one too', async () => {
+  it('finds an image of the dataset itself, the last one too', async () => {
     const found = await nearestNeighbors([stored[299]!.media, stored[0]!.media], dataset);
     expect(found.map(({ key }) => key)).toEqual(['p299', 'p0']);
     expect(found[0]!.mse).toBeCloseTo(0, 4);

@@ -75,7 +75,7 @@ describe('tokenize', () => {
     for (const workers of [1, 2, 3]) expect(shardsOf(`good-${workers}`)).toEqual(shardsOf('good-0'));
   });
 
-  it('encodes as the codec does, picture by picture', async () => {
+  it('encodes as the codec does, image by image', async () => {
     await tokenize(job('good', 'checked', 2));
     const codec = await loadCodec(world.at('codec'));
     const reader = await ShardReader.open(world.at('checked'));

@@ -25,7 +25,7 @@ describe('the dVAE config', () => {
     expect(parse({ quantizer: { name: 'ema-vq' } }).quantizer).toMatchObject({ name: 'ema-vq' });
   });
 
-  it('measures pictures by the logit-Laplace likelihood where no loss is named', () => {
+  it('measures images by the logit-Laplace likelihood where no loss is named', () => {
     expect(parse().reconstruction).toEqual({ kind: 'logit-laplace', epsilon: 0.1, minScale: 0.1 });
     expect(parse({ reconstruction: { epsilon: 0.2 } }).reconstruction).toMatchObject({
       kind: 'logit-laplace',
@@ -47,7 +47,7 @@ describe('the dVAE config', () => {
     expect(() => parse({ [field]: value })).toThrow(new RegExp(`E_CONFIG dvae: .*${field}`));
   });
 
-  it.each([2, 4, 8, 16])('codes a picture at one %ith of its side', (downsample) => {
+  it.each([2, 4, 8, 16])('codes an image at one %ith of its side', (downsample) => {
     expect(family.maps(parse({ height: 32, width: 16, downsample }))[0]!.grid).toEqual([
       32 / downsample,
       16 / downsample,
@@ -70,7 +70,7 @@ describe('the networks of the dVAE', () => {
     expect(shapes['decoder.output.weight']).toEqual([1, 1, 8, 2]);
   });
 
-  it('give pictures of the promised shape and a reconstruction that the loss was computed on', () => {
+  it('give images of the promised shape and a reconstruction that the loss was computed on', () => {
     const config = parse({ quantizer: { codebookSize: 16, codeDim: 8, diversity: 0 } });
     const params = createParams({ ...family.trainable(config), ...family.state(config) }, 0);
     const images = tf.randomUniform([3, 8, 8, 1], -1, 1, 'float32', 1) as tf.Tensor4D;

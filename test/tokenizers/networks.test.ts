@@ -127,7 +127,7 @@ describe('an encoder and a decoder with everything', () => {
 });
 
 describe('group normalization', () => {
-  it('gives each group of each picture zero mean and unit variance', () => {
+  it('gives each group of each image zero mean and unit variance', () => {
     const p = createParams(groupNorm(16).params, 0);
     const y = groupNorm(16).apply(p, tf.randomNormal([2, 3, 3, 16], 5, 3, 'float32', 1));
     const grouped = tf.reshape(y, [2, 9, 8, 2]);

@@ -77,7 +77,7 @@ describe('the nats of pixels', () => {
     expect(Math.max(...differences)).toBeLessThan(5e-3);
   });
 
-  it('add up over the pixels of a picture', () => {
+  it('add up over the pixels of an image', () => {
     const images = grey([0, 10, 200, 255, 128, 64, 1, 254], [2, 2, 2, 1]);
     const means = tf.randomUniform([2, 2, 2, 1], -1, 1, 'float32', 1) as tf.Tensor4D;
     const values = [...pixelNats(images, { means, logScales: tf.fill([2, 2, 2, 1], -1) }).dataSync()];
@@ -129,7 +129,7 @@ describe('the nats of pixels', () => {
   });
 });
 
-describe('the expected picture', () => {
+describe('the expected image', () => {
   it.each([
     [0, 0],
     [0.3, -2],
@@ -214,7 +214,7 @@ describe.each(KINDS)('the VAE with latents $latent', (kind) => {
     disposeParams(params);
   });
 
-  it('reports the bound of each picture: at a weight of 1, their mean is the loss', () => {
+  it('reports the bound of each image: at a weight of 1, their mean is the loss', () => {
     const params = freshParams(config);
     const { bitsPerDim, klBits } = family.measures!(params, pictures, randomKey(3, 1), config);
     expect([bitsPerDim!.shape, klBits!.shape]).toEqual([[4], [4]]);

@@ -19,7 +19,7 @@ describe('the VQ-VAE config', () => {
     expect(() => parse({ hiden: 8 })).toThrow(/E_CONFIG.*hiden/);
   });
 
-  it.each([2, 4, 8, 16])('codes a picture at one %ith of its side', (downsample) => {
+  it.each([2, 4, 8, 16])('codes an image at one %ith of its side', (downsample) => {
     const config = parse({ height: 32, width: 16, downsample });
     expect(codecFamily('vqvae').maps(config)[0]!.grid).toEqual([32 / downsample, 16 / downsample]);
   });

@@ -53,7 +53,7 @@ describe('the two maps', () => {
   const config = family.parseConfig(TINY_CODEC);
   const images = tf.randomUniform([3, 8, 8, 1], -1, 1, 'float32', 5) as tf.Tensor4D;
 
-  it('both change the picture; the bottom one is chosen in the light of the top one', () => {
+  it('both change the image; the bottom one is chosen in the light of the top one', () => {
     const p = createParams({ ...family.trainable(config), ...family.state(config) }, 0);
     const latents = family.latents!.encode(p, images, config);
     expect(latents.map(({ shape }) => shape)).toEqual([
@@ -76,7 +76,7 @@ describe('the two maps', () => {
   });
 });
 
-describe('pictures of any size', () => {
+describe('images of any size', () => {
   it('have both maps at their own size, in tiles as in one pass', async () => {
     const config = family.parseConfig({ ...TINY_CODEC, resize: 'none' });
     const tensors = freshTensors({ ...family.trainable(config), ...family.state(config) }, 5);
@@ -111,7 +111,7 @@ describe('pictures of any size', () => {
     const reach = (json: Record<string, unknown>): number[] | undefined =>
       family.anyExtent!.reach(family.parseConfig({ ...TINY_CODEC, ...json }));
     expect(reach({ attentionHeads: 2 })).toBeUndefined();
-    // Encoders and decoder of the levels: 5 + 10 + 12; the picture's decoder: 4 + 4 + 2.
+    // Encoders and decoder of the levels: 5 + 10 + 12; the image's decoder: 4 + 4 + 2.
     expect(reach({})).toEqual([27, 27]);
   });
 });

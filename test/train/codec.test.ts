@@ -228,7 +228,7 @@ describe('what a codec keeps and warns of', () => {
       { evalSamples: 20 },
       { codebookSize: 256, codeDim: 4 },
     );
-    // The grid of 4x4 latents of a flat picture differs at its borders alone.
+    // The grid of 4x4 latents of a flat image differs at its borders alone.
     const warning = expect.stringMatching(
       /^collapsed codebook "codes": only \d of 256 codes occur in the held-out codes\. Remedy: a smaller codebookSize/,
     );
@@ -238,7 +238,7 @@ describe('what a codec keeps and warns of', () => {
     expect(lively.notes.filter((text) => text.includes('collapsed'))).toEqual([]);
   });
 
-  it('trains without held-out pictures, measures nothing and says so', async () => {
+  it('trains without held-out images, measures nothing and says so', async () => {
     const { out, notes, card } = await trainOn(
       samples(
         30,

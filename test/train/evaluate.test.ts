@@ -128,7 +128,7 @@ describe('evaluateCodec', () => {
     });
   });
 
-  it('keeps the first pictures and what the codec makes of them', async () => {
+  it('keeps the first images and what the codec makes of them', async () => {
     const { examples } = await evaluate(family([], () => []));
     expect(examples.shape).toEqual([16, 8, 8, 1]);
     expect([...examples.originals.subarray(64, 128)]).toEqual(
@@ -158,7 +158,7 @@ describe('evaluateCodec', () => {
     expect(await evaluate(family([], () => []))).not.toHaveProperty('rfid');
   });
 
-  it('tells how far it is, to the end, also past pictures that are left out', async () => {
+  it('tells how far it is, to the end, also past images that are left out', async () => {
     const told: number[][] = [];
     const bad: string[] = [];
     const { samples } = await evaluate(
@@ -173,7 +173,7 @@ describe('evaluateCodec', () => {
     ]);
   });
 
-  it('refuses a split none of whose pictures is usable', async () => {
+  it('refuses a split none of whose images is usable', async () => {
     await expect(
       evaluate(
         family([], () => []),

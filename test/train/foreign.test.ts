@@ -164,7 +164,7 @@ describe('a network for features', () => {
 });
 
 describe('a network to be rebuilt for training', () => {
-  it('that pads pictures beyond all measure is refused', () => {
+  it('that pads images beyond all measure is refused', () => {
     const pads = model(
       pictures,
       constant('pads', 7, [0, 0, 20_000, 20_000, 0, 0, 20_000, 20_000]),

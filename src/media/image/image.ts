@@ -180,8 +180,8 @@ function resizing(options: ResizeOptions): SharpResize {
 }
 
 /** Runs a pipeline to sRGB pixels of 8 bits. */
-async function rawImage(picture: Sharp, background: Color): Promise<Image> {
-  const { data, info } = await picture
+async function rawImage(pipeline: Sharp, background: Color): Promise<Image> {
+  const { data, info } = await pipeline
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });

@@ -1,4 +1,4 @@
-// Resampling of small pictures. libvips resizes large ones faster than anything here could, but setting up its pipeline
+// Resampling of small images. libvips resizes large ones faster than anything here could, but setting up its pipeline
 // costs a small image more than a millisecond, five times what decoding it costs: this is for those.
 import type { Image } from '../../interfaces/media.js';
 

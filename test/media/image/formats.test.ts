@@ -90,7 +90,7 @@ describe('GIF, TIFF and AVIF', () => {
     }
   });
 
-  it('reads the first picture of an AVIF sequence', async () => {
+  it('reads the first image of an AVIF sequence', async () => {
     const bytes = await of(noise(16, 16)).avif({ lossless: true }).toBuffer();
     const still = await decodeImage(bytes, 'x');
     bytes.write('avis', 8, 'latin1');

@@ -13,7 +13,7 @@ const dot = (value: number): Image => ({
 });
 
 describe('imageGrid', () => {
-  it('lays pictures out in rows with gaps', () => {
+  it('lays images out in rows with gaps', () => {
     const sheet = imageGrid([dot(1), dot(2), dot(3)], { columns: 2, gap: 1 });
     expect([sheet.width, sheet.height, sheet.channels]).toEqual([5, 5, 1]);
     const w = 255;
@@ -27,7 +27,7 @@ describe('imageGrid', () => {
     expect([...sheet.pixels.subarray(0, 12)]).toEqual([255, 0, 0, 255, 0, 0, 9, 9, 9, 9, 9, 9]);
   });
 
-  it('writes labels below the pictures, wrapped to their width', () => {
+  it('writes labels below the images, wrapped to their width', () => {
     const cell: Image = { kind: 'image', width: 30, height: 4, channels: 1, pixels: new Uint8Array(120).fill(255) };
     const [plain, one, two] = [undefined, ['a b'], ['abcd efgh']].map((labels) =>
       imageGrid([cell], { gap: 0, labels }),

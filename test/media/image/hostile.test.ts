@@ -1,4 +1,4 @@
-// The picture part of a corpus of conformance and damage files, where it is at hand.
+// The image part of a corpus of conformance and damage files, where it is at hand.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -66,7 +66,7 @@ describe('decodeImage', () => {
     const tagged = await of(image).withMetadata({ orientation: 6 }).png().toBuffer();
     const upright = await decodeImage(tagged, 'x');
     expect([upright.width, upright.height]).toEqual([8, 16]);
-    // Orientation 6: the first column of the upright picture is the last row of the stored one.
+    // Orientation 6: the first column of the upright image is the last row of the stored one.
     expect([...upright.pixels.subarray(0, 3)]).toEqual([...image.pixels.subarray(7 * 16 * 3, 7 * 16 * 3 + 3)]);
     const sized = await decodeImage(tagged, 'x', { size: { width: 8, height: 16 } });
     expect(sized).toEqual(upright);
@@ -85,7 +85,7 @@ describe('decodeImage', () => {
     expect(Math.max(g!, b!)).toBeLessThan(90);
   });
 
-  it('does not resample a picture that already has the size', async () => {
+  it('does not resample an image that already has the size', async () => {
     const image = noise(32, 24);
     for (const kernel of ['nearest', 'lanczos3'] as const) {
       expect(await decodeImage(await encodePng(image), 'x', { size: { width: 32, height: 24 }, kernel })).toEqual(
@@ -100,7 +100,7 @@ describe('decodeImage', () => {
     expect(Buffer.compare(decoded.pixels, large.pixels)).toBe(0);
   });
 
-  it('names what it found instead of a picture', async () => {
+  it('names what it found instead of an image', async () => {
     const cases: Array<[string, string]> = [
       ['<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', 'SVG'],
       ['\0\0\0\x18ftypheic', 'HEIC'],
@@ -204,7 +204,7 @@ describe('decodeImage', () => {
 });
 
 describe('resizeImage', () => {
-  it('keeps a constant picture constant, whatever the sizes, modes and kernels', async () => {
+  it('keeps a constant image constant, whatever the sizes, modes and kernels', async () => {
     const extent = fc.integer({ min: 1, max: 40 });
     await fc.assert(
       fc.asyncProperty(
@@ -234,7 +234,7 @@ describe('resizeImage', () => {
     );
   });
 
-  it('agrees with libvips on a smooth picture', async () => {
+  it('agrees with libvips on a smooth image', async () => {
     const image: Image = {
       kind: 'image',
       width: 72,
@@ -267,7 +267,7 @@ describe('resizeImage', () => {
     expect(pixelsOf(fill)).toEqual([100, 50, 100, 50]);
   });
 
-  it('resizes a large picture by libvips', async () => {
+  it('resizes a large image by libvips', async () => {
     const image = noise(700, 600);
     const out = await resizeImage(image, { width: 10, height: 10, resize: 'fill' });
     expect(out.pixels.length).toBe(300);
@@ -308,7 +308,7 @@ describe('toFloat32 and fromFloat32', () => {
     expect(pixelsOf(image!)).toEqual([0, 255, 0, 128]);
   });
 
-  it('refuse pictures of different sizes and shapes that do not fit', () => {
+  it('refuse images of different sizes and shapes that do not fit', () => {
     expect(() => toFloat32([noise(2, 2), noise(2, 3)])).toThrow(ShapeError);
     expect(() => toFloat32([noise(2, 2)], new Float32Array(3))).toThrow(ShapeError);
     expect(() => fromFloat32(new Float32Array(8), [1, 2, 2, 2])).toThrow(ShapeError);

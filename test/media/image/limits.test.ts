@@ -1,4 +1,4 @@
-// No picture takes seconds: what would is refused by what it declares, before it is decoded.
+// No image takes seconds: what would is refused by what it declares, before it is decoded.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -21,7 +21,7 @@ async function timed(bytes: Uint8Array, source = 'x'): Promise<Image | Error> {
 }
 
 describe('decodeImage', () => {
-  it('refuses a JPEG of hundreds of scans over a large picture, and reads one over a small picture', async () => {
+  it('refuses a JPEG of hundreds of scans over a large image, and reads one over a small image', async () => {
     const bytes = await of(noise(64, 64)).jpeg({ progressive: true }).toBuffer();
     const end = bytes.length - 2;
     const last = bytes.lastIndexOf(Buffer.of(0xff, 0xda));
@@ -38,7 +38,7 @@ describe('decodeImage', () => {
     expect(String(await timed(scans))).toContain('expected at most 100 scans of 8192 x 8192 pixels, found 7');
   });
 
-  it('refuses pictures of extreme sides', async () => {
+  it('refuses images of extreme sides', async () => {
     const tall = (height: number): Promise<Buffer> =>
       sharp({ create: { width: 1, height, channels: 3, background: 'red' } })
         .png()

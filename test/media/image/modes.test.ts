@@ -1,4 +1,4 @@
-// Every way a picture file may hold its pixels, and what becomes of each: what the head of src/media/image.ts says.
+// Every way an image file may hold its pixels, and what becomes of each: what the head of src/media/image.ts says.
 import { crc32, deflateSync } from 'node:zlib';
 import sharp, { type CreateRaw } from 'sharp';
 import { describe, expect, it } from 'vitest';

@@ -145,7 +145,7 @@ describe('decodePlainPng', () => {
     expect(decodePlainPng(png(gray), LIMIT)).toBeDefined();
   });
 
-  it('leaves pictures above the limit to libvips before it inflates them', () => {
+  it('leaves images above the limit to libvips before it inflates them', () => {
     expect(decodePlainPng(png(gray), 4)).toBeDefined();
     expect(decodePlainPng(png(gray), 3)).toBeUndefined();
   });

@@ -3,7 +3,7 @@ import type { Image } from '../../../src/interfaces/media.js';
 import { fromRgba, toRgba } from '../../../src/media/image/rgba.js';
 
 describe('pixels of a canvas', () => {
-  it('become a picture, with transparent pixels laid over the background', () => {
+  it('become an image, with transparent pixels laid over the background', () => {
     const data = Uint8ClampedArray.of(10, 20, 30, 255, 0, 0, 0, 0, 255, 0, 0, 51);
     expect(fromRgba({ width: 3, height: 1, data })).toEqual({
       kind: 'image',
@@ -22,14 +22,14 @@ describe('pixels of a canvas', () => {
     expect([...fromRgba({ width: 1, height: 1, data }).pixels]).toEqual([1, 2, 3]);
   });
 
-  it('come back from a picture, opaque', () => {
+  it('come back from an image, opaque', () => {
     const picture: Image = { kind: 'image', width: 2, height: 1, channels: 3, pixels: Uint8Array.of(1, 2, 3, 4, 5, 6) };
     const rgba = toRgba(picture);
     expect([...rgba]).toEqual([1, 2, 3, 255, 4, 5, 6, 255]);
     expect(fromRgba({ ...picture, data: rgba })).toEqual(picture);
   });
 
-  it('of a gray picture have equal colors', () => {
+  it('of a gray image have equal colors', () => {
     expect([...toRgba({ kind: 'image', width: 1, height: 1, channels: 1, pixels: Uint8Array.of(9) })]).toEqual([
       9, 9, 9, 255,
     ]);

@@ -5,7 +5,7 @@ import { windowOf } from '../../../src/media/image/window.js';
 import { noise } from './fixtures.js';
 
 describe('windowOf', () => {
-  it('takes each pixel from the nearest place of the picture', () => {
+  it('takes each pixel from the nearest place of the image', () => {
     const at = fc.integer({ min: -6, max: 10 });
     const extent = fc.integer({ min: 1, max: 12 });
     fc.assert(
@@ -36,7 +36,7 @@ describe('windowOf', () => {
     );
   });
 
-  it('gives back the picture itself for the whole of it', () => {
+  it('gives back the image itself for the whole of it', () => {
     const image = noise(5, 4);
     expect(windowOf(image, { left: 0, top: 0, width: 5, height: 4 })).toBe(image);
   });
