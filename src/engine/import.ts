@@ -1,7 +1,9 @@
 // Rebuilds ONNX networks as TF.js functions, so that they can be differentiated and compiled together with other code.
 import { CorruptError, EngineError, TesseraeError, messageOf } from '../errors.js';
-import { MAX_VALUES, OPERATORS, Site, constantTensor, filterForm } from './onnx-ops.js';
-import type { Form, Operand } from './onnx-ops.js';
+import { OPERATORS } from './onnx-ops.js';
+import { Site, constantTensor, filterForm } from './onnx-site.js';
+import type { Form, Operand } from './onnx-site.js';
+import { MAX_VALUES } from './onnx-spatial.js';
 import { isStandard, readOnnx } from './onnx-reader.js';
 import type { OnnxModel, OnnxNode, OnnxTensor } from './onnx-reader.js';
 import { sizeOf } from '../shape.js';

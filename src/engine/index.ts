@@ -1,6 +1,6 @@
 // Compiles TF.js functions: traces them to ONNX and runs them in ONNX Runtime. This part uses no module of Node.js. See
 // README.md in this folder.
-import './gradients.js';
+import './gradients/index.js';
 
 export { hostValues, tf } from './tf.js';
 export { compile } from './compile.js';

@@ -1,12 +1,12 @@
 // Gradients of convolution, pooling, resizing, normalization and block rearrangement. Some of TF.js's own gradient
 // kernels are wrong or incomplete (dilation, average pooling over padding, resizing with half-pixel centers); those
 // gradients are composed of other kernels, so that the eager engines are correct too.
-import { kernel } from './gradient-rule.js';
-import type { Attributes, Rule } from './gradient-rule.js';
-import { linearWeights, nearestIndices } from './resampling.js';
-import type { Resampling } from './resampling.js';
-import { tf } from './tf.js';
-import { currentTrace } from './trace.js';
+import { kernel } from './rule.js';
+import type { Attributes, Rule } from './rule.js';
+import { linearWeights, nearestIndices } from '../resampling.js';
+import type { Resampling } from '../resampling.js';
+import { tf } from '../tf.js';
+import { currentTrace } from '../trace.js';
 
 const isDilated = (dilations: unknown): boolean => [dilations ?? 1].flat().some((dilation) => dilation !== 1);
 
