@@ -32,7 +32,7 @@ export { compareCodecs } from './sdk/compare.js';
 export type { CodecComparison, CompareCodecsOptions, ComparedCodec } from './sdk/compare.js';
 export { comparisonReport } from './sdk/compare-report.js';
 export { inspect } from './sdk/inspect.js';
-export type { Inspection } from './sdk/inspect.js';
+export type { Inspection } from './sdk/inspection.js';
 export { exportModel } from './sdk/export.js';
 export type { ExportCard, ExportModelOptions } from './sdk/export.js';
 export { doctor } from './sdk/doctor.js';

@@ -6,7 +6,7 @@ import type { MediaInfo } from '../interfaces/media.js';
 import type { TokenMapSpec } from '../interfaces/tokens.js';
 import { formatCount, formatNumber } from '../report/format.js';
 import { summaryLines } from '../report/data-summary.js';
-import type { DatasetInspection, Inspection } from '../sdk/inspect.js';
+import type { DatasetInspection, Inspection } from '../sdk/inspection.js';
 import { addDataOptions, jsonOption } from './options.js';
 import type { DataFlags } from './options.js';
 import { expectData } from './paths.js';

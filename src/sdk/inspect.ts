@@ -9,146 +9,30 @@ import { decodeSample } from '../data/decode.js';
 import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
 import { CorruptError, InputError, UsageError } from '../errors.js';
-import { expectCodec } from '../fingerprint.js';
 import { canonicalJson, decodeUtf8, parseJson } from '../json.js';
 import { isGlob } from '../names.js';
 import { nodeFiles } from '../files/system.js';
-import { readFile, readJson } from '../files/read.js';
+import { readFile } from '../files/read.js';
 import { sha256 } from '../hash.js';
-import type { Conditioning, Dataset, DataSummary, MediaInfo, Split, TokenMapSpec } from '../interfaces/index.js';
+import type { Dataset } from '../interfaces/index.js';
 import { fullMedium, mediaWithFiles } from '../media/node.js';
-import { CodebookMeter } from '../metrics/codebook.js';
 import { readMetrics } from '../report/metrics-file.js';
-import type { MetricsRecord } from '../report/metrics-file.js';
 import { unsealJson } from '../sealed.js';
 import { sizeOf } from '../shape.js';
 import { readOwnFile } from '../snapshot.js';
-import { partNumber } from '../shards/format.js';
-import { ShardReader } from '../shards/reader.js';
 import { isExport, readExport } from './export.js';
-import { CODEC_FOLDER, carriedCodec } from './models.js';
 import { storedTokenizer } from './prior.js';
 import { hasSamplesCard, readSamplesCard } from './samples-card.js';
-import type { SamplesMade } from './samples-card.js';
-
-interface Common {
-  path: string;
-}
-
-export interface ModelInspection extends Common {
-  kind: 'codec' | 'prior';
-  fingerprint: string;
-  name: string;
-  config: Record<string, unknown>;
-  maps: TokenMapSpec[];
-  /** Number of scalars in all tensors. */
-  parameters: number;
-  /** Fingerprint of a prior's codec. */
-  codec?: string;
-  conditioning?: Conditioning;
-  classes?: string[];
-  /** Number of steps it was trained for. */
-  steps?: number;
-  training?: Record<string, unknown>;
-  metrics?: Record<string, unknown>;
-  /** What was verified, as text. A card of format 1.0 has no hash over itself. */
-  health: string;
-}
-
-/** A token map with its codebook usage over the whole dataset, if all of it could be read. */
-export type MapInspection = TokenMapSpec & {
-  used?: number;
-  usage?: number;
-  entropyRatio?: number;
-  perplexity?: number;
-};
-
-export interface TokensInspection extends Common {
-  kind: 'tokens';
-  /** null until the manifest is written. */
-  fingerprint: string | null;
-  samples?: Record<Split, number>;
-  parts: number;
-  bytes: number;
-  codec?: string;
-  source?: string;
-  classes?: string[];
-  /** Number of distinct captions. */
-  captions?: number;
-  maps: MapInspection[];
-  /** The result of reading every record, hashing every part, and verifying the list of rejects and the copy of the codec. `problem` names file, record and offset of the first damage. */
-  health: { ok: boolean; problem?: string };
-}
-
-export interface DatasetInspection extends Common {
-  kind: 'dataset';
-  fingerprint: string;
-  format: Dataset['kind'];
-  samples: Record<Split, number>;
-  captions: { samples: number; distinct: number };
-  classes?: { name: string; samples: number }[];
-  /** Name of the medium. */
-  medium: string;
-  /** The first sample that can be decoded; undefined if the first few cannot. */
-  first?: { key: string; media: MediaInfo; caption?: string; label?: number };
-  /** What was found, used and left out. */
-  summary: DataSummary;
-}
-
-export interface RunInspection extends Common {
-  kind: 'run';
-  /** sha256 over the run's settings, seed and data; null until its first checkpoint. */
-  fingerprint: string | null;
-  /** Name of the family that is trained. */
-  model?: string;
-  /** Steps so far, and steps in total. */
-  step: number;
-  steps?: number;
-  checkpoints: number[];
-  lastMetrics?: MetricsRecord;
-  lastEvaluation?: MetricsRecord;
-}
-
-export interface ExportInspection extends Common {
-  kind: 'export';
-  /** Fingerprint of the model it was made from. */
-  fingerprint: string;
-  model: { kind: 'codec' | 'prior'; name: string };
-  functions: { name: string; file: string; inputs: string[]; outputs: string[] }[];
-}
-
-export interface SampleInspection extends Common {
-  kind: 'sample';
-  /** sha256 of the file. */
-  fingerprint: string;
-  format: string;
-  media: MediaInfo;
-}
-
-export interface SamplesInspection extends Common {
-  kind: 'samples';
-  fingerprint: string;
-  made: SamplesMade;
-}
-
-export interface DemoInspection extends Common {
-  kind: 'demo';
-  /** sha256 over the result. */
-  fingerprint: string;
-  prompts: number;
-  obeyed: number;
-  seconds: Record<string, number>;
-}
-
-export type Inspection =
-  | DemoInspection
-  | SamplesInspection
-  | ModelInspection
-  | TokensInspection
-  | DatasetInspection
-  | RunInspection
-  | ExportInspection
-  | SampleInspection;
+import type {
+  ModelInspection,
+  DatasetInspection,
+  RunInspection,
+  ExportInspection,
+  SamplesInspection,
+  DemoInspection,
+  Inspection,
+} from './inspection.js';
+import { inspectTokens, isTokens } from './inspect-tokens.js';
 
 /** Files that are treated as the directory they are in. */
 const PARTS_OF =
@@ -219,107 +103,6 @@ function inspectModel(path: string): ModelInspection {
     health,
   };
 }
-
-function isTokens(path: string, names: readonly string[]): boolean {
-  if (names.some((name) => partNumber(name) !== undefined)) return true;
-  if (!names.includes('manifest.json')) return false;
-  return (readJson(join(path, 'manifest.json')) as { format?: unknown } | null)?.format === 'tesserae-tokens';
-}
-
-async function inspectTokens(path: string, names: readonly string[]): Promise<TokensInspection> {
-  const parts = names.filter((name) => partNumber(name) !== undefined);
-  const bytes = parts.reduce((sum, name) => sum + nodeFiles.status(join(path, name))!.size, 0);
-  if (!names.includes('manifest.json')) {
-    const problem = `E_NOT_A_DATASET ${path}: expected manifest.json, found ${parts.length} parts without one: tokenizing was interrupted. Finish it with --resume, or run repair.`;
-    return {
-      kind: 'tokens',
-      fingerprint: null,
-      path,
-      parts: parts.length,
-      bytes,
-      maps: [],
-      health: { ok: false, problem },
-    };
-  }
-  const reader = await openDamaged(path);
-  if (reader instanceof CorruptError)
-    return {
-      kind: 'tokens',
-      fingerprint: null,
-      path,
-      parts: parts.length,
-      bytes,
-      maps: [],
-      health: { ok: false, problem: reader.message },
-    };
-  try {
-    const { codec, source, classes, fingerprint } = reader.manifest;
-    const samples = { train: reader.size('train'), test: reader.size('test') };
-    const common = {
-      kind: 'tokens' as const,
-      fingerprint,
-      path,
-      samples,
-      parts: parts.length,
-      bytes,
-      codec: codec.fingerprint,
-      source,
-      classes,
-    };
-    return { ...common, ...(await contentOf(reader)) };
-  } finally {
-    await reader.close();
-  }
-}
-
-/** Opens tokens. Damage is returned, not thrown, because it is what inspections are for. */
-async function openDamaged(path: string): Promise<ShardReader | CorruptError> {
-  try {
-    return await ShardReader.open(path);
-  } catch (error) {
-    if (error instanceof CorruptError) return error;
-    throw error;
-  }
-}
-
-async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'maps' | 'captions' | 'health'>> {
-  const meters = reader.maps.map((map) => new CodebookMeter(map));
-  const captions = new Set<string>();
-  try {
-    for (const split of ['train', 'test'] as const) {
-      for await (const sample of reader.stream(split)) {
-        sample.tokens.maps.forEach(({ ids }, i) => meters[i]!.add(ids));
-        for (const caption of sample.captions) captions.add(sha256(caption));
-      }
-    }
-    await (await ShardReader.open(reader.directory, { verify: 'full' })).close();
-    verifyCarriedCodec(reader);
-  } catch (error) {
-    if (error instanceof CorruptError) return { maps: reader.maps, health: { ok: false, problem: error.message } };
-    throw error;
-  }
-  const used = meters.map((meter) => meter.result());
-  const maps = reader.maps.map((map, i): MapInspection => ({
-    ...map,
-    used: used[i]!.used,
-    usage: used[i]!.usage,
-    entropyRatio: used[i]!.entropyRatio,
-    perplexity: used[i]!.perplexity,
-  }));
-  return { maps, captions: captions.size, health: { ok: true } };
-}
-
-/** Verifies the copy of the codec. @throws {CorruptError} for a damaged one, or that of other tokens. */
-function verifyCarriedCodec({ directory, codec }: ShardReader): void {
-  const carried = carriedCodec(directory);
-  if (!carried) return;
-  expectCodec(join(directory, CODEC_FOLDER), {
-    expected: codec.fingerprint,
-    received: carried.card.fingerprint,
-    remedy: 'Restore the copy of the codec that made the tokens, or tokenize again.',
-  });
-}
-
 function inspectExport(path: string): ExportInspection {
   const { kind, name, fingerprint, functions } = readExport(path);
   return {

@@ -221,7 +221,8 @@ export const ARRAYS: Record<string, Rule> = {
     save: ['indices', 'updates'],
     gradient: (dy, { indices, updates }) => ({
       // tensorScatterUpdate of zeros is not an option: TF.js's cpu kernel would write them into dy itself.
-      tensor: () => tf.where(tf.greater(tf.scatterND(indices, tf.onesLike(updates), dy.shape), 0), tf.zerosLike(dy), dy),
+      tensor: () =>
+        tf.where(tf.greater(tf.scatterND(indices, tf.onesLike(updates), dy.shape), 0), tf.zerosLike(dy), dy),
       updates: () => tf.gatherND(dy, indices),
       indices: () => zeros(indices),
     }),
