@@ -1,22 +1,21 @@
 // The GPT prior as one stage: it generates code by code over a key-value cache.
 import { compile, hostValues, tf } from '../src/engine/index.js';
 import type { Compiled } from '../src/engine/index.js';
-import { UsageError } from '../src/errors.js';
 import { specOf } from '../src/interfaces/index.js';
+import { codeScores } from '../src/losses/codes.js';
 import { parseConfig } from '../src/model/config.js';
 import type { ExportedFunction } from '../src/model/exported.js';
 import { delayOrder, levelOrder, rasterOrder } from '../src/model/order.js';
 import type { Params } from '../src/model/params.js';
+import { oneMap } from '../src/model/token-map.js';
 import type { Decoder, OpenStage, PriorFamily, StageBatch, StageContext, StepStage } from '../src/model/prior.js';
 import { conditionOf } from './condition.js';
 import { codeCount, codeNats, decodeStep, GptConfigSchema, gptLoss, prefill, prefixLength, specs } from './gpt.js';
 import type { GptConfig } from './gpt.js';
 
 /** Nats and hits of every code. */
-function scoreBatch(p: Params, batch: StageBatch, c: GptConfig): { nats: tf.Tensor1D; hits: tf.Tensor1D } {
-  const { nats, logits } = codeNats(p, batch, c);
-  const hits = tf.equal(tf.argMax(logits, 1), tf.reshape(batch.codes, [-1]));
-  return { nats, hits: tf.cast(hits, 'float32') as tf.Tensor1D };
+function scoreBatch(p: Params, batch: StageBatch, c: GptConfig): ReturnType<typeof codeScores> {
+  return codeScores(codeNats(p, batch, c).logits, tf.reshape(batch.codes, [-1]));
 }
 
 /** Compiles the functions of generation. */
@@ -157,14 +156,25 @@ const stageOf = (c: GptConfig): StepStage => ({
   exports: (p) => exportsOf(p, c),
 });
 
+const LOGITS = { name: 'logits', meaning: 'of the next code, unnormalized' };
+const READ = 'of the positions read so far: [layer, row, head, position, channel]';
+const FRESH = 'to be put into the cache at the position';
+
 function exportsOf(p: Params, c: GptConfig): Record<string, ExportedFunction> {
   const capacity = prefixLength(c) + codeCount(c);
   const cache = [c.nLayer, 1, c.nHead, capacity, c.nEmbd / c.nHead];
   return {
     prefill: {
       fn: (condition) => Object.values(prefill(p, condition as tf.Tensor2D, c)),
-      inputs: [{ name: 'condition', shape: [1, prefixLength(c)], dtype: 'int32' }],
-      outputs: ['logits', 'keys', 'values'],
+      inputs: [
+        {
+          name: 'condition',
+          meaning: 'the prompt as the prior reads it, see conditions',
+          shape: [1, prefixLength(c)],
+          dtype: 'int32',
+        },
+      ],
+      outputs: [LOGITS, { name: 'keys', meaning: READ }, { name: 'values', meaning: READ }],
       dynamicBatch: false,
     },
     step: {
@@ -180,13 +190,28 @@ function exportsOf(p: Params, c: GptConfig): Record<string, ExportedFunction> {
           ),
         ),
       inputs: [
-        { name: 'ids', shape: [1], dtype: 'int32' },
-        { name: 'position', shape: [1], dtype: 'int32' },
-        { name: 'mask', shape: [capacity], dtype: 'float32' },
-        { name: 'keys', shape: cache, dtype: 'float32' },
-        { name: 'values', shape: cache, dtype: 'float32' },
+        {
+          name: 'ids',
+          meaning: `the code drawn last, one a row, in [0, ${c.codes.vocabSize})`,
+          shape: [1],
+          dtype: 'int32',
+        },
+        {
+          name: 'position',
+          meaning: 'of the code drawn last, counted from 0 over condition and codes',
+          shape: [1],
+          dtype: 'int32',
+        },
+        {
+          name: 'mask',
+          meaning: '0 for positions in the cache, a large negative number elsewhere',
+          shape: [capacity],
+          dtype: 'float32',
+        },
+        { name: 'keys', meaning: READ, shape: cache, dtype: 'float32' },
+        { name: 'values', meaning: READ, shape: cache, dtype: 'float32' },
       ],
-      outputs: ['logits', 'new_keys', 'new_values'],
+      outputs: [LOGITS, { name: 'new_keys', meaning: FRESH }, { name: 'new_values', meaning: FRESH }],
       dynamicBatch: false,
     },
   };
@@ -196,12 +221,7 @@ function exportsOf(p: Params, c: GptConfig): Record<string, ExportedFunction> {
 export const gpt: PriorFamily<GptConfig> = {
   name: 'gpt',
   parseConfig: (json) => parseConfig('gpt', GptConfigSchema, json),
-  mapFields: (maps) => {
-    const [map, ...others] = maps;
-    if (!map || others.length > 0)
-      throw new UsageError('E_PRIOR_MAPS', `gpt: expected tokens with one map, received ${maps.length}.`);
-    return { codes: map };
-  },
+  mapFields: (maps) => ({ codes: oneMap('gpt', maps) }),
   maps: (c) => [specOf(c.codes)],
   condition: conditionOf,
   stages: (c) => [stageOf(c)],

@@ -3,29 +3,22 @@
 import { z } from 'zod';
 import { crossEntropy, gelu, randomUniform, tf } from '../src/engine/index.js';
 import type { RandomKey } from '../src/engine/index.js';
-import { codeCount as codesOfMap, withAxes } from '../src/interfaces/index.js';
+import { codeCount as codesOfMap } from '../src/interfaces/index.js';
 import type { StageBatch } from '../src/model/prior.js';
 import { bind, paramsOf, weight } from '../src/model/layer.js';
 import type { Bound, Layer } from '../src/model/layer.js';
 import { linear } from '../src/nn/linear.js';
 import { layerNorm } from '../src/nn/norm.js';
 import { prefixed, scoped } from '../src/model/params.js';
+import { TokenMapSchema } from '../src/model/token-map.js';
 import { conditionFields, conditionLength, conditionVocabulary, refuseBadCondition } from './condition.js';
 import type { Init, Params, ParamSpecs } from '../src/model/params.js';
 import { causalAttention, mergeHeads, splitHeads } from '../src/nn/transformer.js';
 
 export const GptConfigSchema = z
   .strictObject({
-    /** The token map to model: its grid, levels and vocabulary K. Old configs have a shape instead. */
-    codes: z.preprocess(
-      withAxes,
-      z.strictObject({
-        name: z.string().default('codes'),
-        grid: z.array(z.int().min(1)).min(1).max(3),
-        levels: z.int().min(1).default(1),
-        vocabSize: z.int().min(2),
-      }),
-    ),
+    /** The token map to model: its grid, levels and vocabulary K. */
+    codes: TokenMapSchema,
     ...conditionFields,
     /** The sequence of codes of several levels: position after position, level after level, or the delay pattern of MusicGen. Default `raster`. */
     order: z.enum(['raster', 'level', 'delay']).optional(),

@@ -7,6 +7,7 @@ export type { RandomKey } from './engine/index.js';
 // Layers, and how they are put together.
 export { bind, chain, named, paramsOf, pointwise, reachOf, together, weight } from './model/layer.js';
 export type { Layer, LayerTree, Reach, Sight } from './model/layer.js';
+export { relu, silu } from './nn/activations.js';
 export { gridAttention } from './nn/attention2d.js';
 export { conv, convTranspose, maxPool, repeat, resizedConv } from './nn/conv.js';
 export { linear } from './nn/linear.js';
@@ -21,12 +22,15 @@ export type { Init, Params, ParamSpec, ParamSpecs } from './model/params.js';
 // Configs: schemas, and how they are checked.
 export { z } from 'zod';
 export { parseConfig } from './model/config.js';
+export { oneMap, TokenMapSchema } from './model/token-map.js';
 
-// Orders and conditions of priors.
+// Maps, orders and conditions of priors.
+export { codeCount, specOf } from './interfaces/index.js';
 export { delayOrder, levelOrder, rasterOrder } from './model/order.js';
 export { conditionFields, conditionOf, refuseBadCondition } from './registry.js';
 
 // Losses.
+export { codeScores } from './losses/codes.js';
 export { normalizedError } from './losses/reconstruction.js';
 
 // Quantizers.

@@ -3,12 +3,13 @@
 // Ramesh et al., "Zero-Shot Text-to-Image Generation", arXiv:2102.12092, appendix A.
 import { z } from 'zod';
 import { tf } from '../src/engine/index.js';
+import { relu } from '../src/nn/activations.js';
 import { conv, maxPool, repeat } from '../src/nn/conv.js';
-import { chain, pointwise, SEES_ITSELF, together } from '../src/model/layer.js';
+import { chain, SEES_ITSELF, together } from '../src/model/layer.js';
 import type { Layer } from '../src/model/layer.js';
 import { ReconstructionConfigSchema } from '../src/losses/reconstruction.js';
 import { prefixed, scoped } from '../src/model/params.js';
-import { imageFields } from './networks.js';
+import { imageFields, refusePartialCells } from './networks.js';
 import { oneMapFamily } from './one-map.js';
 import { QuantizerConfigSchema } from './quantizers/index.js';
 
@@ -30,9 +31,7 @@ const DVaeConfigSchema = z
     /** Default: the logit-Laplace likelihood. */
     reconstruction: z.preprocess((json) => orElse(json, { kind: 'logit-laplace' }), ReconstructionConfigSchema),
   })
-  .refine((c) => c.height % c.downsample === 0 && c.width % c.downsample === 0, {
-    message: 'height and width must be multiples of downsample',
-  });
+  .superRefine(refusePartialCells);
 
 export type DVaeConfig = z.infer<typeof DVaeConfigSchema>;
 
@@ -49,8 +48,6 @@ type Side = keyof typeof KERNELS;
 
 /** Gives weights of variance 1 / fanIn. Blocks follow a ReLU, but their output is scaled down anyway. */
 const GAIN = Math.SQRT1_2;
-
-const relu = pointwise((x) => tf.relu(x));
 
 /** A bottleneck block with a quarter of its channels, and a 1x1 convolution on the skip path if the number of channels changes. */
 function block(side: Side, inChannels: number, outChannels: number, gain: number): Layer {

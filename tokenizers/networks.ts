@@ -65,12 +65,20 @@ const NetworkSchema = z.object(networkFields);
 
 export type Network = z.infer<typeof NetworkSchema>;
 
+/** Adds an issue to a config whose images are not whole numbers of codes high and wide. For `superRefine` of codecs' schemas. */
+export function refusePartialCells(
+  { height, width, downsample }: { height: number; width: number; downsample: number },
+  context: z.RefinementCtx,
+): void {
+  if (height % downsample !== 0 || width % downsample !== 0)
+    context.addIssue({ code: 'custom', message: 'height and width must be multiples of downsample' });
+}
+
 /** Adds an issue to a config whose network does not fit its images or itself. For `superRefine` of codecs' schemas. */
 export function refuseBadNetwork(n: Network & { height: number; width: number }, context: z.RefinementCtx): void {
   const refuse = (message: string): void => context.addIssue({ code: 'custom', message });
   const strides = stridesOf(n);
-  if (n.height % n.downsample !== 0 || n.width % n.downsample !== 0)
-    refuse('height and width must be multiples of downsample');
+  refusePartialCells(n, context);
   if (strides.reduce((product, stride) => product * stride, 1) !== n.downsample)
     refuse(`strides must multiply to downsample, ${n.downsample}`);
   if (n.multipliers && n.multipliers.length !== strides.length - 1)

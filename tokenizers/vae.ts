@@ -226,20 +226,30 @@ export const vae: CodecFamily<VaeConfig, tf.Tensor4D> = {
     const { reconstruction, kl } = bound(p, images, key, c);
     return { bitsPerDim: bits(tf.div(tf.add(reconstruction, kl), dimensions(c))), klBits: bits(kl) };
   },
-  exports: (p, c) => ({
+  exports: (p, c, samples) => ({
     encoder: {
       fn: (images) => {
         const { means, logVariances } = posterior(p, images as tf.Tensor4D, c);
         return [means, logVariances];
       },
-      inputs: [{ name: 'images', shape: [1, c.height, c.width, c.channels], dtype: 'float32' }],
-      outputs: ['means', 'log_variances'],
+      inputs: [{ ...samples, shape: [1, c.height, c.width, c.channels], dtype: 'float32' }],
+      outputs: [
+        { name: 'means', meaning: 'of the latents' },
+        { name: 'log_variances', meaning: 'of the latents, natural logarithms' },
+      ],
       dynamicBatch: true,
     },
     decoder: {
       fn: (latents) => decodeLatents(p, latents, c),
-      inputs: [{ name: 'latents', shape: [1, ...latentShape(c)], dtype: 'float32' }],
-      outputs: ['images'],
+      inputs: [
+        {
+          name: 'latents',
+          meaning: 'means as the encoder gives them, or draws around them',
+          shape: [1, ...latentShape(c)],
+          dtype: 'float32',
+        },
+      ],
+      outputs: [samples],
       dynamicBatch: true,
     },
   }),

@@ -12,7 +12,7 @@ Example:
 
 export function exportCommand(session: Session): Command {
   const command = new Command('export')
-    .description('export a codec (encoder, decoder) or a prior (prefill, step) to ONNX')
+    .description('export the functions of a codec (encoder, decoder) or a prior (for gpt: prefill, step) to ONNX')
     .argument('<model>', 'model directory');
   return addOutputOptions(command, 'output directory of the ONNX files and card.json', { resumes: false })
     .addOption(jsonOption())

@@ -4,7 +4,7 @@ import { idsShape } from '../interfaces/index.js';
 import type { MediaInfo, TokenMapSpec } from '../interfaces/index.js';
 import type { AnyCore } from '../media/medium.js';
 import type { CodecFamily } from '../model/codec.js';
-import type { ExportedFunction } from '../model/exported.js';
+import type { ExportedFunction, ExportedTensor } from '../model/exported.js';
 import type { Params } from '../model/params.js';
 
 /** What an encoder gives: ids of each map, int32 [B, ...idsShape], or the latents of a codec without codes. */
@@ -62,20 +62,24 @@ export function exportsOf<C>(
   p: Params,
   medium: AnyCore,
 ): Record<string, ExportedFunction> {
-  if (family.exports) return family.exports(p, config);
   const maps = family.maps(config);
-  const { name } = medium.tensor;
+  const { tensor } = medium;
+  if (family.exports) return family.exports(p, config, tensor);
+  const codes = (map: TokenMapSpec): ExportedTensor => ({
+    name: map.name,
+    meaning: `ids of the map, row-major, in [0, ${map.vocabSize})`,
+  });
   return {
     encoder: {
       fn: (inputs) => family.encode(p, inputs, config),
-      inputs: [{ name, shape: [1, ...medium.itemShape(family.input(config))], dtype: 'float32' }],
-      outputs: maps.map((map) => map.name),
+      inputs: [{ ...tensor, shape: [1, ...medium.itemShape(family.input(config))], dtype: 'float32' }],
+      outputs: maps.map(codes),
       dynamicBatch: true,
     },
     decoder: {
       fn: (...ids) => family.decode(p, ids, config),
-      inputs: maps.map((map) => ({ name: map.name, shape: [1, ...idsShape(map)], dtype: 'int32' as const })),
-      outputs: [name],
+      inputs: maps.map((map) => ({ ...codes(map), shape: [1, ...idsShape(map)], dtype: 'int32' as const })),
+      outputs: [tensor],
       dynamicBatch: true,
     },
   };

@@ -1,7 +1,7 @@
 // The contract of codec families. A codec is a value of this type in one file. The registry finds it by name.
 import type { RandomKey, tf } from '../engine/index.js';
 import type { TokenMapSpec } from '../interfaces/index.js';
-import type { ExportedFunction } from './exported.js';
+import type { ExportedFunction, ExportedTensor } from './exported.js';
 import type { Params, ParamSpecs } from './params.js';
 import type { TrainingMoment } from './quantizer.js';
 
@@ -75,8 +75,12 @@ export interface CodecFamily<C = unknown, T extends tf.Tensor = tf.Tensor> {
   encode(p: Params, inputs: T, config: C): tf.Tensor[];
   /** Ids of each map, int32 [B, ...idsShape] -> float32 [B, ...axes, channels], not clipped. */
   decode(p: Params, ids: readonly tf.Tensor[], config: C): T;
-  /** Functions to be written as ONNX files, if they are not simply {@link encode} and {@link decode}. */
-  exports?(p: Params, config: C): Record<string, ExportedFunction>;
+  /**
+   * Functions to be written as ONNX files, if they are not simply {@link encode} and {@link decode}.
+   *
+   * @param samples name and meaning of tensors of samples, as their medium has them.
+   */
+  exports?(p: Params, config: C, samples: ExportedTensor): Record<string, ExportedFunction>;
   latents?: LatentSpace<C, T>;
   /** For families whose samples may keep their extent. */
   anyExtent?: AnyExtent<C>;

@@ -52,7 +52,7 @@ export const together =
     return { first: Math.min(...ranges.map(({ first }) => first)), last: Math.max(...ranges.map(({ last }) => last)) };
   };
 
-/** A layer without weights that computes each position separately, such as an activation. */
+/** A layer without weights that computes each position separately: `pointwise((x) => tf.relu(x))`. */
 export function pointwise(compute: Bound<Layer>): Layer {
   return { params: {}, apply: (_, x) => compute(x), sees: SEES_ITSELF };
 }
@@ -60,7 +60,7 @@ export function pointwise(compute: Bound<Layer>): Layer {
 /**
  * Layers in sequence. Their weights are named by their keys: `{ down: conv }` has `down.weight`.
  *
- * @param parts layers by key, in order. Parts that are false are left out.
+ * @param parts layers by key, in order. Parts that are false are left out. Keys may contain dots, as in `{ 'down.activation': relu }`.
  */
 export function chain(parts: Record<string, Layer | false>): Layer {
   const layers = Object.entries(parts).filter((part): part is [string, Layer] => part[1] !== false);

@@ -43,7 +43,7 @@ export function createParams(specs: ParamSpecs, seed: number): Params {
   expectMemory(
     `a model of ${count} parameters`,
     4 * 4 * count,
-    "Lower the model's size in its config: nLayer and nEmbd of a prior; hidden, codebookSize and codeDim of a codec.",
+    'Lower the sizes in its config, such as nLayer and nEmbd of gpt, or hidden, codebookSize and codeDim of a codec.',
   );
   return Object.fromEntries(
     Object.entries(specs).map(([name, { shape, init }]) => [

@@ -32,7 +32,7 @@ export interface Condition {
 
 /** A batch for one stage. Rows are samples. */
 export interface StageBatch {
-  /** int32 [B, N]: the codes of its map, in the order of the stage. */
+  /** int32 [B, N]: the codes of its map, in the order of the stage, without a start code: a stage adds its own. */
   codes: tf.Tensor2D;
   /** int32 [B, N'] for each map in {@link Stage.given}: its codes, row-major. */
   given: readonly tf.Tensor2D[];
@@ -77,12 +77,18 @@ interface StageBase {
   readonly params: ParamSpecs;
   /** Scalars of one training batch; `loss` is minimized, `natsPerCode` is reported. */
   loss(p: Params, batch: StageBatch, key: RandomKey): { loss: tf.Scalar; natsPerCode: tf.Scalar };
-  /** Cross-entropy of every code, float32 [B * N], and whether it was the model's first choice, float32 [B * N] of 0 and 1. */
+  /**
+   * Cross-entropy of every code, float32 [B * N], and whether it was the model's first choice, float32 [B * N] of 0 and 1: row after
+   * row, each in the order of the stage. `codeScores` computes both from logits.
+   */
   score(p: Params, batch: StageBatch): { nats: tf.Tensor1D; hits: tf.Tensor1D };
   exports(p: Params): Record<string, ExportedFunction>;
 }
 
-/** A trained stage that is ready to sample. The weights are not its own. */
+/**
+ * A trained stage that is ready to sample. The weights are not its own, and do not change: compile with `freeze`. A sampler
+ * disposes the tensors that it makes, and what compiled functions give it.
+ */
 export interface OpenStage<S> {
   sampler(rows: number): Promise<S>;
   dispose(): void;
@@ -106,7 +112,14 @@ export type Stage = StepStage | RefineStage;
 
 export interface PriorFamily<C = unknown> {
   readonly name: string;
-  /** @throws {UsageError} E_CONFIG naming the field. */
+  /** What it can be conditioned on. Default: nothing, classes and text. Training chooses among these by what the tokens contain. */
+  readonly conditionings?: readonly Conditioning[];
+  /**
+   * Checks a config. Training gives it the preset's fields, those of {@link mapFields}, and those of the condition (`conditionFields`),
+   * of which `conditioning` is always there.
+   *
+   * @throws {UsageError} E_CONFIG naming the field.
+   */
   parseConfig(json: unknown): C;
   /**
    * The fields of a config that say which maps the prior models.

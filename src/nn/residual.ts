@@ -1,7 +1,8 @@
 // Residual blocks of convolutional networks.
 import { tf } from '../engine/index.js';
+import { relu, silu } from './activations.js';
 import { conv } from './conv.js';
-import { chain, pointwise, SEES_ITSELF, together } from '../model/layer.js';
+import { chain, SEES_ITSELF, together } from '../model/layer.js';
 import type { Layer } from '../model/layer.js';
 import { groupNorm } from './norm.js';
 
@@ -16,10 +17,7 @@ export interface BlockStyle {
 
 const PLAIN: BlockStyle = { activation: 'relu', norm: 'none' };
 
-/** float32 [..] -> [..]. SiLU: Elfwing, Uchibe and Doya, arXiv:1702.03118. */
-function activation(name: BlockStyle['activation']): Layer {
-  return pointwise(name === 'relu' ? (x) => tf.relu(x) : (x) => tf.mul(x, tf.sigmoid(x)));
-}
+const ACTIVATIONS = { relu, silu };
 
 /** Adds what a layer computes to its input. float32 [..] -> the same shape. */
 export function residual(inner: Layer): Layer {
@@ -40,10 +38,10 @@ export function residualStack(
   const block = residual(
     chain({
       norm3: norm(channels),
-      before3: activation(style.activation),
+      before3: ACTIVATIONS[style.activation],
       conv3: conv(3, channels, inner, { axes }),
       norm1: norm(inner),
-      before1: activation(style.activation),
+      before1: ACTIVATIONS[style.activation],
       // A block starts close to the identity.
       conv1: conv(1, inner, channels, { gain: 0.3, axes }),
     }),
@@ -51,6 +49,6 @@ export function residualStack(
   return chain({
     ...Object.fromEntries(Array.from({ length: blocks }, (_, i) => [`${i}`, block])),
     norm: norm(channels),
-    activation: activation(style.activation),
+    activation: ACTIVATIONS[style.activation],
   });
 }

@@ -72,24 +72,6 @@ const cardSchema = z.strictObject({
 export type ExportCard = z.infer<typeof cardSchema>;
 type TensorCard = z.infer<typeof tensorSchema>;
 
-/** The meaning of the tensors of exported functions, by name. */
-const MEANINGS: Record<string, string> = {
-  images: 'NHWC, sRGB pixels as value / 127.5 - 1, in [-1, 1]; clip what a decoder gives',
-  codes: 'ids of the map, row-major, in [0, vocabSize)',
-  means: 'of the latents',
-  log_variances: 'of the latents, natural logarithms',
-  latents: 'means as the encoder gives them, or draws around them',
-  condition: 'the prompt as the prior reads it, see conditions',
-  ids: 'the code drawn last, one a row, in [0, vocabSize)',
-  position: 'of the code drawn last, counted from 0 over condition and codes',
-  mask: '0 for positions in the cache, a large negative number elsewhere',
-  logits: 'of the next code, unnormalized',
-  keys: 'of the positions read so far: [layer, row, head, position, channel]',
-  values: 'of the positions read so far: [layer, row, head, position, channel]',
-  new_keys: 'to be put into the cache at the position',
-  new_values: 'to be put into the cache at the position',
-};
-
 export interface ExportModelOptions {
   /** Model directory of a codec or a prior, or of tokens that carry their codec. */
   model: string;
@@ -197,18 +179,17 @@ async function writeFunction(
     {
       name,
       inputNames: inputs.map((input) => input.name),
-      outputNames: outputs,
+      outputNames: outputs.map((output) => output.name),
       dynamicAxes: dynamicBatch ? Object.fromEntries(inputs.map((input) => [input.name, { 0: 'batch' }])) : {},
       documentation,
     },
   );
   const file = `${name}.onnx`;
   writeFileAtomic(join(out, file), bytes);
-  const results = (await resultsOf(name, exported)).map((result, i) => ({ name: outputs[i]!, ...result }));
-  const card = (tensor: { name: string; dtype: 'float32' | 'int32'; shape: number[] }): TensorCard => ({
+  const results = (await resultsOf(name, exported)).map((result, i) => ({ ...outputs[i]!, ...result }));
+  const card = (tensor: ExportedFunction['inputs'][number]): TensorCard => ({
     ...tensor,
     shape: dynamicBatch ? ['batch', ...tensor.shape.slice(1)] : tensor.shape,
-    meaning: MEANINGS[tensor.name],
   });
   return { file, bytes: bytes.length, sha256: sha256(bytes), inputs: inputs.map(card), outputs: results.map(card) };
 }

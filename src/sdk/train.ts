@@ -113,7 +113,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
   try {
     const survey = await surveyTokens(tokens);
     options.onNote?.(surveyText(survey));
-    const { conditioning, reason } = chooseConditioning(survey, options.conditioning);
+    const { conditioning, reason } = chooseConditioning(survey, options.conditioning, family);
     options.onNote?.(`conditioning: ${conditioning}, ${reason}`);
     const text = conditioning === 'text' ? textTokenizer(options, preset, survey) : undefined;
     const config = family.parseConfig({

@@ -1,6 +1,7 @@
 // Chooses what a prior is conditioned on by what the tokens contain, with the reason and with concerns.
 import { UsageError } from '../errors.js';
 import type { Conditioning } from '../interfaces/index.js';
+import type { PriorFamily } from '../model/prior.js';
 import { listNames } from '../names.js';
 import { formatCount } from '../report/format.js';
 import { collapseText } from './concerns.js';
@@ -23,12 +24,28 @@ export interface ConditioningChoice {
 
 /**
  * Chooses what a prior is conditioned on: what was requested, otherwise captions if they say more than the labels, otherwise
- * labels if they are classes, otherwise nothing.
+ * labels if they are classes, otherwise nothing. What the prior cannot be conditioned on is left out.
  *
- * @throws {UsageError} E_NO_CAPTIONS, E_NO_CLASSES, E_LABEL_IDS for a request that the tokens do not allow.
+ * @throws {UsageError} E_NO_CAPTIONS, E_NO_CLASSES, E_LABEL_IDS for a request that the tokens do not allow; E_CONDITIONING for one
+ *   that the prior does not allow.
  */
-export function chooseConditioning(survey: TokenSurvey, wish: Conditioning | undefined): ConditioningChoice {
-  if (wish === undefined) return defaultConditioning(survey);
+export function chooseConditioning(
+  survey: TokenSurvey,
+  wish: Conditioning | undefined,
+  { name, conditionings = ['none', 'label', 'text'] }: Pick<PriorFamily, 'name' | 'conditionings'>,
+): ConditioningChoice {
+  if (wish === undefined) {
+    const choice = defaultConditioning(survey);
+    if (conditionings.includes(choice.conditioning)) return choice;
+    const areClasses = survey.labeled > 0 && !labelsAreIds(survey);
+    const next = conditionings.includes('label') && areClasses ? 'label' : 'none';
+    return { conditioning: next, reason: `because ${name} cannot be conditioned on ${choice.conditioning}` };
+  }
+  if (!conditionings.includes(wish))
+    throw new UsageError(
+      'E_CONDITIONING',
+      `--conditioning ${wish}: expected ${conditionings.join(' or ')}, which is what ${name} can be conditioned on.`,
+    );
   const { captioned, captions, labeled, classes } = survey;
   const where = `--conditioning ${wish}`;
   if (wish === 'text') {

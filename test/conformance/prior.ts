@@ -15,8 +15,16 @@ import { generateCodes } from '../../src/sample/generate.js';
 import type { SampleCodes } from '../../src/sample/generate.js';
 import { freshTensors } from '../support/tiny.js';
 
-/** @param json a config without conditioning that is quick to compute. */
-export function priorConformance(name: string, json: Record<string, unknown>): void {
+/**
+ * @param json a config without conditioning that is quick to compute, and large enough to memorize four random samples.
+ * @param options.learningRate for memorizing them in 150 steps. A step of AdamW moves each weight by about this much, so a table of
+ *   logits needs a larger one than a network.
+ */
+export function priorConformance(
+  name: string,
+  json: Record<string, unknown>,
+  { learningRate = 1e-2 }: { learningRate?: number } = {},
+): void {
   describe(`${name} conforms: ${JSON.stringify(json)}`, () => {
     const family: PriorFamily = priorFamily(name);
     const config = family.parseConfig(json);
@@ -167,6 +175,19 @@ export function priorConformance(name: string, json: Record<string, unknown>): v
       model.dispose();
     });
 
+    it('leaks no tensor', async () => {
+      const model = open();
+      const use = async (): Promise<void> => {
+        await generateCodes(task(model, 2), { seed: 1, cfg: 2 });
+        await model.score(randomCodes(2, 3), Int32Array.from([...condition, ...condition]), 2);
+      };
+      await use();
+      const { numTensors } = tf.memory();
+      await use();
+      expect(tf.memory().numTensors).toBe(numTensors);
+      model.dispose();
+    });
+
     it('memorizes a set of four samples', async () => {
       const params = createParams(specs, 2);
       const slots = adamWSlots(params);
@@ -181,7 +202,7 @@ export function priorConformance(name: string, json: Record<string, unknown>): v
       });
       const losses: number[] = [];
       for (let i = 1; i <= 150; i++)
-        losses.push((await step(adamWHyper(i, 1e-2, ADAMW_DEFAULTS), randomKey(0, i))).dataSync()[0]!);
+        losses.push((await step(adamWHyper(i, learningRate, ADAMW_DEFAULTS), randomKey(0, i))).dataSync()[0]!);
       expect(losses[0]).toBeGreaterThan(0.7 * Math.log(first.vocabSize));
       // The first code cannot be known: ln 4 nats over all codes remain.
       expect(losses.at(-1)).toBeLessThan(Math.log(4) / count + 0.3);

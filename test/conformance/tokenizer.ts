@@ -1,5 +1,6 @@
 // What every image codec must do, whatever its quantizer.
 import { describe, expect, it } from 'vitest';
+import type { Codec } from '../../src/codec/codec.js';
 import { reconstruct } from '../../src/codec/networks.js';
 import { compile, hostValues, tf } from '../../src/engine/index.js';
 import { CorruptError } from '../../src/errors.js';
@@ -14,7 +15,7 @@ import { maxDifference, freshTensors, picture, temporaryDirectory, openFamily } 
 
 const FINGERPRINT = 'f'.repeat(64);
 
-/** @param json a config that is quick to compute. */
+/** @param json a config that is quick to compute, of square images. */
 export function tokenizerConformance(name: string, json: Record<string, unknown>): void {
   describe(`${name} conforms`, () => {
     const family: CodecFamily = codecFamily(name);
@@ -114,6 +115,24 @@ export function tokenizerConformance(name: string, json: Record<string, unknown>
       for (let i = 0; i < 3; i++) await codec.decode(await codec.encode(pictures));
       expect(tf.memory().numTensors).toBe(before);
       codec.dispose();
+    });
+
+    it.runIf(family.lastLayer)('names the kernel that makes its outputs, which is trained', () => {
+      expect(Object.keys(family.trainable(config))).toContain(family.lastLayer!(config));
+    });
+
+    const anySize = family.anyExtent && family.parseConfig({ ...json, resize: 'none' });
+    // Without a reach, the network sees everything, and there are no tiles.
+    it.runIf(anySize && family.anyExtent?.reach(anySize))('encodes large images in tiles as in one pass', async () => {
+      const large = picture(1, 6 * height, channels);
+      const [tiled, whole] = [height, 16 * height].map((tile) =>
+        openFamily(family, anySize, freshTensors(specs), FINGERPRINT, { tile }),
+      ) as [Codec, Codec];
+      const tokens = await whole.encode(large);
+      expect(await tiled.encode(large)).toEqual(tokens);
+      expect(await tiled.decode(tokens)).toEqual(await whole.decode(tokens));
+      tiled.dispose();
+      whole.dispose();
     });
 
     it('has a finite loss that reaches every weight', async () => {

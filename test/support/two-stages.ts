@@ -7,15 +7,9 @@ import * as nn from '../../src/nn.js';
 import type { tf as Tf } from '../../src/nn.js';
 
 const { tf, z } = nn;
-const mapSchema = z.strictObject({
-  name: z.string(),
-  grid: z.array(z.int()),
-  levels: z.int(),
-  vocabSize: z.int(),
-});
 const schema = z
   .strictObject({
-    maps: z.array(mapSchema).length(2),
+    maps: z.array(nn.TokenMapSchema).length(2),
     width: z.int().min(1).default(16),
     rounds: z.int().min(1).default(4),
     ...nn.conditionFields,
@@ -23,21 +17,24 @@ const schema = z
   .superRefine(nn.refuseBadCondition);
 type Config = ReturnType<typeof schema.parse>;
 
-const countOf = ({ grid, levels }: TokenMapSpec): number => grid.reduce((a, b) => a * b, levels);
 const normal = { kind: 'normal', std: 0.02 } as const;
 
 /** Mean cross-entropies and hits. logits float32 [B, N, K], codes int32 [B, N]. */
 function scored(logits: Tf.Tensor3D, codes: Tf.Tensor2D): { nats: Tf.Tensor1D; hits: Tf.Tensor1D } {
   const [batch, count, size] = logits.shape;
-  const rows = tf.reshape(logits, [batch * count, size]);
-  const flat = tf.reshape(codes, [-1]);
-  const hits = tf.cast(tf.equal(tf.argMax(rows, 1), flat), 'float32');
-  return { nats: nn.crossEntropy(rows as Tf.Tensor2D, flat as Tf.Tensor1D), hits: hits as Tf.Tensor1D };
+  return nn.codeScores(tf.reshape(logits, [batch * count, size]), tf.reshape(codes, [-1]));
+}
+
+/** The values of logits, which are disposed together with the inputs they were computed from. */
+function take(logits: Tf.Tensor, inputs: readonly Tf.Tensor[]): Float32Array {
+  const values = hostValues(logits).slice() as Float32Array;
+  tf.dispose([logits, ...inputs]);
+  return values;
 }
 
 /** Predicts each code from its position, the condition, and the code before it. */
 function stepStage(c: Config, map: TokenMapSpec): StepStage {
-  const [count, K, E] = [countOf(map), map.vocabSize, c.width];
+  const [count, K, E] = [nn.codeCount(map), map.vocabSize, c.width];
   const condition = nn.conditionOf(c);
   /** ids int32 [B, T] of the codes before, K for none -> logits [B, T, K]. */
   const logits = (p: Params, before: Tf.Tensor2D, first: Tf.Tensor1D, conditions: Tf.Tensor2D) => {
@@ -71,19 +68,19 @@ function stepStage(c: Config, map: TokenMapSpec): StepStage {
     open: (p) => {
       const step = compile(
         (before: Tf.Tensor2D, at: Tf.Tensor1D, conditions: Tf.Tensor2D) => logits(p, before, at, conditions),
-        { name: 'coarse_step' },
+        { name: 'coarse_step', freeze: true },
       );
       return {
         sampler: async (rows) => {
           let position = 0;
           let conditions: Int32Array = new Int32Array(0);
           const run = async (codes: Int32Array): Promise<Float32Array> => {
-            const out = await step(
+            const inputs = [
               tf.tensor2d(codes, [rows, 1], 'int32'),
               tf.tensor1d([position++], 'int32'),
               tf.tensor2d(conditions, [rows, condition.length], 'int32'),
-            );
-            return hostValues(out).slice() as Float32Array;
+            ] as const;
+            return take(await step(...inputs), inputs);
           };
           return {
             start: (context) => {
@@ -104,7 +101,7 @@ function stepStage(c: Config, map: TokenMapSpec): StepStage {
           { name: 'position', shape: [1], dtype: 'int32' },
           { name: 'condition', shape: [1, condition.length], dtype: 'int32' },
         ],
-        outputs: ['logits'],
+        outputs: [{ name: 'logits' }],
         dynamicBatch: false,
       },
     }),
@@ -113,8 +110,8 @@ function stepStage(c: Config, map: TokenMapSpec): StepStage {
 
 /** Predicts all codes of the fine map at once, from those that are known and from the coarse map. */
 function refineStage(c: Config, coarse: TokenMapSpec, map: TokenMapSpec): RefineStage {
-  const [count, K, E] = [countOf(map), map.vocabSize, c.width];
-  const given = countOf(coarse);
+  const [count, K, E] = [nn.codeCount(map), map.vocabSize, c.width];
+  const given = nn.codeCount(coarse);
   const mix = nn.linear(given * E, count * E, { init: normal });
   /** codes int32 [B, N] with K for unknown ones, coarse int32 [B, N'] -> logits [B, N, K]. */
   const logits = (p: Params, codes: Tf.Tensor2D, coarseCodes: Tf.Tensor2D): Tf.Tensor3D => {
@@ -149,16 +146,17 @@ function refineStage(c: Config, coarse: TokenMapSpec, map: TokenMapSpec): Refine
     open: (p) => {
       const predict = compile((codes: Tf.Tensor2D, coarseCodes: Tf.Tensor2D) => logits(p, codes, coarseCodes), {
         name: 'fine_predict',
+        freeze: true,
       });
       return {
         sampler: async (rows) => ({
-          predict: async (codes, context) =>
-            hostValues(
-              await predict(
-                tf.tensor2d(codes, [rows, count], 'int32'),
-                tf.tensor2d(context.given[0]!, [rows, given], 'int32'),
-              ),
-            ).slice() as Float32Array,
+          predict: async (codes, context) => {
+            const inputs = [
+              tf.tensor2d(codes, [rows, count], 'int32'),
+              tf.tensor2d(context.given[0]!, [rows, given], 'int32'),
+            ] as const;
+            return take(await predict(...inputs), inputs);
+          },
         }),
         dispose: () => void predict.dispose(),
       };
@@ -170,7 +168,7 @@ function refineStage(c: Config, coarse: TokenMapSpec, map: TokenMapSpec): Refine
           { name: 'codes', shape: [1, count], dtype: 'int32' },
           { name: 'coarse_codes', shape: [1, given], dtype: 'int32' },
         ],
-        outputs: ['logits'],
+        outputs: [{ name: 'logits' }],
         dynamicBatch: false,
       },
     }),

@@ -89,9 +89,3 @@ describe('the networks of the dVAE', () => {
     disposeParams(params);
   });
 });
-
-it.each(['dvae', 'vae'])('the last layer of %s is a kernel that is trained', (name) => {
-  const codec = codecFamily(name);
-  const config = codec.parseConfig({ height: 16, width: 16, downsample: 4 });
-  expect(Object.keys(codec.trainable(config))).toContain(codec.lastLayer!(config));
-});

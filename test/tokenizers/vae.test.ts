@@ -240,7 +240,7 @@ describe.each(KINDS)('the VAE with latents $latent', (kind) => {
     for (const { fn, inputs, outputs } of Object.values(exportsOf(family, config, params, imageCore))) {
       const bytes = await exportOnnx(fn, inputs, {
         inputNames: inputs.map(({ name }) => name),
-        outputNames: outputs,
+        outputNames: outputs.map(({ name }) => name),
         dynamicAxes: { [inputs[0]!.name]: { 0: 'batch' } },
       });
       expect(bytes.length).toBeGreaterThan(100);

@@ -45,7 +45,7 @@ describe('an exported encoder', () => {
     const bytes = await exportOnnx(
       (images: tf.Tensor4D) => fn(images),
       [{ dtype: 'float32', shape: inputs[0]!.shape }],
-      { inputNames: ['images'], outputNames: outputs, dynamicAxes: { images: { 0: 'batch' } } },
+      { inputNames: ['images'], outputNames: outputs.map(({ name }) => name), dynamicAxes: { images: { 0: 'batch' } } },
     );
     expect(bytes.length).toBeGreaterThan(2000 * 4 * 4);
     disposeParams(p);

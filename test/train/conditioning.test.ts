@@ -5,13 +5,33 @@ import { many, surveyOf } from './tokens.js';
 import type { MadeSample } from './tokens.js';
 
 const CLASSES = ['cat', 'dog', 'unused'];
-const choose = async (samples: MadeSample[], classes?: string[], wish?: Conditioning) => {
-  const { conditioning, reason } = chooseConditioning(await surveyOf(samples, { classes }), wish);
+const choose = async (
+  samples: MadeSample[],
+  classes?: string[],
+  wish?: Conditioning,
+  conditionings?: Conditioning[],
+) => {
+  const family = { name: 'a prior', ...(conditionings && { conditionings }) };
+  const { conditioning, reason } = chooseConditioning(await surveyOf(samples, { classes }), wish, family);
   return `${conditioning}, ${reason}`;
 };
 
 describe('the conditioning', () => {
   const breeds = ['tabby', 'siamese', 'boxer', 'poodle', 'beagle'];
+
+  it('leaves out what the prior cannot be conditioned on', async () => {
+    const samples = many(40, (i) => ({ captions: [`a ${breeds[i % 5]}`], label: i % 2 }));
+    expect(await choose(samples, CLASSES)).toMatch(/^text/);
+    expect(await choose(samples, CLASSES, undefined, ['none', 'label'])).toBe(
+      'label, because a prior cannot be conditioned on text',
+    );
+    expect(await choose(samples, CLASSES, undefined, ['none'])).toBe(
+      'none, because a prior cannot be conditioned on text',
+    );
+    await expect(choose(samples, CLASSES, 'text', ['none', 'label'])).rejects.toThrow(
+      'E_CONDITIONING --conditioning text: expected none or label, which is what a prior can be conditioned on.',
+    );
+  });
 
   it.each<[string, MadeSample[], string[] | undefined, string]>([
     [
