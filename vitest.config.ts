@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 const CONTEXTS = 'test/engine/contexts.test.ts';
 
 export default defineConfig({
+  // The pages of the browser test import the built package, which Node's tests do not need.
+  optimizeDeps: { noDiscovery: true },
   test: {
     maxWorkers: 2,
     // Tests import single modules, past the public entries that register what the engine runs on.

@@ -1,10 +1,12 @@
 // CONTRIBUTING.md says which files each addition touches. Here they are counted, for everything that was added so far. Families are
 // found by the type of the value they export: a family is a `QuantizerFamily<..>`, a `CodecFamily<..>` or what `oneMapFamily` and
 // `imageFamily` return, or a `PriorFamily<..>`.
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { importsOf, readTree } from './support/tree.js';
 
 const tree = readTree();
+const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const edges = [...tree].flatMap(([path, source]) => importsOf(path, source, tree));
 
 /** The files that would change if `path` were added now: itself, and those that import it. */
@@ -63,11 +65,13 @@ describe('adding', () => {
 
   // The defaults are named where they are the default. A dVAE is made of Gumbel codes.
   const named = [...QUANTIZERS, ...CODECS, ...PRIORS].map((path) => [
-    /name: '([\w-]+)'/.exec(tree.get(path)!)![1]!,
+    /name: '([\w-]+)',\s*(?:schema|parseConfig)/.exec(tree.get(path)!)![1]!,
     path,
   ]);
   it.each(named.filter(([name]) => !['ema-vq', 'vqvae', 'gpt', 'gumbel'].includes(name!)))(
     'no file knows "%s" but its own',
     (name, path) => expect(naming(name!)).toEqual([path]),
   );
+
+  it.each(named)('the README names "%s"', (name) => expect(readme).toContain(`\`${name}\``));
 });
