@@ -65,7 +65,7 @@ describe('adding', () => {
 
   // The defaults are named where they are the default. A dVAE is made of Gumbel codes.
   const named = [...QUANTIZERS, ...CODECS, ...PRIORS].map((path) => [
-    /name: '([\w-]+)',\s*(?:schema|parseConfig)/.exec(tree.get(path)!)![1]!,
+    /name: '([\w-]+)',\s*(?:medium|parseConfig|schema)/.exec(tree.get(path)!)![1]!,
     path,
   ]);
   it.each(named.filter(([name]) => !['ema-vq', 'vqvae', 'gpt', 'gumbel'].includes(name!)))(
