@@ -63,7 +63,7 @@ export type {
   StepStage,
   TextEncoder,
 } from './model/prior.js';
-export type { ExportedFunction } from './model/exported.js';
+export type { ExportedFunction, ExportedTensor } from './model/exported.js';
 export { readModelCard, saveModel } from './checkpoint/model.js';
 export type { ModelCard, NewModelCard } from './checkpoint/card.js';
 export { useEngine } from './engine/index.js';
