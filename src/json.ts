@@ -1,5 +1,6 @@
 // JSON as Tesserae reads and writes it: strict when reading, one spelling when writing.
 import { CorruptError, TesseraeError, UsageError, messageOf } from './errors.js';
+import { excerpt } from './names.js';
 
 const JSON_DEPTH = 64;
 
@@ -91,4 +92,15 @@ export function sameJson(a: unknown, b: unknown): boolean {
     keys.length === Object.keys(right).length &&
     keys.every((key) => Object.hasOwn(right, key) && sameJson(left[key], right[key]))
   );
+}
+
+/** What differs between two values of JSON, a text for each field: `steps 100, not 200`. `path` names the field that they are. */
+export function differences(before: unknown, now: unknown, path = ''): string[] {
+  if (canonicalJson(before ?? null) === canonicalJson(now ?? null)) return [];
+  const nested = (value: unknown): value is Record<string, unknown> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!nested(before) || !nested(now))
+    return [`${path} ${excerpt(String(JSON.stringify(before)))}, not ${excerpt(String(JSON.stringify(now)))}`];
+  const names = new Set([...Object.keys(before), ...Object.keys(now)]);
+  return [...names].flatMap((name) => differences(before[name], now[name], path ? `${path}.${name}` : name));
 }

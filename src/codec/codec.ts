@@ -5,7 +5,7 @@ import { expectCodec } from '../fingerprint.js';
 import { checkTokens, codeCount, idsShape, specOf, toIds } from '../interfaces/index.js';
 import type { Media, MediaInfo, TokenMapSpec, Tokenizer, Tokens } from '../interfaces/index.js';
 import type { AnyCore } from '../media/medium.js';
-import { copyBlock, emptyLike, pieceOf } from '../media/samples.js';
+import { copyBlock, emptyLike, expectFinite, pieceOf } from '../media/samples.js';
 import type { SampleArray, Samples } from '../media/samples.js';
 import type { AnyExtent, CodecFamily } from '../model/codec.js';
 import { disposeParams } from '../model/params.js';
@@ -102,6 +102,7 @@ export class Codec<C = unknown> implements Tokenizer {
     const isOne = !Array.isArray(media);
     const items = (isOne ? [media] : media) as Media[];
     items.forEach((item, i) => this.medium.check(isOne ? 'encode' : `encode[${i}]`, item));
+    items.forEach((item, i) => expectFinite(isOne ? 'encode' : `encode[${i}]`, this.medium.samplesOf(item)));
     const fitted = await Promise.all(
       items.map(async (item) => ({ media: await this.medium.fit(item, this.input), original: this.medium.info(item) })),
     );

@@ -1,8 +1,9 @@
 // Decodes a sample. This is everything a worker needs from a dataset.
-import { InputError } from '../errors.js';
+import { InputError, ShapeError } from '../errors.js';
 import type { RawSample, Sample } from '../interfaces/dataset.js';
 import type { Media, MediaInfo } from '../interfaces/media.js';
 import type { AnyMedium } from '../media/medium.js';
+import { expectFinite } from '../media/samples.js';
 import { vary } from './augment.js';
 
 /** A sample with what its media were before they were fitted. */
@@ -27,7 +28,19 @@ async function decoded<I>(
   input: I | undefined,
 ): Promise<{ media: Media; original: MediaInfo }> {
   if ('failure' in content) throw new InputError(content.failure.code, content.failure.detail);
-  if ('bytes' in content) return medium.files.decode(content.bytes, source, input);
-  const { media } = content;
-  return { media: input === undefined ? media : await medium.fit(media, input), original: medium.info(media) };
+  try {
+    const sample =
+      'bytes' in content
+        ? await medium.files.decode(content.bytes, source, input)
+        : {
+            media: input === undefined ? content.media : await medium.fit(content.media, input),
+            original: medium.info(content.media),
+          };
+    expectFinite(source, medium.samplesOf(sample.media));
+    return sample;
+  } catch (error) {
+    // A sample that does not fit the codec is a bad sample like one that cannot be decoded.
+    if (error instanceof ShapeError) throw new InputError(error.code, `${source}: ${error.detail}`, { cause: error });
+    throw error;
+  }
 }

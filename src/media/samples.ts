@@ -1,4 +1,5 @@
 // Sample values of any medium, as arrays of any number of axes: cuts out pieces and copies blocks.
+import { InputError } from '../errors.js';
 import { sizeOf, stridesOf } from '../shape.js';
 
 export type SampleArray = Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | Float32Array;
@@ -7,6 +8,22 @@ export type SampleArray = Uint8Array | Int16Array | Uint16Array | Int32Array | U
 export interface Samples<T extends SampleArray = SampleArray> {
   data: T;
   shape: readonly number[];
+}
+
+/**
+ * Checks the values of a sample. Only those of float32 samples can be anything but numbers.
+ *
+ * @param where names the sample, for the error.
+ * @throws {InputError} E_MEDIA_NOT_FINITE.
+ */
+export function expectFinite(where: string, { data }: Samples): void {
+  if (!(data instanceof Float32Array)) return;
+  const bad = data.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0)
+    throw new InputError(
+      'E_MEDIA_NOT_FINITE',
+      `${where}: expected finite values, found ${data[bad]} at ${bad}. Correct the sample, or leave it out.`,
+    );
 }
 
 /** A block of positions: where it starts in the source and in the target, and how far it extends, by axis. */

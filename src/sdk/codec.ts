@@ -3,8 +3,11 @@ import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { Codec } from '../codec/codec.js';
 import type { OpenOptions } from '../codec/codec.js';
-import { UsageError } from '../errors.js';
-import type { Media, Tokenizer } from '../interfaces/index.js';
+import { CorruptError, UsageError } from '../errors.js';
+import { shortFingerprint } from '../fingerprint.js';
+import { specOf } from '../interfaces/index.js';
+import type { Media, TokenMapSpec, Tokenizer } from '../interfaces/index.js';
+import { differences } from '../json.js';
 import type { MediumCore } from '../media/medium.js';
 import { mediumNamed } from '../media/registry.js';
 import type { CodecFamily } from '../model/codec.js';
@@ -28,7 +31,20 @@ export interface LoadOptions<M extends Media = Media, I = unknown> extends OpenO
 /** The family of a stored codec, and its parsed config. */
 export function codecOf({ card }: Pick<StoredModel, 'card'>): { family: CodecFamily; config: unknown } {
   const family = codecFamily(card.name);
-  return { family, config: family.parseConfig(card.config) };
+  const config = family.parseConfig(card.config);
+  expectOwnMaps(card, family.maps(config));
+  return { family, config };
+}
+
+/** @throws {CorruptError} E_MODEL_CARD unless the maps of a card are those of its config. */
+export function expectOwnMaps({ kind, fingerprint, maps = [] }: ModelCard, own: readonly TokenMapSpec[]): void {
+  if (maps.length === 0 && own.length > 0) return; // Cards of others need not have them.
+  const [different] = differences(own.map(specOf), maps.map(specOf));
+  if (different !== undefined)
+    throw new CorruptError(
+      'E_MODEL_CARD',
+      `${kind} ${shortFingerprint(fingerprint)}: expected the maps that its config gives,${different}, which the card says. Copy the model again.`,
+    );
 }
 
 /**

@@ -1,12 +1,12 @@
 // Decodes token shards into a folder that is a dataset again.
 import { dirname, join } from 'node:path';
-import { AbortedError, CorruptError, UsageError } from '../errors.js';
+import { AbortedError, CorruptError } from '../errors.js';
 import { createDirectory, writeFileAtomic } from '../files/commit.js';
 import type { Split, TokenSample } from '../interfaces/index.js';
 import { fullMedium } from '../media/node.js';
 import { openOutput } from '../output.js';
 import { ShardReader } from '../shards/reader.js';
-import { carriedCodec, loadCodec } from './models.js';
+import { carriedCodec, noCodec, loadCodec } from './models.js';
 import { openCodec } from './codec.js';
 import type { LoadedCodec } from './codec.js';
 import { PICTURES_CARD, SAMPLES_CARD, writeSamplesCard } from './samples-card.js';
@@ -97,11 +97,7 @@ export async function decodeTokens(options: DecodeTokensOptions): Promise<Decode
 async function codecOf({ codec, tokens }: DecodeTokensOptions): Promise<LoadedCodec> {
   if (codec !== undefined) return loadCodec(codec);
   const carried = carriedCodec(tokens);
-  if (!carried)
-    throw new UsageError(
-      'E_NO_CODEC',
-      `${tokens}: expected tokens that carry their codec, found none beside them. Name it with --codec.`,
-    );
+  if (!carried) throw noCodec(tokens);
   return openCodec(carried);
 }
 

@@ -1,14 +1,13 @@
 // Inspects token datasets.
 import { join } from 'node:path';
 import { CorruptError } from '../errors.js';
-import { expectCodec } from '../fingerprint.js';
 import { nodeFiles } from '../files/system.js';
 import { readJson } from '../files/read.js';
 import { sha256 } from '../hash.js';
 import { CodebookMeter } from '../metrics/codebook.js';
 import { partNumber } from '../shards/format.js';
 import { ShardReader } from '../shards/reader.js';
-import { CODEC_FOLDER, carriedCodec } from './models.js';
+import { verifyCarriedCodec } from './models.js';
 import type { MapInspection, TokensInspection } from './inspection.js';
 
 /** Whether a directory contains tokens, perhaps without their manifest. */
@@ -79,7 +78,7 @@ async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'm
       }
     }
     await (await ShardReader.open(reader.directory, { verify: 'full' })).close();
-    verifyCarriedCodec(reader);
+    verifyCarriedCodec(reader.directory, reader.codec.fingerprint);
   } catch (error) {
     if (error instanceof CorruptError) return { maps: reader.maps, health: { ok: false, problem: error.message } };
     throw error;
@@ -93,15 +92,4 @@ async function contentOf(reader: ShardReader): Promise<Pick<TokensInspection, 'm
     perplexity: used[i]!.perplexity,
   }));
   return { maps, captions: captions.size, health: { ok: true } };
-}
-
-/** Verifies the copy of the codec. @throws {CorruptError} for a damaged one, or that of other tokens. */
-function verifyCarriedCodec({ directory, codec }: ShardReader): void {
-  const carried = carriedCodec(directory);
-  if (!carried) return;
-  expectCodec(join(directory, CODEC_FOLDER), {
-    expected: codec.fingerprint,
-    received: carried.card.fingerprint,
-    remedy: 'Restore the copy of the codec that made the tokens, or tokenize again.',
-  });
 }

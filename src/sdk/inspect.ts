@@ -21,7 +21,8 @@ import { unsealJson } from '../sealed.js';
 import { sizeOf } from '../shape.js';
 import { readOwnFile } from '../snapshot.js';
 import { isExport, readExport } from './export.js';
-import { storedTokenizer } from './prior.js';
+import { verifyCarriedCodec } from './models.js';
+import { codecOfPrior, storedTokenizer } from './prior.js';
 import { hasSamplesCard, readSamplesCard } from './samples-card.js';
 import type {
   ModelInspection,
@@ -80,9 +81,12 @@ function inspectModel(path: string): ModelInspection {
   const { card, tensors } = stored;
   // Refuses a prior that cannot read prompts.
   if (card.kind === 'prior') storedTokenizer(stored);
-  const health = isCardSealed(card)
-    ? 'every byte verified'
-    : 'weights and files verified; model.json, of format 1.0, carries no hash over itself';
+  const hasCodec = card.kind === 'codec' || verifyCarriedCodec(path, codecOfPrior(card));
+  const health = `${
+    isCardSealed(card)
+      ? 'every byte verified'
+      : 'weights and files verified; model.json, of format 1.0, carries no hash over itself'
+  }${hasCodec ? '' : '; no copy of its codec'}`;
   const { kind, fingerprint, name, config, maps = [], codec, conditioning, classes, training, metrics } = card;
   const steps = (training?.training as { steps?: number } | undefined)?.steps;
   const parameters = Object.values(tensors).reduce((sum, { shape }) => sum + sizeOf(shape), 0);

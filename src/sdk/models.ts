@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import type { StoredModel } from '../checkpoint/card.js';
 import { isModelDirectory, loadModel, readModelCard, saveModel } from '../checkpoint/model.js';
-import { CorruptError } from '../errors.js';
+import { CorruptError, UsageError } from '../errors.js';
+import { expectCodec } from '../fingerprint.js';
 import { nodeFiles } from '../files/system.js';
 import type { AnyMedium } from '../media/medium.js';
 import { fullMedium } from '../media/node.js';
@@ -20,7 +21,7 @@ export const CODEC_FOLDER = 'codec';
  * Opens a codec.
  *
  * @param directory a model directory written by `train codec`, or tokens or a prior that contain their codec.
- * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND, E_DATA_MEDIUM. @throws {CorruptError} for damaged files.
+ * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND, E_NO_CODEC, E_DATA_MEDIUM. @throws {CorruptError} for damaged files.
  */
 export async function loadCodec<M extends Media = Media, I = unknown>(
   directory: string,
@@ -31,8 +32,22 @@ export async function loadCodec<M extends Media = Media, I = unknown>(
 
 /** The files of a codec, or of the codec that a directory contains. */
 export function loadCodecFiles(directory: string): StoredModel {
-  return loadModel(carriesCodec(directory) ? join(directory, CODEC_FOLDER) : directory, { kind: 'codec' });
+  return loadModel(codecPath(directory), { kind: 'codec' });
 }
+
+/** @throws {UsageError} E_NO_CODEC for a prior without a copy of its codec. */
+function codecPath(directory: string): string {
+  if (carriesCodec(directory)) return join(directory, CODEC_FOLDER);
+  if (isModelDirectory(directory) && readModelCard(directory).kind === 'prior') throw noCodec(directory);
+  return directory;
+}
+
+/** Says that tokens or a prior have no copy of their codec. */
+export const noCodec = (directory: string): UsageError =>
+  new UsageError(
+    'E_NO_CODEC',
+    `${directory}: expected a copy of its codec in ${join(directory, CODEC_FOLDER)}, found none. Name the codec with --codec.`,
+  );
 
 /**
  * The medium of a codec, or of a directory that carries one, from its card alone.
@@ -40,9 +55,7 @@ export function loadCodecFiles(directory: string): StoredModel {
  * @throws as {@link loadCodec}.
  */
 export function mediumOf(directory: string): AnyMedium {
-  const { name } = readModelCard(carriesCodec(directory) ? join(directory, CODEC_FOLDER) : directory, {
-    kind: 'codec',
-  });
+  const { name } = readModelCard(codecPath(directory), { kind: 'codec' });
   return fullMedium(codecFamily(name).medium);
 }
 
@@ -55,6 +68,23 @@ export function carryCodec(directory: string, { card, tensors, extras }: StoredM
 /** The codec that a directory contains, if it does. */
 export function carriedCodec(directory: string): StoredModel | undefined {
   return carriesCodec(directory) ? loadModel(join(directory, CODEC_FOLDER), { kind: 'codec' }) : undefined;
+}
+
+/**
+ * Verifies the copy of a codec that tokens or a prior contain.
+ *
+ * @returns false without a copy.
+ * @throws {CorruptError} for a damaged copy, E_CODEC_MISMATCH for another codec.
+ */
+export function verifyCarriedCodec(directory: string, fingerprint: string): boolean {
+  const carried = carriedCodec(directory);
+  if (!carried) return false;
+  expectCodec(join(directory, CODEC_FOLDER), {
+    expected: fingerprint,
+    received: carried.card.fingerprint,
+    remedy: 'Put the right codec there, or make the directory again.',
+  });
+  return true;
 }
 
 /**

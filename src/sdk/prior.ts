@@ -28,6 +28,7 @@ import { loadTextTokenizer } from '../text/tokenizer.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import { parseWords, someKnownWords, unknownWords } from '../text/words.js';
 import { ConditionSource } from '../train/conditions.js';
+import { expectOwnMaps } from './codec.js';
 
 /** Opens a prior. @throws {CorruptError} E_MODEL_CARD, E_MODEL_TENSORS. */
 export function openPrior(stored: StoredModel): LoadedPrior {
@@ -83,6 +84,11 @@ function checkPrompts(prompts: readonly Prompt[], conditioning: Conditioning): v
       throw new UsageError(
         'E_PROMPT',
         `prompts[${i}]: expected a text, the number of a class or null, received ${typeof prompt}.`,
+      );
+    if (prompt !== null && conditioning === 'none')
+      throw new UsageError(
+        'E_PROMPT',
+        `prompts[${i}]: expected null, because this prior was trained without captions or classes, received ${JSON.stringify(prompt)}.`,
       );
     if (typeof prompt === 'number' && conditioning === 'text')
       throw new UsageError(
@@ -155,6 +161,7 @@ export class LoadedPrior implements Prior {
     this.codec = codecOfPrior(card);
     this.conditioning = condition.conditioning;
     this.maps = family.maps(config);
+    expectOwnMaps(card, this.maps);
     this.classes = condition.classes;
     this.textLength = condition.textLength;
     this.media = mediaOf(card, this.maps);

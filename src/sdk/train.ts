@@ -1,11 +1,14 @@
 // The training jobs: from data on disk to a model directory.
 import type { ModelCard } from '../checkpoint/card.js';
 import type { BadSample } from '../data/batches.js';
+import { UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
 import { readFile } from '../files/read.js';
 import type { Conditioning, Prompt } from '../interfaces/index.js';
 import { fullMedium } from '../media/node.js';
+import { sameJson } from '../json.js';
 import { parseConfig } from '../model/config.js';
+import { excerpt } from '../names.js';
 import type { FeatureScaling } from '../features/scaling.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
@@ -110,18 +113,26 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
   const family = priorFamily(preset.prior);
   const training = parseConfig('training', PriorTrainingSchema, { ...preset.training, ...overridesOf(options) });
   const tokens = await ShardReader.open(options.tokens);
+  let decoder: LoadedCodec | undefined;
   try {
     const survey = await surveyTokens(tokens);
     options.onNote?.(surveyText(survey));
-    const { conditioning, reason } = chooseConditioning(survey, options.conditioning, family);
+    const { conditioning, reason } = chooseConditioning(survey, wishOf(options, preset), family);
     options.onNote?.(`conditioning: ${conditioning}, ${reason}`);
     const text = conditioning === 'text' ? textTokenizer(options, preset, survey) : undefined;
-    const config = family.parseConfig({
-      ...preset.config,
+    const fields = {
       ...conditionConfig(survey, conditioning, text, preset, options),
       ...family.mapFields(await uniformMaps(tokens)),
-    });
+    };
+    refuseOtherFields(preset.config, fields);
+    const config = family.parseConfig({ ...preset.config, ...fields });
     const codec = carriedCodec(options.tokens);
+    if (!codec)
+      options.onNote?.(
+        `warning: ${options.tokens} has no copy of its codec, so ${options.out} will have none. Remedy: generate with --codec.`,
+      );
+    // Opened before training, so that a codec that cannot be opened does not waste the work.
+    decoder = codec && openCodec(codec);
     const card = await runPrior({
       ...options,
       family,
@@ -139,15 +150,37 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
         ),
       concerns: tokenConcerns(survey, conditioning),
       sample:
-        codec &&
+        decoder &&
         (async (card, tensors) =>
-          drawSamples(new LoadedPrior(card, tensors, text), openCodec(codec), [...survey.captions.keys()])),
+          drawSamples(new LoadedPrior(card, tensors, text), decoder!, [...survey.captions.keys()])),
     });
     if (codec) carryCodec(options.out, codec);
     return card;
   } finally {
+    decoder?.dispose();
     await tokens.close();
   }
+}
+
+/** The conditioning that is asked for, by an option or by the settings. */
+function wishOf({ conditioning: wish }: TrainPriorOptions, { config }: PriorPreset): Conditioning | undefined {
+  const set = config['conditioning'] as Conditioning | undefined;
+  if (wish !== undefined && set !== undefined && wish !== set)
+    throw new UsageError(
+      'E_CONFIG',
+      `--conditioning ${wish}: expected ${JSON.stringify(set)}, which the settings say in config.conditioning. Leave out one of them.`,
+    );
+  return wish ?? set;
+}
+
+/** Refuses settings of what follows from the tokens. */
+function refuseOtherFields(config: Record<string, unknown>, fields: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(fields))
+    if (name in config && !sameJson(config[name], value))
+      throw new UsageError(
+        'E_CONFIG',
+        `config.${name}: expected none, because the tokens say ${excerpt(JSON.stringify(value))}, received ${excerpt(JSON.stringify(config[name]))}. Leave it out of the settings.`,
+      );
 }
 
 /** The settings of the perceptual term, which a network turns on. */
@@ -231,7 +264,6 @@ async function drawSamples(prior: LoadedPrior, codec: LoadedCodec, captions: rea
     };
   } finally {
     prior.dispose();
-    codec.dispose();
   }
 }
 

@@ -2,7 +2,7 @@
 // number of workers, and not on whether the run was killed and resumed.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
-import { canonicalJson } from '../json.js';
+import { differences } from '../json.js';
 import { guarded, nodeFiles } from '../files/system.js';
 import { sha256File } from '../files/read.js';
 import { sweepTemporaries } from '../files/journal.js';
@@ -291,17 +291,10 @@ export class ShardWriter {
 }
 
 function assertSameCard(path: string, expected: FullCard, found: FullCard): void {
-  for (const field of Object.keys({ ...expected, ...found }) as (keyof FullCard)[]) {
-    const [now, then] = [canonicalJson(expected[field] ?? null), canonicalJson(found[field] ?? null)];
-    if (now !== then) {
-      throw new UsageError(
-        'E_RESUME_MISMATCH',
-        `${path}: expected ${field} ${brief(now)}, but the interrupted run had ${brief(then)}. Use the same ${field === 'dataset' ? 'data, split and limit' : 'settings'} to resume, or --force to start again.`,
-      );
-    }
-  }
-}
-
-function brief(text: string): string {
-  return text.length <= 200 ? text : `${text.slice(0, 200)}...`;
+  const different = differences(found, expected);
+  if (different.length === 0) return;
+  throw new UsageError(
+    'E_RESUME_MISMATCH',
+    `${path}: the interrupted run had ${different.slice(0, 4).join('; ')}. Resume with the same data and settings, or start again with --force.`,
+  );
 }

@@ -7,8 +7,7 @@ import type { NamedTensors } from '../checkpoint/tensors.js';
 import { hostValues } from '../engine/index.js';
 import type { tf } from '../engine/index.js';
 import { AbortedError, CorruptError, DivergedError, UsageError } from '../errors.js';
-import { canonicalJson } from '../json.js';
-import { excerpt } from '../names.js';
+import { differences } from '../json.js';
 import { openOutput } from '../output.js';
 import { formatCount } from '../report/format.js';
 import { appendMetrics, truncateMetrics } from '../report/metrics-file.js';
@@ -207,22 +206,12 @@ function bestOf(
 function refuseOtherRun(path: string, before: Record<string, unknown> | undefined, now: Record<string, unknown>): void {
   if (!before)
     throw new CorruptError('E_CHECKPOINT', `${path}: expected the run's identity in state.json, found none.`);
-  const differences = differencesOf(before, now, '');
-  if (differences.length === 0) return;
+  const different = differences(before, now);
+  if (different.length === 0) return;
   throw new UsageError(
     'E_RESUME_MISMATCH',
-    `--resume ${path}: the run was started with ${differences.slice(0, 4).join('; ')}. Resume with the same settings, or start a new run with --force.`,
+    `--resume ${path}: the run was started with ${different.slice(0, 4).join('; ')}. Resume with the same settings, or start a new run with --force.`,
   );
-}
-
-function differencesOf(before: unknown, now: unknown, path: string): string[] {
-  if (canonicalJson(before ?? null) === canonicalJson(now ?? null)) return [];
-  const nested = (value: unknown): value is Record<string, unknown> =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!nested(before) || !nested(now))
-    return [`${path} ${excerpt(String(JSON.stringify(before)))}, not ${excerpt(String(JSON.stringify(now)))}`];
-  const names = new Set([...Object.keys(before), ...Object.keys(now)]);
-  return [...names].flatMap((name) => differencesOf(before[name], now[name], path ? `${path}.${name}` : name));
 }
 
 async function train(

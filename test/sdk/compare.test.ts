@@ -145,7 +145,7 @@ describe('compareCodecs', () => {
     });
     rmSync(at('prior', 'codec'), { recursive: true });
     await expect(compareCodecs({ codecs: [at('small'), at('prior')], data: dataset })).rejects.toMatchObject({
-      code: 'E_MODEL_KIND',
+      code: 'E_NO_CODEC',
       exitCode: 2,
     });
   });

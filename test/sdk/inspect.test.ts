@@ -44,6 +44,15 @@ describe('inspect', () => {
     });
   });
 
+  it('verifies the copy of the codec that a prior has', async () => {
+    const copy = world.at('prior-copy');
+    cpSync(world.at('prior'), copy, { recursive: true });
+    truncateSync(world.at('prior-copy/codec/model.safetensors'), 500);
+    await expect(inspect(copy)).rejects.toMatchObject({ code: 'E_MODEL_FILE', exitCode: 4 });
+    rmSync(world.at('prior-copy/codec'), { recursive: true });
+    expect(await inspect(copy)).toMatchObject({ health: 'every byte verified; no copy of its codec' });
+  });
+
   it('counts what tokens hold and verifies all of it', async () => {
     const found = await inspect(world.at('tokens'));
     expect(found).toMatchObject({

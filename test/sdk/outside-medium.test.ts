@@ -1,11 +1,12 @@
 // A medium from outside, through the whole SDK: series in NPY files, with a codec made of the package's own layers. Nothing of
 // them is in src, and the plugin uses the public exports alone.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as tesserae from '../../src/index.js';
 import register from '../support/series.mjs';
+import type { Series } from '../support/series.mjs';
 import { picture } from '../support/tiny.js';
 import { series, wave, WAVE_SETTINGS, writeWaves } from '../support/waves.js';
 
@@ -151,6 +152,34 @@ describe('a medium from outside', () => {
         { name: 'decoder', outputs: ['series [batch, 32, 2]'] },
       ],
     });
+  });
+
+  it('names samples that it cannot use, and leaves them out on request', async () => {
+    const bad = at('bad-data', 'train');
+    mkdirSync(bad, { recursive: true });
+    const write = async (name: string, media: Series): Promise<void> =>
+      writeFileSync(join(bad, `${name}.npy`), await series.files.encode(media));
+    await write('good', wave(1));
+    await write('nan', { ...wave(2), values: wave(2).values.fill(Number.NaN, 7, 8) });
+    await write('narrow', { ...wave(3), channels: 1 });
+    const job = { data: at('bad-data'), codec: at('codec'), out: at('bad-tokens'), workers: 0 };
+    await expect(tesserae.tokenize(job)).rejects.toThrow(
+      /E_MEDIA_NOT_FINITE .*nan\.npy: expected finite values, found NaN at 7\./,
+    );
+    const rejects: string[] = [];
+    const onReject = (error: Error): void => void rejects.push(error.message);
+    const { samples, rejected } = await tesserae.tokenize({ ...job, force: true, skipBad: true, onReject });
+    expect([samples.train + samples.test, rejected]).toEqual([1, 2]);
+    expect(rejects).toEqual([
+      expect.stringMatching(/^E_MEDIA_NOT_FINITE .*nan\.npy/),
+      expect.stringMatching(/^E_SERIES_SHAPE .*narrow\.npy: series: expected 2 channels, received 1/),
+    ]);
+    const codec = await tesserae.loadCodec(at('codec'), { medium: series });
+    const infinite = { ...wave(2), values: wave(2).values.fill(Infinity, 3, 4) };
+    await expect(codec.encode([wave(1), infinite])).rejects.toThrow(
+      'E_MEDIA_NOT_FINITE encode[1]: expected finite values, found Infinity at 3.',
+    );
+    codec.dispose();
   });
 
   it('refuses what does not fit it', async () => {

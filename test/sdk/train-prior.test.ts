@@ -1,10 +1,10 @@
 // What training a prior makes of the captions and labels that tokens carry, and what generating makes of prompts.
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { evaluatePrior, loadPrior, trainPrior } from '../../src/index.js';
 import type { TrainPriorOptions } from '../../src/index.js';
-import { readModelCard } from '../../src/checkpoint/model.js';
+import { readModelCard, saveModel } from '../../src/checkpoint/model.js';
 import { writeTokens } from '../train/tokens.js';
 import type { MadeSample } from '../train/tokens.js';
 import { temporaryDirectory } from '../support/tiny.js';
@@ -193,5 +193,66 @@ describe('few captions', () => {
     expect(readModelCard(prior).training!['warnings']).toContainEqual(
       expect.stringContaining('10 of 40 samples have captions'),
     );
+  });
+});
+
+describe('settings of what follows from the tokens', () => {
+  const samples = samplesOf(20, (i) => ({ captions: ['a mug'], label: i % 2 }));
+  const settings = (config: object) => ({ ...SETTINGS, config: { ...SETTINGS.config, ...config } });
+
+  it('choose the conditioning, as the option does', async () => {
+    const { card } = await train(samples, { classes: ['a', 'b'], settings: settings({ conditioning: 'none' }) });
+    expect(card.conditioning).toBe('none');
+  });
+
+  it.each<[string, object, Partial<TrainPriorOptions>, string]>([
+    [
+      'other classes',
+      { classes: ['x'] },
+      {},
+      'config.classes: expected none, because the tokens say ["a","b"], received ["x"].',
+    ],
+    ['other codes', { codes: { grid: [9] } }, {}, 'config.codes: expected none, because the tokens say {'],
+    [
+      'a conditioning that contradicts the option',
+      { conditioning: 'label' },
+      { conditioning: 'none' },
+      '--conditioning none: expected "label", which the settings say in config.conditioning.',
+    ],
+  ])('are refused by name: %s', async (_, config, options, message) => {
+    await expect(
+      train(samples, { classes: ['a', 'b'], settings: settings(config), conditioning: 'label', ...options }),
+    ).rejects.toThrow(`E_CONFIG ${message}`);
+  });
+});
+
+describe('the codec of tokens', () => {
+  const samples = samplesOf(20, () => ({}));
+
+  it('is missed with a warning', async () => {
+    const { notes } = await train(samples);
+    expect(notes).toContainEqual(expect.stringMatching(/^warning: .* has no copy of its codec, .*--codec\.$/));
+  });
+
+  it('is opened before training, so that one that is not known wastes no work', async () => {
+    const tokens = await writeTokens(samples);
+    saveModel(join(tokens, 'codec'), { kind: 'codec', name: 'not-loaded', config: {} }, {});
+    const [out, config] = [join(temporaryDirectory(), 'prior'), join(temporaryDirectory(), 'settings.json')];
+    writeFileSync(config, JSON.stringify(SETTINGS));
+    await expect(trainPrior({ tokens, out, config })).rejects.toMatchObject({ code: 'E_UNKNOWN_MODEL' });
+    expect(existsSync(out)).toBe(false);
+  });
+});
+
+describe('a prior without a condition', () => {
+  it('takes no prompts', async () => {
+    const { prior: directory } = await train(samplesOf(20, () => ({})));
+    const prior = await loadPrior(directory);
+    expect(await prior.generate([null])).toHaveLength(1);
+    for (const prompt of ['a mug', 0])
+      await expect(prior.generate([null, prompt])).rejects.toThrow(
+        `E_PROMPT prompts[1]: expected null, because this prior was trained without captions or classes, received ${JSON.stringify(prompt)}.`,
+      );
+    prior.dispose();
   });
 });
