@@ -28,7 +28,7 @@ async function answer(question: Question): Promise<Answer> {
     session = await runtime.createSession(question.bytes);
     return { kind: 'opened', inputs: session.inputs, outputs: session.outputs };
   }
-  // A copy of its own: as it lies in the message its place in memory varies, and with it the order of sums, and their last digit.
+  // A copy: the address of the bytes within the message varies, and with it the order of sums and their last digit.
   const input = runtime.tensor('float32', question.data.slice(), question.shape);
   const { [question.output]: result } = await session.run(
     { [session.inputs[0]!.name]: input },
