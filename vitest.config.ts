@@ -4,8 +4,8 @@ import { defineConfig } from 'vitest/config';
 const CONTEXTS = 'test/engine/contexts.test.ts';
 
 export default defineConfig({
-  // The pages of the browser test import the built package, which Node's tests do not need.
-  optimizeDeps: { noDiscovery: true },
+  // By default, Vite also looks at the pages of the browser test, which import the built package.
+  optimizeDeps: { entries: ['src/index.ts'] },
   test: {
     maxWorkers: 2,
     // Tests import single modules, past the public entries that register what the engine runs on.

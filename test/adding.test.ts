@@ -55,7 +55,10 @@ describe('adding', () => {
   it('a layer touches the entry that exports it', () => {
     const layers = filesWith('src/nn/', /\): Layer \{/);
     expect(layers.length).toBeGreaterThanOrEqual(5);
-    for (const path of layers) expect(touchedBy(path)).toContain('src/nn.ts');
+    const exported = tree.get('src/nn.ts')!;
+    for (const path of layers)
+      for (const [, name] of tree.get(path)!.matchAll(/^export function (\w+)\([^;]*?\): Layer \{/gm))
+        expect(exported).toMatch(new RegExp(`\\b${name}\\b`));
   });
 
   it('a medium touches the two registries of media', () => {

@@ -25,7 +25,7 @@ export interface Layer {
   /** The outputs have the rank of the inputs. */
   apply<R extends tf.Rank>(p: Params, x: tf.Tensor<R>): tf.Tensor<R>;
   readonly sees: Sight;
-  /** Name of the kernel that makes the outputs, if there is one. */
+  /** Name of the weight that makes the outputs, if there is one. Its gradient balances the adversarial loss, whatever its shape. */
   readonly output?: string;
 }
 

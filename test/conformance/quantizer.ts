@@ -19,7 +19,7 @@ export interface QuantizerCase {
   relaxed?: boolean;
   /**
    * The loss as its gradient sees it, for quantizers that stop gradients on their way: a function of latents with all that
-   * is stopped held at its values for `at`. Left out where that is the loss itself.
+   * is stopped held at its values for `at`, as in `simvq.test.ts`. Left out where that is the loss itself.
    */
   surrogate?: (p: Params, at: tf.Tensor2D) => (latents: tf.Tensor2D) => tf.Scalar;
 }

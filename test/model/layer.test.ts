@@ -1,7 +1,7 @@
 // What layers say of themselves is what they do: their weights, their names, and how far they see, by brute force.
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hostValues, tf } from '../../src/engine/index.js';
+import { compile, hostValues, tf } from '../../src/engine/index.js';
 import { gridAttention } from '../../src/nn/attention2d.js';
 import { conv, convTranspose, maxPool, repeat, resizedConv } from '../../src/nn/conv.js';
 import { chain, named, pointwise, reachOf, through, together, weight } from '../../src/model/layer.js';
@@ -14,7 +14,7 @@ import { sizeOf } from '../../src/shape.js';
 import { decoder, encoder } from '../../tokenizers/networks.js';
 import type { Network } from '../../tokenizers/networks.js';
 import { codecFamily } from '../../src/registry.js';
-import { TINY_CODEC } from '../support/tiny.js';
+import { maxDifference, TINY_CODEC } from '../support/tiny.js';
 
 /**
  * The inputs along an axis on which each output depends: with weights all alike and no biases nothing cancels, so an
@@ -63,20 +63,34 @@ function wrongSights(
 const relu = pointwise((x) => tf.relu(x));
 
 describe('layers see what moves their outputs', () => {
-  it.each<[string, Layer]>([
-    ['a convolution', conv(3, 1, 2)],
-    ['a convolution of even size and stride 2', conv(4, 1, 2, { stride: 2 })],
-    ['a convolution of stride 4', conv(8, 1, 1, { stride: 4 })],
-    ['one of 7', conv(7, 1, 1)],
-    ['a transposed convolution', convTranspose(4, 2, 1, 2)],
-    ['a transposed convolution of stride 4', convTranspose(8, 4, 1, 1)],
-    ['a transposed convolution of odd size', convTranspose(5, 2, 1, 1)],
-    ['repeated cells', repeat(3)],
-    ['repeated cells and a convolution', resizedConv(3, 2, 1, 1)],
-    ['a maximum', maxPool(2)],
-    ['a residual block', residual(conv(3, 1, 1))],
-    ['a stack of them', residualStack(2, 1, 2)],
-  ])('%s', (_, layer) => expect(wrongSights(layer, 16)).toEqual([]));
+  /** Layers with the number of their input channels. */
+  const LAYERS: [string, Layer, channels: number][] = [
+    ['a convolution', conv(3, 1, 2), 1],
+    ['a convolution of several channels', conv(3, 3, 2), 3],
+    ['a convolution of even size and stride 2', conv(4, 1, 2, { stride: 2 }), 1],
+    ['a convolution of stride 4', conv(8, 1, 1, { stride: 4 }), 1],
+    ['one of 7', conv(7, 1, 1), 1],
+    ['a transposed convolution', convTranspose(4, 2, 1, 2), 1],
+    ['a transposed convolution of stride 4', convTranspose(8, 4, 1, 1), 1],
+    ['a transposed convolution of odd size', convTranspose(5, 2, 1, 1), 1],
+    ['repeated cells', repeat(3), 1],
+    ['repeated cells and a convolution', resizedConv(3, 2, 1, 1), 1],
+    ['a maximum', maxPool(2), 1],
+    ['a residual block', residual(conv(3, 1, 1)), 1],
+    ['a stack of them', residualStack(2, 1, 2), 1],
+  ];
+
+  it.each(LAYERS)('%s', (_, layer, channels) => expect(wrongSights(layer, 16, { channels })).toEqual([]));
+
+  it.each(LAYERS)('compiled as eagerly: %s', async (_, layer, channels) => {
+    const params = createParams(layer.params, 3);
+    const x = tf.randomNormal([2, 16, 16, channels], 0, 1, 'float32', 4) as tf.Tensor4D;
+    const run = (engine: 'onnxruntime' | 'reference') =>
+      compile((input: tf.Tensor4D) => layer.apply(params, input), { engine })(x);
+    // Sums of a few dozen products in another order.
+    expect(maxDifference(await run('onnxruntime'), await run('reference'))).toBeLessThan(1e-5);
+    disposeParams(params);
+  });
 
   it.each<[string, Layer]>([
     ['a convolution', conv(3, 1, 2, { axes: 1 })],
