@@ -12,6 +12,7 @@ import { isOutOfMemory } from '../memory.js';
 import { MAX_ROWS } from '../codec/encode.js';
 import type { EncoderPlan, Fitted } from '../codec/encode.js';
 import { fullMedium } from '../media/node.js';
+import { itemShapeOf } from '../media/item-shape.js';
 import type { BatchInput } from '../data/batches.js';
 import { disposeParams } from '../model/params.js';
 import { BATCH, decodePieces, encodeBatch, encodeSingly } from './encoder.js';
@@ -69,7 +70,7 @@ const DECODED_BYTES = 256 * 2 ** 20;
 
 /** How many of `wanted` batches may be in progress: fewer for large samples, but at least two, so that one is decoded while another is encoded. */
 function depthFor({ medium, input }: BatchInput, wanted: number): number {
-  return Math.min(wanted, Math.max(2, Math.floor(DECODED_BYTES / (BATCH * sizeOf(medium.itemShape(input))))));
+  return Math.min(wanted, Math.max(2, Math.floor(DECODED_BYTES / (BATCH * sizeOf(itemShapeOf(medium, input))))));
 }
 
 /** Encodes one batch after another. The samples of the next batch are decoded meanwhile. */
