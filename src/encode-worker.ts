@@ -18,6 +18,8 @@ const port = parentPort!;
 type Encode = (decoded: Decoded) => Promise<Encoded[]>;
 type Decoded = Awaited<ReturnType<typeof decodeBatch>>;
 
+/** Whether the medium's module is being loaded. */
+let starting = false;
 let input: Promise<BatchInput>;
 let encoder: Promise<Encode>;
 /** The pieces of batches that are not complete yet. */
@@ -31,12 +33,23 @@ port.on('message', (message: Message) => {
     for (const opening of [input, encoder]) opening.catch(() => undefined);
   } else if ('samples' in message) decode(message.id, message.piece, message.samples);
   else if ('complete' in message) void answer(message.id).then((reply) => port.postMessage(reply));
+  // A module that does not finish loading would keep the thread alive.
+  else if (starting) process.exit();
   else port.close();
 });
 
 async function inputOf({ module, medium, input: own }: EncoderModel): Promise<BatchInput> {
-  await usePlugin(module, () => import('./index.js'));
-  return { medium: fullMedium(medium), input: own };
+  starting = true;
+  // While the module loads, only what it waits for keeps the thread alive, so that waiting for nothing is noticed.
+  port.unref();
+  try {
+    await usePlugin(module, () => import('./index.js'));
+    return { medium: fullMedium(medium), input: own };
+  } finally {
+    port.ref();
+    starting = false;
+    port.postMessage({ started: true } satisfies Answer);
+  }
 }
 
 async function open({ model, threads, ...codec }: EncoderModel): Promise<Encode> {

@@ -102,8 +102,12 @@ export class AbortedError extends TesseraeError {
 
 /** Returns the message of any thrown value. Errors of another realm are not instances of Error. */
 export function messageOf(error: unknown): string {
-  const { message } = (error ?? {}) as { message?: unknown };
-  return typeof message === 'string' ? message : String(error);
+  try {
+    const { message } = (error ?? {}) as { message?: unknown };
+    return typeof message === 'string' ? message : String(error);
+  } catch {
+    return 'a value without a text'; // such as Object.create(null)
+  }
 }
 
 /**

@@ -4,9 +4,10 @@ import { dVae } from '../tokenizers/dvae.js';
 import { vae } from '../tokenizers/vae.js';
 import { vqVae } from '../tokenizers/vqvae.js';
 import { vqVae2 } from '../tokenizers/vqvae2.js';
-import { UsageError } from './errors.js';
 import type { CodecFamily } from './model/codec.js';
 import type { PriorFamily } from './model/prior.js';
+import { expectContract, register, unknownName } from './registered.js';
+import type { Contract } from './registered.js';
 
 export { conditionFields, conditionOf, refuseBadCondition } from '../priors/condition.js';
 export { Quantizer, QuantizerConfigSchema, quantizerNames, registerQuantizer } from '../tokenizers/quantizers/index.js';
@@ -15,14 +16,22 @@ export type { QuantizerConfig } from '../tokenizers/quantizers/index.js';
 const codecs = new Map<string, CodecFamily>();
 const priors = new Map<string, PriorFamily>();
 
-/** @throws {UsageError} E_REGISTERED when the name is taken. */
+const CODEC: Contract = {
+  texts: ['name', 'medium'],
+  functions: ['parseConfig', 'input', 'maps', 'trainable', 'state', 'initialize', 'loss', 'encode', 'decode'],
+};
+const PRIOR: Contract = { texts: ['name'], functions: ['parseConfig', 'mapFields', 'maps', 'condition', 'stages'] };
+
+/** @throws {UsageError} E_REGISTERED_SHAPE naming a field that is missing, E_REGISTERED when the name is taken. */
 export function registerCodec<C>(family: CodecFamily<C>): void {
-  add(codecs, 'codec', family);
+  expectContract('codec', family, CODEC);
+  register('codec', codecs, family);
 }
 
-/** @throws {UsageError} E_REGISTERED when the name is taken. */
+/** @throws {UsageError} E_REGISTERED_SHAPE naming a field that is missing, E_REGISTERED when the name is taken. */
 export function registerPrior<C>(family: PriorFamily<C>): void {
-  add(priors, 'prior', family);
+  expectContract('prior', family, PRIOR);
+  register('prior', priors, family);
 }
 
 /** @throws {UsageError} E_UNKNOWN_MODEL listing the names there are. */
@@ -35,22 +44,9 @@ export function priorFamily(name: string): PriorFamily {
   return find(priors, 'prior', name);
 }
 
-function add<T extends { name: string }>(families: Map<string, T>, kind: string, family: T): void {
-  if (families.has(family.name))
-    throw new UsageError(
-      'E_REGISTERED',
-      `register ${kind}: expected a new name, received "${family.name}", which is taken.`,
-    );
-  families.set(family.name, family);
-}
-
 function find<T>(families: Map<string, T>, kind: string, name: string): T {
   const family = families.get(name);
-  if (!family)
-    throw new UsageError(
-      'E_UNKNOWN_MODEL',
-      `${kind} "${name}": expected one of ${[...families.keys()].join(', ')}. Register others before use.`,
-    );
+  if (!family) throw unknownName('E_UNKNOWN_MODEL', `${kind} "${name}"`, families.keys());
   return family;
 }
 

@@ -9,6 +9,7 @@ const LAYERS: readonly (readonly string[])[] = [
   [
     'src/errors.ts',
     'src/names.ts',
+    'src/registered.ts',
     'src/shape.ts',
     'src/rng.ts',
     'src/node-builtin.ts',
@@ -72,6 +73,7 @@ const RESERVED: readonly { what: RegExp; only: readonly string[]; why: string }[
 const MATHEMATICS = [
   'src/errors.ts',
   'src/names.ts',
+  'src/registered.ts',
   'src/shape.ts',
   'src/interfaces',
   'src/engine',

@@ -1,11 +1,22 @@
 // Everything around a command: signals, output streams, one-line errors and the exit code.
 import { CommanderError } from 'commander';
-import { AbortedError, EXIT, MemoryError, TesseraeError, firstLineOf, messageOf, printable } from '../errors.js';
+import {
+  AbortedError,
+  EngineError,
+  EXIT,
+  MemoryError,
+  TesseraeError,
+  firstLineOf,
+  messageOf,
+  printable,
+} from '../errors.js';
 import { fileError } from '../files/system.js';
 import { SMALLER, isOutOfMemory } from '../memory.js';
 import { nativeMissing, tellOfFallback } from '../native.js';
+import { registrations } from '../registered.js';
 import { Progress } from '../report/progress.js';
 import type { ProgressOptions } from '../report/progress.js';
+import { pluginError, usePlugin } from '../sdk/plugin.js';
 
 type Interrupt = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
@@ -51,8 +62,16 @@ export class Session {
   private async loadPlugins(): Promise<void> {
     const { plugin = [] } = this.options;
     if (plugin.length === 0) return;
-    const { usePlugin } = await import('../sdk/plugin.js');
-    for (const module of plugin) await usePlugin(module, () => import('../index.js'));
+    // Registers the package's own first.
+    const api = await import('../index.js');
+    for (const module of new Set(plugin)) {
+      const before = registrations();
+      await usePlugin(module, async () => api);
+      if (registrations() === before)
+        this.note(
+          `warning: --plugin ${module} registered nothing. Its default export must call registerMedium, registerCodec, registerPrior or registerQuantizer of the package, which is its argument.`,
+        );
+    }
   }
 
   /** Warns about a missing native library in every command, so that it is repaired before it slows down a long job. */
@@ -94,6 +113,8 @@ export class Session {
     for (const stream of [process.stdout, process.stderr]) stream.on('error', quietOnClosedPipe);
     for (const event of ['uncaughtException', 'unhandledRejection'] as const)
       process.on(event, (error) => process.exit(this.report(error)));
+    // Nothing is left to do, but the program has not ended. Whoever knows why answers before.
+    process.on('beforeExit', () => setImmediate(() => process.exit(this.report(unfinished()))));
     try {
       await program();
     } catch (error) {
@@ -149,7 +170,14 @@ function expectedError(error: unknown): TesseraeError | undefined {
   if (isOutOfMemory(error))
     return new MemoryError('E_MEMORY', `no memory left (${firstLineOf(error)}). ${SMALLER}`, { cause: error });
   const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
-  return syscall === undefined ? undefined : fileError(error, path ?? syscall, syscall);
+  return syscall === undefined ? pluginError(error) : fileError(error, path ?? syscall, syscall);
+}
+
+function unfinished(): EngineError {
+  return new EngineError(
+    'E_UNFINISHED',
+    'command: expected it to finish, but it waits for a promise that never settles. If a plugin is loaded, check its functions; otherwise please report this bug.',
+  );
 }
 
 function stackOf(error: Error): string {

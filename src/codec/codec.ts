@@ -4,6 +4,7 @@ import { InputError, UsageError } from '../errors.js';
 import { expectCodec } from '../fingerprint.js';
 import { checkTokens, codeCount, idsShape, specOf, toIds } from '../interfaces/index.js';
 import type { Media, MediaInfo, TokenMapSpec, Tokenizer, Tokens } from '../interfaces/index.js';
+import { itemShapeOf } from '../media/item-shape.js';
 import type { AnyCore } from '../media/medium.js';
 import { copyBlock, emptyLike, expectFinite, pieceOf } from '../media/samples.js';
 import type { SampleArray, Samples } from '../media/samples.js';
@@ -63,7 +64,7 @@ export class Codec<C = unknown> implements Tokenizer {
   private readonly encoder;
   private readonly decoder;
 
-  /** @throws {UsageError} E_CONFIG if samples are to keep their extent and the codec takes one only. */
+  /** @throws {ShapeError} E_ITEM_SHAPE. @throws {UsageError} E_CONFIG if samples are to keep their extent and the codec takes one only. */
   constructor(private readonly parts: CodecParts<C>) {
     const { family, config, medium, params, fingerprint } = parts;
     this.kind = medium.name;
@@ -72,7 +73,7 @@ export class Codec<C = unknown> implements Tokenizer {
     this.medium = medium;
     this.params = params;
     this.input = family.input(config);
-    this.itemShape = medium.itemShape(this.input);
+    this.itemShape = itemShapeOf(medium, this.input);
     this.ownMaps = family.maps(config);
     if (medium.keepsExtent(this.input) && !family.anyExtent)
       throw new UsageError(

@@ -5,13 +5,14 @@ import { Worker } from 'node:worker_threads';
 import type { StoredModel } from '../checkpoint/card.js';
 import { defaultThreads, engineInUse, exportOnnx } from '../engine/index.js';
 import type { tf } from '../engine/index.js';
-import { EngineError, MemoryError, messageOf } from '../errors.js';
+import { AbortedError, EngineError, MemoryError, messageOf } from '../errors.js';
 import type { InputError } from '../errors.js';
 import type { RawSample, Tokens } from '../interfaces/index.js';
 import { isOutOfMemory } from '../memory.js';
 import { MAX_ROWS } from '../codec/encode.js';
 import type { EncoderPlan, Fitted } from '../codec/encode.js';
 import { fullMedium } from '../media/node.js';
+import { itemShapeOf } from '../media/item-shape.js';
 import type { BatchInput } from '../data/batches.js';
 import { disposeParams } from '../model/params.js';
 import { BATCH, decodePieces, encodeBatch, encodeSingly } from './encoder.js';
@@ -43,12 +44,13 @@ const MOST_PER_CORE = 4;
  * ONNX Runtime, for codecs that take samples of any extent (threads have a graph for one extent only), and for media whose
  * module is not known.
  *
- * @throws {CorruptError} for weights that do not fit the codec's config.
+ * @param signal stops threads that are still starting. Afterwards batches are brought to their end.
+ * @throws {CorruptError} for weights that do not fit the codec's config. @throws {ShapeError} E_ITEM_SHAPE.
  */
-export function openEncoderPool(stored: StoredModel, workers: number): EncoderPool {
+export function openEncoderPool(stored: StoredModel, workers: number, signal?: AbortSignal): EncoderPool {
   const { module } = codecInput(stored).medium;
   return module !== undefined && workers > 1 && engineInUse() === 'onnxruntime' && !takesAnyExtent(stored)
-    ? new ThreadPool(stored, module, Math.min(workers, MOST_PER_CORE * availableParallelism()))
+    ? new ThreadPool(stored, module, Math.min(workers, MOST_PER_CORE * availableParallelism()), signal)
     : new LocalEncoder(stored);
 }
 
@@ -69,7 +71,7 @@ const DECODED_BYTES = 256 * 2 ** 20;
 
 /** How many of `wanted` batches may be in progress: fewer for large samples, but at least two, so that one is decoded while another is encoded. */
 function depthFor({ medium, input }: BatchInput, wanted: number): number {
-  return Math.min(wanted, Math.max(2, Math.floor(DECODED_BYTES / (BATCH * sizeOf(medium.itemShape(input))))));
+  return Math.min(wanted, Math.max(2, Math.floor(DECODED_BYTES / (BATCH * sizeOf(itemShapeOf(medium, input))))));
 }
 
 /** Encodes one batch after another. The samples of the next batch are decoded meanwhile. */
@@ -120,8 +122,9 @@ export type Message =
   | { id: number; complete: true }
   | { end: true };
 
-/** Messages from a worker: that a piece is decoded, then the tokens of a batch, or why it failed. */
+/** Messages from a worker: that it has started, that a piece is decoded, then the tokens of a batch, or why it failed. */
 export type Answer =
+  | { started: true }
   | { id: number; piece: number }
   | { id: number; encoded: ({ key: string; error: PackedError } | { key: string; tokens: Tokens })[] }
   | { id: number; failure: PackedError };
@@ -143,11 +146,19 @@ class ThreadPool implements EncoderPool {
   private readonly pending = new Map<number, Pending>();
   private readonly ready: Promise<void>;
   private next = 0;
+  /** Number of threads that have not started yet. */
+  private starting: number;
   /** The reason why no more batches are accepted. */
   private failure: Error | undefined;
 
   /** @param module address of the module that registers the codec's medium. */
-  constructor(stored: StoredModel, module: string, count: number) {
+  constructor(
+    stored: StoredModel,
+    module: string,
+    count: number,
+    private readonly signal?: AbortSignal,
+  ) {
+    this.starting = count;
     this.depth = depthFor(codecInput(stored), 2 * count);
     this.workers = Array.from({ length: count }, () => new Worker(new URL('../encode-worker.js', import.meta.url)));
     for (const worker of this.workers) {
@@ -162,6 +173,8 @@ class ThreadPool implements EncoderPool {
       for (const worker of this.workers) this.send(worker, model);
     });
     this.ready.catch((error: Error) => this.failAll(error));
+    signal?.addEventListener('abort', this.abort);
+    if (signal?.aborted) this.abort();
   }
 
   async encode(pieces: Pieces): Promise<Encoded[]> {
@@ -190,6 +203,7 @@ class ThreadPool implements EncoderPool {
 
   /** Waits until the workers end by themselves: stopping a thread inside native code would end the process. */
   async close(): Promise<void> {
+    this.signal?.removeEventListener('abort', this.abort);
     this.failAll(new EngineError('E_WORKER', 'tokenize: the workers were closed before their work was done.'));
     await Promise.all(
       this.workers.map(async (worker) => {
@@ -204,7 +218,21 @@ class ThreadPool implements EncoderPool {
     worker.postMessage(message);
   }
 
+  private readonly abort = (): void => {
+    if (this.starting > 0)
+      this.failAll(
+        new AbortedError(
+          'E_ABORTED',
+          'tokenize: stopped while worker threads were starting; whole parts are kept. Continue with --resume.',
+        ),
+      );
+  };
+
   private settle(answer: Answer): void {
+    if ('started' in answer) {
+      this.starting--;
+      return;
+    }
     const waiting = this.pending.get(answer.id);
     if ('piece' in answer) return waiting?.pieces[answer.piece]!();
     this.pending.delete(answer.id);

@@ -8,6 +8,7 @@ import {
   IoError,
   LockError,
   MemoryError,
+  messageOf,
   ShapeError,
   TesseraeError,
   UsageError,
@@ -38,7 +39,7 @@ export function packError(error: unknown): PackedError {
   }
   return error instanceof Error
     ? { kind: 'Error', message: error.message, stack: error.stack }
-    : { kind: 'Error', message: String(error) };
+    : { kind: 'Error', message: messageOf(error) };
 }
 
 /** Restores an error as it was thrown, with the stack of its own thread. */

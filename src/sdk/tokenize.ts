@@ -65,7 +65,7 @@ export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult
       `tokenize: ${options.codec}: expected a codec with codes, received ${stored.card.name}, whose latents are continuous. Train one with a quantizer.`,
     );
   // The workers load while the dataset is indexed.
-  const pool = openEncoderPool(stored, options.workers ?? Math.min(8, defaultThreads()));
+  const pool = openEncoderPool(stored, options.workers ?? Math.min(8, defaultThreads()), options.signal);
   try {
     const { variants: count = 1, flip, crop, seed = 0 } = options;
     return await withDataset(options.data, dataOptionsFor(stored, options), (dataset) =>

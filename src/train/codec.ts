@@ -9,6 +9,7 @@ import type { TesseraeError } from '../errors.js';
 import type { Dataset, Splitting } from '../interfaces/index.js';
 import { imageBatch, imageShape } from '../features/images.js';
 import { fullMedium } from '../media/node.js';
+import { itemShapeOf } from '../media/item-shape.js';
 import { Moments } from '../metrics/error.js';
 import { listNames } from '../names.js';
 import type { CodecBatch, CodecFamily, CodecLosses } from '../model/codec.js';
@@ -114,7 +115,7 @@ class CodecTrainee<C> implements Trainee {
     const { family, config, training, dataset, seed, features } = run;
     const medium = fullMedium(family.medium);
     this.input = { medium, input: family.input(config) };
-    this.itemShape = medium.itemShape(this.input.input);
+    this.itemShape = itemShapeOf(medium, this.input.input);
     this.remedy = `more ${medium.noun.many}, "augment" in the training settings (flip, crop), or fewer weights (hidden, residualHidden)`;
     this.perceptual =
       training.perceptual && features !== undefined ? new PerceptualTerm(features, training.perceptual) : undefined;

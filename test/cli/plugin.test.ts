@@ -1,10 +1,10 @@
 // A medium from outside, through the commands: `--plugin` registers series and a codec for them.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeWaves } from '../support/waves.js';
-import { contentsOf, errorsOf, linesOf, run, succeed, temporaryFolder } from './support.js';
+import { contentsOf, errorsOf, linesOf, run, start, succeed, temporaryFolder, until } from './support.js';
 
 const PLUGIN = fileURLToPath(new URL('../support/series.mjs', import.meta.url));
 const folder = temporaryFolder();
@@ -116,5 +116,148 @@ describe('a medium of a plugin', () => {
     const result = await run(world, args);
     expect(errorsOf(result.stderr)).toEqual([expect.stringMatching(message)]);
     expect(result.code).toBe(code);
+  });
+});
+
+/** Writes a plugin that registers series with some fields changed. Worker threads load it, too. */
+function writeVariant(name: string, { medium = '', codec = '', before = '' }): void {
+  writeFileSync(
+    at(name),
+    `import { isMainThread } from 'node:worker_threads';
+    import register from '${pathToFileURL(PLUGIN).href}';
+    export default async (tesserae) => {
+      ${before}
+      register({
+        ...tesserae,
+        registerMedium: (medium) => tesserae.registerMedium({ ...medium, module: import.meta.url, ${medium} }),
+        registerCodec: (codec) => tesserae.registerCodec({ ...codec, ${codec} }),
+      });
+    };`,
+  );
+}
+
+describe('a plugin that cannot be loaded is refused in one line:', () => {
+  it.each([
+    ['', /^E_NOT_FOUND --plugin "": expected a file, found nothing\. Check the path\.$/],
+    ['.', /^E_NOT_FOUND --plugin \.: expected a file, found a directory\. Check the path\.$/],
+    [
+      'file://host/x.mjs',
+      /^E_NOT_FOUND --plugin file:\/\/host\/x\.mjs: expected a file, found another address \(.*host/,
+    ],
+  ])('the path "%s"', async (plugin, message) => {
+    const { code, stderr } = await run(world, ['inspect', 'data', '--plugin', plugin]);
+    expect(errorsOf(stderr)).toEqual([expect.stringMatching(message)]);
+    expect(code).toBe(2);
+  });
+
+  it.skipIf('typescript' in process.features && process.features.typescript)('TypeScript', async () => {
+    writeFileSync(at('typed.ts'), 'export default (tesserae: unknown) => undefined;');
+    const { code, stderr } = await run(world, ['inspect', 'data', '--plugin', 'typed.ts']);
+    expect(errorsOf(stderr)).toEqual([
+      expect.stringMatching(/^E_PLUGIN --plugin typed\.ts: .*Compile TypeScript to \.mjs/),
+    ]);
+    expect(code).toBe(3);
+  });
+
+  it.each([
+    ['in its default export', 'export default () => new Promise(() => {});'],
+    ['at its top level', 'await new Promise(() => {});'],
+  ])('one that waits forever %s', async (_, source) => {
+    writeFileSync(at('waiting.mjs'), source);
+    const { code, stderr } = await run(world, ['inspect', 'data', '--plugin', 'waiting.mjs']);
+    expect(errorsOf(stderr)).toEqual([
+      expect.stringMatching(/^E_PLUGIN --plugin waiting\.mjs: .* waits for a promise that never settles\. /),
+    ]);
+    expect(code).toBe(3);
+  });
+
+  it('one that throws a value without a text', async () => {
+    writeFileSync(at('odd.mjs'), 'throw { toString() { throw 1; } };');
+    const { code, stderr } = await run(world, ['inspect', 'data', '--plugin', 'odd.mjs']);
+    expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^E_PLUGIN --plugin odd\.mjs: /)]);
+    expect(code).toBe(3);
+  });
+
+  it('one that registers an incomplete model or a name that is taken', async () => {
+    writeFileSync(at('incomplete.mjs'), `export default ({ registerCodec }) => registerCodec({ name: 'foo' });`);
+    const incomplete = await run(world, ['inspect', 'data', '--plugin', 'incomplete.mjs']);
+    expect(errorsOf(incomplete.stderr)).toEqual([
+      expect.stringMatching(/^E_REGISTERED_SHAPE --plugin incomplete\.mjs: register codec "foo": /),
+    ]);
+    writeVariant('again.mjs', {});
+    const again = await run(world, ['inspect', 'data', '--plugin', PLUGIN, '--plugin', 'again.mjs']);
+    expect(errorsOf(again.stderr)).toEqual([
+      expect.stringMatching(/^E_REGISTERED --plugin again\.mjs: register medium: .*"series", which is taken\.$/),
+    ]);
+    expect([incomplete.code, again.code]).toEqual([2, 2]);
+  });
+});
+
+describe('a plugin', () => {
+  it('that registers nothing is told', async () => {
+    writeFileSync(at('nothing.mjs'), 'export default () => undefined;');
+    const { stderr } = await succeed(world, withPlugin('inspect', 'data', '--plugin', 'nothing.mjs'));
+    expect(linesOf(stderr)).toEqual([expect.stringMatching(/^warning: --plugin nothing\.mjs registered nothing\. /)]);
+  });
+
+  it.each([
+    ['a config', { codec: 'parseConfig: () => { throw new Error("oh no"); },' }],
+    ['a decoder of files', { medium: 'files: { ...medium.files, decode: () => { throw new Error("oh no"); } },' }],
+    ['a timer', { before: 'setTimeout(() => { throw new Error("oh no"); });' }],
+  ])('is named when its functions fail: %s', async (_, changes) => {
+    writeVariant('original.mjs', changes);
+    // Stacks name the file that a link leads to.
+    if (!existsSync(at('failing.mjs'))) symlinkSync('original.mjs', at('failing.mjs'));
+    for (const workers of ['0', '2']) {
+      const args = ['tokenize', '--data', 'data', '--codec', 'codec', '--out', 'failed', '--force'];
+      const { code, stderr } = await run(world, [...args, '--workers', workers, '--plugin', 'failing.mjs']);
+      expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^E_PLUGIN --plugin .*original\.mjs: .*\(oh no\)/)]);
+      expect(code).toBe(3);
+    }
+  });
+
+  it('whose shape of samples is invalid is refused before anything is written', async () => {
+    writeVariant('shapeless.mjs', { medium: 'itemShape: () => [NaN, 2],' });
+    for (const workers of ['0', '2']) {
+      const args = ['tokenize', '--data', 'data', '--codec', 'codec', '--out', 'shapeless', '--workers', workers];
+      const { code, stderr } = await run(world, [...args, '--plugin', 'shapeless.mjs']);
+      expect(errorsOf(stderr)).toEqual([
+        'E_ITEM_SHAPE medium "series": expected itemShape to give 2 positive integers, received [NaN, 2]. Correct the medium.',
+      ]);
+      expect(code).toBe(2);
+    }
+    expect(existsSync(at('shapeless'))).toBe(false);
+  });
+
+  it('that does not finish loading in worker threads ends the command', async () => {
+    writeVariant('stuck.mjs', { before: 'if (!isMainThread) await new Promise(() => {});' });
+    const args = ['tokenize', '--data', 'data', '--codec', 'codec', '--out', 'stuck', '--workers', '2'];
+    const { code, stderr } = await run(world, [...args, '--plugin', 'stuck.mjs']);
+    expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^E_PLUGIN --plugin .*stuck\.mjs: .* never settles/)]);
+    expect(code).toBe(3);
+  });
+
+  it('that keeps worker threads from starting is ended by one signal', async () => {
+    writeVariant('slow.mjs', { before: 'if (!isMainThread) await new Promise(() => setInterval(() => {}, 1000));' });
+    const args = ['tokenize', '--data', 'data', '--codec', 'codec', '--out', 'slow', '--workers', '2'];
+    const { child, finished } = start(world, [...args, '--plugin', 'slow.mjs']);
+    await until(() => existsSync(at('slow', 'codec')), 'the first batch');
+    child.kill('SIGTERM');
+    const { code, stderr } = await finished;
+    expect(errorsOf(stderr)).toEqual([
+      expect.stringMatching(/^Stopping /),
+      expect.stringMatching(/^E_ABORTED tokenize: stopped while worker threads were starting; /),
+    ]);
+    expect(code).toBe(143);
+    await succeed(world, withPlugin(...args, '--resume'));
+    expect(contentsOf(at('slow'))).toEqual(contentsOf(at('tokens')));
+  });
+
+  it('whose function never settles ends the command with a line', async () => {
+    writeVariant('endless.mjs', { medium: 'files: { ...medium.files, decode: () => new Promise(() => {}) },' });
+    const args = ['tokenize', '--data', 'data', '--codec', 'codec', '--out', 'endless', '--workers', '0'];
+    const { code, stderr } = await run(world, [...args, '--plugin', 'endless.mjs']);
+    expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^E_UNFINISHED command: /)]);
+    expect(code).toBe(1);
   });
 });

@@ -3,32 +3,28 @@
 import { z } from 'zod';
 import { tf } from '../../src/engine/index.js';
 import type { RandomKey } from '../../src/engine/index.js';
-import { TesseraeError, UsageError } from '../../src/errors.js';
+import { TesseraeError } from '../../src/errors.js';
 import type { TokenMapSpec } from '../../src/interfaces/index.js';
 import { prefixed, scoped } from '../../src/model/params.js';
 import type { Params, ParamSpecs } from '../../src/model/params.js';
 import type { QuantizedBatch, QuantizerFamily, TrainingMoment } from '../../src/model/quantizer.js';
+import { expectContract, register, unknownName } from '../../src/registered.js';
 
 const families = new Map<string, QuantizerFamily>();
 
-/** @throws {UsageError} E_REGISTERED when the name is taken. */
+/** @throws {UsageError} E_REGISTERED_SHAPE naming a field that is missing, E_REGISTERED when the name is taken. */
 export function registerQuantizer<C>(family: QuantizerFamily<C>): void {
-  if (families.has(family.name))
-    throw new UsageError(
-      'E_REGISTERED',
-      `register quantizer: expected a new name, received "${family.name}", which is taken.`,
-    );
-  families.set(family.name, family);
+  expectContract('quantizer', family, {
+    texts: ['name'],
+    functions: ['parseConfig', 'width', 'vocabSize', 'trainable', 'state', 'train', 'encode', 'decode'],
+  });
+  register('quantizer', families, family);
 }
 
 /** @throws {UsageError} E_UNKNOWN_MODEL listing the names there are. */
 export function quantizerFamily(name: string): QuantizerFamily {
   const family = families.get(name);
-  if (!family)
-    throw new UsageError(
-      'E_UNKNOWN_MODEL',
-      `quantizer "${name}": expected one of ${quantizerNames().join(', ')}. Register others before use.`,
-    );
+  if (!family) throw unknownName('E_UNKNOWN_MODEL', `quantizer "${name}"`, quantizerNames());
   return family;
 }
 
