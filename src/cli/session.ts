@@ -13,10 +13,8 @@ import {
 import { fileError } from '../files/system.js';
 import { SMALLER, isOutOfMemory } from '../memory.js';
 import { nativeMissing, tellOfFallback } from '../native.js';
-import { registrations } from '../registered.js';
 import { Progress } from '../report/progress.js';
 import type { ProgressOptions } from '../report/progress.js';
-import { pluginError, usePlugin } from '../sdk/plugin.js';
 
 type Interrupt = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
@@ -37,6 +35,8 @@ export class Session {
   /** Exit code of a command that finishes. */
   exitCode: number = EXIT.ok;
   private options: GlobalOptions = {};
+  /** Explains an error of a plugin. Set when plugins are loaded. */
+  private pluginError: (error: unknown) => TesseraeError | undefined = () => undefined;
   private readonly controller = new AbortController();
   private interrupt: Interrupt | undefined;
 
@@ -64,6 +64,11 @@ export class Session {
     if (plugin.length === 0) return;
     // Registers the package's own first.
     const api = await import('../index.js');
+    const [{ pluginError, usePlugin }, { registrations }] = await Promise.all([
+      import('../sdk/plugin.js'),
+      import('../registered.js'),
+    ]);
+    this.pluginError = pluginError;
     for (const module of new Set(plugin)) {
       const before = registrations();
       await usePlugin(module, async () => api);
@@ -135,7 +140,7 @@ export class Session {
   /** Prints an error in one line, and its stack with `--debug`. @returns The exit code. */
   private report(error: unknown): number {
     if (error instanceof CommanderError) return this.reportUsage(error);
-    const known = expectedError(error);
+    const known = expectedError(error) ?? this.pluginError(error);
     const line = known
       ? known.message
       : `E_INTERNAL internal error: ${messageOf(error)}. This is a bug: please report it with the output of --debug.`;
@@ -170,7 +175,7 @@ function expectedError(error: unknown): TesseraeError | undefined {
   if (isOutOfMemory(error))
     return new MemoryError('E_MEMORY', `no memory left (${firstLineOf(error)}). ${SMALLER}`, { cause: error });
   const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
-  return syscall === undefined ? pluginError(error) : fileError(error, path ?? syscall, syscall);
+  return syscall === undefined ? undefined : fileError(error, path ?? syscall, syscall);
 }
 
 function unfinished(): EngineError {
