@@ -1,4 +1,5 @@
 // What third parties register. It is checked at once, so that a mistake is reported where it was made, not in the middle of a job.
+import { shown } from './arguments.js';
 import { UsageError } from './errors.js';
 import { excerpt } from './names.js';
 
@@ -53,13 +54,6 @@ export function unlike(kind: string, value: unknown, expected: string, received:
     'E_REGISTERED_SHAPE',
     `register ${what}: expected ${expected}, received ${shown(received)}. Correct the ${kind}.`,
   );
-}
-
-function shown(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(excerpt(value));
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'function') return 'a function';
-  return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
 /** The error for a name that nothing is registered under. */

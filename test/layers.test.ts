@@ -10,6 +10,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'src/errors.ts',
     'src/names.ts',
     'src/registered.ts',
+    'src/arguments.ts',
     'src/shape.ts',
     'src/rng.ts',
     'src/node-builtin.ts',

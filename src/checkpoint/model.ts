@@ -1,5 +1,6 @@
 // Model directories: the files of a model (see card.ts) on a disk. They are replaced together, and read as of one moment.
 import { join } from 'node:path';
+import { expectPath } from '../arguments.js';
 import { CorruptError, UsageError } from '../errors.js';
 import { createDirectory } from '../files/commit.js';
 import { hasJournal, sweepTemporaries, writeFilesAtomic } from '../files/journal.js';
@@ -60,6 +61,7 @@ export function isModelDirectory(directory: string, files: FileSystem = nodeFile
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_FORMAT, E_MODEL_KIND. @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION.
  */
 export function readModelCard(directory: string, options: LoadOptions = {}): ModelCard {
+  expectPath('readModelCard', directory);
   const { files = nodeFiles } = options;
   expectDirectory(directory, files);
   return withSnapshot(
@@ -100,6 +102,7 @@ function sourceOf(directory: string, snapshot: Snapshot): ModelSource {
  * @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION, E_MODEL_FILE, E_MODEL_FINGERPRINT, E_SAFETENSORS, E_TENSOR_NOT_FINITE.
  */
 export function loadModel(directory: string, options: LoadOptions = {}): StoredModel {
+  expectPath('loadModel', directory);
   const { files = nodeFiles } = options;
   expectDirectory(directory, files);
   const others = (snapshot: Snapshot): string[] =>

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { opendir, readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
+import { expectPath } from '../arguments.js';
 import { InputError } from '../errors.js';
 import { isGlob } from '../names.js';
 import type { Dataset } from '../interfaces/dataset.js';
@@ -30,6 +31,8 @@ import { ARCHIVE, openFolder, openWebDataset } from './media-files.js';
 export async function openDataset(path: string | readonly string[], options: DatasetOptions = {}): Promise<Dataset> {
   checkDatasetOptions(options);
   const given = typeof path === 'string' ? [path] : path;
+  if (!Array.isArray(given)) expectPath('openDataset', path);
+  for (const one of given) expectPath('openDataset', one);
   const paths = (await Promise.all(given.map(expand))).flat();
   if (paths.length !== 1) return openArchives(paths, options);
   const [only] = paths as [string];

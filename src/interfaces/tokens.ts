@@ -85,6 +85,11 @@ export function toIds(ids: ArrayLike<number>, vocabSize: number): Uint16Array | 
 }
 
 function checkIds(where: string, ids: ArrayLike<number>, vocabSize: number): void {
+  if (typeof ids !== 'object' || ids === null || !Number.isInteger(ids.length))
+    throw new ShapeError(
+      'E_TOKENS_SHAPE',
+      `${where}: expected a list of ids, received ${ids === null ? 'null' : typeof ids}.`,
+    );
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i]!;
     if (!(id >= 0 && id < vocabSize && Number.isInteger(id)))

@@ -1,5 +1,6 @@
 // Compares several codecs on the same samples.
 import { sep } from 'node:path';
+import { expectOptions, shown } from '../arguments.js';
 import { encoded } from '../codec/networks.js';
 import type { StoredModel } from '../checkpoint/card.js';
 import { compile, tf } from '../engine/index.js';
@@ -65,6 +66,7 @@ export interface CodecComparison {
  * @throws {UsageError} E_COMPARE for fewer than two codecs, the same one twice, or codecs of several media. @throws as `evaluateCodec`.
  */
 export async function compareCodecs(options: CompareCodecsOptions): Promise<CodecComparison> {
+  expectOptions('compareCodecs', options, { choices: { split: ['train', 'test', 'all'] } });
   const { codecs, split = 'test', onProgress, onBad } = options;
   const contestants = openContestants(codecs);
   const medium = mediumOf(contestants);
@@ -124,10 +126,11 @@ interface Contestant extends StoredModel {
 }
 
 function openContestants(paths: readonly string[]): Contestant[] {
-  if (paths.length < 2)
+  const count = Array.isArray(paths) ? paths.length : shown(paths);
+  if (typeof count === 'string' || count < 2)
     throw new UsageError(
       'E_COMPARE',
-      `CODEC: expected at least two codecs, received ${paths.length}. For one there is "tesserae eval codec".`,
+      `CODEC: expected at least two codecs, received ${count}. For one there is "tesserae eval codec".`,
     );
   const names = shortNames(paths);
   const contestants = paths.map((path, i): Contestant => {

@@ -1,5 +1,6 @@
 // Decodes token shards into a folder that is a dataset again.
 import { dirname, join } from 'node:path';
+import { expectOptions } from '../arguments.js';
 import { AbortedError, CorruptError } from '../errors.js';
 import { createDirectory, writeFileAtomic } from '../files/commit.js';
 import type { Split, TokenSample } from '../interfaces/index.js';
@@ -47,6 +48,11 @@ const BATCH = 64;
  *   another codec, E_SAMPLE_KEY for a key that would leave the folder. @throws {AbortedError}, {IoError}, {LockError}.
  */
 export async function decodeTokens(options: DecodeTokensOptions): Promise<DecodedTokens> {
+  expectOptions('decodeTokens', options, {
+    paths: ['tokens', 'out'],
+    whole: { limit: [1, Number.MAX_SAFE_INTEGER] },
+    choices: { split: ['train', 'test', 'all'] },
+  });
   const { split = 'all', limit = Infinity, out } = options;
   const codec = await codecOf(options);
   try {

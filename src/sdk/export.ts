@@ -1,6 +1,7 @@
 // Exports models as ONNX files for any runtime, with a card that describes their inputs and outputs.
 import { join } from 'node:path';
 import { z } from 'zod';
+import { expectOptions } from '../arguments.js';
 import { loadModel, readListedFile } from '../checkpoint/model.js';
 import type { StoredModel } from '../checkpoint/card.js';
 import { compile, exportOnnx, tf } from '../engine/index.js';
@@ -85,7 +86,9 @@ export interface ExportModelOptions {
  *
  * @throws {UsageError} E_NOT_A_MODEL, E_OUTPUT_EXISTS. @throws {CorruptError} for a damaged model. @throws {IoError}, {LockError}.
  */
-export async function exportModel({ model, out, force, onProgress }: ExportModelOptions): Promise<ExportCard> {
+export async function exportModel(options: ExportModelOptions): Promise<ExportCard> {
+  expectOptions('exportModel', options, { paths: ['model', 'out'] });
+  const { model, out, force, onProgress } = options;
   const stored = loadModel(model);
   const { params, functions, card } = described(model, stored);
   const lock = openOutput(out, { force, owned: [CARD, 'tokenizer.json', /^[a-z][a-z0-9_-]*\.onnx$/] });

@@ -1,4 +1,5 @@
 // Generates samples from prompts.
+import { expectOptions } from '../arguments.js';
 import { readModelCard } from '../checkpoint/model.js';
 import type { Media, Prompt, SamplingOptions, Tokens } from '../interfaces/index.js';
 import type { MediumCore } from '../media/medium.js';
@@ -35,15 +36,10 @@ export interface Generated<M extends Media = Media> {
  * @throws {CorruptError} E_CODEC_MISMATCH for a codec the prior was not trained for. @throws {UsageError} for prompts and
  *   options, E_DATA_MEDIUM, E_PRIME.
  */
-export async function generate<M extends Media = Media>({
-  prior: directory,
-  codec: codecDirectory,
-  prompts,
-  sampling = {},
-  prime,
-  medium,
-}: GenerateOptions<M>): Promise<Generated<M>> {
-  const options = prime
+export async function generate<M extends Media = Media>(options: GenerateOptions<M>): Promise<Generated<M>> {
+  expectOptions('generate', options, { paths: ['prior'] });
+  const { prior: directory, codec: codecDirectory, prompts, sampling = {}, prime, medium } = options;
+  const primed = prime
     ? { ...sampling, prime: await primeCodes({ prior: directory, codec: codecDirectory, ...prime }) }
     : sampling;
   const prior = await loadPrior(directory);
@@ -51,7 +47,7 @@ export async function generate<M extends Media = Media>({
     const codec = await loadCodec(codecDirectory ?? directory, { medium });
     try {
       prior.expectCodec(codec.fingerprint);
-      const tokens = await prior.generate(prompts, options);
+      const tokens = await prior.generate(prompts, primed);
       const media = await codec.decode(tokens);
       const n = sampling.n ?? 1;
       return {

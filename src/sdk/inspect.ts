@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
+import { expectPath } from '../arguments.js';
 import { isCardSealed } from '../checkpoint/card.js';
 import { loadModel } from '../checkpoint/model.js';
 import { readCheckpointState } from '../checkpoint/store.js';
@@ -48,6 +49,7 @@ const PARTS_OF =
  * @throws {UsageError} E_NOT_FOUND. @throws {CorruptError} for a damaged model or export. @throws {InputError} for data that cannot be read.
  */
 export async function inspect(path: string | readonly string[], options: DatasetOptions = {}): Promise<Inspection> {
+  if (!Array.isArray(path)) expectPath('inspect', path);
   if (typeof path !== 'string') return path.length === 1 ? inspect(path[0]!, options) : inspectDataset(path, options);
   if (!existsSync(path) && isGlob(path)) return inspectDataset(path, options);
   if (!existsSync(path))

@@ -1,4 +1,5 @@
 // Explores a codec: interpolation between two samples, traversal of the latents, and which code lies where.
+import { expectOptions } from '../arguments.js';
 import { compile, hostValues, tf } from '../engine/index.js';
 import { UsageError } from '../errors.js';
 import type { BatchInput } from '../data/batches.js';
@@ -30,13 +31,9 @@ export interface InterpolateOptions<M extends Media = Media> {
  * @returns `steps` samples of the codec's own extent. The first and the last are the reconstructions of both samples.
  * @throws {UsageError} E_NO_LATENTS, E_LATENTS. @throws {InputError} for files that cannot be decoded.
  */
-export async function interpolate<M extends Media = Media>({
-  codec,
-  from,
-  to,
-  steps = 8,
-  path,
-}: InterpolateOptions<M>): Promise<M[]> {
+export async function interpolate<M extends Media = Media>(options: InterpolateOptions<M>): Promise<M[]> {
+  expectOptions('interpolate', options, { paths: ['codec'] });
+  const { codec, from, to, steps = 8, path } = options;
   checkCount('steps', steps, 2);
   const space = openLatents<M>(codec);
   try {
@@ -82,14 +79,9 @@ export interface Traversal<M extends Media = Media> {
  * @throws {UsageError} E_NO_LATENTS; E_LATENTS for dimensions that do not exist. @throws {InputError} for a file that cannot be
  *   decoded.
  */
-export async function traverse<M extends Media = Media>({
-  codec,
-  sample,
-  dims,
-  grid = false,
-  steps = 9,
-  range = 3,
-}: TraverseOptions<M>): Promise<Traversal<M>> {
+export async function traverse<M extends Media = Media>(options: TraverseOptions<M>): Promise<Traversal<M>> {
+  expectOptions('traverse', options, { paths: ['codec'] });
+  const { codec, sample, dims, grid = false, steps = 9, range = 3 } = options;
   checkCount('steps', steps, 2);
   if (!(range > 0 && Number.isFinite(range)))
     throw new UsageError('E_LATENTS', `traverse(range): expected a number above 0, received ${range}.`);
@@ -140,12 +132,9 @@ export interface CodeMap<M extends Media = Media> {
  *   codes cannot be drawn.
  * @throws {InputError} for a file that cannot be decoded.
  */
-export async function codeMap<M extends Media = Media>({
-  codec: directory,
-  sample,
-  map: name,
-  level = 0,
-}: CodeMapOptions<M>): Promise<CodeMap<M>> {
+export async function codeMap<M extends Media = Media>(options: CodeMapOptions<M>): Promise<CodeMap<M>> {
+  expectOptions('codeMap', options, { paths: ['codec'] });
+  const { codec: directory, sample, map: name, level = 0 } = options;
   const stored = loadCodecFiles(directory);
   const { family, config } = codecOf(stored);
   const specs = family.maps(config);

@@ -1,5 +1,6 @@
 // Opens model directories, and the copies of codecs that other directories contain.
 import { join } from 'node:path';
+import { expectPath } from '../arguments.js';
 import type { StoredModel } from '../checkpoint/card.js';
 import { isModelDirectory, loadModel, readModelCard, saveModel } from '../checkpoint/model.js';
 import { CorruptError, UsageError } from '../errors.js';
@@ -37,6 +38,7 @@ export function loadCodecFiles(directory: string): StoredModel {
 
 /** @throws {UsageError} E_NO_CODEC for a prior without a copy of its codec. */
 function codecPath(directory: string): string {
+  expectPath('codec', directory);
   if (carriesCodec(directory)) return join(directory, CODEC_FOLDER);
   if (isModelDirectory(directory) && readModelCard(directory).kind === 'prior') throw noCodec(directory);
   return directory;

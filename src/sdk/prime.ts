@@ -1,4 +1,5 @@
 // The beginning of a sample, for priors to continue.
+import { expectOptions } from '../arguments.js';
 import { readModelCard } from '../checkpoint/model.js';
 import { UsageError } from '../errors.js';
 import { fullMedium } from '../media/node.js';
@@ -26,12 +27,9 @@ export interface PrimeOptions {
  * @throws {UsageError} E_PRIME unless there are more rows than that. @throws {InputError} for a file that cannot be decoded.
  * @throws {CorruptError} E_CODEC_MISMATCH for a codec the prior was not trained for.
  */
-export async function primeCodes({
-  prior: directory,
-  codec: codecDirectory,
-  sample,
-  rows,
-}: PrimeOptions): Promise<Int32Array> {
+export async function primeCodes(options: PrimeOptions): Promise<Int32Array> {
+  expectOptions('primeCodes', options, { paths: ['prior'] });
+  const { prior: directory, codec: codecDirectory, sample, rows } = options;
   const card = readModelCard(directory, { kind: 'prior' });
   const family = priorFamily(card.name);
   const { grid } = family.maps(family.parseConfig(card.config))[0]!;

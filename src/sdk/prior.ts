@@ -1,4 +1,5 @@
 // Opens stored priors through the registry.
+import { expectOptions } from '../arguments.js';
 import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { CorruptError, ShapeError, TesseraeError, UsageError } from '../errors.js';
@@ -98,17 +99,35 @@ function checkPrompts(prompts: readonly Prompt[], conditioning: Conditioning): v
   }
 }
 
-const TOO_LONG: readonly unknown[] = [undefined, 'cut', 'refuse'];
+const TOO_LONG = { tooLong: ['cut', 'refuse'] };
+
+/** All options of sampling. */
+const SAMPLING: readonly (keyof SamplingOptions)[] = [
+  'n',
+  'temperature',
+  'topK',
+  'topP',
+  'cfg',
+  'seed',
+  'tooLong',
+  'prime',
+  'batchSize',
+  'onProgress',
+  'signal',
+  'onNote',
+];
 
 /** Checks the options that {@link generateCodes} does not use. */
 function checkOptions(options: SamplingOptions): void {
-  if (typeof options !== 'object' || options === null)
-    throw new UsageError('E_SAMPLING', `options: expected an object, received ${shownType(options)}.`);
-  const { n = 1, tooLong, onNote } = options;
-  if (!Number.isInteger(n) || n < 1 || n > MAX_SAMPLES)
-    throw new UsageError('E_SAMPLING', `n: expected a whole number from 1 to ${MAX_SAMPLES}, received ${n}.`);
-  if (!TOO_LONG.includes(tooLong))
-    throw new UsageError('E_SAMPLING', `tooLong: expected "cut" or "refuse", received "${excerpt(String(tooLong))}".`);
+  expectOptions(
+    'sampling',
+    options,
+    { whole: { n: [1, MAX_SAMPLES] }, choices: TOO_LONG, known: SAMPLING },
+    'E_SAMPLING',
+  );
+  const { onNote, signal } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new UsageError('E_SAMPLING', `signal: expected an AbortSignal, received ${shownType(signal)}.`);
   if (onNote !== undefined && typeof onNote !== 'function')
     throw new UsageError('E_SAMPLING', `onNote: expected a function, received ${shownType(onNote)}.`);
 }

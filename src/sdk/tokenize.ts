@@ -1,4 +1,5 @@
 // Tokenizes a dataset: from media on disk to token shards.
+import { expectOptions } from '../arguments.js';
 import type { StoredModel } from '../checkpoint/card.js';
 import { withVariants } from '../data/variants.js';
 import { defaultThreads } from '../engine/index.js';
@@ -58,6 +59,16 @@ const SPLITS = ['train', 'test'] as const;
  * @throws {AbortedError} E_ABORTED when the signal fires. @throws {UsageError} E_NO_CODES. @throws {CorruptError}, {IoError}, {LockError}.
  */
 export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult> {
+  expectOptions('tokenize', options, {
+    paths: ['codec', 'out'],
+    whole: {
+      workers: [0, 256],
+      variants: [1, 1e6],
+      crop: [0, 1e6],
+      seed: [0, Number.MAX_SAFE_INTEGER],
+      limit: [1, Number.MAX_SAFE_INTEGER],
+    },
+  });
   const stored = loadCodecFiles(options.codec);
   if (stored.card.maps?.length === 0)
     throw new UsageError(

@@ -1,4 +1,5 @@
 // The training jobs: from data on disk to a model directory.
+import { expectOptions } from '../arguments.js';
 import type { ModelCard } from '../checkpoint/card.js';
 import type { BadSample } from '../data/batches.js';
 import { UsageError } from '../errors.js';
@@ -70,6 +71,7 @@ export interface TrainCodecOptions extends TrainOptions, DataOptions {
  * @throws {UsageError} for settings, {InputError} for data, {CorruptError} or {EngineError} for a feature network, {DivergedError}, {AbortedError}, {IoError}, {LockError}.
  */
 export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard> {
+  expectOptions('trainCodec', options, { paths: ['out'], whole: { seed: [0, Number.MAX_SAFE_INTEGER] } });
   const preset = codecPreset(options);
   const family = codecFamily(preset.codec);
   const config = family.parseConfig(preset.config);
@@ -109,6 +111,11 @@ export interface TrainPriorOptions extends TrainOptions {
  * @throws {UsageError} for settings, {CorruptError} for damaged shards, {DivergedError}, {AbortedError}, {IoError}, {LockError}.
  */
 export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard> {
+  expectOptions('trainPrior', options, {
+    paths: ['tokens', 'out'],
+    whole: { seed: [0, Number.MAX_SAFE_INTEGER] },
+    choices: { conditioning: ['none', 'label', 'text'], tooLong: ['cut', 'refuse'] },
+  });
   const preset = priorPreset(options);
   const family = priorFamily(preset.prior);
   const training = parseConfig('training', PriorTrainingSchema, { ...preset.training, ...overridesOf(options) });

@@ -1,6 +1,7 @@
 // Reads a dataset of tokens with random access, in memory that grows with the dataset only by four bytes per sample of
 // the open parts.
 import { join } from 'node:path';
+import { expectPath } from '../arguments.js';
 import { CorruptError, UsageError } from '../errors.js';
 import { expectCodec } from '../fingerprint.js';
 import { canonicalJson } from '../json.js';
@@ -65,6 +66,7 @@ export class ShardReader {
    *   E_MSGPACK, E_SHARD_SHA256, E_DUPLICATE_KEY, E_REJECTS.
    */
   static async open(directory: string, options: ShardReaderOptions = {}): Promise<ShardReader> {
+    expectPath('ShardReader.open', directory);
     const files = options.files ?? nodeFiles;
     return guarded(directory, 'opening', () => {
       const manifest = readManifest(directory, files);
