@@ -2,6 +2,7 @@
 // with the weights, and other files that the model needs (`tokenizer.json`, an ONNX network). None of them contains code. The
 // card has a hash over itself and one over each file, so that every byte is verified.
 import { z } from 'zod';
+import { shown } from '../arguments.js';
 import { CorruptError, UsageError } from '../errors.js';
 import { sha256 } from '../hash.js';
 import { withAxes } from '../interfaces/tokens.js';
@@ -185,9 +186,15 @@ export function openModelFiles(
   return readModel(memorySource(files, where), options);
 }
 
-/** Files in memory, by name. */
+/** Files in memory, by name. @throws {UsageError} E_NOT_A_MODEL for files that are not bytes. */
 export function memorySource(files: Readonly<Record<string, Uint8Array>>, where: string): ModelSource {
-  const held = new Map(Object.entries(files));
+  const held = new Map(Object.entries(files ?? {}));
+  for (const [name, bytes] of held)
+    if (!(bytes instanceof Uint8Array))
+      throw new UsageError(
+        'E_NOT_A_MODEL',
+        `${where}/${name}: expected its bytes in a Uint8Array, received ${shown(bytes)}. Read it as bytes, as fetchModel does.`,
+      );
   return {
     where,
     pathOf: (name) => `${where}/${name}`,

@@ -54,7 +54,8 @@ export async function fetchModel(url: string | URL, request: RequestInit = {}): 
 /** The address of a directory, relative to the page if there is one. */
 function directoryOf(url: string | URL): URL {
   const { location } = globalThis as { location?: { href: string } };
-  if (!URL.canParse(String(url), location?.href))
+  // Addresses such as data: have no directory.
+  if (!URL.canParse(String(url), location?.href) || !URL.canParse('.', new URL(url, location?.href).href))
     throw new UsageError('E_FETCH', `fetchModel(url): expected the address of a model's directory, received "${url}".`);
   const directory = new URL(url, location?.href);
   if (!directory.pathname.endsWith('/')) directory.pathname += '/';

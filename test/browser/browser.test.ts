@@ -84,6 +84,24 @@ describe('the browser entry', () => {
     cut.close();
   });
 
+  it('says what it expected of models and images that are none', async () => {
+    await expect(loadCodecFiles(undefined as never)).rejects.toThrow(/^E_NOT_A_MODEL codec: /);
+    await expect(loadCodecFiles({ 'model.json': '{}' } as never)).rejects.toThrow(
+      'E_NOT_A_MODEL codec/model.json: expected its bytes in a Uint8Array, received "{}".',
+    );
+    await expect(fetchModel('data:text/plain,hi')).rejects.toThrow(/^E_FETCH fetchModel\(url\): /);
+    for (const image of [undefined, {}, { width: 1, height: 1, data: [0, 0, 0, 0] }])
+      expect(() => fromRgba(image as never)).toThrow(/^E_IMAGE_SHAPE fromRgba: /);
+  });
+
+  it('refuses an ONNX Runtime that is too old, or another', () => {
+    const parts = { InferenceSession: { create: () => undefined }, Tensor: () => undefined };
+    expect(() => setRuntime({ ...parts, env: { versions: { web: '1.17.3' } } } as never)).toThrow(
+      'expected onnxruntime-web of version 1.30 or later, received version 1.17.3.',
+    );
+    expect(() => setRuntime({ ...parts, env: { versions: { node: '1.30.0' } } } as never)).toThrow('another module');
+  });
+
   it.each([[undefined], [{}], [null]])('refuses %j for ONNX Runtime', (ort) => {
     expect(() => setRuntime(ort as never)).toThrow(/E_ENGINE_RUNTIME setRuntime\(ort\)/);
   });

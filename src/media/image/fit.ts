@@ -1,4 +1,5 @@
 // Brings images to a size and a number of channels.
+import { expectOptions } from '../../arguments.js';
 import { UsageError } from '../../errors.js';
 import type { Image } from '../../interfaces/media.js';
 import { checkImage } from './check.js';
@@ -57,6 +58,7 @@ export function useLargeResizer(resizer: Resizer): void {
  */
 export async function resizeImage(image: Image, options: ResizeOptions): Promise<Image> {
   checkImage('resizeImage', image);
+  expectOptions('resizeImage', options, {}, 'E_IMAGE_OPTIONS');
   checkDecodeOptions({ ...options, size: options });
   if (image.width === options.width && image.height === options.height) return image;
   const { resize = 'cover', kernel = 'lanczos3', background = WHITE } = options;

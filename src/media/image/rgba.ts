@@ -1,4 +1,5 @@
 // Images of a canvas: four bytes a pixel, as `ImageData` holds them.
+import { shown } from '../../arguments.js';
 import { ShapeError } from '../../errors.js';
 import type { Image } from '../../interfaces/media.js';
 import { checkImage } from './check.js';
@@ -20,11 +21,14 @@ export interface RgbaImage {
  * @returns RGB.
  * @throws {ShapeError} E_IMAGE_SHAPE when `data` does not have four values for each pixel.
  */
-export function fromRgba({ width, height, data }: RgbaImage, background: Color = WHITE): Image {
-  if (data.length !== width * height * 4)
+export function fromRgba(image: RgbaImage, background: Color = WHITE): Image {
+  const { width = NaN, height = NaN, data } = image ?? {};
+  if (!ArrayBuffer.isView(data) || data.length !== width * height * 4)
     throw new ShapeError(
       'E_IMAGE_SHAPE',
-      `fromRgba: expected ${width} x ${height} x 4 values, received ${data.length}. Pass the ImageData of a canvas.`,
+      Number.isNaN(width * height)
+        ? `fromRgba: expected the ImageData of a canvas, received ${shown(image)}.`
+        : `fromRgba: expected ${width} x ${height} x 4 values, received ${data?.length ?? 'none'}. Pass the ImageData of a canvas.`,
     );
   const pixels = flatten(new Uint8Array(data.buffer, data.byteOffset, data.length), 3, background);
   return { kind: 'image', width, height, channels: 3, pixels };
