@@ -214,7 +214,10 @@ export function readCard(source: ModelSource, { kind }: ReadModelOptions = {}): 
     throw new CorruptError('E_FILE_TOO_LARGE', `${path}: expected at most ${CARD_LIMIT} bytes, found ${size}.`);
   const card = parseCard(decodeUtf8(source.read(CARD), path), path);
   if (kind !== undefined && card.kind !== kind)
-    throw new UsageError('E_MODEL_KIND', `${source.where}: expected a ${kind}, found a ${card.kind} ("${card.name}").`);
+    throw new UsageError(
+      'E_MODEL_KIND',
+      `${source.where}: expected a ${kind}, found a ${card.kind} ("${card.name}"). Name a model directory of a ${kind}.`,
+    );
   return card;
 }
 
@@ -281,9 +284,12 @@ function listedContent(source: ModelSource, name: string, listed: Listed): Uint8
 /** @throws {CorruptError} E_MODEL_FILE unless a file has the size that a card or manifest lists. */
 export function expectSize(path: string, listed: Listed, size: number | undefined): void {
   if (size === undefined)
-    throw new CorruptError('E_MODEL_FILE', `${path}: expected the file that the directory lists, found nothing.`);
+    throw new CorruptError(
+      'E_MODEL_FILE',
+      `${path}: expected the file that the directory lists, found nothing. ${REMEDY}`,
+    );
   if (size !== listed.bytes)
-    throw new CorruptError('E_MODEL_FILE', `${path}: expected ${listed.bytes} bytes, found ${size}.`);
+    throw new CorruptError('E_MODEL_FILE', `${path}: expected ${listed.bytes} bytes, found ${size}. ${REMEDY}`);
 }
 
 /**
