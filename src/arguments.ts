@@ -54,7 +54,7 @@ export function expectPath(where: string, value: unknown, code = 'E_OPTIONS'): a
 /** A value in an error: what it is, or its type. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(excerpt(value));
-  if (Array.isArray(value)) return 'a list';
+  if (Array.isArray(value)) return 'an array';
   if (typeof value === 'function') return 'a function';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }

@@ -23,7 +23,7 @@ describe('options', () => {
     [undefined, 'expected an object of options, received undefined.'],
     [null, 'expected an object of options, received null.'],
     [5, 'expected an object of options, received 5.'],
-    [[], 'expected an object of options, received a list.'],
+    [[], 'expected an object of options, received an array.'],
     [{}, 'out: expected a path, received undefined.'],
     [{ out: '' }, 'out: expected a path, received "".'],
     [{ out: 'x', n: Number.NaN }, 'n: expected a whole number from 1 to 9, received NaN.'],

@@ -9,7 +9,7 @@ import { series } from './support/waves.js';
 const { name: _, ...nameless } = series;
 const withFiles = (changes: object): object => ({ ...series, files: { ...series.files, ...changes } });
 
-it.each([
+const WRONG: [register: (value: never) => void, value: unknown, message: string][] = [
   [registerMedium, 5, 'medium: expected an object, received 5. Correct the medium.'],
   [registerMedium, null, 'medium: expected an object, received null. Correct the medium.'],
   [registerMedium, {}, 'medium: expected a non-empty string name, received undefined. Correct the medium.'],
@@ -34,9 +34,14 @@ it.each([
   ],
   [registerPrior, { name: 'foo' }, 'prior "foo": expected a function parseConfig, received undefined.'],
   [registerQuantizer, { name: 'foo' }, 'quantizer "foo": expected a function parseConfig, received undefined.'],
-])('%o refuses %o', (register, value, message) => {
-  expect(() => (register as (value: unknown) => void)(value)).toThrow(`E_REGISTERED_SHAPE register ${message}`);
-});
+];
+
+it.each(WRONG.map(([register, value, message]) => [message, register, value] as const))(
+  'a wrong value is refused: %s',
+  (message, register, value) => {
+    expect(() => register(value as never)).toThrow(`E_REGISTERED_SHAPE register ${message}`);
+  },
+);
 
 it('says how to register a model or medium that is unknown', () => {
   for (const find of [codecFamily, priorFamily, quantizerFamily, mediumNamed])
