@@ -1,5 +1,5 @@
 // Counts what the architecture promises: `node scripts/house.mjs [ROOT]`. Lines of code, casts, the longest functions and files, and the
-// files on the way of two values.
+// files that name codebookSize.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
