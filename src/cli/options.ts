@@ -149,7 +149,9 @@ export function addOutputOptions(command: Command, what: string, { resumes = tru
 export interface TrainFlags extends OutputFlags {
   preset?: string;
   config?: string;
+  from?: string;
   steps?: number;
+  finish?: boolean;
   batch?: number;
   learningRate?: number;
   keep?: 'best' | 'last';
@@ -163,7 +165,14 @@ export function addTrainingOptions(command: Command): Command {
     .addOption(
       new Option('--config <FILE>', 'JSON file with custom settings, in the form of a preset').conflicts('preset'),
     )
-    .addOption(numberOption('--steps <N>', 'number of optimizer steps', { min: 1, whole: true }))
+    .option('--from <MODEL>', 'start from the weights of a trained model, with its settings')
+    .addOption(
+      numberOption('--steps <N>', 'number of optimizer steps; with --resume, a larger number extends the run', {
+        min: 1,
+        whole: true,
+      }),
+    )
+    .option('--finish', 'with --resume: make the model from the last checkpoint, without further steps')
     .addOption(numberOption('--batch <N>', 'samples per step', { min: 1, max: 4096, whole: true }))
     .addOption(numberOption('--learning-rate <R>', 'peak learning rate', { above: 0 }))
     .addOption(

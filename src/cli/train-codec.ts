@@ -4,7 +4,7 @@ import { FEATURE_SCALINGS } from '../features/scaling.js';
 import type { FeatureScaling } from '../features/scaling.js';
 import { addDataOptions, addOutputOptions, dataOption, addTrainingOptions, jsonOption } from './options.js';
 import type { DataFlags, TrainFlags } from './options.js';
-import { dataSources, expectData, expectFile, expectOutputDirectory } from './paths.js';
+import { dataSources, expectData, expectFile, expectModel, expectOutputDirectory } from './paths.js';
 import type { Session } from './session.js';
 import { expectSettings, presetsText } from './settings.js';
 import { endOf, heldOutLines, trainingEvents } from './training.js';
@@ -46,13 +46,14 @@ export function trainCodecCommand(session: Session): Command {
 async function trainCodec(session: Session, flags: Flags): Promise<void> {
   expectData(flags.data);
   if (flags.features !== undefined) expectFile('--features', flags.features);
-  expectOutputDirectory(flags, { ...dataSources(flags.data), '--features': flags.features });
+  if (flags.from !== undefined) expectModel('--from', flags.from);
+  expectOutputDirectory(flags, { ...dataSources(flags.data), '--features': flags.features, '--from': flags.from });
   await expectSettings('codec', flags);
   const { batch, ...options } = flags;
   await session.startEngine();
   const sdk = await import('../sdk/train.js');
   const skips = new Skips(session);
-  const events = trainingEvents(session, 'train codec');
+  const { finish, ...events } = trainingEvents(session, 'train codec');
   const card = await sdk.trainCodec({
     ...options,
     batchSize: batch,
@@ -61,7 +62,7 @@ async function trainCodec(session: Session, flags: Flags): Promise<void> {
     ...dataEvents(session, skips),
     ...events,
   });
-  events.finish();
+  finish();
   const { maps: _maps, measures, ...metrics } = card.metrics ?? {};
   session.result(
     {

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { shortFingerprint } from '../fingerprint.js';
 import { addOutputOptions, addTrainingOptions, jsonOption } from './options.js';
 import type { TrainFlags } from './options.js';
-import { expectFile, expectOutputDirectory, expectTokens } from './paths.js';
+import { expectFile, expectModel, expectOutputDirectory, expectTokens } from './paths.js';
 import type { Session } from './session.js';
 import { expectSettings, presetsText } from './settings.js';
 import { endOf, heldOutLines, trainingEvents } from './training.js';
@@ -46,14 +46,15 @@ export function trainPriorCommand(session: Session): Command {
 async function trainPrior(session: Session, flags: Flags): Promise<void> {
   expectTokens('--tokens', flags.tokens);
   if (flags.tokenizer !== undefined) expectFile('--tokenizer', flags.tokenizer);
-  expectOutputDirectory(flags, { '--tokens': flags.tokens });
+  if (flags.from !== undefined) expectModel('--from', flags.from);
+  expectOutputDirectory(flags, { '--tokens': flags.tokens, '--from': flags.from });
   await expectSettings('prior', flags);
   const { batch, ...options } = flags;
   await session.startEngine();
   const sdk = await import('../sdk/train.js');
-  const events = trainingEvents(session, 'train prior');
+  const { finish, ...events } = trainingEvents(session, 'train prior');
   const card = await sdk.trainPrior({ ...options, batchSize: batch, signal: session.signal, ...events });
-  events.finish();
+  finish();
   session.result(
     {
       kind: 'prior',

@@ -1,22 +1,27 @@
 // The training jobs: from data on disk to a model directory.
 import { expectOptions } from '../arguments.js';
-import type { ModelCard } from '../checkpoint/card.js';
+import type { ModelCard, StoredModel } from '../checkpoint/card.js';
+import { loadModel } from '../checkpoint/model.js';
 import type { BadSample } from '../data/batches.js';
 import { UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
 import { readFile } from '../files/read.js';
-import type { Conditioning, Prompt } from '../interfaces/index.js';
+import { specOf } from '../interfaces/index.js';
+import type { Conditioning, Prompt, TokenMapSpec } from '../interfaces/index.js';
 import { fullMedium } from '../media/node.js';
-import { sameJson } from '../json.js';
+import { differences, sameJson } from '../json.js';
 import { parseConfig } from '../model/config.js';
-import { excerpt } from '../names.js';
+import type { ParamSpecs } from '../model/params.js';
+import type { PriorFamily } from '../model/prior.js';
+import { excerpt, listNames } from '../names.js';
+import { Stages } from '../prior/stages.js';
 import type { FeatureScaling } from '../features/scaling.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { ShardReader } from '../shards/reader.js';
 import { uniformMaps } from '../shards/uniform.js';
 import { trainBpe } from '../text/bpe.js';
 import { loadTextTokenizer } from '../text/tokenizer.js';
-import { wordsIn } from '../text/words.js';
+import { parseWords, wordsIn } from '../text/words.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import { captionLengths, cutText, refuseTooLong } from '../train/captions.js';
 import { trainCodec as runCodec } from '../train/codec.js';
@@ -31,9 +36,9 @@ import type { TokenSurvey } from '../train/survey.js';
 import type { KeepRule } from '../train/watch.js';
 import { splittingOf, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
-import { carriedCodec, carryCodec } from './models.js';
+import { carriedCodec, carryCodec, loadCodecFiles } from './models.js';
 import { openCodec } from './codec.js';
-import { LoadedPrior } from './prior.js';
+import { LoadedPrior, storedTokenizer } from './prior.js';
 import type { LoadedCodec } from './codec.js';
 import { codecPreset, MAX_TEXT_LENGTH, priorPreset } from './presets.js';
 import type { CodecPreset, PriorPreset } from './presets.js';
@@ -44,6 +49,11 @@ export interface TrainOptions extends LoopOptions {
   preset?: string;
   /** Path of a JSON file in the form of a preset, which is used instead of one. */
   config?: string;
+  /**
+   * Model directory of a trained model, whose weights the run starts with. Its settings are used, unless a preset or a config of the
+   * same network is named. A prior also keeps its text tokenizer.
+   */
+  from?: string;
   /** Default 0. */
   seed?: number;
   steps?: number;
@@ -72,9 +82,12 @@ export interface TrainCodecOptions extends TrainOptions, DataOptions {
  */
 export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard> {
   expectOptions('trainCodec', options, { paths: ['out'], whole: { seed: [0, Number.MAX_SAFE_INTEGER] } });
+  const source = options.from === undefined ? undefined : loadCodecFiles(options.from);
   const preset = codecPreset(options);
-  const family = codecFamily(preset.codec);
-  const config = family.parseConfig(preset.config);
+  const { name, config: settings } = startOf(options, source, { name: preset.codec, config: preset.config });
+  const family = codecFamily(name);
+  const config = family.parseConfig(settings);
+  if (source) expectWeights(options.from!, { ...family.trainable(config), ...family.state(config) }, source);
   const training = parseConfig('training', CodecTrainingSchema, {
     ...preset.training,
     ...overridesOf(options),
@@ -83,6 +96,7 @@ export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard>
   return withDataset(options.data, { ...options, medium: family.medium }, (dataset) =>
     runCodec({
       ...options,
+      from: source && { fingerprint: source.card.fingerprint, tensors: source.tensors },
       family,
       config,
       training,
@@ -116,23 +130,21 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
     whole: { seed: [0, Number.MAX_SAFE_INTEGER] },
     choices: { conditioning: ['none', 'label', 'text'], tooLong: ['cut', 'refuse'] },
   });
+  const source = options.from === undefined ? undefined : loadModel(options.from, { kind: 'prior' });
   const preset = priorPreset(options);
-  const family = priorFamily(preset.prior);
+  const start = startOf(options, source, { name: preset.prior, config: preset.config });
+  const family = priorFamily(start.name);
   const training = parseConfig('training', PriorTrainingSchema, { ...preset.training, ...overridesOf(options) });
   const tokens = await ShardReader.open(options.tokens);
   let decoder: LoadedCodec | undefined;
   try {
     const survey = await surveyTokens(tokens);
     options.onNote?.(surveyText(survey));
-    const { conditioning, reason } = chooseConditioning(survey, wishOf(options, preset), family);
-    options.onNote?.(`conditioning: ${conditioning}, ${reason}`);
-    const text = conditioning === 'text' ? textTokenizer(options, preset, survey) : undefined;
-    const fields = {
-      ...conditionConfig(survey, conditioning, text, preset, options),
-      ...family.mapFields(await uniformMaps(tokens)),
-    };
-    refuseOtherFields(preset.config, fields);
-    const config = family.parseConfig({ ...preset.config, ...fields });
+    const maps = await uniformMaps(tokens);
+    const { config, text, conditioning } = source
+      ? goOn(source, start.config, { options, tokens, survey, maps })
+      : settle({ family, options, preset, survey, maps });
+    if (source) expectWeights(options.from!, Stages.of(family, config).params, source);
     const codec = carriedCodec(options.tokens);
     if (!codec)
       options.onNote?.(
@@ -147,14 +159,9 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
       training,
       tokens,
       seed: options.seed ?? 0,
+      from: source && { fingerprint: source.card.fingerprint, tensors: source.tensors },
       text,
-      words:
-        text &&
-        wordsIn(
-          [...survey.captions].flatMap(([caption, { training }]) =>
-            training > 0 ? [[caption, training] as const] : [],
-          ),
-        ),
+      words: text && knownWords(survey, source),
       concerns: tokenConcerns(survey, conditioning),
       sample:
         decoder &&
@@ -167,6 +174,116 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
     decoder?.dispose();
     await tokens.close();
   }
+}
+
+/** The family and the settings that a run has: those of the model that it starts from, unless others are named. */
+function startOf(
+  { from, preset, config }: TrainOptions,
+  source: StoredModel | undefined,
+  named: { name: string; config: Record<string, unknown> },
+): { name: string; config: Record<string, unknown> } {
+  if (!source) return named;
+  const { name, config: own } = source.card;
+  if (preset === undefined && config === undefined) return { name, config: own };
+  if (named.name !== name)
+    throw new UsageError(
+      'E_FROM',
+      `--from ${from}: expected a model of ${named.name}, which the settings name, found ${name}. Leave out the settings to use those of the model.`,
+    );
+  return { name, config: { ...own, ...named.config } };
+}
+
+/** @throws {UsageError} E_FROM unless the weights of a model are those that the settings ask for, in names and shapes. */
+function expectWeights(from: string, specs: ParamSpecs, { tensors }: StoredModel): void {
+  for (const name of new Set([...Object.keys(specs), ...Object.keys(tensors)])) {
+    const [wanted, found] = [specs[name]?.shape, tensors[name]?.shape].map((shape) =>
+      shape === undefined ? 'none' : `[${shape.join(', ')}]`,
+    );
+    if (wanted !== found)
+      throw new UsageError(
+        'E_FROM',
+        `--from ${from}: expected weights "${name}" of shape ${wanted}, as the settings say, found ${found}. Only settings that leave the weights alone can change, such as the size of images; train from scratch for others.`,
+      );
+  }
+}
+
+/** What a prior is trained with. */
+interface PriorSettings {
+  config: unknown;
+  conditioning: Conditioning;
+  text?: TextTokenizer;
+}
+
+interface PriorPlan {
+  options: TrainPriorOptions;
+  survey: TokenSurvey;
+  maps: readonly TokenMapSpec[];
+}
+
+/** The settings of a new prior: those of the preset, and what follows from the tokens. */
+function settle({
+  family,
+  options,
+  preset,
+  survey,
+  maps,
+}: PriorPlan & { family: PriorFamily; preset: PriorPreset }): PriorSettings {
+  const { conditioning, reason } = chooseConditioning(survey, wishOf(options, preset), family);
+  options.onNote?.(`conditioning: ${conditioning}, ${reason}`);
+  const text = conditioning === 'text' ? textTokenizer(options, preset, survey) : undefined;
+  const fields = { ...conditionConfig(survey, conditioning, text, preset, options), ...family.mapFields(maps) };
+  refuseOtherFields(preset.config, fields);
+  return { config: family.parseConfig({ ...preset.config, ...fields }), text, conditioning };
+}
+
+/**
+ * The settings of a prior that starts from another one, which it shares.
+ *
+ * @throws {UsageError} E_FROM for tokens or options that the other prior cannot take.
+ */
+function goOn(
+  source: StoredModel,
+  settings: Record<string, unknown>,
+  { options, tokens, survey, maps }: PriorPlan & { tokens: ShardReader },
+): PriorSettings {
+  const { card } = source;
+  const family = priorFamily(card.name);
+  const config = family.parseConfig(settings);
+  const { conditioning, classes } = family.condition(config);
+  const refuse = (what: string, expected: string, received: string): never => {
+    throw new UsageError(
+      'E_FROM',
+      `--from ${options.from}: expected ${what} ${expected}, received ${received}. Train from scratch for others.`,
+    );
+  };
+  const [different] = differences(family.maps(config).map(specOf), maps.map(specOf));
+  if (different !== undefined)
+    refuse(
+      'tokens with the maps of the model,',
+      different.trim().split(', not ')[0]!,
+      different.trim().split(', not ')[1] ?? 'others',
+    );
+  if (options.conditioning !== undefined && options.conditioning !== conditioning)
+    refuse('the conditioning', conditioning, options.conditioning);
+  if (options.tokenizer !== undefined) refuse('no', '--tokenizer, because the model has its own', options.tokenizer);
+  if (conditioning === 'label' && !sameJson(classes, survey.classes))
+    refuse('tokens with the classes', listNames(classes ?? []), listNames(survey.classes) || 'none');
+  if (conditioning === 'text' && survey.captioned === 0) refuse('tokens with', 'captions', 'none');
+  options.onNote?.(`conditioning: ${conditioning}, as that of ${options.from}`);
+  if (card.codec?.fingerprint !== tokens.codec.fingerprint)
+    options.onNote?.(
+      `warning: ${options.from} was trained on codes of another codec, whose meaning the prior has to learn anew. Remedy: start from a prior for this codec.`,
+    );
+  return { config, text: storedTokenizer(source), conditioning };
+}
+
+/** The words of the training captions, and of the captions of a model that the run starts from. */
+function knownWords({ captions }: TokenSurvey, source: StoredModel | undefined): string[] | undefined {
+  const own = wordsIn(
+    [...captions].flatMap(([caption, { training }]) => (training > 0 ? [[caption, training] as const] : [])),
+  );
+  const before = source && parseWords(source.extras['words.json']);
+  return own && before ? [...new Set([...own, ...before])] : own;
 }
 
 /** The conditioning that is asked for, by an option or by the settings. */

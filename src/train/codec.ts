@@ -25,7 +25,7 @@ import { evaluateCodec, figuresOf, loggedFigures } from './evaluate.js';
 import type { CodecEvaluation } from './evaluate.js';
 import { COLLAPSE_REMEDY, collapseText, sampleConcerns } from './concerns.js';
 import { outcomeOf, runLoop, scalar } from './loop.js';
-import type { LoopOptions, LoopSettings, Measured, Trainee } from './loop.js';
+import type { LoopOptions, LoopSettings, Measured, StartingPoint, Trainee } from './loop.js';
 import { PerceptualTerm } from '../features/term.js';
 import { writeCodecReport } from './report.js';
 import type { Alert, Figure } from './watch.js';
@@ -38,6 +38,8 @@ export interface CodecRun<C> extends LoopOptions {
   seed: number;
   /** How the dataset was split. Later evaluations use the same split. */
   splitting?: Splitting;
+  /** A trained codec whose weights the run starts with, of the same names and shapes. */
+  from?: StartingPoint;
   /** Path of the ONNX network of the perceptual term. Without it, the term is off. */
   features?: string;
   /** Called for each sample that cannot be decoded, which is then left out. Without it, the first one ends the run. */
@@ -134,6 +136,7 @@ class CodecTrainee<C> implements Trainee {
       seed,
       dataset: dataset.fingerprint,
       ...network,
+      ...(run.from && { from: run.from.fingerprint }),
     };
     this.trainable = createParams(family.trainable(config), seed);
     this.params = { ...this.trainable, ...createParams(family.state(config), seed) };
@@ -146,7 +149,8 @@ class CodecTrainee<C> implements Trainee {
 
   async begin(): Promise<void> {
     this.dataVariance = await this.measureVariance();
-    const { family, config, seed } = this.run;
+    const { family, config, seed, from } = this.run;
+    if (from) return restoreParams('--from', this.params, from.tensors);
     const batch = await firstOf(this.openBatches(0));
     const start = compile(
       (values: tf.Tensor, key: tf.Tensor1D): null => {

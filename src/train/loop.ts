@@ -20,6 +20,12 @@ export const scalar = (tensor: tf.Tensor): number => hostValues(tensor)[0]!;
 /** The measurements of one step. Training stops if `loss` is not finite. */
 export type Measured = { loss: number; [name: string]: number };
 
+/** A trained model that a run starts with, instead of random weights. */
+export interface StartingPoint {
+  fingerprint: string;
+  tensors: NamedTensors;
+}
+
 /** A model in training, as the loop sees it. */
 export interface Trainee {
   /** The settings and data that a resumed run must share with the run on disk. */
@@ -64,7 +70,7 @@ export interface Outcome {
   /** Metrics of the kept weights over the whole held-out split; undefined without held-out samples. */
   metrics?: Record<string, number>;
   kept: Kept;
-  /** The step after which `patience` ended the run. */
+  /** The step after which `patience` or `finish` ended the run. */
   stoppedAt?: number;
   /** Problems of the result, each with its remedy. */
   warnings: string[];
@@ -90,6 +96,8 @@ export interface LoopOptions extends LoopEvents {
   /** The run's directory: metrics, checkpoints, and in the end the model. */
   out: string;
   resume?: boolean;
+  /** Makes the model of the newest checkpoint, without further steps. It goes with `resume`. */
+  finish?: boolean;
   force?: boolean;
   /** When it fires, the run finishes its step, saves, and throws {@link AbortedError}. */
   signal?: AbortSignal;
@@ -130,17 +138,25 @@ export async function runLoop<T>(
   options: LoopOptions,
   finish: (outcome: Outcome) => Promise<T>,
 ): Promise<T> {
+  if (options.finish && !options.resume) throw nothingToFinish(options.out, 'no --resume');
   const lock = openOutput(options.out, { resume: options.resume, force: options.force, owned: RUN_FILES });
   try {
     const store = new CheckpointStore(join(options.out, 'checkpoints'));
     const run = await startOf(trainee, settings, store, options);
     for (const concern of trainee.concerns) options.onNote?.(`warning: ${concern}`);
-    await train(trainee, settings, options, store, run);
+    if (options.finish && run.step === 0) throw nothingToFinish(options.out, 'no checkpoint');
+    if (!options.finish) await train(trainee, settings, options, store, run);
     return await finish(await conclude(trainee, settings, options, run));
   } finally {
     lock.release();
   }
 }
+
+const nothingToFinish = (out: string, found: string): UsageError =>
+  new UsageError(
+    'E_FINISH',
+    `--finish ${out}: expected --resume and a run with a checkpoint, found ${found}. Resume the run with --finish.`,
+  );
 
 /** The progress of a run. */
 interface Run {
@@ -172,7 +188,7 @@ async function startOf(
     return { step: 0, recent: new Averages(), watch: new Watch(trainee.figure, settings.patience) };
   }
   const { identity, recent, watch: judged, ...state } = latest.state;
-  refuseOtherRun(latest.path, identity as Record<string, unknown>, trainee.identity);
+  refuseOtherRun(latest, identity as Identity | undefined, trainee.identity, settings, options);
   trainee.restore(latest.model, latest.optimizer, state);
   truncateMetrics(metrics, latest.step);
   options.onResume?.(latest.step);
@@ -202,15 +218,38 @@ function bestOf(
   return decodeSafetensors(extras[BEST], join(path, BEST)).tensors;
 }
 
-/** Names what differs between the run on disk and the requested run. */
-function refuseOtherRun(path: string, before: Record<string, unknown> | undefined, now: Record<string, unknown>): void {
+type Identity = Record<string, unknown>;
+
+/** Settings of training that a resumed run may change: it goes on along the schedule that they give. */
+const CHANGEABLE = ['steps', 'learningRate', 'evalEvery'];
+
+/** Names what differs between the run on disk and the requested run, and says how a changed schedule goes on. */
+function refuseOtherRun(
+  { path, step }: Checkpoint,
+  before: Identity | undefined,
+  now: Identity,
+  { steps }: LoopSettings,
+  { onNote, finish }: LoopOptions,
+): void {
   if (!before)
     throw new CorruptError('E_CHECKPOINT', `${path}: expected the run's identity in state.json, found none.`);
+  const isChangeable = (difference: string): boolean =>
+    CHANGEABLE.some((name) => difference.startsWith(`training.${name} `));
   const different = differences(before, now);
-  if (different.length === 0) return;
-  throw new UsageError(
-    'E_RESUME_MISMATCH',
-    `--resume ${path}: the run was started with ${different.slice(0, 4).join('; ')}. Resume with the same settings, or start a new run with --force.`,
+  const others = different.filter((difference) => !isChangeable(difference));
+  if (others.length > 0)
+    throw new UsageError(
+      'E_RESUME_MISMATCH',
+      `--resume ${path}: the run was started with ${others.slice(0, 4).join('; ')}. Resume with the same settings, or start a new run with --force.`,
+    );
+  if (different.length === 0 || finish) return;
+  if (steps < step)
+    throw new UsageError(
+      'E_RESUME_MISMATCH',
+      `--resume ${path}: expected at least the ${step} steps that are done, received ${steps}. Use --finish for the model of this checkpoint.`,
+    );
+  onNote?.(
+    `resumed with another schedule (before: ${different.join('; ')}): from step ${step + 1} on, the learning rate is that of the new one`,
   );
 }
 
@@ -313,7 +352,9 @@ async function conclude(
 ): Promise<Outcome> {
   const note = (text: string): void => options.onNote?.(text);
   const stoppedAt = step < settings.steps ? step : undefined;
-  if (stoppedAt !== undefined)
+  if (stoppedAt !== undefined && options.finish)
+    note(`finished after step ${formatCount(step)} of ${formatCount(settings.steps)}, as --finish asks`);
+  else if (stoppedAt !== undefined)
     note(
       `stopped after step ${formatCount(step)} of ${formatCount(settings.steps)}: the held-out figure has not improved for ${settings.patience} evaluations (--patience)`,
     );

@@ -22,7 +22,7 @@ import type { PriorTraining } from './config.js';
 import { evaluatePrior } from './evaluate-prior.js';
 import { sampleConcerns } from './concerns.js';
 import { outcomeOf, runLoop, scalar } from './loop.js';
-import type { LoopOptions, Measured, Trainee } from './loop.js';
+import type { LoopOptions, Measured, StartingPoint, Trainee } from './loop.js';
 import { writePriorReport } from './report.js';
 import type { DrawnSamples } from './report.js';
 import type { Alert, Figure } from './watch.js';
@@ -33,6 +33,8 @@ export interface PriorRun<C> extends LoopOptions {
   training: PriorTraining;
   tokens: ShardReader;
   seed: number;
+  /** A trained prior whose weights the run starts with, of the same names and shapes. */
+  from?: StartingPoint;
   /** The text tokenizer and the text of its `tokenizer.json`, for text conditioning. */
   text?: TextEncoder & { json: string };
   /** The words of the training captions, which are kept to recognize unknown words of prompts. */
@@ -113,6 +115,7 @@ class PriorTrainee<C> implements Trainee {
       seed,
       tokens: tokens.fingerprint,
       codec: tokens.codec.fingerprint,
+      ...(run.from && { from: run.from.fingerprint }),
     };
     this.stages = Stages.of(family, config);
     this.condition = family.condition(config);
@@ -134,7 +137,11 @@ class PriorTrainee<C> implements Trainee {
     return this.average ?? this.params;
   }
 
-  async begin(): Promise<void> {}
+  async begin(): Promise<void> {
+    const { from } = this.run;
+    if (from)
+      for (const params of [this.params, this.average]) if (params) restoreParams('--from', params, from.tensors);
+  }
 
   async step(step: number): Promise<{ measured: Measured; describe: () => string }> {
     const { training, seed } = this.run;

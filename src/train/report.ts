@@ -165,7 +165,7 @@ function keptRows({ kept, stoppedAt }: Outcome): [string, Cell][] {
     ['weights kept', `step ${formatCount(kept.step)} (${kept.rule})`],
     ...(stoppedAt === undefined
       ? []
-      : ([['stopped by patience', `step ${formatCount(stoppedAt)}`]] as [string, Cell][])),
+      : ([['stopped early, after', `step ${formatCount(stoppedAt)}`]] as [string, Cell][])),
   ];
 }
 

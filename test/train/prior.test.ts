@@ -99,7 +99,7 @@ describe('training a prior', () => {
     expect(existsSync(join(out, 'model.json'))).toBe(false);
   });
 
-  it('refuses to resume with another seed, number of steps or other tokens, and names the difference', async () => {
+  it('refuses to resume with another seed or other tokens, and names the difference', async () => {
     const out = temporaryDirectory();
     const tokens = await openTokens();
     await trainer(tokens)(stoppingAt(5, { out })).catch(() => undefined);
@@ -110,9 +110,6 @@ describe('training a prior', () => {
     });
     await expect(trainer(tokens, { seed: 2 })({ out, resume: true })).rejects.toMatchObject(
       refusal(/seed 1, not 2\. Resume/),
-    );
-    await expect(trainer(tokens, { training: { steps: 24 } })({ out, resume: true })).rejects.toMatchObject(
-      refusal(/training\.steps 23, not 24\. Resume/),
     );
     await expect(trainer(await openTokens(31))({ out, resume: true })).rejects.toMatchObject(
       refusal(/tokens "[0-9a-f]{64}", not "[0-9a-f]{64}"\. Resume/),
