@@ -306,3 +306,26 @@ function parseState(bytes: Uint8Array, where: string): Record<string, unknown> {
     throw new CorruptError('E_CHECKPOINT', `${where}: expected an object, found something else.`);
   return state as Record<string, unknown>;
 }
+
+/** The steps of the checkpoints of a run, in order. */
+export function checkpointSteps(run: string): number[] {
+  const directory = join(run, 'checkpoints');
+  const names = nodeFiles.status(directory)?.kind === 'directory' ? nodeFiles.list(directory) : [];
+  return names
+    .flatMap((name) => STEP_NAME.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+/** What the newest checkpoint of a run says of its settings. A live run may remove the oldest one at the same time. */
+export function runIdentity(run: string): Record<string, unknown> | undefined {
+  for (const step of checkpointSteps(run).toReversed()) {
+    try {
+      return readCheckpointState(join(run, 'checkpoints', `step-${step}`)).identity as
+        Record<string, unknown> | undefined;
+    } catch (error) {
+      if (!(error instanceof UsageError) || error.code !== 'E_NOT_FOUND') throw error;
+    }
+  }
+  return undefined;
+}

@@ -151,6 +151,7 @@ export interface TrainFlags extends OutputFlags {
   config?: string;
   from?: string;
   steps?: number;
+  minutes?: number;
   finish?: boolean;
   batch?: number;
   learningRate?: number;
@@ -171,6 +172,11 @@ export function addTrainingOptions(command: Command): Command {
         min: 1,
         whole: true,
       }),
+    )
+    .addOption(
+      numberOption('--minutes <N>', 'train for about N minutes: measures this machine and picks the number of steps', {
+        above: 0,
+      }).conflicts('steps'),
     )
     .option('--finish', 'with --resume: make the model from the last checkpoint, without further steps')
     .addOption(numberOption('--batch <N>', 'samples per step', { min: 1, max: 4096, whole: true }))

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { expectPath } from '../arguments.js';
 import { isCardSealed } from '../checkpoint/card.js';
 import { loadModel } from '../checkpoint/model.js';
-import { readCheckpointState } from '../checkpoint/store.js';
+import { checkpointSteps, runIdentity } from '../checkpoint/store.js';
 import { decodeSample } from '../data/decode.js';
 import type { DatasetOptions } from '../data/indexed.js';
 import { openDataset } from '../data/open.js';
@@ -162,8 +162,8 @@ const tensorText = ({ name, shape }: { name: string; shape: readonly (number | s
 /** Describes a run. Its directory is only read, because a live run may be writing there. */
 function inspectRun(path: string, names: readonly string[]): RunInspection {
   const records = names.includes('metrics.jsonl') ? readMetrics(join(path, 'metrics.jsonl')) : [];
-  const checkpoints = checkpointSteps(join(path, 'checkpoints'));
-  const identity = identityOf(path, checkpoints);
+  const checkpoints = checkpointSteps(path);
+  const identity = runIdentity(path);
   const steps = (identity?.training as { steps?: number } | undefined)?.steps;
   return {
     kind: 'run',
@@ -176,25 +176,6 @@ function inspectRun(path: string, names: readonly string[]): RunInspection {
     lastMetrics: records.findLast(({ split }) => split !== 'test'),
     lastEvaluation: records.findLast(({ split }) => split === 'test'),
   };
-}
-
-function checkpointSteps(directory: string): number[] {
-  if (!existsSync(directory)) return [];
-  const steps = readdirSync(directory).flatMap((name) => /^step-(\d+)$/.exec(name)?.[1] ?? []);
-  return steps.map(Number).sort((a, b) => a - b);
-}
-
-/** The identity in the newest checkpoint. A live run may remove the oldest one at the same time. */
-function identityOf(path: string, steps: readonly number[]): Record<string, unknown> | undefined {
-  for (const step of steps.toReversed()) {
-    try {
-      return readCheckpointState(join(path, 'checkpoints', `step-${step}`)).identity as
-        Record<string, unknown> | undefined;
-    } catch (error) {
-      if (!(error instanceof UsageError) || error.code !== 'E_NOT_FOUND') throw error;
-    }
-  }
-  return undefined;
 }
 
 async function inspectDataset(path: string | readonly string[], options: DatasetOptions): Promise<DatasetInspection> {

@@ -2,6 +2,7 @@
 import { expectOptions } from '../arguments.js';
 import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import { loadModel } from '../checkpoint/model.js';
+import type { NamedTensors } from '../checkpoint/tensors.js';
 import type { BadSample } from '../data/batches.js';
 import { UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
@@ -24,12 +25,12 @@ import { loadTextTokenizer } from '../text/tokenizer.js';
 import { parseWords, wordsIn } from '../text/words.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import { captionLengths, cutText, refuseTooLong } from '../train/captions.js';
-import { trainCodec as runCodec } from '../train/codec.js';
+import { codecPace, trainCodec as runCodec } from '../train/codec.js';
 import { CodecTrainingSchema, PriorTrainingSchema } from '../train/config.js';
 import { chooseConditioning, tokenConcerns } from '../train/conditioning.js';
 import type { TooLong } from '../train/conditions.js';
-import type { LoopOptions } from '../train/loop.js';
-import { trainPrior as runPrior } from '../train/prior.js';
+import type { LoopOptions, Pace } from '../train/loop.js';
+import { priorPace, trainPrior as runPrior } from '../train/prior.js';
 import type { DrawnSamples } from '../train/report.js';
 import { surveyText, surveyTokens } from '../train/survey.js';
 import type { TokenSurvey } from '../train/survey.js';
@@ -38,6 +39,7 @@ import { splittingOf, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { carriedCodec, carryCodec, loadCodecFiles } from './models.js';
 import { openCodec } from './codec.js';
+import { stepsIn } from './minutes.js';
 import { LoadedPrior, storedTokenizer } from './prior.js';
 import type { LoadedCodec } from './codec.js';
 import { codecPreset, MAX_TEXT_LENGTH, priorPreset } from './presets.js';
@@ -57,6 +59,8 @@ export interface TrainOptions extends LoopOptions {
   /** Default 0. */
   seed?: number;
   steps?: number;
+  /** Minutes to train, in place of `steps`: a few seconds of training on this machine tell how many steps fit into them. */
+  minutes?: number;
   batchSize?: number;
   learningRate?: number;
   /** Which weights become the model: those with the best held-out figure, or the last ones. Default: that of the preset, otherwise `best`. */
@@ -93,8 +97,8 @@ export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard>
     ...overridesOf(options),
     ...perceptualOf(options, preset),
   });
-  return withDataset(options.data, { ...options, medium: family.medium }, (dataset) =>
-    runCodec({
+  return withDataset(options.data, { ...options, medium: family.medium }, async (dataset) => {
+    const run = {
       ...options,
       from: source && { fingerprint: source.card.fingerprint, tensors: source.tensors },
       family,
@@ -103,8 +107,10 @@ export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard>
       dataset,
       seed: options.seed ?? 0,
       splitting: splittingOf(options),
-    }),
-  );
+    };
+    const steps = await plannedSteps(options, training, (quiet) => codecPace({ ...run, ...quiet }));
+    return runCodec({ ...run, training: { ...training, steps } });
+  });
 }
 
 export interface TrainPriorOptions extends TrainOptions {
@@ -134,7 +140,8 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
   const preset = priorPreset(options);
   const start = startOf(options, source, { name: preset.prior, config: preset.config });
   const family = priorFamily(start.name);
-  const training = parseConfig('training', PriorTrainingSchema, { ...preset.training, ...overridesOf(options) });
+  const written = { ...preset.training, ...overridesOf(options) };
+  const training = parseConfig('training', PriorTrainingSchema, written);
   const tokens = await ShardReader.open(options.tokens);
   let decoder: LoadedCodec | undefined;
   try {
@@ -152,7 +159,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
       );
     // Opened before training, so that a codec that cannot be opened does not waste the work.
     decoder = codec && openCodec(codec);
-    const card = await runPrior({
+    const run = {
       ...options,
       family,
       config,
@@ -165,8 +172,14 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
       concerns: tokenConcerns(survey, conditioning),
       sample:
         decoder &&
-        (async (card, tensors) =>
+        (async (card: ModelCard, tensors: NamedTensors) =>
           drawSamples(new LoadedPrior(card, tensors, text), decoder!, [...survey.captions.keys()])),
+    };
+    const steps = await plannedSteps(options, training, (quiet) => priorPace({ ...run, ...quiet }));
+    const card = await runPrior({
+      ...run,
+      training:
+        steps === training.steps ? training : parseConfig('training', PriorTrainingSchema, { ...written, steps }),
     });
     if (codec) carryCodec(options.out, codec);
     return card;
@@ -174,6 +187,24 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
     decoder?.dispose();
     await tokens.close();
   }
+}
+
+/** The number of steps of a run: that of the settings, or what fits into the minutes that are asked for. */
+async function plannedSteps(
+  { minutes, steps, out, resume, onNote }: TrainOptions,
+  training: { steps: number; evalEvery: number },
+  measure: (quiet: { onNote: undefined }) => Promise<Pace>,
+): Promise<number> {
+  if (minutes === undefined) return training.steps;
+  if (steps !== undefined) throw new UsageError('E_OPTIONS', 'steps and minutes: expected one of them, received both.');
+  return stepsIn({
+    minutes,
+    out,
+    resume,
+    onNote,
+    evalEvery: training.evalEvery,
+    measure: () => measure({ onNote: undefined }),
+  });
 }
 
 /** The family and the settings that a run has: those of the model that it starts from, unless others are named. */

@@ -24,8 +24,8 @@ import type { CodecTraining } from './config.js';
 import { evaluateCodec, figuresOf, loggedFigures } from './evaluate.js';
 import type { CodecEvaluation } from './evaluate.js';
 import { COLLAPSE_REMEDY, collapseText, sampleConcerns } from './concerns.js';
-import { outcomeOf, runLoop, scalar } from './loop.js';
-import type { LoopOptions, LoopSettings, Measured, StartingPoint, Trainee } from './loop.js';
+import { outcomeOf, paceOf, runLoop, scalar } from './loop.js';
+import type { LoopOptions, LoopSettings, Measured, Pace, StartingPoint, Trainee } from './loop.js';
 import { PerceptualTerm } from '../features/term.js';
 import { writeCodecReport } from './report.js';
 import type { Alert, Figure } from './watch.js';
@@ -83,6 +83,16 @@ export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
       });
       return card;
     });
+  } finally {
+    trainee.dispose();
+  }
+}
+
+/** Measures how long the steps of a run take on this machine. Nothing is written. */
+export async function codecPace<C>(run: CodecRun<C>): Promise<Pace> {
+  const trainee = new CodecTrainee(run);
+  try {
+    return await paceOf(trainee);
   } finally {
     trainee.dispose();
   }

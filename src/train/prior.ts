@@ -21,8 +21,8 @@ import { adamWConfig } from './config.js';
 import type { PriorTraining } from './config.js';
 import { evaluatePrior } from './evaluate-prior.js';
 import { sampleConcerns } from './concerns.js';
-import { outcomeOf, runLoop, scalar } from './loop.js';
-import type { LoopOptions, Measured, StartingPoint, Trainee } from './loop.js';
+import { outcomeOf, paceOf, runLoop, scalar } from './loop.js';
+import type { LoopOptions, Measured, Pace, StartingPoint, Trainee } from './loop.js';
 import { writePriorReport } from './report.js';
 import type { DrawnSamples } from './report.js';
 import type { Alert, Figure } from './watch.js';
@@ -84,6 +84,16 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
       await writePriorReport(run.out, card, outcome, await run.sample?.(card, tensors));
       return card;
     });
+  } finally {
+    trainee.dispose();
+  }
+}
+
+/** Measures how long the steps of a run take on this machine. Nothing is written. */
+export async function priorPace<C>(run: PriorRun<C>): Promise<Pace> {
+  const trainee = new PriorTrainee(run);
+  try {
+    return await paceOf(trainee);
   } finally {
     trainee.dispose();
   }
