@@ -3,7 +3,7 @@ import './engine/register-node.js';
 
 // Jobs: what the commands do.
 export { trainCodec, trainPrior } from './sdk/train.js';
-export type { TrainCodecOptions, TrainOptions, TrainPriorOptions } from './sdk/train.js';
+export type { TrainCodecOptions, TrainOptions, TrainPriorOptions } from './sdk/train-options.js';
 export type { TooLong } from './train/conditions.js';
 export type { Kept, KeepRule } from './train/watch.js';
 export { tokenize } from './sdk/tokenize.js';
