@@ -1,8 +1,18 @@
-// Starting from a trained model.
+// What a run starts from: settings in a file, or a trained model.
 import type { StoredModel } from '../checkpoint/card.js';
 import { UsageError } from '../errors.js';
 import type { ParamSpecs } from '../model/params.js';
 import type { TrainOptions } from './train-options.js';
+
+/** Parses settings. Errors name the file that they are in. */
+export function parsed<T>({ config }: TrainOptions, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (config === undefined || !(error instanceof UsageError) || error.code !== 'E_CONFIG') throw error;
+    throw new UsageError('E_CONFIG', `${config}: ${error.detail}`, { cause: error });
+  }
+}
 
 /** The family and the settings that a run has: those of the model that it starts from, unless others are named. */
 export function startOf(

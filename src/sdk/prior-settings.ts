@@ -19,6 +19,7 @@ import type { TokenSurvey } from '../train/survey.js';
 import { storedTokenizer } from './prior.js';
 import { MAX_TEXT_LENGTH } from './presets.js';
 import type { PriorPreset } from './presets.js';
+import { parsed } from './from.js';
 import type { TrainPriorOptions } from './train-options.js';
 
 /** What a prior is trained with. */
@@ -47,7 +48,8 @@ export function settle({
   const text = conditioning === 'text' ? textTokenizer(options, preset, survey) : undefined;
   const fields = { ...conditionConfig(survey, conditioning, text, preset, options), ...family.mapFields(maps) };
   refuseOtherFields(preset.config, fields);
-  return { config: family.parseConfig({ ...preset.config, ...fields }), text, conditioning };
+  const config = parsed(options, () => family.parseConfig({ ...preset.config, ...fields }));
+  return { config, text, conditioning };
 }
 
 /**

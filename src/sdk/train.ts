@@ -26,7 +26,7 @@ import { LoadedPrior } from './prior.js';
 import type { LoadedCodec } from './codec.js';
 import { codecPreset, priorPreset } from './presets.js';
 import type { CodecPreset, PriorPreset } from './presets.js';
-import { expectWeights, startOf } from './from.js';
+import { expectWeights, parsed, startOf } from './from.js';
 import { goOn, knownWords, settle } from './prior-settings.js';
 import type { TrainCodecOptions, TrainOptions, TrainPriorOptions } from './train-options.js';
 
@@ -42,13 +42,10 @@ export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard>
   const preset = codecPreset(options);
   const { name, config: settings } = startOf(options, source, { name: preset.codec, config: preset.config });
   const family = codecFamily(name);
-  const config = family.parseConfig(settings);
+  const config = parsed(options, () => family.parseConfig(settings));
   if (source) expectWeights(options.from!, { ...family.trainable(config), ...family.state(config) }, source);
-  const training = parseConfig('training', CodecTrainingSchema, {
-    ...preset.training,
-    ...overridesOf(options),
-    ...perceptualOf(options, preset),
-  });
+  const written = { ...preset.training, ...overridesOf(options), ...perceptualOf(options, preset) };
+  const training = parsed(options, () => parseConfig('training', CodecTrainingSchema, written));
   return withDataset(options.data, { ...options, medium: family.medium }, async (dataset) => {
     const run = {
       ...options,
@@ -82,7 +79,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
   const start = startOf(options, source, { name: preset.prior, config: preset.config });
   const family = priorFamily(start.name);
   const written = { ...preset.training, ...overridesOf(options) };
-  const training = parseConfig('training', PriorTrainingSchema, written);
+  const training = parsed(options, () => parseConfig('training', PriorTrainingSchema, written));
   const tokens = await ShardReader.open(options.tokens);
   let decoder: LoadedCodec | undefined;
   try {
