@@ -137,27 +137,37 @@ export class Session {
     this.controller.abort(new AbortedError('E_ABORTED', 'stopped on request.'));
   };
 
-  /** Prints an error in one line, and its stack with `--debug`. @returns The exit code. */
+  /** Prints an error in one line, its stack with `--debug`, and one JSON object with `--json`. @returns The exit code. */
   private report(error: unknown): number {
     if (error instanceof CommanderError) return this.reportUsage(error);
-    const known = expectedError(error) ?? this.pluginError(error);
-    const line = known
-      ? known.message
-      : `E_INTERNAL internal error: ${messageOf(error)}. This is a bug: please report it with the output of --debug.`;
-    process.stderr.write(`${oneLine(line)}\n`);
+    const known =
+      expectedError(error) ??
+      this.pluginError(error) ??
+      new EngineError(
+        'E_INTERNAL',
+        `internal error: ${messageOf(error)}. This is a bug: please report it with the output of --debug.`,
+        { cause: error },
+      );
+    process.stderr.write(`${oneLine(known.message)}\n`);
     if (this.wantsStack() && error instanceof Error) process.stderr.write(`${linesOf(stackOf(error))}\n`);
-    if (!known) return EXIT.internal;
-    return known instanceof AbortedError && this.interrupt ? INTERRUPT_CODES[this.interrupt] : known.exitCode;
+    const isStopped = known instanceof AbortedError && this.interrupt !== undefined;
+    if (isStopped && known.message.includes('--resume')) this.note(`Continue with: ${resumeCommand()}`);
+    return this.fail(known.code, known.detail, isStopped ? INTERRUPT_CODES[this.interrupt!] : known.exitCode);
+  }
+
+  /** Prints an error as JSON, if JSON is asked for. @returns its exit code. */
+  private fail(code: string, message: string, exitCode: number): number {
+    if (process.argv.includes('--json')) process.stdout.write(`${safeJson({ error: { code, message, exitCode } })}\n`);
+    return exitCode;
   }
 
   /** Reports errors of Commander, which has already printed help and version. */
   private reportUsage(error: CommanderError): number {
     if (error.exitCode === 0) return EXIT.ok;
-    if (error.code !== 'commander.help')
-      process.stderr.write(
-        `E_USAGE ${oneLine(error.message.replace(/^error: /, '').replace(/\.$/, ''))}. See --help.\n`,
-      );
-    return EXIT.usage;
+    if (error.code === 'commander.help') return EXIT.usage;
+    const message = `${oneLine(error.message.replace(/^error: /, '').replace(/\.$/, ''))}. See --help.`;
+    process.stderr.write(`E_USAGE ${message}\n`);
+    return this.fail('E_USAGE', message, EXIT.usage);
   }
 
   /** Also checks the raw arguments, because an error may occur before they are parsed. */
@@ -176,6 +186,13 @@ function expectedError(error: unknown): TesseraeError | undefined {
     return new MemoryError('E_MEMORY', `no memory left (${firstLineOf(error)}). ${SMALLER}`, { cause: error });
   const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
   return syscall === undefined ? undefined : fileError(error, path ?? syscall, syscall);
+}
+
+/** The command that goes on with this one, for a shell. */
+function resumeCommand(): string {
+  const words = [...process.argv.slice(2).filter((word) => word !== '--force' && word !== '--resume'), '--resume'];
+  const quoted = words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`));
+  return `tesserae ${quoted.join(' ')}`;
 }
 
 function unfinished(): EngineError {

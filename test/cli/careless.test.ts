@@ -306,7 +306,7 @@ const FAULTS: [what: string, args: string[], code: number, line: RegExp][] = [
     'a config with a wrong field',
     ['train', 'codec', '--data', 'data', '--out', 'new', '--config', 'bad-field.json'],
     2,
-    /^E_CONFIG vqvae: .*multiples of downsample/,
+    /^E_CONFIG bad-field\.json: vqvae: .*multiples of downsample/,
   ],
   [
     'a codec in place of a prior',
@@ -405,6 +405,16 @@ describe('a careless command line', () => {
     expect(code).toBe(2);
     expect(stdout).toBe('');
     expect(stderr).toMatch(/^Usage: tesserae/);
+  });
+
+  it.each([
+    ['an error', ['inspect', 'nowhere'], 'E_NOT_FOUND', 2, /^PATH nowhere: expected a file or directory/],
+    ['a wrong option', ['inspect', 'data', '--nonsense'], 'E_USAGE', 2, /^unknown option '--nonsense'/],
+  ])('with --json prints %s as JSON too', async (_, args, code, exitCode, message) => {
+    const { code: ended, stdout, stderr } = await run(world, [...args, '--json']);
+    expect(ended).toBe(exitCode);
+    expect(JSON.parse(stdout)).toEqual({ error: { code, exitCode, message: expect.stringMatching(message) } });
+    expect(stderr).toContain(code);
   });
 
   it('shows the stack only with --debug', async () => {

@@ -247,6 +247,7 @@ describe('a plugin', () => {
     expect(errorsOf(stderr)).toEqual([
       expect.stringMatching(/^Stopping /),
       expect.stringMatching(/^E_ABORTED tokenize: stopped while worker threads were starting; /),
+      `Continue with: tesserae ${args.join(' ')} --plugin slow.mjs --resume`,
     ]);
     expect(code).toBe(143);
     await succeed(world, withPlugin(...args, '--resume'));

@@ -165,6 +165,7 @@ describe('a signal', () => {
       expect.stringMatching(
         /^E_ABORTED training: stopped after step (\d+) of 150, which is saved\. Continue with --resume\.$/,
       ),
+      `Continue with: tesserae ${trainCodec(out).join(' ')} --resume`,
     ]);
     const step = Number(/after step (\d+) of/.exec(stderr)![1]);
     expect(checkpoints(out).map((name) => Number(name.slice(5)))).toContain(step);
