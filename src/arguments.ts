@@ -1,13 +1,17 @@
 // Checks what callers without types pass: options that are objects, paths, whole numbers, choices.
 import { UsageError } from './errors.js';
+import { isRecord } from './json.js';
 import { closestName, excerpt } from './names.js';
+
+/** The values of options that choose a split, or the whole dataset. */
+export const SPLIT_CHOICES = ['train', 'test', 'all'] as const;
 
 /** What the options of a job must be. Options that are undefined have defaults, except for paths. */
 export interface OptionRules {
   /** Options that must be paths. */
   paths?: readonly string[];
-  /** Whole numbers, with the range that they must lie in. */
-  whole?: Readonly<Record<string, readonly [min: number, max: number]>>;
+  /** Whole numbers, with the range that they must lie in. Without `max`, all from `min` on. */
+  whole?: Readonly<Record<string, readonly [min: number, max?: number]>>;
   /** Options with a few values. */
   choices?: Readonly<Record<string, readonly string[]>>;
   /** The names of all options, where an unknown one would be a mistake that changes the result. */
@@ -25,20 +29,18 @@ export function expectOptions(job: string, options: unknown, rules: OptionRules 
   const fail = (detail: string): never => {
     throw new UsageError(code, `${job}: ${detail}`);
   };
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    return fail(`expected an object of options, received ${shown(options)}.`);
-  const given = options as Record<string, unknown>;
-  for (const name of paths) expectPath(`${job}: ${name}`, given[name], code);
-  for (const [name, [min, max]] of Object.entries(whole)) {
-    const value = given[name];
+  if (!isRecord(options)) return fail(`expected an object of options, received ${shown(options)}.`);
+  for (const name of paths) expectPath(`${job}: ${name}`, options[name], code);
+  for (const [name, [min, max = Number.MAX_SAFE_INTEGER]] of Object.entries(whole)) {
+    const value = options[name];
     if (value === undefined || (Number.isInteger(value) && Number(value) >= min && Number(value) <= max)) continue;
     const range = max < Number.MAX_SAFE_INTEGER ? `from ${min} to ${max}` : `of at least ${min}`;
     fail(`${name}: expected a whole number ${range}, received ${shown(value)}.`);
   }
   for (const [name, values] of Object.entries(choices))
-    if (given[name] !== undefined && !values.includes(given[name] as string))
-      fail(`${name}: expected ${values.map((value) => `"${value}"`).join(', ')}, received ${shown(given[name])}.`);
-  for (const name of known ? Object.keys(given) : []) {
+    if (options[name] !== undefined && !values.includes(options[name] as string))
+      fail(`${name}: expected ${values.map((value) => `"${value}"`).join(', ')}, received ${shown(options[name])}.`);
+  for (const name of known ? Object.keys(options) : []) {
     if (known!.includes(name)) continue;
     const closest = closestName(name, known!);
     fail(`${excerpt(name)}: expected one of ${known!.join(', ')}.${closest === undefined ? '' : ` Use ${closest}.`}`);

@@ -13,6 +13,10 @@ export function decodeUtf8(bytes: Uint8Array, where: string): string {
   }
 }
 
+/** Whether a value is an object, not an array or null. */
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 /**
  * Parses JSON and refuses what `JSON.parse` lets pass silently: duplicate keys, `__proto__` keys, nesting over 64.
  *
@@ -94,13 +98,28 @@ export function sameJson(a: unknown, b: unknown): boolean {
   );
 }
 
-/** What differs between two values of JSON, a text for each field: `steps 100, not 200`. `path` names the field that they are. */
-export function differences(before: unknown, now: unknown, path = ''): string[] {
+/** A field whose value is another one than before. */
+interface Difference {
+  /** Names of the fields from the outermost one on: `training.steps`. Empty for the values themselves. */
+  path: string;
+  /** Both values as JSON, shortened for errors. */
+  before: string;
+  now: string;
+}
+
+/** The fields that differ between two values of JSON. `path` names the field that they are. */
+export function differences(before: unknown, now: unknown, path = ''): Difference[] {
   if (canonicalJson(before ?? null) === canonicalJson(now ?? null)) return [];
-  const nested = (value: unknown): value is Record<string, unknown> =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!nested(before) || !nested(now))
-    return [`${path} ${excerpt(String(JSON.stringify(before)))}, not ${excerpt(String(JSON.stringify(now)))}`];
+  if (!isRecord(before) || !isRecord(now)) return [{ path, before: jsonExcerpt(before), now: jsonExcerpt(now) }];
   const names = new Set([...Object.keys(before), ...Object.keys(now)]);
   return [...names].flatMap((name) => differences(before[name], now[name], path ? `${path}.${name}` : name));
 }
+
+const jsonExcerpt = (value: unknown): string => excerpt(String(JSON.stringify(value)));
+
+/** The first four of some differences, for messages: `steps 100, not 200; seed 0, not 1`. */
+export const differencesText = (list: readonly Difference[]): string =>
+  list
+    .slice(0, 4)
+    .map(({ path, before, now }) => `${path} ${before}, not ${now}`)
+    .join('; ');

@@ -1,7 +1,7 @@
 // JSON files that carry a sha256 over themselves, so that no flipped bit of them passes: the last field, `sha256`, is the
 // hash of the file's text as it would be without that field, and the text has one valid spelling.
 import { CorruptError } from './errors.js';
-import { formatJson } from './json.js';
+import { formatJson, isRecord } from './json.js';
 import { sha256 } from './hash.js';
 
 /** The text of a JSON file with its own hash as the last field. */
@@ -23,8 +23,7 @@ export function unsealJson(
   value: unknown,
   { where, code, sealed, remedy }: { where: string; code: string; sealed: boolean; remedy: string },
 ): unknown {
-  const isSealed =
-    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, 'sha256');
+  const isSealed = isRecord(value) && Object.hasOwn(value, 'sha256');
   if (!isSealed && !sealed) return value;
   const { sha256: stored, ...fields } = (isSealed ? value : {}) as Record<string, unknown>;
   if (!isSealed || stored !== sha256(formatJson(fields)) || text !== formatJson({ ...fields, sha256: stored })) {

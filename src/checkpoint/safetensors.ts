@@ -1,7 +1,7 @@
 // The safetensors format (https://huggingface.co/docs/safetensors, "Format"): eight bytes with the header's length, a
 // JSON header of name -> {dtype, shape, data_offsets}, then the bytes of the tensors without holes or overlaps.
 import { CorruptError } from '../errors.js';
-import { canonicalJson, decodeUtf8, parseJson } from '../json.js';
+import { canonicalJson, decodeUtf8, isRecord, parseJson } from '../json.js';
 import { ARRAY_OF, bytesOf, checkTensor, sortedNames } from './tensors.js';
 import type { NamedTensor, NamedTensors, TensorDtype } from './tensors.js';
 
@@ -154,10 +154,6 @@ function readMetadata(value: unknown, where: string): Record<string, string> {
   const valid = isRecord(value) && Object.values(value).every((item) => typeof item === 'string');
   if (!valid) throw corrupt(where, 'expected __metadata__ to map strings to strings');
   return value as Record<string, string>;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function readEntry(name: string, value: unknown, where: string): Entry {

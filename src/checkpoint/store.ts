@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { CorruptError, UsageError } from '../errors.js';
 import type { TesseraeError } from '../errors.js';
 import { createDirectory, isTemporary, temporaryName, writeFileAtomic } from '../files/commit.js';
-import { decodeUtf8, formatJson, parseJson } from '../json.js';
+import { decodeUtf8, formatJson, isRecord, parseJson } from '../json.js';
 import { guarded, nodeFiles } from '../files/system.js';
 import { isPlainName } from '../names.js';
 import { readFile } from '../files/read.js';
@@ -90,13 +90,7 @@ export class CheckpointStore {
 
   /** Steps with a committed directory, ascending; not verified. */
   steps(): number[] {
-    return guarded(this.directory, 'listing checkpoints', () =>
-      this.files
-        .list(this.directory)
-        .flatMap((name) => STEP_NAME.exec(name)?.[1] ?? [])
-        .map(Number)
-        .sort((a, b) => a - b),
-    );
+    return guarded(this.directory, 'listing checkpoints', () => stepsAmong(this.files.list(this.directory)));
   }
 
   /**
@@ -302,20 +296,21 @@ export function readCheckpointState(path: string, files: FileSystem = nodeFiles)
 
 function parseState(bytes: Uint8Array, where: string): Record<string, unknown> {
   const state = parseJson(decodeUtf8(bytes, where), where);
-  if (typeof state !== 'object' || state === null || Array.isArray(state))
-    throw new CorruptError('E_CHECKPOINT', `${where}: expected an object, found something else.`);
-  return state as Record<string, unknown>;
+  if (!isRecord(state)) throw new CorruptError('E_CHECKPOINT', `${where}: expected an object, found something else.`);
+  return state;
 }
 
 /** The steps of the checkpoints of a run, in order. */
 export function checkpointSteps(run: string): number[] {
   const directory = join(run, 'checkpoints');
-  const names = nodeFiles.status(directory)?.kind === 'directory' ? nodeFiles.list(directory) : [];
-  return names
+  return nodeFiles.status(directory)?.kind === 'directory' ? stepsAmong(nodeFiles.list(directory)) : [];
+}
+
+const stepsAmong = (names: readonly string[]): number[] =>
+  names
     .flatMap((name) => STEP_NAME.exec(name)?.[1] ?? [])
     .map(Number)
     .sort((a, b) => a - b);
-}
 
 /** What the newest checkpoint of a run says of its settings. A live run may remove the oldest one at the same time. */
 export function runIdentity(run: string): Record<string, unknown> | undefined {

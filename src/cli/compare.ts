@@ -26,7 +26,7 @@ export function compareCommand(session: Session): Command {
     .description('compare codecs on the same samples: table, reconstructions, rate-distortion chart')
     .argument('<codecs...>', 'model directories of at least two codecs')
     .addOption(dataOption(false))
-    .addOption(splitOption(['train', 'test', 'all'], 'test'))
+    .addOption(splitOption('test'))
     .option('--skip-bad', 'skip files and samples that cannot be used; exit with code 7');
   addOutputOptions(command, 'path of the report, an .html file', { resumes: false });
   addFeatureOptions(command);

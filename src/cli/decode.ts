@@ -25,7 +25,7 @@ export function decodeCommand(session: Session): Command {
   return addOutputOptions(command, 'output directory: a dataset with split folders and metadata.jsonl', {
     resumes: false,
   })
-    .addOption(splitOption(['train', 'test', 'all'], 'all'))
+    .addOption(splitOption('all'))
     .addOption(numberOption('--limit <N>', 'use only the first N samples of each split', { min: 1, whole: true }))
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)

@@ -28,7 +28,7 @@ export function evalCodecCommand(session: Session): Command {
     .description('evaluate a codec on a split: reconstruction error, rate and codebook usage')
     .requiredOption('--codec <DIR>', 'model directory of the codec')
     .addOption(dataOption())
-    .addOption(splitOption(['train', 'test', 'all'], 'test'))
+    .addOption(splitOption('test'))
     .option('--skip-bad', 'skip files and samples that cannot be used; exit with code 7');
   addFeatureOptions(command);
   return addDataOptions(command)

@@ -21,7 +21,7 @@ export function evalPriorCommand(session: Session): Command {
     .description('evaluate a prior on tokens: cross-entropy and accuracy')
     .requiredOption('--prior <DIR>', 'model directory of the prior')
     .requiredOption('--tokens <DIR>', 'tokens of the codec that the prior was trained for')
-    .addOption(splitOption(['train', 'test', 'all'], 'test'))
+    .addOption(splitOption('test'))
     .addOption(numberOption('--limit <N>', 'use only the first N samples', { min: 1, whole: true }))
     .addOption(jsonOption())
     .addHelpText('after', EXAMPLE)

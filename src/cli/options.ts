@@ -1,6 +1,7 @@
 // Options shared by several commands, and the validation of their values before anything expensive is loaded.
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { SPLIT_CHOICES } from '../arguments.js';
 import { UsageError } from '../errors.js';
 import { DEFAULT_SCALING, FEATURE_SCALINGS } from '../features/scaling.js';
 import type { FeatureScaling } from '../features/scaling.js';
@@ -204,8 +205,8 @@ export function seedOption(): Option {
   }).default(0);
 }
 
-export function splitOption(splits: readonly string[], otherwise: string): Option {
-  return new Option('--split <SPLIT>', 'split to use').choices(splits).default(otherwise);
+export function splitOption(otherwise: (typeof SPLIT_CHOICES)[number]): Option {
+  return new Option('--split <SPLIT>', 'split to use').choices(SPLIT_CHOICES).default(otherwise);
 }
 
 export function jsonOption(): Option {

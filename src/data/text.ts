@@ -1,5 +1,6 @@
 // Reads text and JSON files that accompany images.
 import { InputError, messageOf } from '../errors.js';
+import { isRecord } from '../json.js';
 
 /**
  * Decodes UTF-8 and drops a byte order mark.
@@ -59,10 +60,10 @@ export function jsonObject(text: string, source: string): Record<string, unknown
       cause: error,
     });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isRecord(value)) {
     throw new InputError('E_DATA_METADATA', `${source}: expected a JSON object, found ${shown(value)}.`);
   }
-  return value as Record<string, unknown>;
+  return value;
 }
 
 /** Returns the start of a value as JSON, for errors. */

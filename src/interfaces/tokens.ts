@@ -1,5 +1,6 @@
 // Tokens, the plain data that codecs and priors exchange.
 import { ShapeError } from '../errors.js';
+import { isRecord } from '../json.js';
 import { sameShape, sizeOf } from '../shape.js';
 import type { MediaInfo } from './media.js';
 
@@ -137,9 +138,9 @@ const mediaText = (media: unknown): string => (media === null ? 'null' : typeof 
 
 /** Whether a value has a `kind` and only fields of texts and finite numbers. Media check their own fields. */
 export function isMediaInfo(value: unknown): value is MediaInfo {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  if (!isRecord(value)) return false;
   const isField = (field: unknown): boolean => typeof field === 'string' || Number.isFinite(field);
-  const { kind } = value as { kind?: unknown };
+  const { kind } = value;
   return typeof kind === 'string' && kind !== '' && Object.values(value).every(isField);
 }
 

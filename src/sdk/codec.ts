@@ -43,7 +43,7 @@ export function expectOwnMaps({ kind, fingerprint, maps = [] }: ModelCard, own: 
   if (different !== undefined)
     throw new CorruptError(
       'E_MODEL_CARD',
-      `${kind} ${shortFingerprint(fingerprint)}: expected the maps that its config gives,${different}, which the card says. Copy the model again.`,
+      `${kind} ${shortFingerprint(fingerprint)}: expected the maps that its config gives, ${different.before}, not ${different.now}, which the card says. Copy the model again.`,
     );
 }
 

@@ -1,6 +1,6 @@
 // Compares several codecs on the same samples.
 import { sep } from 'node:path';
-import { expectOptions, shown } from '../arguments.js';
+import { SPLIT_CHOICES, expectOptions, shown } from '../arguments.js';
 import { encoded } from '../codec/networks.js';
 import type { StoredModel } from '../checkpoint/card.js';
 import { compile, tf } from '../engine/index.js';
@@ -66,7 +66,7 @@ export interface CodecComparison {
  * @throws {UsageError} E_COMPARE for fewer than two codecs, the same one twice, or codecs of several media. @throws as `evaluateCodec`.
  */
 export async function compareCodecs(options: CompareCodecsOptions): Promise<CodecComparison> {
-  expectOptions('compareCodecs', options, { choices: { split: ['train', 'test', 'all'] } });
+  expectOptions('compareCodecs', options, { choices: { split: SPLIT_CHOICES } });
   const { codecs, split = 'test', onProgress, onBad } = options;
   const contestants = openContestants(codecs);
   const medium = mediumOf(contestants);

@@ -1,6 +1,6 @@
 // Decodes token shards into a folder that is a dataset again.
 import { dirname, join } from 'node:path';
-import { expectOptions } from '../arguments.js';
+import { SPLIT_CHOICES, expectOptions } from '../arguments.js';
 import { AbortedError, CorruptError } from '../errors.js';
 import { createDirectory, writeFileAtomic } from '../files/commit.js';
 import type { Split, TokenSample } from '../interfaces/index.js';
@@ -50,8 +50,8 @@ const BATCH = 64;
 export async function decodeTokens(options: DecodeTokensOptions): Promise<DecodedTokens> {
   expectOptions('decodeTokens', options, {
     paths: ['tokens', 'out'],
-    whole: { limit: [1, Number.MAX_SAFE_INTEGER] },
-    choices: { split: ['train', 'test', 'all'] },
+    whole: { limit: [1] },
+    choices: { split: SPLIT_CHOICES },
   });
   const { split = 'all', limit = Infinity, out } = options;
   const codec = await codecOf(options);

@@ -1,5 +1,5 @@
 // Evaluates codecs and priors in model directories.
-import { expectOptions } from '../arguments.js';
+import { SPLIT_CHOICES, expectOptions } from '../arguments.js';
 import { loadModel } from '../checkpoint/model.js';
 import { UsageError } from '../errors.js';
 import { axesText } from '../interfaces/index.js';
@@ -21,9 +21,6 @@ import type { DataOptions, DataSource } from './dataset.js';
 import { codecOf, codecParams } from './codec.js';
 import { codecOfPrior, storedTokenizer } from './prior.js';
 import { loadCodecFiles } from './models.js';
-
-/** The splits that can be measured. */
-const SPLITS = { split: ['train', 'test', 'all'] };
 
 export { figuresOf };
 export type { CodecEvaluation, PriorEvaluation };
@@ -53,7 +50,7 @@ export interface EvaluateCodecOptions extends EvaluationOptions, Omit<DataOption
  *   cannot be used. @throws {CorruptError} for damaged files.
  */
 export async function evaluateCodecOn(options: EvaluateCodecOptions): Promise<CodecEvaluation> {
-  expectOptions('evaluateCodec', options, { paths: ['codec'], choices: SPLITS });
+  expectOptions('evaluateCodec', options, { paths: ['codec'], choices: { split: SPLIT_CHOICES } });
   const stored = loadCodecFiles(options.codec);
   const { family, config } = codecOf(stored);
   return withFeatures(options, (features) =>
@@ -109,7 +106,7 @@ export interface EvaluatePriorOptions extends EvaluationOptions {
  * @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec.
  */
 export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<PriorEvaluation> {
-  expectOptions('evaluatePrior', options, { paths: ['prior', 'tokens'], choices: SPLITS });
+  expectOptions('evaluatePrior', options, { paths: ['prior', 'tokens'], choices: { split: SPLIT_CHOICES } });
   const stored = loadModel(options.prior, { kind: 'prior' });
   const { card, tensors } = stored;
   const family = priorFamily(card.name);

@@ -109,6 +109,7 @@ function inspectModel(path: string): ModelInspection {
     health,
   };
 }
+
 function inspectExport(path: string): ExportInspection {
   const { kind, name, fingerprint, functions } = readExport(path);
   return {

@@ -33,15 +33,18 @@ export async function loadCodec<M extends Media = Media, I = unknown>(
 
 /** The files of a codec, or of the codec that a directory contains. */
 export function loadCodecFiles(directory: string): StoredModel {
-  return loadModel(codecPath(directory), { kind: 'codec' });
+  return readCodec(directory, loadModel);
 }
 
-/** @throws {UsageError} E_NO_CODEC for a prior without a copy of its codec. */
-function codecPath(directory: string): string {
+/** Reads a codec, or the codec that a directory contains. @throws {UsageError} E_NO_CODEC for a prior without a copy of its codec. */
+function readCodec<T>(directory: string, read: (path: string, options: { kind: 'codec' }) => T): T {
   expectPath('codec', directory);
-  if (carriesCodec(directory)) return join(directory, CODEC_FOLDER);
-  if (isModelDirectory(directory) && readModelCard(directory).kind === 'prior') throw noCodec(directory);
-  return directory;
+  if (carriesCodec(directory)) return read(join(directory, CODEC_FOLDER), { kind: 'codec' });
+  try {
+    return read(directory, { kind: 'codec' });
+  } catch (error) {
+    throw error instanceof UsageError && error.code === 'E_MODEL_KIND' ? noCodec(directory) : error;
+  }
 }
 
 /** Says that tokens or a prior have no copy of their codec. */
@@ -57,7 +60,7 @@ export const noCodec = (directory: string): UsageError =>
  * @throws as {@link loadCodec}.
  */
 export function mediumOf(directory: string): AnyMedium {
-  const { name } = readModelCard(codecPath(directory), { kind: 'codec' });
+  const { name } = readCodec(directory, readModelCard);
   return fullMedium(codecFamily(name).medium);
 }
 

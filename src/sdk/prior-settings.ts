@@ -73,12 +73,7 @@ export function goOn(
     );
   };
   const [different] = differences(family.maps(config).map(specOf), maps.map(specOf));
-  if (different !== undefined)
-    refuse(
-      'tokens with the maps of the model,',
-      different.trim().split(', not ')[0]!,
-      different.trim().split(', not ')[1] ?? 'others',
-    );
+  if (different !== undefined) refuse('tokens with the maps of the model,', different.before, different.now);
   if (options.conditioning !== undefined && options.conditioning !== conditioning)
     refuse('the conditioning', conditioning, options.conditioning);
   if (options.tokenizer !== undefined) refuse('no', '--tokenizer, because the model has its own', options.tokenizer);

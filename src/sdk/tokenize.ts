@@ -65,8 +65,8 @@ export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult
       workers: [0, 256],
       variants: [1, 1e6],
       crop: [0, 1e6],
-      seed: [0, Number.MAX_SAFE_INTEGER],
-      limit: [1, Number.MAX_SAFE_INTEGER],
+      seed: [0],
+      limit: [1],
     },
   });
   const stored = loadCodecFiles(options.codec);

@@ -37,7 +37,7 @@ import type { TrainCodecOptions, TrainOptions, TrainPriorOptions } from './train
  * @throws {UsageError} for settings, {InputError} for data, {CorruptError} or {EngineError} for a feature network, {DivergedError}, {AbortedError}, {IoError}, {LockError}.
  */
 export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard> {
-  expectOptions('trainCodec', options, { paths: ['out'], whole: { seed: [0, Number.MAX_SAFE_INTEGER] } });
+  expectOptions('trainCodec', options, { paths: ['out'], whole: { seed: [0] } });
   const source = options.from === undefined ? undefined : loadCodecFiles(options.from);
   const preset = codecPreset(options);
   const { name, config: settings } = startOf(options, source, { name: preset.codec, config: preset.config });
@@ -71,7 +71,7 @@ export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard>
 export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard> {
   expectOptions('trainPrior', options, {
     paths: ['tokens', 'out'],
-    whole: { seed: [0, Number.MAX_SAFE_INTEGER] },
+    whole: { seed: [0] },
     choices: { conditioning: ['none', 'label', 'text'], tooLong: ['cut', 'refuse'] },
   });
   const source = options.from === undefined ? undefined : loadModel(options.from, { kind: 'prior' });

@@ -3,6 +3,7 @@ import { CorruptError, UsageError } from '../errors.js';
 import type { MediaInfo } from '../interfaces/media.js';
 import { axesText, codeCount, isMediaInfo } from '../interfaces/tokens.js';
 import type { TokenMap, TokenSample } from '../interfaces/tokens.js';
+import { isRecord } from '../json.js';
 import { sizeOf } from '../shape.js';
 import { LIMITS } from './format.js';
 import type { FullCard, ShardMapSpec } from './format.js';
@@ -142,7 +143,7 @@ function fromDiskMap(value: unknown, spec: ShardMapSpec): TokenMap {
 }
 
 function plainMap(value: unknown, what: string): Record<string, unknown> {
-  expect(typeof value === 'object' && value !== null && !Array.isArray(value), () => `expected a ${what} as a map`);
+  expect(isRecord(value), () => `expected a ${what} as a map`);
   return value as Record<string, unknown>;
 }
 

@@ -2,7 +2,7 @@
 // number of workers, and not on whether the run was killed and resumed.
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
-import { differences } from '../json.js';
+import { differences, differencesText } from '../json.js';
 import { guarded, nodeFiles } from '../files/system.js';
 import { sha256File } from '../files/read.js';
 import { sweepTemporaries } from '../files/journal.js';
@@ -295,6 +295,6 @@ function assertSameCard(path: string, expected: FullCard, found: FullCard): void
   if (different.length === 0) return;
   throw new UsageError(
     'E_RESUME_MISMATCH',
-    `${path}: the interrupted run had ${different.slice(0, 4).join('; ')}. Resume with the same data and settings, or start again with --force.`,
+    `${path}: the interrupted run had ${differencesText(different)}. Resume with the same data and settings, or start again with --force.`,
   );
 }

@@ -1,6 +1,7 @@
 // Validates a `tokenizer.json` before it is passed to the tokenizer library: every field that is used has the right
 // type, ids lie in the vocabulary, and no text can grow without bound while it is encoded.
 import { CorruptError, firstLineOf } from '../errors.js';
+import { isRecord } from '../json.js';
 import { excerpt } from '../names.js';
 
 /** A validated definition, in the form that the library expects. */
@@ -269,10 +270,6 @@ function checkFields(where: string, record: Record<string, unknown>, rules: Read
     if (rule && value !== null && value !== undefined && !rule[1](value))
       throw refusal(`${rule[0]} as "${field}" of the ${where}, received ${describe(value)}`);
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function describe(value: unknown): string {

@@ -89,13 +89,8 @@ export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
 }
 
 /** Measures how long the steps of a run take on this machine. Nothing is written. */
-export async function codecPace<C>(run: CodecRun<C>): Promise<Pace> {
-  const trainee = new CodecTrainee(run);
-  try {
-    return await paceOf(trainee);
-  } finally {
-    trainee.dispose();
-  }
+export function codecPace<C>(run: CodecRun<C>): Promise<Pace> {
+  return paceOf(new CodecTrainee(run));
 }
 
 class CodecTrainee<C> implements Trainee {

@@ -7,7 +7,7 @@ import type { NamedTensors } from '../checkpoint/tensors.js';
 import { hostValues } from '../engine/index.js';
 import type { tf } from '../engine/index.js';
 import { AbortedError, CorruptError, DivergedError, UsageError } from '../errors.js';
-import { differences } from '../json.js';
+import { differences, differencesText } from '../json.js';
 import { openOutput } from '../output.js';
 import { formatCount } from '../report/format.js';
 import { appendMetrics, truncateMetrics } from '../report/metrics-file.js';
@@ -53,6 +53,7 @@ export interface Trainee {
   /** Weights, optimizer state, and other values that resuming needs. */
   content(): Pick<CheckpointContent, 'model' | 'optimizer'> & { state?: Record<string, unknown> };
   restore(model: NamedTensors, optimizer: NamedTensors, state: Record<string, unknown>): void;
+  dispose(): void;
 }
 
 export interface LoopSettings {
@@ -167,8 +168,16 @@ export interface Pace {
 /** Number of steps before the clock starts: the first ones compile graphs and fill caches. */
 const WARM_STEPS = 4;
 
-/** Measures a trainee of its own, for a few seconds. Its weights are of no use afterwards. */
+/** Measures a trainee of its own for a few seconds, and disposes it. Nothing is written. */
 export async function paceOf(trainee: Trainee): Promise<Pace> {
+  try {
+    return await measuredPace(trainee);
+  } finally {
+    trainee.dispose();
+  }
+}
+
+async function measuredPace(trainee: Trainee): Promise<Pace> {
   await trainee.begin();
   for (let step = 1; step <= WARM_STEPS; step++) await trainee.step(step);
   const start = performance.now();
@@ -246,7 +255,7 @@ function bestOf(
 type Identity = Record<string, unknown>;
 
 /** Settings of training that a resumed run may change: it goes on along the schedule that they give. */
-const CHANGEABLE = ['steps', 'learningRate', 'evalEvery'];
+const CHANGEABLE = ['training.steps', 'training.learningRate', 'training.evalEvery'];
 
 /** Names what differs between the run on disk and the requested run, and says how a changed schedule goes on. */
 function refuseOtherRun(
@@ -258,14 +267,12 @@ function refuseOtherRun(
 ): void {
   if (!before)
     throw new CorruptError('E_CHECKPOINT', `${path}: expected the run's identity in state.json, found none.`);
-  const isChangeable = (difference: string): boolean =>
-    CHANGEABLE.some((name) => difference.startsWith(`training.${name} `));
   const different = differences(before, now);
-  const others = different.filter((difference) => !isChangeable(difference));
+  const others = different.filter(({ path: field }) => !CHANGEABLE.includes(field));
   if (others.length > 0)
     throw new UsageError(
       'E_RESUME_MISMATCH',
-      `--resume ${path}: the run was started with ${others.slice(0, 4).join('; ')}. Resume with the same settings, or start a new run with --force.`,
+      `--resume ${path}: the run was started with ${differencesText(others)}. Resume with the same settings, or start a new run with --force.`,
     );
   if (different.length === 0 || finish) return;
   if (steps < step)
@@ -274,7 +281,7 @@ function refuseOtherRun(
       `--resume ${path}: expected at least the ${step} steps that are done, received ${steps}. Use --finish for the model of this checkpoint.`,
     );
   onNote?.(
-    `resumed with another schedule (before: ${different.join('; ')}): from step ${step + 1} on, the learning rate is that of the new one`,
+    `resumed with another schedule (before: ${differencesText(different)}): from step ${step + 1} on, the learning rate is that of the new one`,
   );
 }
 

@@ -90,13 +90,8 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
 }
 
 /** Measures how long the steps of a run take on this machine. Nothing is written. */
-export async function priorPace<C>(run: PriorRun<C>): Promise<Pace> {
-  const trainee = new PriorTrainee(run);
-  try {
-    return await paceOf(trainee);
-  } finally {
-    trainee.dispose();
-  }
+export function priorPace<C>(run: PriorRun<C>): Promise<Pace> {
+  return paceOf(new PriorTrainee(run));
 }
 
 class PriorTrainee<C> implements Trainee {

@@ -40,6 +40,8 @@ class Scripted implements Trainee {
 
   async begin(): Promise<void> {}
 
+  dispose(): void {}
+
   async step(step: number) {
     if (step === this.script.crashAt) throw new Error('killed');
     this.step_ = step;

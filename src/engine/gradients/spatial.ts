@@ -1,7 +1,7 @@
 // Gradients of convolution, pooling, resizing, normalization and block rearrangement. Some of TF.js's own gradient
 // kernels are wrong or incomplete (dilation, average pooling over padding, resizing with half-pixel centers); those
 // gradients are composed of other kernels, so that the eager engines are correct too.
-import { kernel } from './rule.js';
+import { kernel, sumTo } from './rule.js';
 import type { Attributes, Rule } from './rule.js';
 import { linearWeights, nearestIndices } from '../resampling.js';
 import type { Resampling } from '../resampling.js';
@@ -141,10 +141,6 @@ function nearestWeights(from: number, to: number, how: Resampling): Float32Array
   nearestIndices(from, to, how).forEach((source, i) => (weights[i * from + source] = 1));
   return weights;
 }
-
-/** Sums over all axes along which `shape` was broadcast. */
-const sumTo = (dy: tf.Tensor, shape: number[]): tf.Tensor =>
-  tf.reshape(tf.sum(dy, tf.broadcast_util.getReductionAxes(shape, dy.shape)), shape);
 
 const batchNorm: Rule = {
   save: ['x', 'mean', 'variance', 'scale'],
