@@ -9,6 +9,7 @@ import { withAxes } from '../interfaces/tokens.js';
 import { decodeUtf8, parseJson } from '../json.js';
 import { isPlainName } from '../names.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
+import { areHalves } from './half.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 import { fingerprint } from './tensors.js';
 import type { NamedTensors } from './tensors.js';
@@ -97,7 +98,11 @@ export function packModel(
       );
   }
   const contents: Extras = {
-    [WEIGHTS]: encodeSafetensors(tensors, { format: 'tesserae', kind: card.kind, name: card.name }),
+    [WEIGHTS]: encodeSafetensors(
+      tensors,
+      { format: 'tesserae', kind: card.kind, name: card.name },
+      { halves: areHalves(tensors) },
+    ),
     ...extras,
   };
   const listed = Object.fromEntries(Object.entries(contents).map(([name, content]) => [name, listingOf(content)]));

@@ -1,6 +1,7 @@
 // Opens model directories, and the copies of codecs that other directories contain.
 import { join } from 'node:path';
 import { expectPath } from '../arguments.js';
+import { modelDirectory } from '../checkpoint/bundled.js';
 import type { StoredModel } from '../checkpoint/card.js';
 import { isModelDirectory, loadModel, readModelCard, saveModel } from '../checkpoint/model.js';
 import { CorruptError, UsageError } from '../errors.js';
@@ -21,7 +22,8 @@ export const CODEC_FOLDER = 'codec';
 /**
  * Opens a codec.
  *
- * @param directory a model directory written by `train codec`, or tokens or a prior that contain their codec.
+ * @param directory a model directory written by `train codec`, or tokens or a prior that contain their codec, or the name of a
+ *   bundled model.
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND, E_NO_CODEC, E_DATA_MEDIUM. @throws {CorruptError} for damaged files.
  */
 export async function loadCodec<M extends Media = Media, I = unknown>(
@@ -37,8 +39,9 @@ export function loadCodecFiles(directory: string): StoredModel {
 }
 
 /** Reads a codec, or the codec that a directory contains. @throws {UsageError} E_NO_CODEC for a prior without a copy of its codec. */
-function readCodec<T>(directory: string, read: (path: string, options: { kind: 'codec' }) => T): T {
-  expectPath('codec', directory);
+function readCodec<T>(path: string, read: (path: string, options: { kind: 'codec' }) => T): T {
+  expectPath('codec', path);
+  const directory = modelDirectory(path);
   if (carriesCodec(directory)) return read(join(directory, CODEC_FOLDER), { kind: 'codec' });
   try {
     return read(directory, { kind: 'codec' });
@@ -71,7 +74,8 @@ export function carryCodec(directory: string, { card, tensors, extras }: StoredM
 }
 
 /** The codec that a directory contains, if it does. */
-export function carriedCodec(directory: string): StoredModel | undefined {
+export function carriedCodec(path: string): StoredModel | undefined {
+  const directory = modelDirectory(path);
   return carriesCodec(directory) ? loadModel(join(directory, CODEC_FOLDER), { kind: 'codec' }) : undefined;
 }
 
@@ -106,6 +110,7 @@ function carriesCodec(directory: string): boolean {
 /**
  * Opens a prior.
  *
+ * @param directory a model directory written by `train prior`, or the name of a bundled model.
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND. @throws {CorruptError} for damaged files.
  */
 export async function loadPrior(directory: string): Promise<LoadedPrior> {

@@ -1,12 +1,12 @@
 // Presets and config files, which describe a model and its training as JSON.
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { UsageError } from '../errors.js';
 import { decodeUtf8, parseJson } from '../json.js';
 import { readFile, readJson } from '../files/read.js';
 import { parseConfig } from '../model/config.js';
+import { packageFolder } from '../package-folder.js';
 
 /** Maximum number of text tokens that a prior reads. */
 export const MAX_TEXT_LENGTH = 1024;
@@ -38,16 +38,13 @@ const PriorPresetSchema = z.strictObject({
 export type CodecPreset = z.infer<typeof CodecPresetSchema>;
 export type PriorPreset = z.infer<typeof PriorPresetSchema>;
 
-/** The folder of presets: next to `src` in a checkout, next to `dist` in the package. */
 function presetFolder(): string {
-  for (let folder = fileURLToPath(new URL('.', import.meta.url)); ; folder = join(folder, '..')) {
-    if (existsSync(join(folder, 'presets')) && existsSync(join(folder, 'package.json'))) return join(folder, 'presets');
-    if (folder === join(folder, '..'))
-      throw new UsageError(
-        'E_PRESETS',
-        'presets: expected the folder that ships with the package, found none. Reinstall it.',
-      );
-  }
+  const folder = packageFolder('presets');
+  if (folder !== undefined) return folder;
+  throw new UsageError(
+    'E_PRESETS',
+    'presets: expected the folder that ships with the package, found none. Reinstall it.',
+  );
 }
 
 /** Names of the presets of a kind. */
