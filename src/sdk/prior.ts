@@ -30,10 +30,24 @@ import type { TextTokenizer } from '../text/tokenizer.js';
 import { parseWords, someKnownWords, unknownWords } from '../text/words.js';
 import { ConditionSource } from '../train/conditions.js';
 import { expectOwnMaps } from './codec.js';
+import type { LoadedCodec } from './codec.js';
+import { opened } from './opened.js';
 
-/** Opens a prior. @throws {CorruptError} E_MODEL_CARD, E_MODEL_TENSORS. */
-export function openPrior(stored: StoredModel): LoadedPrior {
-  return new LoadedPrior(stored.card, stored.tensors, storedTokenizer(stored), parseWords(stored.extras['words.json']));
+/**
+ * Opens a prior.
+ *
+ * @param carried opens the codec that the prior carries, if it does.
+ * @throws {CorruptError} E_MODEL_CARD, E_MODEL_TENSORS.
+ */
+export function openPrior(stored: StoredModel, carried?: () => Promise<LoadedCodec>): LoadedPrior {
+  const prior = new LoadedPrior(
+    stored.card,
+    stored.tensors,
+    storedTokenizer(stored),
+    parseWords(stored.extras['words.json']),
+    carried,
+  );
+  return opened(prior, stored);
 }
 
 /**
@@ -149,7 +163,7 @@ function mediaOf({ codec }: ModelCard, maps: readonly TokenMapSpec[]): MediaInfo
 }
 
 /** A prior with the card of its model directory. */
-export class LoadedPrior implements Prior {
+export class LoadedPrior implements Prior, Disposable {
   readonly name: string;
   readonly fingerprint: string;
   readonly codec: string;
@@ -163,6 +177,7 @@ export class LoadedPrior implements Prior {
   readonly textLength: number | undefined;
   private readonly strict: ConditionSource;
   private readonly cutting: ConditionSource;
+  private carried: Promise<LoadedCodec> | undefined;
 
   constructor(
     readonly card: ModelCard,
@@ -171,6 +186,7 @@ export class LoadedPrior implements Prior {
     readonly text: TextTokenizer | undefined,
     /** The words of its training captions, if they were kept. */
     private readonly words?: readonly string[],
+    private readonly openCarried?: () => Promise<LoadedCodec>,
   ) {
     const family = priorFamily(card.name);
     const config = family.parseConfig(card.config);
@@ -283,7 +299,31 @@ export class LoadedPrior implements Prior {
     expectCodecOf(this.card, fingerprint);
   }
 
+  /**
+   * The codec that the prior carries. It is opened once, and stays open until the prior is disposed.
+   *
+   * @throws {UsageError} E_NO_CODEC for a prior without a copy of its codec, or from bytes. @throws {CorruptError} for a damaged copy.
+   */
+  async carriedCodec(): Promise<LoadedCodec> {
+    if (!this.openCarried)
+      throw new UsageError(
+        'E_NO_CODEC',
+        `prior ${shortFingerprint(this.fingerprint)}: expected a directory with a copy of its codec, received a prior without one. Name the codec.`,
+      );
+    this.carried ??= this.openCarried();
+    return this.carried;
+  }
+
+  /** Frees the weights and compiled graphs, also those of the carried codec. Calls in progress are finished first. */
   dispose(): void {
     this.model.dispose();
+    this.carried?.then(
+      (codec) => codec.dispose(),
+      () => undefined,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
