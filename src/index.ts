@@ -121,6 +121,7 @@ export { ssim } from './metrics/ssim.js';
 export { toIds } from './interfaces/index.js';
 export type {
   Audio,
+  CallOptions,
   Conditioning,
   Dataset,
   Image,
@@ -128,6 +129,7 @@ export type {
   Media,
   MediaInfo,
   Prior,
+  PriorOptions,
   Prompt,
   RawSample,
   Sample,

@@ -1,15 +1,18 @@
 // Opens stored priors through the registry.
-import { expectOptions } from '../arguments.js';
+import { expectOptions, namesOf } from '../arguments.js';
 import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
+import { isRecord } from '../json.js';
 import { CorruptError, ShapeError, TesseraeError, UsageError } from '../errors.js';
 import { expectCodec, shortFingerprint } from '../fingerprint.js';
 import { excerpt, listNames } from '../names.js';
 import { checkTokens, flatCodes, specOf, toIds } from '../interfaces/index.js';
 import type {
+  CallOptions,
   Conditioning,
   MediaInfo,
   Prior,
+  PriorOptions,
   Prompt,
   SamplingOptions,
   TokenMapSpec,
@@ -93,7 +96,10 @@ const MAX_SAMPLES = 1e6;
 
 function checkPrompts(prompts: readonly Prompt[], conditioning: Conditioning): void {
   if (!Array.isArray(prompts))
-    throw new UsageError('E_PROMPT', `prompts: expected a list, received ${shownType(prompts)}.`);
+    throw new UsageError(
+      'E_PROMPT',
+      `prompts: expected a list, received ${shownType(prompts)}. Use [null] for no prompt.`,
+    );
   for (const [i, prompt] of prompts.entries()) {
     if (prompt !== null && typeof prompt !== 'string' && !Number.isInteger(prompt))
       throw new UsageError(
@@ -116,34 +122,45 @@ function checkPrompts(prompts: readonly Prompt[], conditioning: Conditioning): v
 const TOO_LONG = { tooLong: ['cut', 'refuse'] };
 
 /** All options of sampling. */
-const SAMPLING: readonly (keyof SamplingOptions)[] = [
-  'n',
-  'temperature',
-  'topK',
-  'topP',
-  'cfg',
-  'seed',
-  'tooLong',
-  'prime',
-  'batchSize',
-  'onProgress',
-  'signal',
-  'onNote',
-];
+const SAMPLING = namesOf<SamplingOptions>({
+  n: true,
+  temperature: true,
+  topK: true,
+  topP: true,
+  cfg: true,
+  seed: true,
+  tooLong: true,
+  prime: true,
+  batchSize: true,
+});
 
-/** Checks the options that {@link generateCodes} does not use. */
-function checkOptions(options: SamplingOptions): void {
-  expectOptions(
-    'sampling',
-    options,
-    { whole: { n: [1, MAX_SAMPLES] }, choices: TOO_LONG, known: SAMPLING },
-    'E_SAMPLING',
-  );
-  const { onNote, signal } = options;
+/** All options that accompany a call. */
+export const CALL = namesOf<CallOptions>({ signal: true, onProgress: true, onNote: true });
+
+/**
+ * Checks sampling options that {@link generateCodes} does not use, and their names.
+ *
+ * @param beside names of options that may stand beside them in the same object.
+ */
+export function checkSampling(options: SamplingOptions, beside: readonly string[] = []): void {
+  const misplaced = isRecord(options) && CALL.find((name) => name in options && !beside.includes(name));
+  if (misplaced)
+    throw new UsageError(
+      'E_SAMPLING',
+      `sampling: ${misplaced}: expected beside sampling, received inside. Write { sampling: { ... }, ${misplaced} }.`,
+    );
+  const known = [...SAMPLING, ...beside];
+  expectOptions('sampling', options, { whole: { n: [1, MAX_SAMPLES] }, choices: TOO_LONG, known }, 'E_SAMPLING');
+}
+
+/** Checks options that accompany a call. */
+export function checkCall(options: CallOptions, code = 'E_OPTIONS'): void {
+  const { onNote, onProgress, signal } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw new UsageError('E_SAMPLING', `signal: expected an AbortSignal, received ${shownType(signal)}.`);
-  if (onNote !== undefined && typeof onNote !== 'function')
-    throw new UsageError('E_SAMPLING', `onNote: expected a function, received ${shownType(onNote)}.`);
+    throw new UsageError(code, `signal: expected an AbortSignal, received ${shownType(signal)}.`);
+  for (const [name, call] of Object.entries({ onNote, onProgress }))
+    if (call !== undefined && typeof call !== 'function')
+      throw new UsageError(code, `${name}: expected a function, received ${shownType(call)}.`);
 }
 
 const shownType = (value: unknown): string => (value === null ? 'null' : typeof value);
@@ -221,8 +238,9 @@ export class LoadedPrior implements Prior, Disposable {
     return nats;
   }
 
-  async generate(prompts: readonly Prompt[], options: SamplingOptions = {}): Promise<Tokens[]> {
-    checkOptions(options);
+  async generate(prompts: readonly Prompt[], options: PriorOptions = {}): Promise<Tokens[]> {
+    checkSampling(options, CALL);
+    checkCall(options, 'E_SAMPLING');
     checkPrompts(prompts, this.conditioning);
     const { n = 1 } = options;
     const source = options.tooLong === 'cut' ? this.cutting : this.strict;
