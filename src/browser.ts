@@ -45,11 +45,13 @@ export type { TextTokenizer } from './text/tokenizer.js';
 // Plain data and contracts.
 export { toIds } from './interfaces/index.js';
 export type {
+  CallOptions,
   Conditioning,
   Image,
   Media,
   MediaInfo,
   Prior,
+  PriorOptions,
   Prompt,
   SamplingOptions,
   TokenMap,

@@ -43,6 +43,7 @@ export { presetNames } from './sdk/presets.js';
 export { loadCodec, loadPrior } from './sdk/models.js';
 export type { LoadedCodec, LoadOptions } from './sdk/codec.js';
 export type { LoadedPrior } from './sdk/prior.js';
+export type { CodecSource, PriorSource } from './sdk/sources.js';
 export { quantizerNames, registerCodec, registerPrior, registerQuantizer } from './registry.js';
 export * as nn from './nn.js';
 export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './model/quantizer.js';
@@ -120,6 +121,7 @@ export { ssim } from './metrics/ssim.js';
 export { toIds } from './interfaces/index.js';
 export type {
   Audio,
+  CallOptions,
   Conditioning,
   Dataset,
   Image,
@@ -127,6 +129,7 @@ export type {
   Media,
   MediaInfo,
   Prior,
+  PriorOptions,
   Prompt,
   RawSample,
   Sample,

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { UsageError } from '../errors.js';
 import { counted, excerpt } from '../names.js';
-import type { Dataset, Media, Prompt, SamplingOptions } from '../interfaces/index.js';
+import type { Dataset, Media, Prompt } from '../interfaces/index.js';
 import { addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
 import { expectExisting, expectFile, expectMediaOutput, expectModel, expectPrior } from './paths.js';
 import { countedProgress } from './progress.js';
@@ -103,18 +103,15 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
       ? undefined
       : await (await import('../data/open.js')).openDataset(neighbors, { skipBad: true, medium: medium.name });
   const progress = session.progress({ label: 'generate', total, unit: 'samples' });
-  const options: SamplingOptions = {
-    ...sampling,
-    signal: session.signal,
-    onProgress: (fraction) => progress.update(Math.floor(fraction * total)),
-    onNote: (note) => progress.note(`warning: ${note}`),
-  };
   const generated = await sdk.generate({
     prior,
     codec,
     prompts,
-    sampling: options,
+    sampling,
     prime: prime === undefined ? undefined : { sample: prime, rows: primeRows },
+    signal: session.signal,
+    onProgress: (fraction) => progress.update(Math.floor(fraction * total)),
+    onNote: (note) => progress.note(`warning: ${note}`),
   });
   progress.finish();
   const { media, prompts: labels } = generated;

@@ -2,7 +2,7 @@ import type { Tokens, TokenMapSpec, TokenSample } from './tokens.js';
 
 export type Conditioning = 'none' | 'label' | 'text';
 
-/** How a prior samples. By default it draws from the model's distribution. */
+/** How a prior samples: plain values. By default it draws from the model's distribution. */
 export interface SamplingOptions {
   /** Number of samples for each prompt. Default 1. */
   n?: number;
@@ -22,12 +22,19 @@ export interface SamplingOptions {
   prime?: ArrayLike<number>;
   /** Number of sequences computed together. Memory grows with it. Default 16. */
   batchSize?: number;
+}
+
+/** What accompanies a call: its signal, and functions that it reports to. */
+export interface CallOptions {
   /** Called with the fraction done, in [0, 1], after each position or round. */
   onProgress?: (fraction: number) => void;
   signal?: AbortSignal;
   /** Called with a sentence about the prompt, such as words that no training caption had. */
   onNote?: (note: string) => void;
 }
+
+/** The options of one call of a prior. */
+export interface PriorOptions extends SamplingOptions, CallOptions {}
 
 /** What a sample is conditioned on: a text, a class index or name, or nothing. */
 export type Prompt = string | number | null;
@@ -47,6 +54,6 @@ export interface Prior {
   /** Mean negative log likelihood in nats per code of each sample, given its condition. */
   score(samples: readonly TokenSample[]): Promise<Float64Array>;
   /** Draws the tokens of `n` samples for each prompt, in the order of the prompts. */
-  generate(prompts: readonly Prompt[], options?: SamplingOptions): Promise<Tokens[]>;
+  generate(prompts: readonly Prompt[], options?: PriorOptions): Promise<Tokens[]>;
   dispose(): void;
 }

@@ -11,6 +11,7 @@ import type { AnyMedium } from '../media/medium.js';
 import { fullMedium } from '../media/node.js';
 import { codecFamily } from '../registry.js';
 import { openCodec } from './codec.js';
+import { opened } from './opened.js';
 import { openPrior } from './prior.js';
 import type { LoadedCodec, LoadOptions } from './codec.js';
 import type { LoadedPrior } from './prior.js';
@@ -30,7 +31,8 @@ export async function loadCodec<M extends Media = Media, I = unknown>(
   directory: string,
   options: LoadOptions<M, I> = {},
 ): Promise<LoadedCodec<M, I>> {
-  return openCodec(loadCodecFiles(directory), options);
+  const stored = loadCodecFiles(directory);
+  return opened(openCodec(stored, options), stored, directory);
 }
 
 /** The files of a codec, or of the codec that a directory contains. */
@@ -54,7 +56,7 @@ function readCodec<T>(path: string, read: (path: string, options: { kind: 'codec
 export const noCodec = (directory: string): UsageError =>
   new UsageError(
     'E_NO_CODEC',
-    `${directory}: expected a copy of its codec in ${join(directory, CODEC_FOLDER)}, found none. Name the codec with --codec.`,
+    `${directory}: expected a copy of its codec in ${join(directory, CODEC_FOLDER)}, found none. Name the codec.`,
   );
 
 /**
@@ -101,7 +103,7 @@ export function verifyCarriedCodec(directory: string, fingerprint: string): bool
  *
  * @throws {CorruptError} E_MODEL_FILE for a link, which is not the copy that was made here.
  */
-function carriesCodec(directory: string): boolean {
+export function carriesCodec(directory: string): boolean {
   const path = join(directory, CODEC_FOLDER);
   if (nodeFiles.status(path)?.kind !== 'link') return isModelDirectory(path);
   throw new CorruptError('E_MODEL_FILE', `${path}: expected a directory, found a link. Put the codec itself there.`);
@@ -114,5 +116,10 @@ function carriesCodec(directory: string): boolean {
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND. @throws {CorruptError} for damaged files.
  */
 export async function loadPrior(directory: string): Promise<LoadedPrior> {
-  return openPrior(loadModel(directory, { kind: 'prior' }));
+  const stored = loadModel(directory, { kind: 'prior' });
+  return opened(
+    openPrior(stored, () => loadCodec(directory)),
+    stored,
+    directory,
+  );
 }
