@@ -53,6 +53,7 @@ export type {
   Prior,
   PriorOptions,
   Prompt,
+  SamplingDefaults,
   SamplingOptions,
   TokenMap,
   TokenMapSpec,

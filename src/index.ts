@@ -134,6 +134,7 @@ export type {
   RawSample,
   Sample,
   SampleContent,
+  SamplingDefaults,
   SamplingOptions,
   Split,
   TokenMap,

@@ -2,7 +2,7 @@ import type { Tokens, TokenMapSpec, TokenSample } from './tokens.js';
 
 export type Conditioning = 'none' | 'label' | 'text';
 
-/** How a prior samples: plain values. By default it draws from the model's distribution. */
+/** How a prior samples: plain values. By default it draws from the model's distribution, or as its card recommends. */
 export interface SamplingOptions {
   /** Number of samples for each prompt. Default 1. */
   n?: number;
@@ -23,6 +23,9 @@ export interface SamplingOptions {
   /** Number of sequences computed together. Memory grows with it. Default 16. */
   batchSize?: number;
 }
+
+/** How a prior samples best. */
+export type SamplingDefaults = Pick<SamplingOptions, 'temperature' | 'topK' | 'topP' | 'cfg'>;
 
 /** What accompanies a call: its signal, and functions that it reports to. */
 export interface CallOptions {
@@ -49,6 +52,8 @@ export interface Prior {
   readonly codec: string;
   readonly conditioning: Conditioning;
   readonly maps: readonly TokenMapSpec[];
+  /** How it samples best, which holds for options that a call leaves out. */
+  readonly sampling?: SamplingDefaults | undefined;
   /** Class names, for label conditioning. */
   readonly classes?: readonly string[] | undefined;
   /** Mean negative log likelihood in nats per code of each sample, given its condition. */

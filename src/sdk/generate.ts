@@ -4,7 +4,7 @@ import type { CallOptions, Media, Prompt, SamplingOptions, Tokens } from '../int
 import type { MediumCore } from '../media/medium.js';
 import { beginningOf } from './prime.js';
 import type { PrimeOptions } from './prime.js';
-import { checkCall, checkSampling } from './prior.js';
+import { checkCall, checkSampling, withDefaults } from './prior.js';
 import type { SamplesMade } from './samples-card.js';
 import { expectModelSource, withCodecOf, withPrior } from './sources.js';
 import type { CodecSource, PriorSource } from './sources.js';
@@ -75,7 +75,7 @@ export async function generate<M extends Media = Media>(options: GenerateOptions
           codec: codec.fingerprint,
           prior: prior.fingerprint,
           prompts: prompts.flatMap((prompt) => (prompt === null ? [] : [String(prompt)])),
-          sampling: { ...plainValues(sampling), ...(typeof prime?.sample === 'string' && { prime: prime.sample }) },
+          sampling: { ...plainValues(withDefaults(sampling, prior.sampling)), ...(typeof prime?.sample === 'string' && { prime: prime.sample }) },
         },
       };
     }),

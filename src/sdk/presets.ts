@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { SamplingDefaultsSchema } from '../checkpoint/card.js';
 import { UsageError } from '../errors.js';
 import { decodeUtf8, parseJson } from '../json.js';
 import { readFile, readJson } from '../files/read.js';
@@ -32,6 +33,8 @@ const PriorPresetSchema = z.strictObject({
       length: z.int().min(1).max(MAX_TEXT_LENGTH).optional(),
     })
     .prefault({}),
+  /** How the prior samples best, for its card. */
+  sampling: SamplingDefaultsSchema.optional(),
   training: json.default({}),
 });
 

@@ -14,6 +14,7 @@ import type {
   Prior,
   PriorOptions,
   Prompt,
+  SamplingDefaults,
   SamplingOptions,
   TokenMapSpec,
   TokenSample,
@@ -179,6 +180,14 @@ function mediaOf({ codec }: ModelCard, maps: readonly TokenMapSpec[]): MediaInfo
   }
 }
 
+/** Sampling options, with the defaults of a prior for those that are left out. */
+export const withDefaults = <O extends SamplingOptions>(options: O, defaults: SamplingDefaults = {}): O => ({
+  ...options,
+  ...Object.fromEntries(
+    Object.entries(defaults).filter(([name]) => options[name as keyof SamplingDefaults] === undefined),
+  ),
+});
+
 /** A prior with the card of its model directory. */
 export class LoadedPrior implements Prior, Disposable {
   readonly name: string;
@@ -187,6 +196,7 @@ export class LoadedPrior implements Prior, Disposable {
   readonly conditioning: Conditioning;
   readonly maps: readonly TokenMapSpec[];
   readonly classes: readonly string[] | undefined;
+  readonly sampling: SamplingDefaults | undefined;
   /** What its tokens decode to. */
   private readonly media: MediaInfo;
   private readonly model: PriorModel;
@@ -215,6 +225,7 @@ export class LoadedPrior implements Prior, Disposable {
     this.maps = family.maps(config);
     expectOwnMaps(card, this.maps);
     this.classes = condition.classes;
+    this.sampling = card.sampling;
     this.textLength = condition.textLength;
     this.media = mediaOf(card, this.maps);
     const params = importParams(`prior ${card.name}`, Stages.of(family, config).params, tensors);
@@ -238,9 +249,10 @@ export class LoadedPrior implements Prior, Disposable {
     return nats;
   }
 
-  async generate(prompts: readonly Prompt[], options: PriorOptions = {}): Promise<Tokens[]> {
-    checkSampling(options, CALL);
-    checkCall(options, 'E_SAMPLING');
+  async generate(prompts: readonly Prompt[], given: PriorOptions = {}): Promise<Tokens[]> {
+    checkSampling(given, CALL);
+    checkCall(given, 'E_SAMPLING');
+    const options = withDefaults(given, this.sampling);
     checkPrompts(prompts, this.conditioning);
     const { n = 1 } = options;
     const source = options.tooLong === 'cut' ? this.cutting : this.strict;

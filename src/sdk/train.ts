@@ -107,6 +107,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
       from: source && { fingerprint: source.card.fingerprint, tensors: source.tensors },
       text,
       words: text && knownWords(survey, source),
+      sampling: preset.sampling ?? source?.card.sampling,
       concerns: tokenConcerns(survey, conditioning),
       sample:
         decoder &&
