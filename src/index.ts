@@ -44,6 +44,8 @@ export type { ExportCard, ExportModelOptions } from './sdk/export.js';
 export { doctor } from './sdk/doctor.js';
 export type { Diagnosis } from './sdk/doctor.js';
 export { presetNames } from './sdk/presets.js';
+export { listPresets } from './sdk/preset-list.js';
+export type { CodecPresetSummary, PresetList, PriorPresetSummary } from './sdk/preset-list.js';
 
 // Models.
 export { loadCodec, loadPrior } from './sdk/models.js';

@@ -60,7 +60,7 @@ export function chooseCodec(survey: PictureSurvey): CodecChoice {
     reasons: [
       `${formatCount(survey.count.train)} training images, ${survey.gray ? 'gray' : 'color'}, ${survey.sameSize ? '' : 'typically '}${survey.width}x${survey.height} pixels, so the codec takes ${width}x${height} pixels${sizeReason(survey, width, height)}${config.channels === 1 ? ' and one channel' : ''}`,
       `${width / downsample}x${height / downsample} = ${codes} codes of ${downsample}x${downsample} pixels, from a vocabulary of ${formatCount(codebookSize)}, which suits ${survey.count.train < FEW ? 'few' : survey.count.train < MANY ? 'thousands of' : 'many'} images`,
-      `${formatCount(training.steps)} steps of ${training.batchSize} images${training.steps < baseSteps(survey) ? `, ${MOST_EPOCHS} passes over them` : ''}`,
+      `${formatCount(training.steps)} steps of ${training.batchSize} images${training.steps < baseSteps(survey, height * width) ? `, ${MOST_EPOCHS} passes over them` : ''}`,
     ],
     warnings:
       survey.count.train < FEW
@@ -134,14 +134,18 @@ function networkOf(
       };
 }
 
-const baseSteps = ({ gray }: PictureSurvey): number => (gray ? 3000 : 5000);
+/** Images of at most this many pixels are small: twice as many fit into a step of the same time. */
+const SMALL = 40 * 40;
+
+/** Steps that take minutes on two cores of a CPU. */
+const baseSteps = ({ gray }: PictureSurvey, pixels: number): number => (gray ? 3000 : pixels <= SMALL ? 4000 : 2500);
 
 function trainingOf(survey: PictureSurvey, pixels: number): CodecTrainingSettings {
-  const isSmall = pixels <= 40 * 40;
+  const isSmall = pixels <= SMALL;
   const batchSize = survey.gray ? 64 : isSmall ? 32 : 16;
   const learningRate = survey.gray ? 1.5e-3 : isSmall ? 2e-3 : 1e-3;
   const useful = Math.max(FEWEST_STEPS, 100 * Math.round((MOST_EPOCHS * survey.count.train) / batchSize / 100));
-  const steps = Math.min(baseSteps(survey), useful);
+  const steps = Math.min(baseSteps(survey, pixels), useful);
   const every = Math.ceil(steps / 5);
   return {
     steps,

@@ -84,14 +84,21 @@ async function adviseOn(dataset: Dataset, options: AdviseCodecOptions): Promise<
     ],
     warnings,
     seconds: trainingSeconds({
-      ...{ pace, evaluated, steps, heldOut },
+      pace,
+      evaluated,
+      steps,
+      heldOut,
       evalEvery: training.evalEvery,
       evalSamples: training.evalSamples,
       reading: decoding * decodings(dataset.size('train'), heldOut, steps * training.batchSize, CACHE_BYTES / pixels),
     }),
     error: {
       name: 'nmse',
-      value: codecError(difficulty, (steps * training.batchSize) / settings.training.batchSize),
+      value: codecError(
+        difficulty,
+        (steps * training.batchSize) / settings.training.batchSize,
+        input.channels === 1 ? 'gray' : 'color',
+      ),
     },
   };
 }

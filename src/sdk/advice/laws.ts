@@ -4,19 +4,21 @@
 import type { Difficulty } from './patches.js';
 
 /** A = scale, B = slowness, ... of {@link codecError}. */
-const CODEC = {
-  /** Error of a codec after many steps, relative to that of a vocabulary of patches coded alone. */
-  scale: 0.95,
-  /** How much of the gain of coding neighboring cells together a codec makes use of. */
-  context: 1,
-  /** Share of the error that 1,000 steps leave in excess, and how it falls with more steps. */
-  excess: 0.3,
-  fall: 0.8,
+/** The networks that advice picks from: that of the preset `gray-28`, and that of `color-32`. */
+export type Network = 'gray' | 'color';
+
+const CODEC: Record<Network, { scale: number; context: number; excess: number; fall: number }> = {
+  gray: { scale: 0.8, context: 1, excess: 0.85, fall: 0.9 },
+  color: { scale: 0.8, context: 1, excess: 0.35, fall: 0.8 },
 };
 
-/** The held-out NMSE that a codec reaches. */
-export function codecError({ alone, together }: Difficulty, steps: number): number {
-  const { scale, context, excess, fall } = CODEC;
+/**
+ * The held-out NMSE that a codec reaches: in the end a multiple of what simple codes reach, and more before. `scale` is that multiple,
+ * `context` says how much of the gain of coding neighboring cells together a codec makes use of, `excess` is the share by which the error of
+ * 1,000 steps is larger, and `fall` the power of the number of steps with which the excess falls.
+ */
+export function codecError({ alone, together }: Difficulty, steps: number, network: Network): number {
+  const { scale, context, excess, fall } = CODEC[network];
   return Math.min(1, scale * alone * together ** context * (1 + excess * (1000 / steps) ** fall));
 }
 

@@ -86,7 +86,10 @@ export async function adviseOnTokens(
         : [...reasons.slice(0, -1), `${steps} steps of ${training.batchSize} samples, as asked for`],
     warnings,
     seconds: trainingSeconds({
-      ...{ pace, steps, heldOut, reading: 0 },
+      pace,
+      steps,
+      heldOut,
+      reading: 0,
       evalEvery: final.evalEvery,
       evalSamples: final.evalSamples,
       evaluated: Math.min(heldOut, final.evalSamples),
