@@ -92,11 +92,16 @@ async function codecSummary(name: string, secondsOf: (flops: number) => number):
       [...inputs],
     );
     return {
-      ...{ name, codec, purpose, image, maps },
+      name,
+      codec,
+      purpose,
+      image,
+      maps,
       codes: maps.reduce((sum, map) => sum + codeCount(map), 0),
       bits: nominalBits(maps),
       ...sizeFor(family.trainable(config), specs),
-      ...{ steps, batchSize },
+      steps,
+      batchSize,
       seconds: steps * secondsOf(TRAINING_FACTOR * batchSize * forward),
     };
   } finally {
@@ -124,9 +129,12 @@ async function priorSummary(name: string, secondsOf: (flops: number) => number):
       [...inputs],
     );
     return {
-      ...{ name, prior, purpose },
+      name,
+      prior,
+      purpose,
       ...sizeFor(stages.params, stages.params),
-      ...{ steps, batchSize },
+      steps,
+      batchSize,
       seconds: steps * secondsOf(TRAINING_FACTOR * batchSize * forward),
     };
   } finally {

@@ -96,7 +96,7 @@ async function adviseOn(dataset: Dataset, options: AdviseCodecOptions): Promise<
       name: 'nmse',
       value: codecError(
         difficulty,
-        (steps * training.batchSize) / settings.training.batchSize,
+        { steps, learningRate: training.learningRate },
         input.channels === 1 ? 'gray' : 'color',
       ),
     },

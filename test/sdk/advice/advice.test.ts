@@ -193,7 +193,8 @@ describe('what advice says', () => {
 
 describe('the laws', () => {
   it('expect less error of more steps and of easier data', () => {
-    const error = (alone: number, steps: number): number => codecError({ alone, together: 0.7 }, steps, 'color');
+    const error = (alone: number, steps: number): number =>
+      codecError({ alone, together: 0.7 }, { steps, learningRate: 1e-3 }, 'color');
     expect(error(0.08, 4000)).toBeLessThan(error(0.08, 500));
     expect(error(0.04, 500)).toBeLessThan(error(0.08, 500));
     expect(error(1, 1)).toBe(1);

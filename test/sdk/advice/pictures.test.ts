@@ -66,7 +66,7 @@ describe('a look at images', () => {
       [100, 40],
       [40, 100],
     ] as const)
-      expect((await lookAtAll([image(width, height, { border: value })])).border, `${width}x${height}`).toBe(border);
+      expect((await lookAtAll([image(width, height, { border: value })])).border).toBe(border);
   });
 
   it('fails with the error of the data if no image can be used', async () => {
