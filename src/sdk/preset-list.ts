@@ -60,9 +60,9 @@ const TRAINING_FACTOR = 3;
 
 /**
  * Speed of the steps of training, relative to that of the measured convolution: the rest is spent on small layers and on what is not
- * counted. Median over the presets; see docs/advice.md.
+ * counted. Rough: from one training of `color-32` (0.39) and one of `small` (0.6) beside the measurement, on a machine that did other work too.
  */
-const EFFICIENCY = { codec: 0.35, prior: 0.35 };
+const EFFICIENCY = { codec: 0.35, prior: 0.5 };
 
 /** Lists the presets. Takes a few seconds, in which the speed of the machine is measured. */
 export async function listPresets(): Promise<PresetList> {

@@ -100,7 +100,7 @@ for (const name of flags.only?.split(',') ?? Object.keys(SETS)) {
     await rowOf(
       name,
       'prior',
-      (onNote) => trainPrior({ tokens: at('tokens'), out: at('prior'), force: true, onNote }),
+      (onNote) => trainPrior({ tokens: at('tokens'), out: at('prior'), force: true, onNote, ...overrides }),
       'natsPerCode',
     ),
   );

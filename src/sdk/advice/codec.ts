@@ -1,5 +1,6 @@
 // Advice for a codec: looks at images, picks settings, and measures what to expect of a training with them.
 import { expectOptions } from '../../arguments.js';
+import { formatCount } from '../../report/format.js';
 import { memoryDataset } from '../../data/memory.js';
 import type { DecodedSample } from '../../data/decode.js';
 import { CACHE_BYTES } from '../../data/batches.js';
@@ -80,7 +81,7 @@ async function adviseOn(dataset: Dataset, options: AdviseCodecOptions): Promise<
       ...reasons.slice(0, -1),
       steps === settings.training.steps && training.batchSize === settings.training.batchSize
         ? reasons.at(-1)!
-        : `${steps} steps of ${training.batchSize} images, as asked for`,
+        : `${formatCount(steps)} steps of ${training.batchSize} images, as asked for`,
     ],
     warnings,
     seconds: trainingSeconds({

@@ -1,8 +1,8 @@
 // How hard codes are to predict: the cross-entropy of a model of counts, measured on held-out samples.
 import type { TokenMapSpec, TokenSample } from '../../interfaces/index.js';
 
-/** Samples of one split, as needed here. */
-export type CodeSamples = Iterable<Pick<TokenSample, 'tokens' | 'label'>>;
+/** A sample as needed here: its codes, and its class if there is one. */
+export type CodeSample = Pick<TokenSample, 'tokens'> & { label?: number | undefined };
 
 /** What the next code is predicted from, least first. Each is mixed with those before it. */
 const CONTEXTS = ['nothing', 'place', 'above', 'left', 'both', 'bothOfClass'] as const;
@@ -27,7 +27,7 @@ export class ContextModel {
   }
 
   /** Counts the codes of samples. */
-  learn(samples: CodeSamples): void {
+  learn(samples: Iterable<CodeSample>): void {
     for (const sample of samples)
       this.walk(sample, (code, contexts) =>
         contexts.forEach((context, i) => {
@@ -40,7 +40,7 @@ export class ContextModel {
   }
 
   /** Cross-entropy of the codes of other samples, in nats per code. */
-  nats(samples: CodeSamples): number {
+  nats(samples: Iterable<CodeSample>): number {
     let [nats, codes] = [0, 0];
     for (const sample of samples)
       this.walk(sample, (code, contexts) => {
@@ -59,10 +59,7 @@ export class ContextModel {
   }
 
   /** Visits the codes of a sample with the numbers of their contexts. */
-  private walk(
-    { tokens, label }: { tokens: TokenSample['tokens']; label?: number },
-    visit: (code: number, contexts: number[]) => void,
-  ): void {
+  private walk({ tokens, label }: CodeSample, visit: (code: number, contexts: number[]) => void): void {
     const { ids } = tokens.maps[this.index]!;
     const K = this.map.vocabSize + 1;
     for (let i = 0; i < ids.length; i++) {

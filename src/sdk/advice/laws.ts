@@ -1,15 +1,14 @@
 // What trainings reach, as laws that were fitted to trainings. Nothing here depends on which data they were.
-// `node test/bench/advice.mjs` trains with advice and prints what was predicted and what came; docs/advice.md has its table and says
-// how the constants were found.
+// `node test/bench/advice.mjs` trains with advice and prints what was predicted and what came; docs/advice.md has the trainings that the
+// constants were fitted to.
 import type { Difficulty } from './patches.js';
 
-/** A = scale, B = slowness, ... of {@link codecError}. */
 /** The networks that advice picks from: that of the preset `gray-28`, and that of `color-32`. */
 export type Network = 'gray' | 'color';
 
 const CODEC: Record<Network, { scale: number; excess: number }> = {
   gray: { scale: 0.8, excess: 1 },
-  color: { scale: 0.8, excess: 0.53 },
+  color: { scale: 0.8, excess: 0.64 },
 };
 
 /**
@@ -26,15 +25,14 @@ export function codecError(
   return Math.min(1, scale * alone * together * (1 + excess / (steps * learningRate)));
 }
 
-const PRIOR = {
-  /** Cross-entropy of a transformer after several passes over the samples, relative to that of a model of counts. */
-  scale: 0.9,
-  /** Share that few passes leave in excess. */
-  excess: 0.05,
-};
+/** Fitted to one training only: its scale is a guess from how trainings go on. */
+const PRIOR = { scale: 0.68, excess: 0.085 };
 
-/** The held-out nats per code that a prior reaches. @param counted those of a model of counts. @param epochs passes over the samples. */
-export function priorError(counted: number, epochs: number): number {
-  const { scale, excess } = PRIOR;
-  return counted * scale * (1 + excess / Math.max(0.2, epochs));
+/**
+ * The held-out nats per code that a prior reaches: a fraction of those of a model of counts, and more before, as in {@link codecError}.
+ *
+ * @param counted nats per code of the model of counts.
+ */
+export function priorError(counted: number, { steps, learningRate }: { steps: number; learningRate: number }): number {
+  return PRIOR.scale * counted * (1 + PRIOR.excess / (steps * learningRate));
 }

@@ -1,7 +1,8 @@
 // Advice for a prior: looks at tokens, picks settings, and measures what to expect of a training with them.
 import { expectOptions } from '../../arguments.js';
-import type { Conditioning, Split, TokenMapSpec, TokenSample } from '../../interfaces/index.js';
+import type { Conditioning, Split, TokenMapSpec } from '../../interfaces/index.js';
 import { parseConfig } from '../../model/config.js';
+import { formatCount } from '../../report/format.js';
 import { priorFamily } from '../../registry.js';
 import { ShardReader } from '../../shards/reader.js';
 import { uniformMaps } from '../../shards/uniform.js';
@@ -16,6 +17,7 @@ import { overridesOf } from '../train-options.js';
 import type { TrainingOverrides, TrainPriorOptions } from '../train-options.js';
 import type { Advice } from './advice.js';
 import { ContextModel } from './contexts.js';
+import type { CodeSample } from './contexts.js';
 import { priorError } from './laws.js';
 import { choosePrior } from './prior-choice.js';
 import { trainingSeconds } from './time.js';
@@ -83,7 +85,7 @@ export async function adviseOnTokens(
     reasons:
       steps === settings.training.steps && training.batchSize === settings.training.batchSize
         ? reasons
-        : [...reasons.slice(0, -1), `${steps} steps of ${training.batchSize} samples, as asked for`],
+        : [...reasons.slice(0, -1), `${formatCount(steps)} steps of ${training.batchSize} samples, as asked for`],
     warnings,
     seconds: trainingSeconds({
       pace,
@@ -96,19 +98,31 @@ export async function adviseOnTokens(
     }),
     error: {
       name: 'natsPerCode',
-      value: priorError(countedNats(tokens, maps, conditioning), (steps * training.batchSize) / tokens.size('train')),
+      value: priorError(countedNats(tokens, maps, conditioning, survey), {
+        steps,
+        learningRate: training.learningRate,
+      }),
     },
   };
 }
 
 /** Cross-entropy of a model of counts, in nats per code: of one map, or the mean over the codes of several. */
-function countedNats(tokens: ShardReader, maps: readonly TokenMapSpec[], conditioning: Conditioning): number {
+function countedNats(
+  tokens: ShardReader,
+  maps: readonly TokenMapSpec[],
+  conditioning: Conditioning,
+  survey: TokenSurvey,
+): number {
   const length = maps.reduce((sum, { grid, levels }) => sum + grid.reduce((a, b) => a * b, levels), 0);
-  const take = (split: Split): TokenSample[] => {
+  // To counts, a caption is one more class.
+  const numbers = new Map([...survey.captions.keys()].map((caption, i) => [caption, i]));
+  const take = (split: Split): CodeSample[] => {
     const count = Math.min(tokens.size(split), Math.max(16, Math.floor(COUNTED[split] / length)));
     const indices = Array.from({ length: count }, (_, i) => Math.floor((i * tokens.size(split)) / count));
-    const samples = tokens.readBatch(split, indices);
-    return conditioning === 'label' ? samples : samples.map(({ label: _label, ...rest }) => rest);
+    return tokens.readBatch(split, indices).map(({ tokens: own, label, captions }) => ({
+      tokens: own,
+      label: conditioning === 'label' ? label : conditioning === 'text' ? numbers.get(captions[0] ?? '') : undefined,
+    }));
   };
   const [train, test] = [take('train'), take('test')];
   // Without held-out samples, every fifth one is held out here.
