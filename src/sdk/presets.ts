@@ -67,6 +67,14 @@ export function priorPreset(source: { preset?: string; config?: string }): Prior
   return parseConfig(source.config ?? source.preset ?? 'prior', PriorPresetSchema, readPreset('prior', source));
 }
 
+/** Checks settings in the form of a preset. @throws {UsageError} E_CONFIG naming the field that is wrong. */
+export const parseCodecPreset = (settings: unknown): CodecPreset =>
+  parseConfig('codec settings', CodecPresetSchema, settings);
+
+/** Checks settings in the form of a preset. @throws {UsageError} E_CONFIG naming the field that is wrong. */
+export const parsePriorPreset = (settings: unknown): PriorPreset =>
+  parseConfig('prior settings', PriorPresetSchema, settings);
+
 /** Removes the byte order mark that some editors write, which JSON does not allow. */
 function readConfig(path: string): unknown {
   return parseJson(decodeUtf8(readFile(path, { limit: CONFIG_LIMIT }), path).replace(/^\ufeff/, ''), path);

@@ -35,6 +35,8 @@ export interface PriorRun<C> extends LoopOptions {
   seed: number;
   /** A trained prior whose weights the run starts with, of the same names and shapes. */
   from?: StartingPoint;
+  /** The advice that the settings come from, for the model's card. */
+  advice?: unknown;
   /** The text tokenizer and the text of its `tokenizer.json`, for text conditioning. */
   text?: TextEncoder & { json: string };
   /** The words of the training captions, which are kept to recognize unknown words of prompts. */
@@ -124,6 +126,7 @@ class PriorTrainee<C> implements Trainee {
       tokens: tokens.fingerprint,
       codec: tokens.codec.fingerprint,
       ...(run.from && { from: run.from.fingerprint }),
+      ...(run.advice !== undefined && { advice: run.advice }),
     };
     this.stages = Stages.of(family, config);
     this.condition = family.condition(config);
