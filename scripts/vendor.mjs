@@ -1,6 +1,7 @@
-// Copies what the engine and the shards need of three packages into dist/vendor, from where the published package loads
-// it: `npm pack` runs this. As dependencies these packages would run install scripts, one of which downloads CUDA from
-// outside the npm registry and fails the whole install where it cannot; a client that refuses scripts stops or warns.
+// Copies what is needed of some packages into dist/vendor, from where the published package loads it: `npm pack` runs
+// this. As dependencies the first three would run install scripts, one of which downloads CUDA from outside the npm
+// registry and fails the whole install where it cannot; a client that refuses scripts stops or warns. Of the font and of
+// its reader, 9 MB, captions need 0.4 MB.
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const vendor = join(root, 'dist', 'vendor');
 
-/** The file that is loaded, and the files that come along. */
+/** The file that is loaded, if it is code, and the files that come along. */
 const PACKAGES = {
   'onnxruntime-node': {
     main: 'dist/index.js',
@@ -24,6 +25,8 @@ const PACKAGES = {
     keep: (path) => /^dist\/(ort\.node\.min\.js|ort-wasm-simd-threaded\.(mjs|wasm))$/.test(path),
   },
   msgpackr: { main: 'dist/index-no-eval.cjs', keep: (path) => /^(dist\/index-no-eval\.cjs|LICENSE)$/.test(path) },
+  'opentype.js': { main: 'dist/opentype.min.js', keep: (path) => /^(dist\/opentype\.min\.js|LICENSE)$/.test(path) },
+  '@fontsource/inter': { keep: (path) => /^(files\/inter-[a-z-]+-400-normal\.woff|LICENSE)$/.test(path) },
 };
 
 const locked = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;

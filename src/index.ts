@@ -16,8 +16,8 @@ export { tokenize } from './sdk/tokenize.js';
 export type { TokenizeOptions, TokenizeResult } from './sdk/tokenize.js';
 export { generate } from './sdk/generate.js';
 export type { Generated, GenerateOptions } from './sdk/generate.js';
-export { writeGenerated, writeMedia } from './sdk/write-media.js';
-export type { WriteGeneratedOptions, WriteMediaOptions } from './sdk/write-media.js';
+export { encodeGenerated, writeGenerated, writeMedia } from './sdk/write-media.js';
+export type { EncodeGeneratedOptions, WriteGeneratedOptions, WriteMediaOptions } from './sdk/write-media.js';
 export { nearestNeighbors } from './sdk/neighbors.js';
 export type { Neighbor, NeighborOptions } from './sdk/neighbors.js';
 export { primeCodes } from './sdk/prime.js';
@@ -91,6 +91,7 @@ export type {
   MediumCore,
   QualityMeter,
   RateUnit,
+  SampleGroup,
   ShowOptions,
 } from './media/medium.js';
 export type { SampleArray, Samples } from './media/samples.js';
@@ -100,7 +101,7 @@ export { openDataset } from './data/open.js';
 export { memoryDataset } from './data/memory.js';
 export type { MemorySample } from './data/memory.js';
 export type { DatasetOptions } from './data/indexed.js';
-export { decodeImage, encodePng } from './media/image/image.js';
+export { decodeImage, encodeImage, encodePng } from './media/image/image.js';
 export { resizeImage } from './media/image/fit.js';
 export type { DecodeOptions, ResizeOptions } from './media/image/fit.js';
 export { imageGrid } from './media/image/grid.js';

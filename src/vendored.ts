@@ -1,5 +1,5 @@
-// Packages that the published package carries in dist/vendor, so that installing it runs no script of theirs. In a
-// checkout there is no such folder, and they come from node_modules.
+// Packages that the published package carries in dist/vendor, so that installing it runs no script of theirs and brings
+// only what is used of them. In a checkout there is no such folder, and they come from node_modules.
 import { existsSync, readFileSync } from 'node:fs';
 import { Module, createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -26,6 +26,11 @@ export function vendoredPackages(): Record<string, VendoredPackage> | undefined 
 /** Loads a vendored package. @param entry what node_modules is asked for in a checkout. */
 export function requireVendored<T>(name: string, entry = name): T {
   return createRequire(import.meta.url)(pathOf(name, entry)) as T;
+}
+
+/** The path of a file of a vendored package. */
+export function vendoredFile(name: string, file: string): string {
+  return vendoredPackages() ? join(VENDOR, name, file) : createRequire(import.meta.url).resolve(`${name}/${file}`);
 }
 
 /**

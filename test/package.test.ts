@@ -33,7 +33,7 @@ describe('package-lock.json', () => {
 
 describe('the package', () => {
   it('depends on none of those it carries, and names their versions in its notices', () => {
-    for (const name of ['onnxruntime-node', 'onnxruntime-web', 'msgpackr']) {
+    for (const name of ['onnxruntime-node', 'onnxruntime-web', 'msgpackr', 'opentype.js', '@fontsource/inter']) {
       expect(manifest.dependencies[name]).toBeUndefined();
       const { version } = locked[`node_modules/${name}`]!;
       expect(manifest.devDependencies[name]).toBe(version);

@@ -140,8 +140,8 @@ export interface OutputFlags {
 }
 
 /** Adds `--out` and the options for existing output. */
-export function addOutputOptions(command: Command, what: string, { resumes = true } = {}): Command {
-  command.requiredOption('--out <PATH>', what);
+export function addOutputOptions(command: Command, what: string, { resumes = true, required = true } = {}): Command {
+  command.addOption(new Option('--out <PATH>', what).makeOptionMandatory(required));
   if (resumes) command.addOption(new Option('--resume', 'continue an interrupted run').conflicts('force'));
   return command.option('--force', 'overwrite existing output');
 }

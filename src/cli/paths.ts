@@ -10,9 +10,10 @@ import { isTemporary } from '../files/commit.js';
 import { acquireLock } from '../output.js';
 import type { AnyMedium } from '../media/medium.js';
 import {
-  createParent,
   expectCreatable,
   isFileOf,
+  prepareFile,
+  prepareFolder,
   refuseFileName,
   refuseOneFile,
   refuseOtherFiles,
@@ -145,8 +146,7 @@ export function expectOutputFile({ out, force }: Pick<OutputFlags, 'out' | 'forc
 }
 
 /**
- * Checks that samples may be written, to a file of their medium or a directory, without writing them. Creates the directory
- * of a file.
+ * Checks that samples may be written, to a file of their medium or a directory, without writing them. Creates the directory.
  *
  * @param count number of samples.
  * @throws as {@link expectOutputFile} and {@link expectOutputDirectory}. @throws {UsageError} E_OUTPUT_NAME for other files, and for
@@ -160,9 +160,12 @@ export function expectMediaOutput(
 ): void {
   refuseOtherFiles(out, medium);
   refuseOneFile(out, medium, count);
-  if (!isFileOf(medium, out)) return expectOutputDirectory({ out, force }, sources, { resumes: false });
+  if (!isFileOf(medium, out)) {
+    expectOutputDirectory({ out, force }, sources, { resumes: false });
+    return prepareFolder(out);
+  }
   expectOutputFile({ out, force }, sources);
-  createParent(out);
+  prepareFile(out);
 }
 
 /** @throws {UsageError} E_SAME_PATH when the output is one of the inputs, E_OPTION when it is empty. */

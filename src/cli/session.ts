@@ -113,6 +113,13 @@ export class Session {
     );
   }
 
+  /** Writes the bytes of a file to stdout, in place of a result. What is for people goes to stderr. */
+  async bytes(content: Uint8Array): Promise<void> {
+    await new Promise<void>((resolve, reject) =>
+      process.stdout.write(content, (error) => (error ? reject(error) : resolve())),
+    );
+  }
+
   /** Runs the program and ends the process with its exit code. */
   async run(program: () => Promise<unknown>): Promise<never> {
     for (const stream of [process.stdout, process.stderr]) stream.on('error', quietOnClosedPipe);

@@ -87,10 +87,16 @@ export interface MediaFiles<M extends Media = Media, I = unknown> {
    * @throws {InputError} for a file that cannot be decoded.
    */
   decode(bytes: Uint8Array, source: string, input?: I): Promise<{ media: M; original: MediaInfo }>;
-  /** Extension of the files that {@link encode} writes, without the dot. */
+  /** Extension of the files that {@link encode} writes, without the dot. They keep all of a sample. */
   readonly extension: string;
-  /** Equal samples give equal bytes. */
-  encode(media: M): Promise<Uint8Array>;
+  /** Extensions of other files that {@link encode} can write, for people. */
+  readonly otherExtensions?: readonly string[];
+  /**
+   * Equal samples give equal bytes.
+   *
+   * @param extension one of those above. Default {@link extension}.
+   */
+  encode(media: M, extension?: string): Promise<Uint8Array>;
   /** Joins samples into one, to be written to a single file; a single sample stays as it is. Without it, each sample is a file of its own. */
   join?(samples: readonly M[], options: ShowOptions): M;
 }
@@ -103,6 +109,15 @@ export interface ShowOptions {
   scale?: number;
   /** One for each sample. */
   labels?: readonly string[];
+  /** Samples that belong together, such as those of one prompt. Each group begins a new row, below its label. */
+  groups?: readonly SampleGroup[];
+}
+
+/** Consecutive samples under one label. */
+export interface SampleGroup {
+  label: string;
+  /** Number of samples. */
+  count: number;
 }
 
 /** A drawing for a report and for a file of its own. An SVG needs a `viewBox`, so that it can be shown in any width. */

@@ -114,7 +114,7 @@ async function writeBatch(
 ): Promise<string[]> {
   const { encode, extension } = fullMedium(codec.kind).files;
   const media = await codec.decode(samples.map(({ tokens }) => tokens));
-  const files = await Promise.all(media.map(encode));
+  const files = await Promise.all(media.map((one) => encode(one)));
   return samples.map(({ key, captions, label }, i) => {
     const name = `${safeKey(key)}.${extension}`;
     createDirectory(dirname(join(folder, name)));

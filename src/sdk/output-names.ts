@@ -1,10 +1,10 @@
 // Decides which names are files and which are folders, before anything is computed for them.
 import { accessSync, constants, statSync } from 'node:fs';
-import { dirname, extname, resolve } from 'node:path';
+import { dirname, extname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { counted } from '../names.js';
 import type { AnyMedium } from '../media/medium.js';
-import { createDirectory } from '../files/commit.js';
+import { createDirectory, PendingFile } from '../files/commit.js';
 import { guarded } from '../files/system.js';
 
 /** Extensions that nobody gives a folder on purpose. */
@@ -14,9 +14,14 @@ const FILE_EXTENSIONS = new Set(
   ),
 );
 
+/** The extension of a path, in lower case and without the dot. */
+export const extensionOf = (path: string): string => extname(path).slice(1).toLowerCase();
+
+/** The extensions of files that a medium writes. */
+const writtenBy = ({ files }: AnyMedium): string[] => [files.extension, ...(files.otherExtensions ?? [])];
+
 /** Whether a path is the name of a file of a medium, as the medium writes them. */
-export const isFileOf = ({ files }: AnyMedium, path: string): boolean =>
-  extname(path).toLowerCase() === `.${files.extension}`;
+export const isFileOf = (medium: AnyMedium, path: string): boolean => writtenBy(medium).includes(extensionOf(path));
 
 /** Whether a path names a file: by what exists there, otherwise by a known extension without a slash after it. */
 function namesFile(path: string): boolean {
@@ -37,7 +42,9 @@ export function refuseOtherFiles(out: string, medium: AnyMedium): void {
   if (!isFileOf(medium, out) && namesFile(out))
     throw new UsageError(
       'E_OUTPUT_NAME',
-      `--out ${out}: expected a .${medium.files.extension} file or a directory, received the name of a ${extname(out)} file.`,
+      `--out ${out}: expected a ${writtenBy(medium)
+        .map((extension) => `.${extension}`)
+        .join(', ')} file or a directory, received the name of a ${extname(out)} file.`,
     );
 }
 
@@ -78,6 +85,52 @@ export function expectCreatable(out: string): void {
 /** Creates the folder of an output file. @throws {IoError} E_IO, E_DISK_FULL. */
 export function createParent(out: string): void {
   createDirectory(dirname(resolve(out)));
+}
+
+/**
+ * Prepares an output before the work for it begins: creates its folder, and tries that the file can be created there.
+ *
+ * @throws {IoError} E_IO, E_DISK_FULL.
+ */
+export function prepareFile(out: string): void {
+  createParent(out);
+  new PendingFile(out).discard();
+}
+
+/** As {@link prepareFile}, for a folder of files. */
+export function prepareFolder(out: string): void {
+  createDirectory(out);
+  new PendingFile(join(out, 'probe')).discard();
+}
+
+/** Characters of a prompt that become a file name. */
+const NAME_LENGTH = 60;
+
+/** Names that Windows keeps for devices. */
+const DEVICES = /^(con|prn|aux|nul|com\d|lpt\d)$/;
+
+/**
+ * A name for the samples of prompts that nothing has yet: `a-red-bird.png`, `a-red-bird-2.png` and so on.
+ *
+ * @param count number of samples; several that the medium cannot join get a folder.
+ */
+export function freeName(prompts: readonly string[], medium: AnyMedium, count: number): string {
+  const [first = ''] = prompts;
+  const words = first
+    .slice(0, 4 * NAME_LENGTH)
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{M}\p{N}]+/gu, '-');
+  const short = Array.from(words)
+    .slice(0, NAME_LENGTH)
+    .join('')
+    .replace(/^-+|-+$/g, '');
+  const name = short === '' || DEVICES.test(short) ? ['generated', short].filter(Boolean).join('-') : short;
+  const ending = count > 1 && !medium.files.join ? '' : `.${medium.files.extension}`;
+  for (let i = 1; ; i++) {
+    const path = `${name}${i === 1 ? '' : `-${i}`}${ending}`;
+    if (!statOf(path)) return path;
+  }
 }
 
 /** The status of a path. A path below a file does not exist, which some systems report as an error. */

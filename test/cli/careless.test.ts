@@ -241,14 +241,14 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
     /^E_NOT_FOUND .*one\.png/,
   ],
   [
-    'pictures as JPEG',
-    ['generate', 'x', '--prior', 'prior', '--out', 'birds.jpg'],
-    /^E_OUTPUT_NAME --out birds\.jpg: expected a \.png file or a directory, received the name of a \.jpg file\.$/,
+    'pictures as GIF',
+    ['generate', 'x', '--prior', 'prior', '--out', 'birds.gif'],
+    /^E_OUTPUT_NAME --out birds\.gif: expected a \.png, \.jpg, \.jpeg, \.webp file or a directory, received the name of a \.gif file\.$/,
   ],
   [
-    'a row of pictures as WebP',
-    ['latents', 'interpolate', 'picture.png', 'picture.png', '--codec', 'codec', '--out', 'new.webp'],
-    /^E_OUTPUT_NAME --out new\.webp: expected a \.png file or a directory/,
+    'a row of pictures as PDF',
+    ['latents', 'interpolate', 'picture.png', 'picture.png', '--codec', 'codec', '--out', 'new.pdf'],
+    /^E_OUTPUT_NAME --out new\.pdf: expected a \.png, \.jpg, \.jpeg, \.webp file or a directory/,
   ],
   [
     'a report that is no page',
@@ -271,6 +271,11 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
     /^E_OUTPUT_NOT_DIRECTORY --out picture\.png\/new\.png: expected .*picture\.png to be a directory, found a file/,
   ],
   [
+    'a picture and JSON on stdout',
+    [...generate.slice(0, -1), '-', '--json'],
+    /^E_OPTION --out -: cannot be combined with --json/,
+  ],
+  [
     'output nowhere',
     ['generate', 'x', '--prior', 'prior', '--out', ''],
     /^E_OPTION --out: expected a path, received an empty text/,
@@ -284,6 +289,12 @@ const MISUSE: [what: string, args: string[], line: RegExp][] = [
 
 /** Found out while working: the exit code tells the kind. */
 const FAULTS: [what: string, args: string[], code: number, line: RegExp][] = [
+  [
+    'a name that is too long for the disk',
+    [...generate.slice(0, -1), `${'x'.repeat(300)}.png`],
+    5,
+    /^E_IO x+\.png: creating failed, the name is too long/,
+  ],
   [
     'an empty folder',
     ['train', 'codec', '--data', 'empty', '--out', 'new'],

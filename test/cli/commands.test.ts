@@ -42,7 +42,7 @@ describe('train, tokenize, train, generate', () => {
       samples: 1,
       files: ['one.png'],
     });
-    expect(await sharp(at('one.png')).metadata()).toMatchObject({ width: 16, height: 16 });
+    expect(await sharp(at('one.png')).metadata()).toMatchObject({ width: 512, height: 512 });
     await succeed(world, [
       'generate',
       'a small red circle',
@@ -62,7 +62,7 @@ describe('train, tokenize, train, generate', () => {
       '--temperature',
       '0.8',
     ]);
-    expect((await sharp(at('grid.png')).metadata()).width).toBe(2 + 2 * (16 + 2));
+    expect((await sharp(at('grid.png')).metadata()).width).toBe(12 + 2 * (256 + 12));
     expect(
       await json(['generate', 'a small red circle', '--prior', 'prior', '--out', 'many', '-n', '3']),
     ).toMatchObject({ files: ['many/00000.png', 'many/00001.png', 'many/00002.png'] });
@@ -213,7 +213,7 @@ describe('train, tokenize, train, generate', () => {
       '--neighbors',
       'data',
     ]);
-    expect((await sharp(at('near.png')).metadata()).width).toBe(2 + 2 * (16 + 2));
+    expect((await sharp(at('near.png')).metadata()).width).toBe(12 + 4 * (256 + 12));
   });
 
   it('draw the same for the same seed, whatever the batch, and something else for another', async () => {

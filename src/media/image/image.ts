@@ -71,7 +71,13 @@ function decodePlain(bytes: Uint8Array, format: ImageFormat, source: string, max
 /** Encodes an image as PNG; equal pixels give equal bytes. */
 export async function encodePng(image: Image): Promise<Uint8Array> {
   checkImage('encodePng', image);
-  return (await libvips()).encode(image);
+  return (await libvips()).encode(image, 'png');
+}
+
+/** Encodes an image as PNG, as JPEG of high quality, or as lossless WebP; equal pixels give equal bytes. */
+export async function encodeImage(image: Image, format: 'png' | 'jpeg' | 'webp'): Promise<Uint8Array> {
+  checkImage('encodeImage', image);
+  return (await libvips()).encode(image, format);
 }
 
 useLargeResizer(async (image, options) => (await libvips()).resize(image, options));

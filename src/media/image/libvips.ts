@@ -81,9 +81,12 @@ async function sizeIfLarge(
   return isLarge({ width, height }) ? { width, height } : undefined;
 }
 
-/** Encodes pixels as PNG; equal pixels give equal bytes. */
-export function encode(image: Image): Promise<Uint8Array> {
-  return fromPixels(image).png({ compressionLevel: 9, adaptiveFiltering: true }).toBuffer();
+/** Encodes pixels; equal pixels give equal bytes. JPEG keeps the full resolution of colors, for letters and hard edges. */
+export function encode(image: Image, format: 'png' | 'jpeg' | 'webp'): Promise<Uint8Array> {
+  const pixels = fromPixels(image);
+  if (format === 'jpeg') return pixels.jpeg({ quality: 92, chromaSubsampling: '4:4:4' }).toBuffer();
+  if (format === 'webp') return pixels.webp({ lossless: true }).toBuffer();
+  return pixels.png({ compressionLevel: 9, adaptiveFiltering: true }).toBuffer();
 }
 
 /** Resizes an image to exactly the size of the options. */

@@ -6,8 +6,8 @@ import { drawCodes } from './code-map.js';
 import { decodingFor, imageCore } from './core.js';
 import { announcedExtent } from './extent.js';
 import { MAX_PIXELS } from './fit.js';
-import { imageGrid } from './grid.js';
-import { decodeWithOriginal, encodePng } from './image.js';
+import { columnsFor, imageGrid } from './grid.js';
+import { decodeWithOriginal, encodeImage, encodePng } from './image.js';
 import { IMAGE_EXTENSIONS, IMAGE_FORMATS, imageFormat } from './sniff.js';
 
 /** Decoded bytes for each byte of a file whose header does not tell: images are seldom packed tighter. */
@@ -24,10 +24,24 @@ function decodedBytes(bytes: Uint8Array): number {
   return pixels > MAX_PIXELS ? 0 : 3 * pixels;
 }
 
-/** Joins images in rows, with labels below. A single image stays as it is. */
+/** Side, in pixels, that a small image is enlarged to in a file: on its own, among a few others, among many. */
+const FILE_SIDES = { alone: 512, few: 256, many: 96 };
+
+/** Width, in pixels, of a sheet of many images. */
+const SHEET = 1024;
+
+/** Joins images in rows, enlarged by a whole factor. A single image without labels is no more than enlarged. */
 function join(images: readonly Image[], options: ShowOptions): Image {
   const [first] = images;
-  return first && images.length === 1 ? first : imageGrid(images, options);
+  const isAlone = images.length === 1 && !options.labels && !options.groups;
+  const columns = options.columns ?? columnsFor(options.groups ?? [{ count: images.length }]);
+  const target = isAlone
+    ? FILE_SIDES.alone
+    : Math.min(FILE_SIDES.few, Math.max(FILE_SIDES.many, Math.floor(SHEET / columns)));
+  const side = Math.max(1, ...images.flatMap(({ width, height }) => [width, height]));
+  const scale = options.scale ?? Math.max(1, Math.floor(target / side));
+  if (first && isAlone && scale === 1) return first;
+  return imageGrid(images, { ...options, scale, ...(isAlone ? { gap: 0 } : {}) });
 }
 
 export const imageMedium: Medium<Image, ImageInput> = {
@@ -42,7 +56,9 @@ export const imageMedium: Medium<Image, ImageInput> = {
       return { media: image, original };
     },
     extension: 'png',
-    encode: encodePng,
+    otherExtensions: ['jpg', 'jpeg', 'webp'],
+    encode: (image, extension) =>
+      encodeImage(image, extension === 'webp' ? 'webp' : extension?.startsWith('j') ? 'jpeg' : 'png'),
     join,
   },
   describe: ({ width, height, channels }) => `${width}x${height}, ${channels === 1 ? 'gray' : 'color'}`,
