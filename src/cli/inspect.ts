@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { modelDirectory } from '../checkpoint/bundled.js';
 import { EXIT } from '../errors.js';
 import { shortFingerprint } from '../fingerprint.js';
 import { axesText } from '../interfaces/tokens.js';
@@ -31,7 +32,7 @@ export function inspectCommand(session: Session): Command {
 }
 
 async function inspect(session: Session, paths: string[], flags: DataFlags): Promise<void> {
-  expectData(paths, 'PATH');
+  expectData(paths.map(modelDirectory), 'PATH');
   const sdk = await import('../sdk/inspect.js');
   const found = await sdk.inspect(paths, flags);
   const { fullMedium } = await import('../media/node.js');
