@@ -62,12 +62,13 @@ describe('the examples', () => {
       expect(existsSync(join(work, file))).toBe(true);
   }, 180_000);
 
-  it('are all run here', () => {
+  it('are all run here, or in a test of their own', () => {
     expect(names.sort()).toEqual([
       'codec-round-trip.mjs',
       'complete-a-picture.mjs',
       'pictures-to-pictures.mjs',
       'read-shards.mjs',
+      'server.mjs', // test/server.test.ts
     ]);
   });
 });

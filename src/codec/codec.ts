@@ -1,4 +1,5 @@
 // A codec at work, for every family and medium: batches, fitting or tiles, tokens in and out.
+/// <reference lib="esnext.disposable" preserve="true" />
 import { compile, hostValues, tf } from '../engine/index.js';
 import { InputError, UsageError } from '../errors.js';
 import { expectCodec } from '../fingerprint.js';

@@ -1,4 +1,5 @@
 // Opens stored codecs through the registry.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { Codec } from '../codec/codec.js';

@@ -1,4 +1,5 @@
 // Opens stored priors through the registry.
+/// <reference lib="esnext.disposable" preserve="true" />
 import { expectOptions, namesOf } from '../arguments.js';
 import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
