@@ -10,7 +10,8 @@ const generated = await generate({
   prior,
   prompts: [prompt ?? null],
   prime: { sample: image },
-  sampling: { n: 8, seed: 1, onProgress: (done) => process.stderr.write(`\r${Math.round(100 * done)} %`) },
+  sampling: { n: 8, seed: 1 },
+  onProgress: (done) => process.stderr.write(`\r${Math.round(100 * done)} %`),
 });
 process.stderr.write('\n');
 console.log('written:', await writeGenerated('completions.png', generated, { scale: 4 }));

@@ -47,6 +47,10 @@ export function expectOptions(job: string, options: unknown, rules: OptionRules 
   }
 }
 
+/** The names of all options of a type. The compiler refuses a list that lacks one. */
+export const namesOf = <T>(names: Record<keyof T & string, true>): (keyof T & string)[] =>
+  Object.keys(names) as (keyof T & string)[];
+
 /** @throws {UsageError} E_OPTIONS unless the value is a path. `where` names it. */
 export function expectPath(where: string, value: unknown, code = 'E_OPTIONS'): asserts value is string {
   if (typeof value !== 'string' || value === '')

@@ -45,12 +45,15 @@ export type { TextTokenizer } from './text/tokenizer.js';
 // Plain data and contracts.
 export { toIds } from './interfaces/index.js';
 export type {
+  CallOptions,
   Conditioning,
   Image,
   Media,
   MediaInfo,
   Prior,
+  PriorOptions,
   Prompt,
+  SamplingDefaults,
   SamplingOptions,
   TokenMap,
   TokenMapSpec,

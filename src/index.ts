@@ -3,7 +3,13 @@ import './engine/register-node.js';
 
 // Jobs: what the commands do.
 export { trainCodec, trainPrior } from './sdk/train.js';
-export type { TrainCodecOptions, TrainOptions, TrainPriorOptions } from './sdk/train-options.js';
+export type { TrainCodecOptions, TrainingOverrides, TrainOptions, TrainPriorOptions } from './sdk/train-options.js';
+export { adviseCodec } from './sdk/advice/codec.js';
+export { advisePrior } from './sdk/advice/prior.js';
+export type { Advice, AdviceRecord, ExpectedError } from './sdk/advice/advice.js';
+export type { AdviseCodecOptions, CodecAdvice } from './sdk/advice/codec.js';
+export type { AdvisePriorOptions, PriorAdvice } from './sdk/advice/prior.js';
+export type { CodecPreset, PriorPreset } from './sdk/presets.js';
 export type { TooLong } from './train/conditions.js';
 export type { Kept, KeepRule } from './train/watch.js';
 export { tokenize } from './sdk/tokenize.js';
@@ -38,11 +44,14 @@ export type { ExportCard, ExportModelOptions } from './sdk/export.js';
 export { doctor } from './sdk/doctor.js';
 export type { Diagnosis } from './sdk/doctor.js';
 export { presetNames } from './sdk/presets.js';
+export { listPresets } from './sdk/preset-list.js';
+export type { CodecPresetSummary, PresetList, PriorPresetSummary } from './sdk/preset-list.js';
 
 // Models.
 export { loadCodec, loadPrior } from './sdk/models.js';
 export type { LoadedCodec, LoadOptions } from './sdk/codec.js';
 export type { LoadedPrior } from './sdk/prior.js';
+export type { CodecSource, PriorSource } from './sdk/sources.js';
 export { quantizerNames, registerCodec, registerPrior, registerQuantizer } from './registry.js';
 export * as nn from './nn.js';
 export type { QuantizedBatch, QuantizerFamily, TrainingMoment } from './model/quantizer.js';
@@ -121,6 +130,7 @@ export { ssim } from './metrics/ssim.js';
 export { toIds } from './interfaces/index.js';
 export type {
   Audio,
+  CallOptions,
   Conditioning,
   Dataset,
   Image,
@@ -128,10 +138,12 @@ export type {
   Media,
   MediaInfo,
   Prior,
+  PriorOptions,
   Prompt,
   RawSample,
   Sample,
   SampleContent,
+  SamplingDefaults,
   SamplingOptions,
   Split,
   TokenMap,

@@ -9,6 +9,7 @@ import { withAxes } from '../interfaces/tokens.js';
 import { decodeUtf8, parseJson } from '../json.js';
 import { isPlainName } from '../names.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
+import { areHalves } from './half.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 import { fingerprint } from './tensors.js';
 import type { NamedTensors } from './tensors.js';
@@ -16,9 +17,9 @@ import type { NamedTensors } from './tensors.js';
 /**
  * Major and minor version of the model directory format. A newer major version is refused. 1.1: the card has a
  * sha256 over itself, and the fingerprint covers the files besides the weights. 2.0: maps say their grid and levels;
- * cards of format 1 are read.
+ * cards of format 1 are read. 2.1: a prior may say how it samples best.
  */
-const MODEL_FORMAT_VERSION = '2.0';
+const MODEL_FORMAT_VERSION = '2.1';
 
 /** Name of the card. */
 export const CARD = 'model.json';
@@ -42,6 +43,14 @@ export const TokenMapSpecSchema = z.preprocess(
   }),
 );
 
+/** How a prior samples best. */
+export const SamplingDefaultsSchema = z.strictObject({
+  temperature: z.number().min(0).optional(),
+  topK: z.int().min(0).optional(),
+  topP: z.number().positive().max(1).optional(),
+  cfg: z.number().min(0).optional(),
+});
+
 const cardSchema = z.strictObject({
   format: z.literal('tesserae-model'),
   formatVersion: z.string().regex(/^\d+\.\d+$/),
@@ -54,6 +63,7 @@ const cardSchema = z.strictObject({
   conditioning: z.enum(['none', 'label', 'text']).optional(),
   maps: z.array(TokenMapSpecSchema).optional(),
   classes: z.array(z.string()).optional(),
+  sampling: SamplingDefaultsSchema.optional(),
   training: z.record(z.string(), z.unknown()).optional(),
   metrics: z.record(z.string(), z.unknown()).optional(),
   files: z.record(z.string().refine(isPlainName, 'expected a plain file name'), fileSchema),
@@ -97,7 +107,11 @@ export function packModel(
       );
   }
   const contents: Extras = {
-    [WEIGHTS]: encodeSafetensors(tensors, { format: 'tesserae', kind: card.kind, name: card.name }),
+    [WEIGHTS]: encodeSafetensors(
+      tensors,
+      { format: 'tesserae', kind: card.kind, name: card.name },
+      { halves: areHalves(tensors) },
+    ),
     ...extras,
   };
   const listed = Object.fromEntries(Object.entries(contents).map(([name, content]) => [name, listingOf(content)]));

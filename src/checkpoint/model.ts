@@ -10,6 +10,7 @@ import type { FileSystem } from '../files/system.js';
 import { withLock } from '../output.js';
 import { withSnapshot } from '../snapshot.js';
 import type { Snapshot } from '../snapshot.js';
+import { bundledRemedy, modelDirectory } from './bundled.js';
 import { CARD, expectSize, notAModel, packModel, readCard, readModel, verified } from './card.js';
 import type { Extras, Listed, ModelCard, ModelSource, NewModelCard, ReadModelOptions, StoredModel } from './card.js';
 import { refuseForeignFormat } from './foreign-format.js';
@@ -57,11 +58,13 @@ export function isModelDirectory(directory: string, files: FileSystem = nodeFile
  * Reads the card of a model directory without its weights. It writes nothing and does not wait for a writer: during a save, or
  * after one that was interrupted, it reads the complete model.
  *
+ * @param path a directory, or the name of a bundled model.
  * @param options.kind refuse a model of the other kind.
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_FORMAT, E_MODEL_KIND. @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION.
  */
-export function readModelCard(directory: string, options: LoadOptions = {}): ModelCard {
-  expectPath('readModelCard', directory);
+export function readModelCard(path: string, options: LoadOptions = {}): ModelCard {
+  expectPath('readModelCard', path);
+  const directory = modelDirectory(path);
   const { files = nodeFiles } = options;
   expectDirectory(directory, files);
   return withSnapshot(
@@ -77,7 +80,7 @@ export function readModelCard(directory: string, options: LoadOptions = {}): Mod
 function expectDirectory(directory: string, files: FileSystem): void {
   const status = files.status(directory);
   if (status === undefined)
-    throw new UsageError('E_NOT_FOUND', `${directory}: expected to exist, found nothing. Check the path.`);
+    throw new UsageError('E_NOT_FOUND', `${directory}: expected a model, found nothing. ${bundledRemedy()}`);
   if (status.kind === 'file') refuseForeignFormat(directory, files);
   if (status.kind === 'file' || status.kind === 'other') throw notAModel(directory);
 }
@@ -97,12 +100,14 @@ function sourceOf(directory: string, snapshot: Snapshot): ModelSource {
  * lack), the others by those in the card, layout and finiteness of the weights, the fingerprint. Like
  * {@link readModelCard} it writes nothing.
  *
+ * @param path a directory, or the name of a bundled model.
  * @param options.kind refuse a model of the other kind.
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_FORMAT, E_MODEL_KIND.
  * @throws {CorruptError} E_MODEL_CARD, E_MODEL_VERSION, E_MODEL_FILE, E_MODEL_FINGERPRINT, E_SAFETENSORS, E_TENSOR_NOT_FINITE.
  */
-export function loadModel(directory: string, options: LoadOptions = {}): StoredModel {
-  expectPath('loadModel', directory);
+export function loadModel(path: string, options: LoadOptions = {}): StoredModel {
+  expectPath('loadModel', path);
+  const directory = modelDirectory(path);
   const { files = nodeFiles } = options;
   expectDirectory(directory, files);
   const others = (snapshot: Snapshot): string[] =>

@@ -2,6 +2,7 @@
 // JSON header of name -> {dtype, shape, data_offsets}, then the bytes of the tensors without holes or overlaps.
 import { CorruptError } from '../errors.js';
 import { canonicalJson, decodeUtf8, isRecord, parseJson } from '../json.js';
+import { floatBits, toHalves } from './half.js';
 import { ARRAY_OF, bytesOf, checkTensor, sortedNames } from './tensors.js';
 import type { NamedTensor, NamedTensors, TensorDtype } from './tensors.js';
 
@@ -28,7 +29,7 @@ const NAME_ON_DISK: Record<TensorDtype, string> = {
 const DTYPES: Record<string, { dtype: TensorDtype; bytes: number; widen?: (bits: number) => number }> = {
   F64: { dtype: 'float64', bytes: 8 },
   F32: { dtype: 'float32', bytes: 4 },
-  F16: { dtype: 'float32', bytes: 2, widen: halfToFloatBits },
+  F16: { dtype: 'float32', bytes: 2, widen: floatBits },
   BF16: { dtype: 'float32', bytes: 2, widen: (bits) => bits << 16 },
   I64: { dtype: 'int64', bytes: 8 },
   I32: { dtype: 'int32', bytes: 4 },
@@ -55,35 +56,51 @@ export interface SafetensorsFile {
  * Serializes tensors. The same tensors give the same bytes: wider elements first (so that every tensor is aligned to
  * its element), then by name; the header is padded to 8 bytes with spaces.
  *
+ * @param options.halves stores float32 tensors as F16, rounded to it. Default: false.
  * @throws {UsageError} E_TENSOR when a tensor's name, shape or data do not fit together.
  */
-export function encodeSafetensors(tensors: NamedTensors, metadata: Record<string, string> = {}): Uint8Array {
-  const names = sortedNames(tensors);
-  for (const name of names) checkTensor(name, tensors[name]!);
-  names.sort((a, b) => tensors[b]!.data.BYTES_PER_ELEMENT - tensors[a]!.data.BYTES_PER_ELEMENT); // stable
-  const header = encodeHeader(names, tensors, metadata);
+export function encodeSafetensors(
+  tensors: NamedTensors,
+  metadata: Record<string, string> = {},
+  options: { halves?: boolean } = {},
+): Uint8Array {
+  const stored = sortedNames(tensors).map((name) => {
+    const tensor = tensors[name]!;
+    checkTensor(name, tensor);
+    const asHalves = options.halves && tensor.dtype === 'float32';
+    return asHalves
+      ? { name, dtype: 'F16', shape: tensor.shape, data: toHalves(tensor.data) }
+      : { name, dtype: NAME_ON_DISK[tensor.dtype], shape: tensor.shape, data: tensor.data };
+  });
+  stored.sort((a, b) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT); // stable
+  const header = encodeHeader(stored, metadata);
   const start = LENGTH_BYTES + header.length;
-  const out = new Uint8Array(names.reduce((sum, name) => sum + tensors[name]!.data.byteLength, start));
+  const out = new Uint8Array(stored.reduce((sum, { data }) => sum + data.byteLength, start));
   new DataView(out.buffer).setBigUint64(0, BigInt(header.length), true);
   out.set(header, LENGTH_BYTES);
   let position = start;
-  for (const name of names) {
-    out.set(bytesOf(tensors[name]!), position);
-    position += tensors[name]!.data.byteLength;
+  for (const { data } of stored) {
+    out.set(bytesOf({ data }), position);
+    position += data.byteLength;
   }
   return out;
 }
 
-function encodeHeader(names: string[], tensors: NamedTensors, metadata: Record<string, string>): Uint8Array {
+/** A tensor as it is stored. */
+interface Stored {
+  name: string;
+  dtype: string;
+  shape: number[];
+  data: NamedTensor['data'];
+}
+
+function encodeHeader(stored: readonly Stored[], metadata: Record<string, string>): Uint8Array {
   const entries: string[] = [];
   if (Object.keys(metadata).length > 0) entries.push(`"__metadata__":${canonicalJson(metadata)}`);
   let offset = 0;
-  for (const name of names) {
-    const { dtype, shape, data } = tensors[name]!;
+  for (const { name, dtype, shape, data } of stored) {
     const end = offset + data.byteLength;
-    entries.push(
-      `${JSON.stringify(name)}:${JSON.stringify({ dtype: NAME_ON_DISK[dtype], shape, data_offsets: [offset, end] })}`,
-    );
+    entries.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [offset, end] })}`);
     offset = end;
   }
   const text = new TextEncoder().encode(`{${entries.join(',')}}`);
@@ -209,18 +226,6 @@ function widen(bytes: Uint8Array, toFloatBits: (bits: number) => number): Float3
   const words = new Int32Array(halves.length);
   for (let i = 0; i < halves.length; i++) words[i] = toFloatBits(halves[i]!);
   return new Float32Array(words.buffer);
-}
-
-/** IEEE 754 binary16 bits to binary32 bits. */
-function halfToFloatBits(half: number): number {
-  const sign = (half & 0x8000) << 16;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13);
-  if (exponent !== 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
-  if (fraction === 0) return sign;
-  const shift = Math.clz32(fraction) - 21; // brings the leading one of a subnormal to bit 10
-  return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }
 
 function checkFinite(name: string, tensor: NamedTensor, where: string): void {

@@ -45,8 +45,8 @@ export const ARRAY_OF = {
 } as const;
 
 /** The bytes of a tensor in memory (little-endian on every platform that runs JavaScript); not a copy. */
-export function bytesOf(tensor: NamedTensor): Uint8Array {
-  return new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
+export function bytesOf({ data }: Pick<NamedTensor, 'data'>): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 /** Names in code unit order: the same on every machine. */

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { UsageError } from '../errors.js';
 import { counted, excerpt } from '../names.js';
-import type { Dataset, Media, Prompt, SamplingOptions } from '../interfaces/index.js';
+import type { Dataset, Media, Prompt } from '../interfaces/index.js';
 import type { AnyMedium } from '../media/medium.js';
 import { addOutputOptions, jsonOption, numberOption, seedOption } from './options.js';
 import { expectExisting, expectFile, expectMediaOutput, expectModel, expectPrior } from './paths.js';
@@ -56,7 +56,7 @@ export function generateCommand(session: Session): Command {
   return command
     .addOption(numberOption('-n, --n <N>', 'samples per prompt', { min: 1, max: 1e6, whole: true }).default(1))
     .addOption(
-      numberOption('--temperature <T>', 'sampling temperature: lower is more conservative; 0 is greedy', { min: 0 }),
+      numberOption('--temperature <T>', 'sampling temperature: lower is more conservative; 0 is greedy (default: that of the prior, or 1)', { min: 0 }),
     )
     .addOption(numberOption('--top-k <K>', 'sample from the K most likely codes; 0 uses all', { min: 0, whole: true }))
     .addOption(
@@ -134,18 +134,15 @@ async function generate(session: Session, texts: string[], flags: Flags): Promis
       ? undefined
       : await (await import('../data/open.js')).openDataset(neighbors, { skipBad: true, medium: medium.name });
   const progress = session.progress({ label: 'generate', total, unit: 'samples' });
-  const options: SamplingOptions = {
-    ...sampling,
-    signal: session.signal,
-    onProgress: (fraction) => progress.update(Math.floor(fraction * total)),
-    onNote: (note) => progress.note(`warning: ${note}`),
-  };
   const generated = await sdk.generate({
     prior,
     codec,
     prompts,
-    sampling: options,
+    sampling,
     prime: prime === undefined ? undefined : { sample: prime, rows: primeRows },
+    signal: session.signal,
+    onProgress: (fraction) => progress.update(Math.floor(fraction * total)),
+    onNote: (note) => progress.note(`warning: ${note}`),
   });
   progress.finish();
   const { media, prompts: ofSamples } = generated;

@@ -163,7 +163,7 @@ export interface TrainFlags extends OutputFlags {
 
 export function addTrainingOptions(command: Command): Command {
   return command
-    .option('--preset <NAME>', 'built-in settings, listed below (default: "default")')
+    .option('--preset <NAME>', 'built-in settings, listed below (default: settings that suit the data)')
     .addOption(
       new Option('--config <FILE>', 'JSON file with custom settings, in the form of a preset').conflicts('preset'),
     )

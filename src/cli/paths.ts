@@ -1,6 +1,7 @@
 // Validates paths before anything is loaded or written.
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { bundledRemedy, modelDirectory } from '../checkpoint/bundled.js';
 import { refuseForeignFormat } from '../checkpoint/foreign-format.js';
 import { UsageError } from '../errors.js';
 import { guarded } from '../files/system.js';
@@ -73,8 +74,10 @@ export function expectPrior(flag: string, path: string): void {
 /** A journal alone also indicates a model, namely one whose save was interrupted after its bytes were durable. */
 const MODEL_FILES = ['model.json', '.commit.json'];
 
-function expectOneOf(flag: string, path: string, files: readonly string[]): void {
-  expectExisting(flag, path);
+function expectOneOf(flag: string, name: string, files: readonly string[]): void {
+  const path = modelDirectory(name);
+  if (!existsSync(path))
+    throw new UsageError('E_NOT_FOUND', `${flag} ${path}: expected a model, found nothing. ${bundledRemedy()}`);
   if (files.some((file) => existsSync(join(path, file)))) return;
   if (!statSync(path).isDirectory()) refuseForeignFormat(path);
   throw new UsageError(

@@ -12,6 +12,7 @@ import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
 import { latentsCommand } from './latents.js';
 import { numberOption } from './options.js';
+import { presetsCommand } from './presets.js';
 import { repairCommand } from './repair.js';
 import type { GlobalOptions, Session } from './session.js';
 import { tokenizeCommand } from './tokenize.js';
@@ -74,6 +75,7 @@ export function buildProgram(session: Session): Command {
     inspectCommand,
     exportCommand,
     repairCommand,
+    presetsCommand,
     doctorCommand,
   ];
   for (const command of commands) program.addCommand(command(session));

@@ -40,7 +40,12 @@ export function heldOutLines(metrics: Record<string, unknown> | undefined): stri
   return metrics ? [`held out: ${metricsText(metrics)}`] : [];
 }
 
-/** Returns which weights a model contains and the warnings of its training, for `--json`. */
+/** Returns which weights a model contains, the warnings of its training and the advice it followed, for `--json`. */
 export function endOf({ training }: { training?: Record<string, unknown> }): Record<string, unknown> {
-  return { kept: training?.['kept'], stoppedAt: training?.['stoppedAt'], warnings: training?.['warnings'] ?? [] };
+  return {
+    kept: training?.['kept'],
+    stoppedAt: training?.['stoppedAt'],
+    warnings: training?.['warnings'] ?? [],
+    advice: training?.['advice'],
+  };
 }

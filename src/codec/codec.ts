@@ -134,6 +134,10 @@ export class Codec<C = unknown> implements Tokenizer {
     disposeParams(this.params);
   }
 
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   private refuseWithoutCodes(what: string): void {
     if (this.ownMaps.length === 0)
       throw new UsageError(

@@ -74,7 +74,8 @@ export interface EvalBatchOptions extends BatchOptions {
   limit?: number;
 }
 
-const DEFAULT_CACHE_BYTES = 256 * 2 ** 20;
+/** Bytes of decoded samples that are kept by default. */
+export const CACHE_BYTES = 256 * 2 ** 20;
 
 /**
  * Caches decoded samples, up to a number of bytes. Nothing is evicted: every epoch reads every sample once, so eviction
@@ -84,7 +85,7 @@ export class SampleCache {
   private readonly samples = new Map<string, Media>();
   private used = 0;
 
-  constructor(readonly maxBytes: number = DEFAULT_CACHE_BYTES) {}
+  constructor(readonly maxBytes: number = CACHE_BYTES) {}
 
   get bytes(): number {
     return this.used;

@@ -8,6 +8,7 @@ export { exportOnnx } from './export.js';
 export type { ExportOptions, Signature, TensorSpec } from './export.js';
 export { importOnnx } from './import.js';
 export type { ImportedNetwork } from './import.js';
+export { flopsOf } from './work.js';
 export { printGraph } from './graph.js';
 export type { Graph } from './graph.js';
 export type { CompileOptions, Compiled } from './compile.js';

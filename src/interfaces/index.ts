@@ -24,4 +24,4 @@ export type {
   Splitting,
 } from './dataset.js';
 export type { Tokenizer } from './tokenizer.js';
-export type { Conditioning, Prior, Prompt, SamplingOptions } from './prior.js';
+export type { CallOptions, Conditioning, Prior, PriorOptions, Prompt, SamplingDefaults, SamplingOptions } from './prior.js';

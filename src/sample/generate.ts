@@ -2,7 +2,7 @@
 // depend on the samples that share its batch.
 import { AbortedError, UsageError } from '../errors.js';
 import { codeCount } from '../interfaces/index.js';
-import type { SamplingOptions } from '../interfaces/index.js';
+import type { PriorOptions, SamplingOptions } from '../interfaces/index.js';
 import { fromSequence, toSequence } from '../model/order.js';
 import type { StageContext } from '../model/prior.js';
 import type { PriorModel, SamplingStage } from '../prior/model.js';
@@ -28,7 +28,7 @@ export type SampleCodes = Record<string, Int32Array>;
  *
  * @throws {UsageError} E_SAMPLING for options out of range. @throws {AbortedError} E_ABORTED when the signal fires.
  */
-export async function generateCodes(task: GenerationTask, options: SamplingOptions = {}): Promise<SampleCodes[]> {
+export async function generateCodes(task: GenerationTask, options: PriorOptions = {}): Promise<SampleCodes[]> {
   const { seed = 0, batchSize = 16, signal, onProgress } = options;
   const { conditions } = task;
   checkOptions(task, options);
@@ -101,7 +101,7 @@ function joined(rows: readonly Int32Array[]): Int32Array {
   return all;
 }
 
-function checkOptions({ model }: GenerationTask, options: SamplingOptions): void {
+function checkOptions({ model }: GenerationTask, options: PriorOptions): void {
   const { temperature = 1, topK = 0, topP = 1, cfg = 1, batchSize = 16, prime, seed = 0, onProgress } = options;
   const fail = (detail: string): never => {
     throw new UsageError('E_SAMPLING', detail);

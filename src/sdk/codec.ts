@@ -14,9 +14,11 @@ import type { CodecFamily } from '../model/codec.js';
 import { importParams } from '../model/params.js';
 import type { Params } from '../model/params.js';
 import { codecFamily } from '../registry.js';
+import { opened } from './opened.js';
 
 /** A codec with the card of its model directory. */
-export interface LoadedCodec<M extends Media = Media, I = unknown> extends Tokenizer<M>, Pick<Codec, 'encodeFitted'> {
+export interface LoadedCodec<M extends Media = Media, I = unknown>
+  extends Tokenizer<M>, Disposable, Pick<Codec, 'encodeFitted'> {
   readonly card: ModelCard;
   /** What the codec sees, in the medium's terms. `encode` brings all samples to this. */
   readonly input: I;
@@ -66,15 +68,12 @@ export function codecParams(
  * @throws {UsageError} E_DATA_MEDIUM for a codec of another medium than the options ask for.
  */
 export function openCodec<M extends Media = Media, I = unknown>(
-  { card, tensors }: Pick<StoredModel, 'card' | 'tensors'>,
+  stored: StoredModel,
   { medium, ...options }: LoadOptions<M, I> = {},
 ): LoadedCodec<M, I> {
-  const { family, config } = codecOf({ card });
-  if (medium && family.medium !== medium.name)
-    throw new UsageError(
-      'E_DATA_MEDIUM',
-      `codec ${card.name}: expected a codec of the medium "${medium.name}", received one of "${family.medium}".`,
-    );
+  const { card, tensors } = stored;
+  const { family, config } = codecOf(stored);
+  expectMediumName(card.name, family.medium, medium);
   const codec = new Codec({
     family,
     config,
@@ -83,5 +82,22 @@ export function openCodec<M extends Media = Media, I = unknown>(
     fingerprint: card.fingerprint,
     ...options,
   });
-  return Object.assign(codec, { card, input: family.input(config) }) as LoadedCodec<M, I>;
+  return opened(Object.assign(codec, { card, input: family.input(config) }) as LoadedCodec<M, I>, stored);
+}
+
+/** A loaded codec, whose medium is checked. @throws {UsageError} E_DATA_MEDIUM for a codec of another medium. */
+export function expectMedium<M extends Media, I>(
+  codec: LoadedCodec,
+  medium: MediumCore<M, I> | undefined,
+): LoadedCodec<M, I> {
+  expectMediumName(codec.name, codec.kind, medium);
+  return codec as LoadedCodec<M, I>;
+}
+
+function expectMediumName(codec: string, kind: string, medium: { name: string } | undefined): void {
+  if (medium && kind !== medium.name)
+    throw new UsageError(
+      'E_DATA_MEDIUM',
+      `codec ${codec}: expected a codec of the medium "${medium.name}", received one of "${kind}".`,
+    );
 }

@@ -22,11 +22,12 @@ import type { DataOptions, DataSource } from './dataset.js';
 import { evaluationOf, withFeatures } from './evaluate.js';
 import type { FeatureNetworkOptions } from './evaluate.js';
 import { codecOf, codecParams } from './codec.js';
-import { loadCodecFiles } from './models.js';
+import { codecFiles, expectModelSource, sourceName } from './sources.js';
+import type { CodecSource } from './sources.js';
 
 export interface CompareCodecsOptions extends EvaluationOptions, Omit<DataOptions, 'limit'>, FeatureNetworkOptions {
-  /** Model directories, at least two. */
-  codecs: readonly string[];
+  /** At least two codecs: model directories or loaded codecs. */
+  codecs: readonly CodecSource[];
   data: DataSource;
   /** Default `test`. */
   split?: Splits;
@@ -125,17 +126,19 @@ interface Contestant extends StoredModel {
   config: unknown;
 }
 
-function openContestants(paths: readonly string[]): Contestant[] {
-  const count = Array.isArray(paths) ? paths.length : shown(paths);
+function openContestants(sources: readonly CodecSource[]): Contestant[] {
+  const count = Array.isArray(sources) ? sources.length : shown(sources);
   if (typeof count === 'string' || count < 2)
     throw new UsageError(
       'E_COMPARE',
       `CODEC: expected at least two codecs, received ${count}. For one there is "tesserae eval codec".`,
     );
+  sources.forEach((source, i) => expectModelSource(`compareCodecs: codecs[${i}]`, source, 'codec'));
+  const paths = sources.map(sourceName);
   const names = shortNames(paths);
-  const contestants = paths.map((path, i): Contestant => {
-    const stored = loadCodecFiles(path);
-    return { ...stored, ...codecOf(stored), name: names[i]!, path };
+  const contestants = sources.map((source, i): Contestant => {
+    const stored = codecFiles(source);
+    return { ...stored, ...codecOf(stored), name: names[i]!, path: paths[i]! };
   });
   contestants.forEach(({ card, path }, i) => {
     const twin = contestants.slice(0, i).find((earlier) => earlier.card.fingerprint === card.fingerprint);

@@ -7,16 +7,17 @@ import type { Split, TokenSample } from '../interfaces/index.js';
 import { fullMedium } from '../media/node.js';
 import { openOutput } from '../output.js';
 import { ShardReader } from '../shards/reader.js';
-import { carriedCodec, noCodec, loadCodec } from './models.js';
-import { openCodec } from './codec.js';
+import { carriesCodec, noCodec } from './models.js';
 import type { LoadedCodec } from './codec.js';
 import { PICTURES_CARD, SAMPLES_CARD, writeSamplesCard } from './samples-card.js';
+import { expectModelSource, withCodec } from './sources.js';
+import type { CodecSource } from './sources.js';
 
 export interface DecodeTokensOptions {
   /** Directory of the token dataset. */
   tokens: string;
-  /** Model directory of the codec. Default: the one the tokens carry. */
-  codec?: string;
+  /** Default: the codec that the tokens carry. */
+  codec?: CodecSource;
   /** Folder for `<split>/<key>.png` (or the extension of another medium) and `<split>/metadata.jsonl` with captions and labels. */
   out: string;
   /** Default `all`. */
@@ -54,8 +55,8 @@ export async function decodeTokens(options: DecodeTokensOptions): Promise<Decode
     choices: { split: SPLIT_CHOICES },
   });
   const { split = 'all', limit = Infinity, out } = options;
-  const codec = await codecOf(options);
-  try {
+  if (options.codec !== undefined) expectModelSource('decodeTokens: codec', options.codec, 'codec');
+  return withCodec(options.codec ?? carryingTokens(options.tokens), {}, async (codec) => {
     const reader = await ShardReader.open(options.tokens, { codec: codec.fingerprint });
     const splits = (split === 'all' ? (['train', 'test'] as const) : [split]).map((name) => ({
       name,
@@ -95,16 +96,13 @@ export async function decodeTokens(options: DecodeTokensOptions): Promise<Decode
       lock.release();
       await reader.close();
     }
-  } finally {
-    codec.dispose();
-  }
+  });
 }
 
-async function codecOf({ codec, tokens }: DecodeTokensOptions): Promise<LoadedCodec> {
-  if (codec !== undefined) return loadCodec(codec);
-  const carried = carriedCodec(tokens);
-  if (!carried) throw noCodec(tokens);
-  return openCodec(carried);
+/** @throws {UsageError} E_NO_CODEC unless the tokens carry their codec. */
+function carryingTokens(tokens: string): string {
+  if (!carriesCodec(tokens)) throw noCodec(tokens);
+  return tokens;
 }
 
 /** Writes the files of some samples. @returns a line of metadata.jsonl for each sample. */

@@ -146,8 +146,8 @@ function matmulGflops(): Promise<number> {
   ]);
 }
 
-/** A 3x3 convolution over [8, 32, 32, 128], as in the middle of a codec. */
-function convGflops(): Promise<number> {
+/** Rate of a 3x3 convolution over [8, 32, 32, 128], as in the middle of a codec. */
+export function convGflops(): Promise<number> {
   const [batch, side, channels] = [8, 32, 128];
   const images = tf.randomUniform([batch, side, side, channels], -1, 1, 'float32', 1);
   const filter = tf.randomUniform([3, 3, channels, channels], -1, 1, 'float32', 2);

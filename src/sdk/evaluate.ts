@@ -1,6 +1,5 @@
 // Evaluates codecs and priors in model directories.
 import { SPLIT_CHOICES, expectOptions } from '../arguments.js';
-import { loadModel } from '../checkpoint/model.js';
 import { UsageError } from '../errors.js';
 import { axesText } from '../interfaces/index.js';
 import type { TokenMapSpec } from '../interfaces/index.js';
@@ -20,7 +19,8 @@ import { dataOptionsFor, withDataset } from './dataset.js';
 import type { DataOptions, DataSource } from './dataset.js';
 import { codecOf, codecParams } from './codec.js';
 import { codecOfPrior, storedTokenizer } from './prior.js';
-import { loadCodecFiles } from './models.js';
+import { codecFiles, expectModelSource, priorFiles, sourceName } from './sources.js';
+import type { CodecSource, PriorSource } from './sources.js';
 
 export { figuresOf };
 export type { CodecEvaluation, PriorEvaluation };
@@ -36,7 +36,7 @@ export interface FeatureNetworkOptions {
 }
 
 export interface EvaluateCodecOptions extends EvaluationOptions, Omit<DataOptions, 'limit'>, FeatureNetworkOptions {
-  codec: string;
+  codec: CodecSource;
   data: DataSource;
   /** Default `test`. */
   split?: Splits;
@@ -50,12 +50,13 @@ export interface EvaluateCodecOptions extends EvaluationOptions, Omit<DataOption
  *   cannot be used. @throws {CorruptError} for damaged files.
  */
 export async function evaluateCodecOn(options: EvaluateCodecOptions): Promise<CodecEvaluation> {
-  expectOptions('evaluateCodec', options, { paths: ['codec'], choices: { split: SPLIT_CHOICES } });
-  const stored = loadCodecFiles(options.codec);
+  expectOptions('evaluateCodec', options, { choices: { split: SPLIT_CHOICES } });
+  expectModelSource('evaluateCodec: codec', options.codec, 'codec');
+  const stored = codecFiles(options.codec);
   const { family, config } = codecOf(stored);
   return withFeatures(options, (features) =>
     withDataset(options.data, dataOptionsFor(stored, options), async (dataset) => {
-      const params = codecParams(options.codec, { family, config }, stored.tensors);
+      const params = codecParams(sourceName(options.codec), { family, config }, stored.tensors);
       try {
         return await evaluateCodec(family, config, params, dataset, options.split ?? 'test', {
           ...evaluationOf(options),
@@ -94,7 +95,7 @@ export async function withFeatures<T>(
 }
 
 export interface EvaluatePriorOptions extends EvaluationOptions {
-  prior: string;
+  prior: PriorSource;
   tokens: string;
   /** Default `test`. */
   split?: Splits;
@@ -106,15 +107,16 @@ export interface EvaluatePriorOptions extends EvaluationOptions {
  * @throws {CorruptError} E_CODEC_MISMATCH for tokens of another codec.
  */
 export async function evaluatePriorOn(options: EvaluatePriorOptions): Promise<PriorEvaluation> {
-  expectOptions('evaluatePrior', options, { paths: ['prior', 'tokens'], choices: { split: SPLIT_CHOICES } });
-  const stored = loadModel(options.prior, { kind: 'prior' });
+  expectOptions('evaluatePrior', options, { paths: ['tokens'], choices: { split: SPLIT_CHOICES } });
+  expectModelSource('evaluatePrior: prior', options.prior, 'prior');
+  const stored = priorFiles(options.prior);
   const { card, tensors } = stored;
   const family = priorFamily(card.name);
   const config = family.parseConfig(card.config);
   const tokens = await ShardReader.open(options.tokens, { codec: codecOfPrior(card) });
   const text = storedTokenizer(stored);
   const stages = Stages.of(family, config);
-  const params = importParams(options.prior, stages.params, tensors);
+  const params = importParams(sourceName(options.prior), stages.params, tensors);
   try {
     await expectMaps(tokens, stages.maps);
     const condition = new ConditionSource(family.condition(config), { text, tooLong: 'cut', classes: tokens.classes });

@@ -1,18 +1,19 @@
 // Generates samples from prompts.
-import { expectOptions } from '../arguments.js';
-import { readModelCard } from '../checkpoint/model.js';
-import type { Media, Prompt, SamplingOptions, Tokens } from '../interfaces/index.js';
+import { expectOptions, namesOf } from '../arguments.js';
+import type { CallOptions, Media, Prompt, SamplingOptions, Tokens } from '../interfaces/index.js';
 import type { MediumCore } from '../media/medium.js';
-import { loadCodec, loadPrior } from './models.js';
-import { primeCodes } from './prime.js';
+import { beginningOf } from './prime.js';
 import type { PrimeOptions } from './prime.js';
+import { checkCall, checkSampling, withDefaults } from './prior.js';
 import type { SamplesMade } from './samples-card.js';
+import { expectModelSource, withCodecOf, withPrior } from './sources.js';
+import type { CodecSource, PriorSource } from './sources.js';
 
-export interface GenerateOptions<M extends Media = Media> {
-  /** Model directory of the prior. */
-  prior: string;
-  /** Model directory of the codec. Default: the one the prior carries. */
-  codec?: string;
+export interface GenerateOptions<M extends Media = Media> extends CallOptions {
+  /** The prior. One that is loaded once answers many calls in a fraction of the time. */
+  prior: PriorSource;
+  /** Default: the codec that the prior carries. */
+  codec?: CodecSource;
   prompts: readonly Prompt[];
   sampling?: SamplingOptions;
   /** A sample whose beginning all samples continue. */
@@ -20,6 +21,18 @@ export interface GenerateOptions<M extends Media = Media> {
   /** The medium that is expected. It gives the type of the samples. */
   medium?: MediumCore<M>;
 }
+
+const OPTIONS = namesOf<GenerateOptions>({
+  prior: true,
+  codec: true,
+  prompts: true,
+  sampling: true,
+  prime: true,
+  medium: true,
+  signal: true,
+  onProgress: true,
+  onNote: true,
+});
 
 export interface Generated<M extends Media = Media> {
   media: M[];
@@ -37,17 +50,18 @@ export interface Generated<M extends Media = Media> {
  *   options, E_DATA_MEDIUM, E_PRIME.
  */
 export async function generate<M extends Media = Media>(options: GenerateOptions<M>): Promise<Generated<M>> {
-  expectOptions('generate', options, { paths: ['prior'] });
-  const { prior: directory, codec: codecDirectory, prompts, sampling = {}, prime, medium } = options;
-  const primed = prime
-    ? { ...sampling, prime: await primeCodes({ prior: directory, codec: codecDirectory, ...prime }) }
-    : sampling;
-  const prior = await loadPrior(directory);
-  try {
-    const codec = await loadCodec(codecDirectory ?? directory, { medium });
-    try {
+  expectOptions('generate', options, { known: OPTIONS });
+  const { prior: source, codec: codecSource, prompts, sampling = {}, prime, medium } = options;
+  const { signal, onProgress, onNote } = options;
+  checkSampling(sampling);
+  checkCall(options);
+  expectModelSource('generate: prior', source, 'prior');
+  if (codecSource !== undefined) expectModelSource('generate: codec', codecSource, 'codec');
+  return withPrior(source, (prior) =>
+    withCodecOf(prior, codecSource, { medium }, async (codec) => {
       prior.expectCodec(codec.fingerprint);
-      const tokens = await prior.generate(prompts, primed);
+      const primed = prime ? { ...sampling, prime: await beginningOf(prior.card, codec, prime) } : sampling;
+      const tokens = await prior.generate(prompts, { ...primed, signal, onProgress, onNote });
       const media = await codec.decode(tokens);
       const n = sampling.n ?? 1;
       return {
@@ -59,17 +73,13 @@ export async function generate<M extends Media = Media>(options: GenerateOptions
           medium: codec.kind,
           samples: media.length,
           codec: codec.fingerprint,
-          prior: readModelCard(directory).fingerprint,
+          prior: prior.fingerprint,
           prompts: prompts.flatMap((prompt) => (prompt === null ? [] : [String(prompt)])),
-          sampling: { ...plainValues(sampling), ...(typeof prime?.sample === 'string' && { prime: prime.sample }) },
+          sampling: { ...plainValues(withDefaults(sampling, prior.sampling)), ...(typeof prime?.sample === 'string' && { prime: prime.sample }) },
         },
       };
-    } finally {
-      codec.dispose();
-    }
-  } finally {
-    prior.dispose();
-  }
+    }),
+  );
 }
 
 /** The options that are numbers or texts. */

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { expectPath } from '../arguments.js';
+import { modelDirectory } from '../checkpoint/bundled.js';
 import { isCardSealed } from '../checkpoint/card.js';
 import { loadModel } from '../checkpoint/model.js';
 import { checkpointSteps, runIdentity } from '../checkpoint/store.js';
@@ -51,9 +52,11 @@ const PARTS_OF =
 export async function inspect(path: string | readonly string[], options: DatasetOptions = {}): Promise<Inspection> {
   if (!Array.isArray(path)) expectPath('inspect', path);
   if (typeof path !== 'string') return path.length === 1 ? inspect(path[0]!, options) : inspectDataset(path, options);
-  if (!existsSync(path) && isGlob(path)) return inspectDataset(path, options);
-  if (!existsSync(path))
+  if (!existsSync(path)) {
+    if (isGlob(path)) return inspectDataset(path, options);
+    if (modelDirectory(path) !== path) return inspectModel(path);
     throw new UsageError('E_NOT_FOUND', `${path}: expected to exist, found nothing. Check the path.`);
+  }
   if (!statSync(path).isDirectory())
     return PARTS_OF.test(basename(path)) ? inspect(dirname(path)) : inspectFile(path, options);
   const names = readdirSync(path);

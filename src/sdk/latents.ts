@@ -9,14 +9,15 @@ import { fullMedium } from '../media/node.js';
 import { batches } from '../codec/encode.js';
 import { disposeParams } from '../model/params.js';
 import { sizeOf } from '../shape.js';
-import { codecOf, codecParams, openCodec } from './codec.js';
-import { loadCodecFiles } from './models.js';
+import { codecOf, codecParams } from './codec.js';
 import { readSample, sized } from './read-sample.js';
 import type { SampleSource } from './read-sample.js';
+import { codecFiles, expectModelSource, sourceName, withCodec } from './sources.js';
+import type { CodecSource } from './sources.js';
 
 export interface InterpolateOptions<M extends Media = Media> {
-  /** Model directory of a codec with latents, or of tokens or a prior that carry one. */
-  codec: string;
+  /** A codec with latents. */
+  codec: CodecSource;
   from: SampleSource<M>;
   to: SampleSource<M>;
   /** Number of samples, including both ends. Default 8. */
@@ -32,7 +33,8 @@ export interface InterpolateOptions<M extends Media = Media> {
  * @throws {UsageError} E_NO_LATENTS, E_LATENTS. @throws {InputError} for files that cannot be decoded.
  */
 export async function interpolate<M extends Media = Media>(options: InterpolateOptions<M>): Promise<M[]> {
-  expectOptions('interpolate', options, { paths: ['codec'] });
+  expectOptions('interpolate', options);
+  expectModelSource('interpolate: codec', options.codec, 'codec');
   const { codec, from, to, steps = 8, path } = options;
   checkCount('steps', steps, 2);
   const space = openLatents<M>(codec);
@@ -49,7 +51,7 @@ export async function interpolate<M extends Media = Media>(options: InterpolateO
 }
 
 export interface TraverseOptions<M extends Media = Media> {
-  codec: string;
+  codec: CodecSource;
   /** The sample whose latents are varied. */
   sample: SampleSource<M>;
   /** Dimensions of the latents to vary, from 0. Default: the first ten, or with `grid` the first two. */
@@ -80,7 +82,8 @@ export interface Traversal<M extends Media = Media> {
  *   decoded.
  */
 export async function traverse<M extends Media = Media>(options: TraverseOptions<M>): Promise<Traversal<M>> {
-  expectOptions('traverse', options, { paths: ['codec'] });
+  expectOptions('traverse', options);
+  expectModelSource('traverse: codec', options.codec, 'codec');
   const { codec, sample, dims, grid = false, steps = 9, range = 3 } = options;
   checkCount('steps', steps, 2);
   if (!(range > 0 && Number.isFinite(range)))
@@ -105,7 +108,7 @@ export async function traverse<M extends Media = Media>(options: TraverseOptions
 }
 
 export interface CodeMapOptions<M extends Media = Media> {
-  codec: string;
+  codec: CodecSource;
   sample: SampleSource<M>;
   /** Name of the map, for codecs with several. Default: the one with the most codes. */
   map?: string;
@@ -133,15 +136,15 @@ export interface CodeMap<M extends Media = Media> {
  * @throws {InputError} for a file that cannot be decoded.
  */
 export async function codeMap<M extends Media = Media>(options: CodeMapOptions<M>): Promise<CodeMap<M>> {
-  expectOptions('codeMap', options, { paths: ['codec'] });
-  const { codec: directory, sample, map: name, level = 0 } = options;
-  const stored = loadCodecFiles(directory);
-  const { family, config } = codecOf(stored);
+  expectOptions('codeMap', options);
+  expectModelSource('codeMap: codec', options.codec, 'codec');
+  const { codec: source, sample, map: name, level = 0 } = options;
+  const { family, config } = codecOf(codecFiles(source));
   const specs = family.maps(config);
   if (specs.length === 0)
     throw new UsageError(
       'E_NO_CODES',
-      `${directory}: expected a codec with codes, received ${family.name}, whose latents are continuous.`,
+      `${sourceName(source)}: expected a codec with codes, received ${family.name}, whose latents are continuous.`,
     );
   if (name !== undefined && specs.every((spec) => spec.name !== name))
     throw new UsageError(
@@ -154,9 +157,8 @@ export async function codeMap<M extends Media = Media>(options: CodeMapOptions<M
       'E_CODE_MAP',
       `code map: expected a medium whose codes can be drawn, received "${medium.name}".`,
     );
-  const codec = openCodec(stored);
-  try {
-    const seen = await readSample(sample, { medium, input: codec.input });
+  return withCodec<CodeMap<M>>(source, {}, async (codec) => {
+    const seen = await readSample<M>(sample, { medium, input: codec.input });
     const { maps } = await codec.encode(seen);
     const map =
       maps.find((one) => one.name === name) ??
@@ -164,11 +166,9 @@ export async function codeMap<M extends Media = Media>(options: CodeMapOptions<M
     const ids = idsOf(map, level);
     const own = specs.find((spec) => spec.name === map.name)!.grid;
     const cell = own.map((codes, axis) => medium.itemShape(codec.input)[axis]! / codes);
-    const drawn = medium.drawCodes(seen, { ids, grid: map.grid, cell, colorOf });
+    const drawn = medium.drawCodes!(seen, { ids, grid: map.grid, cell, colorOf });
     return { ...drawn, name: map.name, grid: map.grid, codes: counted(ids) };
-  } finally {
-    codec.dispose();
-  }
+  });
 }
 
 /** A codec's latents, compiled. Those of a sample are one vector, grid after grid. */
@@ -206,16 +206,16 @@ function layoutOf(shapes: readonly number[][]): Layout {
   return { grids, size: dimensions.length, dimensions };
 }
 
-function openLatents<M extends Media>(directory: string): OpenLatents<M> {
-  const stored = loadCodecFiles(directory);
+function openLatents<M extends Media>(source: CodecSource): OpenLatents<M> {
+  const stored = codecFiles(source);
   const { family, config } = codecOf(stored);
   const { latents } = family;
   if (!latents)
     throw new UsageError(
       'E_NO_LATENTS',
-      `${directory}: expected a codec with a latent space, received ${family.name}, which has none.`,
+      `${sourceName(source)}: expected a codec with a latent space, received ${family.name}, which has none.`,
     );
-  const params = codecParams(directory, { family, config }, stored.tensors);
+  const params = codecParams(sourceName(source), { family, config }, stored.tensors);
   const encode = compile((inputs: tf.Tensor) => latents.encode(params, inputs, config), {
     name: `${family.name}_latents`,
     freeze: true,

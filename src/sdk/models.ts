@@ -1,6 +1,7 @@
 // Opens model directories, and the copies of codecs that other directories contain.
 import { join } from 'node:path';
 import { expectPath } from '../arguments.js';
+import { modelDirectory } from '../checkpoint/bundled.js';
 import type { StoredModel } from '../checkpoint/card.js';
 import { isModelDirectory, loadModel, readModelCard, saveModel } from '../checkpoint/model.js';
 import { CorruptError, UsageError } from '../errors.js';
@@ -10,6 +11,7 @@ import type { AnyMedium } from '../media/medium.js';
 import { fullMedium } from '../media/node.js';
 import { codecFamily } from '../registry.js';
 import { openCodec } from './codec.js';
+import { opened } from './opened.js';
 import { openPrior } from './prior.js';
 import type { LoadedCodec, LoadOptions } from './codec.js';
 import type { LoadedPrior } from './prior.js';
@@ -21,14 +23,16 @@ export const CODEC_FOLDER = 'codec';
 /**
  * Opens a codec.
  *
- * @param directory a model directory written by `train codec`, or tokens or a prior that contain their codec.
+ * @param directory a model directory written by `train codec`, or tokens or a prior that contain their codec, or the name of a
+ *   bundled model.
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND, E_NO_CODEC, E_DATA_MEDIUM. @throws {CorruptError} for damaged files.
  */
 export async function loadCodec<M extends Media = Media, I = unknown>(
   directory: string,
   options: LoadOptions<M, I> = {},
 ): Promise<LoadedCodec<M, I>> {
-  return openCodec(loadCodecFiles(directory), options);
+  const stored = loadCodecFiles(directory);
+  return opened(openCodec(stored, options), stored, directory);
 }
 
 /** The files of a codec, or of the codec that a directory contains. */
@@ -37,8 +41,9 @@ export function loadCodecFiles(directory: string): StoredModel {
 }
 
 /** Reads a codec, or the codec that a directory contains. @throws {UsageError} E_NO_CODEC for a prior without a copy of its codec. */
-function readCodec<T>(directory: string, read: (path: string, options: { kind: 'codec' }) => T): T {
-  expectPath('codec', directory);
+function readCodec<T>(path: string, read: (path: string, options: { kind: 'codec' }) => T): T {
+  expectPath('codec', path);
+  const directory = modelDirectory(path);
   if (carriesCodec(directory)) return read(join(directory, CODEC_FOLDER), { kind: 'codec' });
   try {
     return read(directory, { kind: 'codec' });
@@ -51,7 +56,7 @@ function readCodec<T>(directory: string, read: (path: string, options: { kind: '
 export const noCodec = (directory: string): UsageError =>
   new UsageError(
     'E_NO_CODEC',
-    `${directory}: expected a copy of its codec in ${join(directory, CODEC_FOLDER)}, found none. Name the codec with --codec.`,
+    `${directory}: expected a copy of its codec in ${join(directory, CODEC_FOLDER)}, found none. Name the codec.`,
   );
 
 /**
@@ -71,7 +76,8 @@ export function carryCodec(directory: string, { card, tensors, extras }: StoredM
 }
 
 /** The codec that a directory contains, if it does. */
-export function carriedCodec(directory: string): StoredModel | undefined {
+export function carriedCodec(path: string): StoredModel | undefined {
+  const directory = modelDirectory(path);
   return carriesCodec(directory) ? loadModel(join(directory, CODEC_FOLDER), { kind: 'codec' }) : undefined;
 }
 
@@ -97,7 +103,7 @@ export function verifyCarriedCodec(directory: string, fingerprint: string): bool
  *
  * @throws {CorruptError} E_MODEL_FILE for a link, which is not the copy that was made here.
  */
-function carriesCodec(directory: string): boolean {
+export function carriesCodec(directory: string): boolean {
   const path = join(directory, CODEC_FOLDER);
   if (nodeFiles.status(path)?.kind !== 'link') return isModelDirectory(path);
   throw new CorruptError('E_MODEL_FILE', `${path}: expected a directory, found a link. Put the codec itself there.`);
@@ -106,8 +112,14 @@ function carriesCodec(directory: string): boolean {
 /**
  * Opens a prior.
  *
+ * @param directory a model directory written by `train prior`, or the name of a bundled model.
  * @throws {UsageError} E_NOT_FOUND, E_NOT_A_MODEL, E_MODEL_KIND. @throws {CorruptError} for damaged files.
  */
 export async function loadPrior(directory: string): Promise<LoadedPrior> {
-  return openPrior(loadModel(directory, { kind: 'prior' }));
+  const stored = loadModel(directory, { kind: 'prior' });
+  return opened(
+    openPrior(stored, () => loadCodec(directory)),
+    stored,
+    directory,
+  );
 }

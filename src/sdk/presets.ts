@@ -1,12 +1,13 @@
 // Presets and config files, which describe a model and its training as JSON.
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { SamplingDefaultsSchema } from '../checkpoint/card.js';
 import { UsageError } from '../errors.js';
 import { decodeUtf8, parseJson } from '../json.js';
 import { readFile, readJson } from '../files/read.js';
 import { parseConfig } from '../model/config.js';
+import { packageFolder } from '../package-folder.js';
 
 /** Maximum number of text tokens that a prior reads. */
 export const MAX_TEXT_LENGTH = 1024;
@@ -32,22 +33,21 @@ const PriorPresetSchema = z.strictObject({
       length: z.int().min(1).max(MAX_TEXT_LENGTH).optional(),
     })
     .prefault({}),
+  /** How the prior samples best, for its card. */
+  sampling: SamplingDefaultsSchema.optional(),
   training: json.default({}),
 });
 
 export type CodecPreset = z.infer<typeof CodecPresetSchema>;
 export type PriorPreset = z.infer<typeof PriorPresetSchema>;
 
-/** The folder of presets: next to `src` in a checkout, next to `dist` in the package. */
 function presetFolder(): string {
-  for (let folder = fileURLToPath(new URL('.', import.meta.url)); ; folder = join(folder, '..')) {
-    if (existsSync(join(folder, 'presets')) && existsSync(join(folder, 'package.json'))) return join(folder, 'presets');
-    if (folder === join(folder, '..'))
-      throw new UsageError(
-        'E_PRESETS',
-        'presets: expected the folder that ships with the package, found none. Reinstall it.',
-      );
-  }
+  const folder = packageFolder('presets');
+  if (folder !== undefined) return folder;
+  throw new UsageError(
+    'E_PRESETS',
+    'presets: expected the folder that ships with the package, found none. Reinstall it.',
+  );
 }
 
 /** Names of the presets of a kind. */
@@ -66,6 +66,14 @@ export function codecPreset(source: { preset?: string; config?: string }): Codec
 export function priorPreset(source: { preset?: string; config?: string }): PriorPreset {
   return parseConfig(source.config ?? source.preset ?? 'prior', PriorPresetSchema, readPreset('prior', source));
 }
+
+/** Checks settings in the form of a preset. @throws {UsageError} E_CONFIG naming the field that is wrong. */
+export const parseCodecPreset = (settings: unknown): CodecPreset =>
+  parseConfig('codec settings', CodecPresetSchema, settings);
+
+/** Checks settings in the form of a preset. @throws {UsageError} E_CONFIG naming the field that is wrong. */
+export const parsePriorPreset = (settings: unknown): PriorPreset =>
+  parseConfig('prior settings', PriorPresetSchema, settings);
 
 /** Removes the byte order mark that some editors write, which JSON does not allow. */
 function readConfig(path: string): unknown {

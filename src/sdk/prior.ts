@@ -1,16 +1,20 @@
 // Opens stored priors through the registry.
-import { expectOptions } from '../arguments.js';
+import { expectOptions, namesOf } from '../arguments.js';
 import type { ModelCard, StoredModel } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
+import { isRecord } from '../json.js';
 import { CorruptError, ShapeError, TesseraeError, UsageError } from '../errors.js';
 import { expectCodec, shortFingerprint } from '../fingerprint.js';
 import { excerpt, listNames } from '../names.js';
 import { checkTokens, flatCodes, specOf, toIds } from '../interfaces/index.js';
 import type {
+  CallOptions,
   Conditioning,
   MediaInfo,
   Prior,
+  PriorOptions,
   Prompt,
+  SamplingDefaults,
   SamplingOptions,
   TokenMapSpec,
   TokenSample,
@@ -30,10 +34,24 @@ import type { TextTokenizer } from '../text/tokenizer.js';
 import { parseWords, someKnownWords, unknownWords } from '../text/words.js';
 import { ConditionSource } from '../train/conditions.js';
 import { expectOwnMaps } from './codec.js';
+import type { LoadedCodec } from './codec.js';
+import { opened } from './opened.js';
 
-/** Opens a prior. @throws {CorruptError} E_MODEL_CARD, E_MODEL_TENSORS. */
-export function openPrior(stored: StoredModel): LoadedPrior {
-  return new LoadedPrior(stored.card, stored.tensors, storedTokenizer(stored), parseWords(stored.extras['words.json']));
+/**
+ * Opens a prior.
+ *
+ * @param carried opens the codec that the prior carries, if it does.
+ * @throws {CorruptError} E_MODEL_CARD, E_MODEL_TENSORS.
+ */
+export function openPrior(stored: StoredModel, carried?: () => Promise<LoadedCodec>): LoadedPrior {
+  const prior = new LoadedPrior(
+    stored.card,
+    stored.tensors,
+    storedTokenizer(stored),
+    parseWords(stored.extras['words.json']),
+    carried,
+  );
+  return opened(prior, stored);
 }
 
 /**
@@ -79,7 +97,10 @@ const MAX_SAMPLES = 1e6;
 
 function checkPrompts(prompts: readonly Prompt[], conditioning: Conditioning): void {
   if (!Array.isArray(prompts))
-    throw new UsageError('E_PROMPT', `prompts: expected a list, received ${shownType(prompts)}.`);
+    throw new UsageError(
+      'E_PROMPT',
+      `prompts: expected a list, received ${shownType(prompts)}. Use [null] for no prompt.`,
+    );
   for (const [i, prompt] of prompts.entries()) {
     if (prompt !== null && typeof prompt !== 'string' && !Number.isInteger(prompt))
       throw new UsageError(
@@ -102,34 +123,45 @@ function checkPrompts(prompts: readonly Prompt[], conditioning: Conditioning): v
 const TOO_LONG = { tooLong: ['cut', 'refuse'] };
 
 /** All options of sampling. */
-const SAMPLING: readonly (keyof SamplingOptions)[] = [
-  'n',
-  'temperature',
-  'topK',
-  'topP',
-  'cfg',
-  'seed',
-  'tooLong',
-  'prime',
-  'batchSize',
-  'onProgress',
-  'signal',
-  'onNote',
-];
+const SAMPLING = namesOf<SamplingOptions>({
+  n: true,
+  temperature: true,
+  topK: true,
+  topP: true,
+  cfg: true,
+  seed: true,
+  tooLong: true,
+  prime: true,
+  batchSize: true,
+});
 
-/** Checks the options that {@link generateCodes} does not use. */
-function checkOptions(options: SamplingOptions): void {
-  expectOptions(
-    'sampling',
-    options,
-    { whole: { n: [1, MAX_SAMPLES] }, choices: TOO_LONG, known: SAMPLING },
-    'E_SAMPLING',
-  );
-  const { onNote, signal } = options;
+/** All options that accompany a call. */
+export const CALL = namesOf<CallOptions>({ signal: true, onProgress: true, onNote: true });
+
+/**
+ * Checks sampling options that {@link generateCodes} does not use, and their names.
+ *
+ * @param beside names of options that may stand beside them in the same object.
+ */
+export function checkSampling(options: SamplingOptions, beside: readonly string[] = []): void {
+  const misplaced = isRecord(options) && CALL.find((name) => name in options && !beside.includes(name));
+  if (misplaced)
+    throw new UsageError(
+      'E_SAMPLING',
+      `sampling: ${misplaced}: expected beside sampling, received inside. Write { sampling: { ... }, ${misplaced} }.`,
+    );
+  const known = [...SAMPLING, ...beside];
+  expectOptions('sampling', options, { whole: { n: [1, MAX_SAMPLES] }, choices: TOO_LONG, known }, 'E_SAMPLING');
+}
+
+/** Checks options that accompany a call. */
+export function checkCall(options: CallOptions, code = 'E_OPTIONS'): void {
+  const { onNote, onProgress, signal } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw new UsageError('E_SAMPLING', `signal: expected an AbortSignal, received ${shownType(signal)}.`);
-  if (onNote !== undefined && typeof onNote !== 'function')
-    throw new UsageError('E_SAMPLING', `onNote: expected a function, received ${shownType(onNote)}.`);
+    throw new UsageError(code, `signal: expected an AbortSignal, received ${shownType(signal)}.`);
+  for (const [name, call] of Object.entries({ onNote, onProgress }))
+    if (call !== undefined && typeof call !== 'function')
+      throw new UsageError(code, `${name}: expected a function, received ${shownType(call)}.`);
 }
 
 const shownType = (value: unknown): string => (value === null ? 'null' : typeof value);
@@ -148,14 +180,23 @@ function mediaOf({ codec }: ModelCard, maps: readonly TokenMapSpec[]): MediaInfo
   }
 }
 
+/** Sampling options, with the defaults of a prior for those that are left out. */
+export const withDefaults = <O extends SamplingOptions>(options: O, defaults: SamplingDefaults = {}): O => ({
+  ...options,
+  ...Object.fromEntries(
+    Object.entries(defaults).filter(([name]) => options[name as keyof SamplingDefaults] === undefined),
+  ),
+});
+
 /** A prior with the card of its model directory. */
-export class LoadedPrior implements Prior {
+export class LoadedPrior implements Prior, Disposable {
   readonly name: string;
   readonly fingerprint: string;
   readonly codec: string;
   readonly conditioning: Conditioning;
   readonly maps: readonly TokenMapSpec[];
   readonly classes: readonly string[] | undefined;
+  readonly sampling: SamplingDefaults | undefined;
   /** What its tokens decode to. */
   private readonly media: MediaInfo;
   private readonly model: PriorModel;
@@ -163,6 +204,7 @@ export class LoadedPrior implements Prior {
   readonly textLength: number | undefined;
   private readonly strict: ConditionSource;
   private readonly cutting: ConditionSource;
+  private carried: Promise<LoadedCodec> | undefined;
 
   constructor(
     readonly card: ModelCard,
@@ -171,6 +213,7 @@ export class LoadedPrior implements Prior {
     readonly text: TextTokenizer | undefined,
     /** The words of its training captions, if they were kept. */
     private readonly words?: readonly string[],
+    private readonly openCarried?: () => Promise<LoadedCodec>,
   ) {
     const family = priorFamily(card.name);
     const config = family.parseConfig(card.config);
@@ -182,6 +225,7 @@ export class LoadedPrior implements Prior {
     this.maps = family.maps(config);
     expectOwnMaps(card, this.maps);
     this.classes = condition.classes;
+    this.sampling = card.sampling;
     this.textLength = condition.textLength;
     this.media = mediaOf(card, this.maps);
     const params = importParams(`prior ${card.name}`, Stages.of(family, config).params, tensors);
@@ -205,8 +249,10 @@ export class LoadedPrior implements Prior {
     return nats;
   }
 
-  async generate(prompts: readonly Prompt[], options: SamplingOptions = {}): Promise<Tokens[]> {
-    checkOptions(options);
+  async generate(prompts: readonly Prompt[], given: PriorOptions = {}): Promise<Tokens[]> {
+    checkSampling(given, CALL);
+    checkCall(given, 'E_SAMPLING');
+    const options = withDefaults(given, this.sampling);
     checkPrompts(prompts, this.conditioning);
     const { n = 1 } = options;
     const source = options.tooLong === 'cut' ? this.cutting : this.strict;
@@ -283,7 +329,31 @@ export class LoadedPrior implements Prior {
     expectCodecOf(this.card, fingerprint);
   }
 
+  /**
+   * The codec that the prior carries. It is opened once, and stays open until the prior is disposed.
+   *
+   * @throws {UsageError} E_NO_CODEC for a prior without a copy of its codec, or from bytes. @throws {CorruptError} for a damaged copy.
+   */
+  async carriedCodec(): Promise<LoadedCodec> {
+    if (!this.openCarried)
+      throw new UsageError(
+        'E_NO_CODEC',
+        `prior ${shortFingerprint(this.fingerprint)}: expected a directory with a copy of its codec, received a prior without one. Name the codec.`,
+      );
+    this.carried ??= this.openCarried();
+    return this.carried;
+  }
+
+  /** Frees the weights and compiled graphs, also those of the carried codec. Calls in progress are finished first. */
   dispose(): void {
     this.model.dispose();
+    this.carried?.then(
+      (codec) => codec.dispose(),
+      () => undefined,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

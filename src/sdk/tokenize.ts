@@ -15,12 +15,13 @@ import type { EncoderPool } from './encoder-pool.js';
 import { BATCH } from './encoder.js';
 import type { Encoded } from './encoder.js';
 import { SampleFeed } from './in-flight.js';
-import { carryCodec, CODEC_FOLDER, loadCodecFiles } from './models.js';
+import { carryCodec, CODEC_FOLDER } from './models.js';
+import { codecFiles, expectModelSource, sourceName } from './sources.js';
+import type { CodecSource } from './sources.js';
 
 export interface TokenizeOptions extends DataOptions {
   data: DataSource;
-  /** Model directory of the codec. */
-  codec: string;
+  codec: CodecSource;
   /** Directory of the token dataset. */
   out: string;
   /** Threads that decode and encode side by side; 0 or 1 works in this thread. The bytes written do not depend on it. Default: one for each core, at most 8. */
@@ -60,7 +61,7 @@ const SPLITS = ['train', 'test'] as const;
  */
 export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult> {
   expectOptions('tokenize', options, {
-    paths: ['codec', 'out'],
+    paths: ['out'],
     whole: {
       workers: [0, 256],
       variants: [1, 1e6],
@@ -69,11 +70,12 @@ export async function tokenize(options: TokenizeOptions): Promise<TokenizeResult
       limit: [1],
     },
   });
-  const stored = loadCodecFiles(options.codec);
+  expectModelSource('tokenize: codec', options.codec, 'codec');
+  const stored = codecFiles(options.codec);
   if (stored.card.maps?.length === 0)
     throw new UsageError(
       'E_NO_CODES',
-      `tokenize: ${options.codec}: expected a codec with codes, received ${stored.card.name}, whose latents are continuous. Train one with a quantizer.`,
+      `tokenize: ${sourceName(options.codec)}: expected a codec with codes, received ${stored.card.name}, whose latents are continuous. Train one with a quantizer.`,
     );
   // The workers load while the dataset is indexed.
   const pool = openEncoderPool(stored, options.workers ?? Math.min(8, defaultThreads()), options.signal);

@@ -8,9 +8,35 @@ import type { LoopOptions } from '../train/loop.js';
 import type { KeepRule } from '../train/watch.js';
 import type { DataOptions, DataSource } from './dataset.js';
 
+/** Settings of a training that override those of a preset or of the advice. */
+export interface TrainingOverrides {
+  steps?: number;
+  /** Minutes to train, in place of `steps`: a few seconds of training on this machine tell how many steps fit into them. */
+  minutes?: number;
+  batchSize?: number;
+  learningRate?: number;
+  /** Which weights become the model: those with the best held-out figure, or the last ones. Default: that of the preset, otherwise `best`. */
+  keep?: KeepRule;
+  /** Number of evaluations without a better held-out figure after which training stops; 0 never stops. Default: that of the preset, otherwise 10 for priors and 0 for codecs. */
+  patience?: number;
+}
+
+/** The overrides as fields of the training settings. `minutes` is not one of them. */
+export function overridesOf({
+  steps,
+  batchSize,
+  learningRate,
+  keep,
+  patience,
+}: TrainingOverrides): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries({ steps, batchSize, learningRate, keep, patience }).filter(([, value]) => value !== undefined),
+  );
+}
+
 /** Settings of both jobs. They override the preset. */
-export interface TrainOptions extends LoopOptions {
-  /** Name of a preset that ships with the package. Default `default`. */
+export interface TrainOptions extends LoopOptions, TrainingOverrides {
+  /** Name of a preset that ships with the package. Default: settings that suit the data, as `adviseCodec` and `advisePrior` pick them. */
   preset?: string;
   /** Path of a JSON file in the form of a preset, which is used instead of one. */
   config?: string;
@@ -21,15 +47,6 @@ export interface TrainOptions extends LoopOptions {
   from?: string;
   /** Default 0. */
   seed?: number;
-  steps?: number;
-  /** Minutes to train, in place of `steps`: a few seconds of training on this machine tell how many steps fit into them. */
-  minutes?: number;
-  batchSize?: number;
-  learningRate?: number;
-  /** Which weights become the model: those with the best held-out figure, or the last ones. Default: that of the preset, otherwise `best`. */
-  keep?: KeepRule;
-  /** Number of evaluations without a better held-out figure after which training stops; 0 never stops. Default: that of the preset, otherwise 10 for priors and 0 for codecs. */
-  patience?: number;
 }
 
 export interface TrainCodecOptions extends TrainOptions, DataOptions {

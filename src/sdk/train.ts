@@ -24,10 +24,15 @@ import { openCodec } from './codec.js';
 import { stepsIn } from './minutes.js';
 import { LoadedPrior } from './prior.js';
 import type { LoadedCodec } from './codec.js';
-import { codecPreset, priorPreset } from './presets.js';
+import { adviseCodec } from './advice/codec.js';
+import { advisedPlan, knownPlan } from './advice/plan.js';
+import type { Plan } from './advice/plan.js';
+import { adviseOnTokens } from './advice/prior.js';
+import { codecPreset, parseCodecPreset, parsePriorPreset, priorPreset } from './presets.js';
 import type { CodecPreset, PriorPreset } from './presets.js';
 import { expectWeights, parsed, startOf } from './from.js';
 import { goOn, knownWords, settle } from './prior-settings.js';
+import { overridesOf } from './train-options.js';
 import type { TrainCodecOptions, TrainOptions, TrainPriorOptions } from './train-options.js';
 
 /**
@@ -38,8 +43,17 @@ import type { TrainCodecOptions, TrainOptions, TrainPriorOptions } from './train
  */
 export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard> {
   expectOptions('trainCodec', options, { paths: ['out'], whole: { seed: [0] } });
+  const known = knownPlan(options, codecPreset, parseCodecPreset);
+  if (known) return trainCodecAs(options, known);
+  return withDataset(options.data, { ...options, medium: 'image' }, async (dataset) => {
+    const on = { ...options, data: dataset, onSummary: undefined };
+    const plan = advisedPlan(await adviseCodec(on), options);
+    return trainCodecAs({ ...on, minutes: undefined }, plan);
+  });
+}
+
+async function trainCodecAs(options: TrainCodecOptions, { preset, advice }: Plan<CodecPreset>): Promise<ModelCard> {
   const source = options.from === undefined ? undefined : loadCodecFiles(options.from);
-  const preset = codecPreset(options);
   const { name, config: settings } = startOf(options, source, { name: preset.codec, config: preset.config });
   const family = codecFamily(name);
   const config = parsed(options, () => family.parseConfig(settings));
@@ -56,6 +70,7 @@ export async function trainCodec(options: TrainCodecOptions): Promise<ModelCard>
       dataset,
       seed: options.seed ?? 0,
       splitting: splittingOf(options),
+      advice,
     };
     const steps = await plannedSteps(options, training, (quiet) => codecPace({ ...run, ...quiet }));
     return runCodec({ ...run, training: { ...training, steps } });
@@ -75,17 +90,23 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
     choices: { conditioning: ['none', 'label', 'text'], tooLong: ['cut', 'refuse'] },
   });
   const source = options.from === undefined ? undefined : loadModel(options.from, { kind: 'prior' });
-  const preset = priorPreset(options);
-  const start = startOf(options, source, { name: preset.prior, config: preset.config });
-  const family = priorFamily(start.name);
-  const written = { ...preset.training, ...overridesOf(options) };
-  const training = parsed(options, () => parseConfig('training', PriorTrainingSchema, written));
+  const prepare = ({ preset, advice }: Plan<PriorPreset>) => {
+    const start = startOf(options, source, { name: preset.prior, config: preset.config });
+    const written = { ...preset.training, ...overridesOf(options) };
+    const training = parsed(options, () => parseConfig('training', PriorTrainingSchema, written));
+    return { preset, advice, start, family: priorFamily(start.name), written, training };
+  };
+  const known = knownPlan(options, priorPreset, parsePriorPreset);
+  // Prepared before the tokens are read, so that wrong settings do not take long to be refused.
+  const early = known && prepare(known);
   const tokens = await ShardReader.open(options.tokens);
   let decoder: LoadedCodec | undefined;
   try {
     const survey = await surveyTokens(tokens);
     options.onNote?.(surveyText(survey));
     const maps = await uniformMaps(tokens);
+    const { preset, advice, start, family, written, training } =
+      early ?? prepare(advisedPlan(await adviseOnTokens(tokens, survey, options), options));
     const { config, text, conditioning } = source
       ? goOn(source, start.config, { options, tokens, survey, maps })
       : settle({ family, options, preset, survey, maps });
@@ -107,13 +128,17 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
       from: source && { fingerprint: source.card.fingerprint, tensors: source.tensors },
       text,
       words: text && knownWords(survey, source),
+      sampling: preset.sampling ?? source?.card.sampling,
       concerns: tokenConcerns(survey, conditioning),
+      advice,
       sample:
         decoder &&
         (async (card: ModelCard, tensors: NamedTensors) =>
           drawSamples(new LoadedPrior(card, tensors, text), decoder!, [...survey.captions.keys()])),
     };
-    const steps = await plannedSteps(options, training, (quiet) => priorPace({ ...run, ...quiet }));
+    // Advice has turned minutes into steps.
+    const timed = early ? options : { ...options, minutes: undefined };
+    const steps = await plannedSteps(timed, training, (quiet) => priorPace({ ...run, ...quiet }));
     const card = await runPrior({
       ...run,
       training:
@@ -157,12 +182,6 @@ function perceptualOf(
       ...(featureScaling && { scaling: featureScaling }),
     },
   };
-}
-
-function overridesOf({ steps, batchSize, learningRate, keep, patience }: TrainOptions): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries({ steps, batchSize, learningRate, keep, patience }).filter(([, value]) => value !== undefined),
-  );
 }
 
 /** Number of samples in a prior's report. */

@@ -40,6 +40,8 @@ export interface CodecRun<C> extends LoopOptions {
   splitting?: Splitting;
   /** A trained codec whose weights the run starts with, of the same names and shapes. */
   from?: StartingPoint;
+  /** The advice that the settings come from, for the model's card. */
+  advice?: unknown;
   /** Path of the ONNX network of the perceptual term. Without it, the term is off. */
   features?: string;
   /** Called for each sample that cannot be decoded, which is then left out. Without it, the first one ends the run. */
@@ -142,6 +144,7 @@ class CodecTrainee<C> implements Trainee {
       dataset: dataset.fingerprint,
       ...network,
       ...(run.from && { from: run.from.fingerprint }),
+      ...(run.advice !== undefined && { advice: run.advice }),
     };
     this.trainable = createParams(family.trainable(config), seed);
     this.params = { ...this.trainable, ...createParams(family.state(config), seed) };

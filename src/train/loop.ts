@@ -267,7 +267,7 @@ function refuseOtherRun(
 ): void {
   if (!before)
     throw new CorruptError('E_CHECKPOINT', `${path}: expected the run's identity in state.json, found none.`);
-  const different = differences(before, now);
+  const different = differences(before, now).filter(({ path: field }) => !/^advice\b/.test(field));
   const others = different.filter(({ path: field }) => !CHANGEABLE.includes(field));
   if (others.length > 0)
     throw new UsageError(

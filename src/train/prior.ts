@@ -4,7 +4,7 @@ import type { Extras, ModelCard } from '../checkpoint/card.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { compile, randomKey, tf } from '../engine/index.js';
 import { flatCodes } from '../interfaces/index.js';
-import type { TokenSample } from '../interfaces/index.js';
+import type { SamplingDefaults, TokenSample } from '../interfaces/index.js';
 import type { Condition, PriorFamily, TextEncoder } from '../model/prior.js';
 import { Stages } from '../prior/stages.js';
 import { adamW, adamWHyper, adamWSlots, averageWeights, gradients } from '../nn/optimizer.js';
@@ -35,10 +35,14 @@ export interface PriorRun<C> extends LoopOptions {
   seed: number;
   /** A trained prior whose weights the run starts with, of the same names and shapes. */
   from?: StartingPoint;
+  /** The advice that the settings come from, for the model's card. */
+  advice?: unknown;
   /** The text tokenizer and the text of its `tokenizer.json`, for text conditioning. */
   text?: TextEncoder & { json: string };
   /** The words of the training captions, which are kept to recognize unknown words of prompts. */
   words?: readonly string[];
+  /** How the prior samples best, for its card. */
+  sampling?: SamplingDefaults;
   /** What to do with captions longer than the prior's text. Default: `cut`. */
   tooLong?: TooLong;
   /** Concerns about the tokens; see {@link Trainee.concerns}. */
@@ -58,7 +62,7 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
   const trainee = new PriorTrainee(run);
   try {
     return await runLoop(trainee, run.training, run, async (outcome) => {
-      const { family, config, tokens, text, words } = run;
+      const { family, config, tokens, text, words, sampling } = run;
       const { conditioning, classes } = family.condition(config);
       const tensors = trainee.weights();
       const extras: Extras = {
@@ -75,6 +79,7 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
           conditioning,
           maps: family.maps(config),
           classes: classes && [...classes],
+          sampling,
           training: { ...trainee.identity, ...outcomeOf(outcome) },
           metrics: outcome.metrics,
         },
@@ -121,6 +126,7 @@ class PriorTrainee<C> implements Trainee {
       tokens: tokens.fingerprint,
       codec: tokens.codec.fingerprint,
       ...(run.from && { from: run.from.fingerprint }),
+      ...(run.advice !== undefined && { advice: run.advice }),
     };
     this.stages = Stages.of(family, config);
     this.condition = family.condition(config);

@@ -372,7 +372,7 @@ const FAULTS: [what: string, args: string[], code: number, line: RegExp][] = [
     'more rows than the picture has',
     [...generate, '--prime', 'picture.png', '--prime-rows', '9'],
     2,
-    /^E_PRIME --prime-rows: expected 1 to 3 of the 4 rows/,
+    /^E_PRIME prime rows: expected 1 to 3 of the 4 rows/,
   ],
   [
     'an engine that is not installed',

@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { evaluatePrior, loadPrior, trainPrior } from '../../src/index.js';
-import type { TrainPriorOptions } from '../../src/index.js';
+import type { SamplingOptions, TrainPriorOptions } from '../../src/index.js';
 import { readModelCard, saveModel } from '../../src/checkpoint/model.js';
 import { writeTokens } from '../train/tokens.js';
 import type { MadeSample } from '../train/tokens.js';
@@ -254,5 +254,33 @@ describe('a prior without a condition', () => {
         `E_PROMPT prompts[1]: expected null, because this prior was trained without captions or classes, received ${JSON.stringify(prompt)}.`,
       );
     prior.dispose();
+  });
+});
+
+describe('sampling that a prior recommends', () => {
+  const samples = samplesOf(20, (i) => ({ captions: [`a mug of color ${i % 4}`] }));
+  const settings = { ...SETTINGS, sampling: { temperature: 0, topP: 0.9 } };
+
+  it('comes from the settings, and holds for options that a call leaves out', async () => {
+    const { card, prior, tokens } = await train(samples, { settings });
+    expect(card.sampling).toEqual({ temperature: 0, topP: 0.9 });
+    const loaded = await loadPrior(prior);
+    const draw = async (options: SamplingOptions): Promise<string> =>
+      JSON.stringify((await loaded.generate(['a mug'], options))[0]!.maps.map(({ ids }) => [...ids]));
+    const greedy = await draw({ temperature: 0 });
+    expect(await draw({ seed: 1 })).toBe(greedy);
+    expect(await draw({ seed: 1, temperature: undefined } as SamplingOptions)).toBe(greedy);
+    expect(await draw({ seed: 1, temperature: 1, topP: 1 })).not.toBe(greedy);
+    loaded.dispose();
+
+    const from = await train(samples, { settings: SETTINGS, config: undefined, from: prior, tokens });
+    expect(from.card.sampling).toEqual(card.sampling);
+  });
+
+  it('is refused when it is out of range', async () => {
+    await expect(train(samples, { settings: { ...SETTINGS, sampling: { topP: 2 } } })).rejects.toMatchObject({
+      code: 'E_CONFIG',
+      message: expect.stringContaining('topP'),
+    });
   });
 });
