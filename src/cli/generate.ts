@@ -56,7 +56,11 @@ export function generateCommand(session: Session): Command {
   return command
     .addOption(numberOption('-n, --n <N>', 'samples per prompt', { min: 1, max: 1e6, whole: true }).default(1))
     .addOption(
-      numberOption('--temperature <T>', 'sampling temperature: lower is more conservative; 0 is greedy (default: that of the prior, or 1)', { min: 0 }),
+      numberOption(
+        '--temperature <T>',
+        'sampling temperature: lower is more conservative; 0 is greedy (default: that of the prior, or 1)',
+        { min: 0 },
+      ),
     )
     .addOption(numberOption('--top-k <K>', 'sample from the K most likely codes; 0 uses all', { min: 0, whole: true }))
     .addOption(

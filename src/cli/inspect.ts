@@ -22,7 +22,7 @@ Example:
 export function inspectCommand(session: Session): Command {
   const command = new Command('inspect')
     .description(
-      'describe a file or folder: codec, prior, tokens, dataset, training run, export, image or other sample',
+      'describe a file or folder: codec, prior, tokens, file of tokens, dataset, training run, export, image or other sample',
     )
     .argument('<paths...>', 'path, or several archives of one dataset');
   return addDataOptions(command)
@@ -59,7 +59,7 @@ function reportData(session: Session, { summary }: DatasetInspection): void {
 }
 
 function headline({ kind, fingerprint, path }: Inspection): string {
-  return `${kind}${fingerprint === null ? '' : ` ${shortFingerprint(fingerprint)}`}  ${path}`;
+  return `${kind.replace('-', ' ')}${fingerprint === null ? '' : ` ${shortFingerprint(fingerprint)}`}  ${path}`;
 }
 
 type Row = [name: string, value: string];
@@ -82,6 +82,14 @@ const ROWS: { [K in Inspection['kind']]: (found: Found<K>, describe: Describe) =
   codec: modelRows,
   prior: modelRows,
   tokens: tokenRows,
+  'token-file': (found, describe) => [
+    ['samples', `${formatCount(found.samples)}, ${formatCount(found.bytes)} bytes`],
+    ['codec', `${found.family} ${shortFingerprint(found.codec)}`],
+    ['source', found.source],
+    ['first', `${found.first.key}: ${describe(found.first.media)}`],
+    ...found.first.maps.map((map): Row => [map.name, mapText(map)]),
+    ['health', 'verified'],
+  ],
   dataset: datasetRows,
   run: (found) => [
     ['model', found.model],

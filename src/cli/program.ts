@@ -5,6 +5,7 @@ import { compareCommand } from './compare.js';
 import { decodeCommand } from './decode.js';
 import { demoCommand } from './demo.js';
 import { doctorCommand } from './doctor.js';
+import { encodeCommand } from './encode.js';
 import { evalCodecCommand } from './eval-codec.js';
 import { evalPriorCommand } from './eval-prior.js';
 import { exportCommand } from './export.js';
@@ -68,6 +69,7 @@ export function buildProgram(session: Session): Command {
     () => train,
     tokenizeCommand,
     generateCommand,
+    encodeCommand,
     decodeCommand,
     () => evaluate,
     compareCommand,

@@ -105,11 +105,23 @@ export class Progress {
     this.isDrawn = true;
   }
 
-  /** Truncates a line to the terminal's width. A longer line would wrap and could not be erased. */
+  /** The parts of a line, of which those in the middle are left out on a narrow terminal, and its end is kept. */
+  private joined(start: string, middle: readonly string[], end: string | undefined): string {
+    const line = (parts: readonly string[]): string => [start, ...parts, end].filter(isText).join('  ');
+    const parts = [...middle];
+    while (this.isTTY && parts.length > 0 && Array.from(line(parts)).length > this.room) parts.pop();
+    return line(parts);
+  }
+
+  /** Characters of a line. A longer one would wrap and could not be erased. */
+  private get room(): number {
+    return (this.stream.columns || 80) - 1;
+  }
+
+  /** Truncates a line to the terminal's width. */
   private fitted(text: string): string {
-    const room = (this.stream.columns || 80) - 1;
     const letters = Array.from(text);
-    return printable(letters.length <= room ? text : `${letters.slice(0, Math.max(0, room - 1)).join('')}…`);
+    return printable(letters.length <= this.room ? text : `${letters.slice(0, Math.max(0, this.room - 1)).join('')}…`);
   }
 
   private remember(at: number): void {
@@ -128,25 +140,23 @@ export class Progress {
     const rate = this.rate(at);
     const left =
       total !== undefined && rate !== undefined ? `${formatDuration((total - this.done) / rate)} left` : undefined;
-    const bar = this.isTTY && total !== undefined ? barOf(this.done / total) : undefined;
-    return [[label, bar, this.count()].filter(isText).join('  '), this.rateText(rate), ...this.valueTexts(), left]
-      .filter(isText)
-      .join('  ');
+    const middle = [this.rateText(rate), ...this.valueTexts()].filter(isText);
+    const start = (bar?: string): string => [label, bar, this.count()].filter(isText).join('  ');
+    if (!this.isTTY || total === undefined) return this.joined(start(), middle, left);
+    // The bar goes before the time left does.
+    const full = this.joined(start(barOf(this.done / total)), middle, left);
+    return Array.from(full).length <= this.room ? full : this.joined(start(), middle, left);
   }
 
   private lastLine(at: number): string {
     const seconds = (at - this.started) / 1000;
     const worked = this.done - (this.options.initial ?? 0);
     const rate = seconds > 0 && worked > 0 ? worked / seconds : undefined;
-    return [
-      this.options.label,
-      this.count(),
-      this.rateText(rate),
-      ...this.valueTexts(),
+    return this.joined(
+      [this.options.label, this.count()].join('  '),
+      [this.rateText(rate), ...this.valueTexts()].filter(isText),
       `in ${formatDuration(seconds)}`,
-    ]
-      .filter(isText)
-      .join('  ');
+    );
   }
 
   private count(): string {

@@ -125,7 +125,7 @@ async function writeBatch(
 }
 
 /** Checks a key, which is a path inside its dataset: it may contain folders, but nothing that leads out of the dataset. */
-function safeKey(key: string): string {
+export function safeKey(key: string): string {
   const isSafe =
     key.split('/').every((part) => part !== '' && part !== '.' && part !== '..') &&
     !/[\\\p{Cc}]/u.test(key) &&

@@ -14,11 +14,13 @@ import { CorruptError, InputError, UsageError } from '../errors.js';
 import { canonicalJson, decodeUtf8, parseJson } from '../json.js';
 import { isGlob } from '../names.js';
 import { nodeFiles } from '../files/system.js';
-import { readFile } from '../files/read.js';
+import { readFile, sha256File } from '../files/read.js';
 import { sha256 } from '../hash.js';
-import type { Dataset } from '../interfaces/index.js';
+import type { Dataset, TokenSample } from '../interfaces/index.js';
 import { fullMedium, mediaWithFiles } from '../media/node.js';
 import { readMetrics } from '../report/metrics-file.js';
+import { isTokenFile, readTokenFile } from '../shards/token-file.js';
+import { specOf } from '../interfaces/index.js';
 import { unsealJson } from '../sealed.js';
 import { sizeOf } from '../shape.js';
 import { readOwnFile } from '../snapshot.js';
@@ -32,6 +34,7 @@ import type {
   RunInspection,
   ExportInspection,
   SamplesInspection,
+  TokenFileInspection,
   DemoInspection,
   Inspection,
 } from './inspection.js';
@@ -70,6 +73,7 @@ export async function inspect(path: string | readonly string[], options: Dataset
 }
 
 async function inspectFile(path: string, options: DatasetOptions): Promise<Inspection> {
+  if (isTokenFile(path)) return inspectTokenFile(path);
   const head = nodeFiles.status(path)!.size < 2 ** 28 ? readFile(path) : new Uint8Array(0);
   const media = options.medium === undefined ? mediaWithFiles() : [fullMedium(options.medium)];
   for (const { files, info } of media) {
@@ -79,6 +83,24 @@ async function inspectFile(path: string, options: DatasetOptions): Promise<Inspe
     return { kind: 'sample', fingerprint: sha256(head), path, format, media: info(sample) };
   }
   return inspectDataset(path, options);
+}
+
+/** Verifies a file of tokens completely. */
+function inspectTokenFile(path: string): TokenFileInspection {
+  const { header, samples } = readTokenFile(path);
+  const [{ key, tokens }] = samples as [TokenSample];
+  return {
+    kind: 'token-file',
+    fingerprint: sha256File(path),
+    path,
+    samples: samples.length,
+    bytes: nodeFiles.status(path)!.size,
+    codec: header.codec.fingerprint,
+    family: header.codec.name,
+    source: header.source,
+    maps: header.maps.map(specOf),
+    first: { key, media: tokens.media, maps: tokens.maps.map(specOf) },
+  };
 }
 
 function inspectModel(path: string): ModelInspection {

@@ -112,7 +112,23 @@ export interface DemoInspection extends Common {
   seconds: Record<string, number>;
 }
 
+export interface TokenFileInspection extends Common {
+  kind: 'token-file';
+  /** sha256 of the file. */
+  fingerprint: string;
+  samples: number;
+  bytes: number;
+  /** Fingerprint and family of the codec that made it. */
+  codec: string;
+  family: string;
+  source: string;
+  maps: TokenMapSpec[];
+  /** The first sample: its key, what it was before it was encoded, and its maps. */
+  first: { key: string; media: MediaInfo; maps: TokenMapSpec[] };
+}
+
 export type Inspection =
+  | TokenFileInspection
   | DemoInspection
   | SamplesInspection
   | ModelInspection

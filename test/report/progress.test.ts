@@ -63,6 +63,19 @@ describe('Progress on a terminal', () => {
     for (const line of written) expect(line.replace(ERASE, '').trimEnd().length).toBeLessThan(40);
   });
 
+  it('keeps the time left at 80 columns, and leaves out values and the bar before it', () => {
+    const lineAt = (columns: number): string => {
+      const { progress, written, wait } = watched({ columns });
+      wait(10);
+      progress.update(250, { loss: 0.123456, commitment: 0.0123, perplexity: 112.5 });
+      return written.at(-1)!.replace(ERASE, '');
+    };
+    expect(lineAt(80)).toMatch(/^train codec  █+░+   25%  250\/1,000 steps  30s left$/);
+    expect(lineAt(100)).toMatch(/25.0 steps\/s  loss 0.1235  30s left$/);
+    expect(lineAt(60)).toBe('train codec   25%  250/1,000 steps  25.0 steps/s  30s left');
+    for (const columns of [80, 100, 60]) expect(lineAt(columns).length).toBeLessThan(columns);
+  });
+
   it('puts notes above the line', () => {
     const { progress, written, wait } = watched();
     progress.note('before');
