@@ -79,6 +79,7 @@ export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
       );
       await writeCodecReport(run.out, card, outcome, {
         ...trainee.input,
+        data: run.dataset.source,
         evaluation: trainee.evaluation,
       });
       return card;

@@ -11,6 +11,8 @@ import { differences, differencesText } from '../json.js';
 import { openOutput } from '../output.js';
 import { formatCount } from '../report/format.js';
 import { appendMetrics, truncateMetrics } from '../report/metrics-file.js';
+import { RUN_RECORD, RunClock } from './clock.js';
+import type { RunRecord } from './clock.js';
 import { keptText, Watch } from './watch.js';
 import type { Alert, Figure, KeepRule, Kept, WatchState } from './watch.js';
 
@@ -75,6 +77,8 @@ export interface Outcome {
   stoppedAt?: number;
   /** Problems of the result, each with its remedy. */
   warnings: string[];
+  /** When the run took place. It is not part of the model. */
+  record: RunRecord;
 }
 
 /** What a card's `training` contains about the end of its run. */
@@ -108,6 +112,7 @@ export interface LoopOptions extends LoopEvents {
 const RUN_FILES = [
   'checkpoints',
   'metrics.jsonl',
+  RUN_RECORD,
   'model.json',
   'model.safetensors',
   'tokenizer.json',
@@ -144,10 +149,13 @@ export async function runLoop<T>(
   try {
     const store = new CheckpointStore(join(options.out, 'checkpoints'));
     const run = await startOf(trainee, settings, store, options);
+    const clock = new RunClock(options.out, run.step > 0);
+    const before = run.step;
     for (const concern of trainee.concerns) options.onNote?.(`warning: ${concern}`);
     if (options.finish && run.step === 0) throw nothingToFinish(options.out, 'no checkpoint');
-    if (!options.finish) await train(trainee, settings, options, store, run);
-    return await finish(await conclude(trainee, settings, options, run));
+    if (!options.finish) await train(trainee, settings, options, store, clock, run);
+    const outcome = await conclude(trainee, settings, options, run);
+    return await finish({ ...outcome, record: clock.finish(run.step > before) });
   } finally {
     lock.release();
   }
@@ -290,6 +298,7 @@ async function train(
   settings: LoopSettings,
   options: LoopOptions,
   store: CheckpointStore,
+  clock: RunClock,
   run: Run,
 ): Promise<void> {
   const { watch, recent } = run;
@@ -307,6 +316,7 @@ async function train(
       state: { ...state, identity: trainee.identity, recent: recent.state, watch: watch.state },
       extras,
     });
+    clock.save();
     saved = step;
   };
   while (run.step < settings.steps && !watch.isExhausted) {
@@ -381,7 +391,7 @@ async function conclude(
   settings: LoopSettings,
   options: LoopOptions,
   { step, watch, best }: Run,
-): Promise<Outcome> {
+): Promise<Omit<Outcome, 'record'>> {
   const note = (text: string): void => options.onNote?.(text);
   const stoppedAt = step < settings.steps ? step : undefined;
   if (stoppedAt !== undefined && options.finish)

@@ -81,7 +81,11 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
         tensors,
         extras,
       );
-      await writePriorReport(run.out, card, outcome, await run.sample?.(card, tensors));
+      await writePriorReport(run.out, card, outcome, {
+        samples: await run.sample?.(card, tensors),
+        data: tokens.manifest.source,
+        places: [tokens.directory],
+      });
       return card;
     });
   } finally {
