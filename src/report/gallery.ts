@@ -113,8 +113,7 @@ function grid(
   const sizes = items.flatMap((pictures) => pictures.flatMap((one) => (one ? [sizeOfExhibit(one.exhibit)] : [])));
   const width = Math.max(1, ...sizes.map((size) => size.width));
   const least = captioned ? LEAST_WITH_CAPTION : LEAST;
-  const { layout: wide, count } = best(items.length, width, ROOM.wide, GAP.wide, least.wide, most.wide, trim);
-  const { layout: narrow } = best(count, width, ROOM.narrow, GAP.narrow, least.narrow, most.narrow, false);
+  const { wide, narrow, count } = arrangement(items.length, width, least, most, trim);
   const used = wide.columns * (wide.cell + GAP.wide) - GAP.wide;
   const style = [
     `--wide:${wide.columns}`,
@@ -131,39 +130,54 @@ function grid(
 
 const number = (value: number): string => String(Number(value.toFixed(5)));
 
-/** Chooses factor and columns: full rows first, then the width that is used, then many items. */
-function best(
+/** Least share of the items that is shown if some may be left out. */
+const LEAST_SHOWN = 0.7;
+
+/** Chooses how many items are shown, and their layout on both screens: full rows first, then the width that is used. */
+function arrangement(
   items: number,
   width: number,
+  least: GridOptions['most'],
+  most: GridOptions['most'],
+  trim: boolean,
+): { wide: Layout; narrow: Layout; count: number } {
+  const fewest = trim ? Math.ceil(LEAST_SHOWN * items) : items;
+  const candidates = Array.from({ length: items - fewest + 1 }, (_, i) => {
+    const count = items - i;
+    const wide = bestLayout(count, sizesOf(width, least.wide, most.wide), ROOM.wide, GAP.wide);
+    const narrow = bestLayout(count, sizesOf(width, least.narrow, most.narrow), ROOM.narrow, GAP.narrow);
+    return { wide, narrow, count, score: 2 * wide.score + narrow.score + count / items };
+  });
+  return candidates.reduce((best, one) => (one.score > best.score + 1e-9 ? one : best));
+}
+
+function bestLayout(
+  count: number,
+  sizes: readonly { factor: number; cell: number }[],
   room: number,
   gap: number,
-  least: number,
-  most: number,
-  trim: boolean,
-): { layout: Layout; count: number } {
-  let found: { layout: Layout; count: number; score: number } | undefined;
-  for (const { factor, cell } of sizesOf(width, least, most)) {
+): Layout & { score: number } {
+  const layouts = sizes.flatMap(({ factor, cell }) => {
     const fitting = Math.max(1, Math.floor((room + gap) / (cell + gap)));
-    for (let columns = 1; columns <= Math.min(fitting, items); columns++) {
-      const counts = trim && items > columns ? [items, items - (items % columns)] : [items];
-      for (const count of counts) {
-        if (count < 0.7 * items) continue;
-        const rest = count % columns;
-        const filled = rest === 0 ? 1 : rest / columns;
-        const score = 3 * filled + (columns * (cell + gap)) / (room + gap) + count / items - (cell < 96 ? 0.05 : 0);
-        if (!found || score > found.score + 1e-9) found = { layout: { columns, factor, cell }, count, score };
-      }
-    }
-  }
-  return found ?? { layout: { columns: 1, factor: 1, cell: Math.min(width, room) }, count: items };
+    const most = Math.min(fitting, count);
+    const fewest = Math.ceil(most / 2);
+    return Array.from({ length: most - fewest + 1 }, (_, i) => {
+      const columns = fewest + i;
+      const rest = count % columns;
+      const filled = rest === 0 ? 1 : rest / columns;
+      return { columns, factor, cell, score: 3 * filled + (columns * (cell + gap)) / (room + gap) };
+    });
+  });
+  return layouts.reduce((best, one) => (one.score > best.score + 1e-9 ? one : best));
 }
 
 /** The sizes that a tile can have: enlarged by a whole factor, or shrunk to the largest size. */
 function sizesOf(width: number, least: number, most: number): { factor: number; cell: number }[] {
   if (width > most) return [{ factor: most / width, cell: most }];
-  const first = Math.max(1, Math.ceil((least * 0.9) / width));
-  const last = Math.max(first, Math.floor(most / width));
-  return Array.from({ length: last - first + 1 }, (_, i) => first + i)
-    .map((factor) => ({ factor, cell: Math.max(factor * width, Math.min(least, most)) }))
-    .filter(({ cell }) => cell <= Math.max(most, width));
+  const last = Math.floor(most / width);
+  const first = Math.min(last, Math.ceil((0.9 * least) / width));
+  return Array.from({ length: last - first + 1 }, (_, i) => ({
+    factor: first + i,
+    cell: Math.max((first + i) * width, least),
+  }));
 }

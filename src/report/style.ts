@@ -78,6 +78,7 @@ button.zoom { display: block; padding: 0; border: 0; background: none; color: in
 .charts { display: grid; grid-template-columns: 1fr 1fr; gap: 32px 40px; margin: 24px 0 0; }
 .charts.one { grid-template-columns: minmax(0, 620px); }
 .charts figcaption { display: flex; align-items: baseline; justify-content: space-between; gap: 12px; margin: 0 0 8px; color: var(--text); font-size: 15px; font-weight: 600; }
+.charts figcaption > :first-child { flex: none; max-width: 70%; }
 .charts figcaption .value { color: var(--muted); font-weight: 400; font-size: 13px; font-variant-numeric: tabular-nums; text-align: right; }
 .chart { display: block; width: 100%; height: auto; overflow: visible; }
 .chart text.text { fill: var(--text); } .chart text.muted { fill: var(--muted); }
@@ -97,13 +98,13 @@ ${SERIES_COLORS.map((_, i) => `.bar .s${i} { --color: var(--s${i}); }`).join(' '
 .scroll { overflow-x: auto; margin: 16px 0 0; }
 .scroll:focus-visible { outline-offset: 0; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
-th { text-align: left; font-weight: 600; color: var(--muted); vertical-align: bottom; }
-th, td { padding: 8px 20px 8px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
+th { text-align: left; font-weight: 600; color: var(--muted); vertical-align: bottom; font-size: 13px; line-height: 1.35; }
+th, td { padding: 8px 16px 8px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
 td.name { overflow-wrap: anywhere; min-width: 7em; }
 td.best { font-weight: 680; } td.best::after { content: ' \\2605'; color: var(--good); font-size: 11px; }
 tbody tr:last-child td { border-bottom: 0; }
-.number { text-align: right; white-space: nowrap; }
+.number { text-align: right; } td.number { white-space: nowrap; }
 td + p, .scroll + p { margin-top: 16px; }
 .glossary { columns: 2; column-gap: 40px; margin: 16px 0 0; font-size: 14px; }
 .glossary div { break-inside: avoid; padding: 0 0 14px; scroll-margin-top: 24px; }

@@ -66,7 +66,7 @@ export async function comparisonReport(
     {
       title: 'Figures',
       intro: `Each codec is measured on ${many} of its own shape, to which error and rate refer. A star marks the best of a column.`,
-      body: [table(terms, rows, { best: bestCells(medium, columns, rows) }), ...notes(medium, codecs)],
+      body: [table(terms, unbroken(rows), { best: bestCells(medium, columns, rows) }), ...notes(medium, codecs)],
     },
     {
       title: 'Reconstructions',
@@ -122,6 +122,10 @@ function termOfColumn(name: string, medium: AnyMedium): Term {
   if (Object.hasOwn(known, name)) return known[name]!;
   return ['codec', 'family', medium.noun.many].includes(name) ? capitalized(name) : measureOf(name, medium);
 }
+
+/** Shapes are not broken into lines. */
+const unbroken = (rows: readonly Cell[][]): Cell[][] =>
+  rows.map((row) => row.map((cell) => (typeof cell === 'string' ? cell.replaceAll(' × ', '\u00a0×\u00a0') : cell)));
 
 /** The best cells of the columns in which one can be better than another. */
 function bestCells(medium: AnyMedium, columns: readonly Column[], rows: readonly Cell[][]): Set<string> {

@@ -54,19 +54,11 @@ export async function demoReport(shown: DemoShown): Promise<string> {
       date: date.toISOString(),
       seconds: total,
     }),
-    links: [
-      ...linkTo(out, join(out, 'codec'), 'codec', ''),
-      ...linkTo(out, join(out, 'prior'), 'prior', ''),
-    ],
+    links: [...linkTo(out, join(out, 'codec'), 'codec', ''), ...linkTo(out, join(out, 'prior'), 'prior', '')],
     summary: [
-      [
-        'Prompts obeyed',
-        `${((100 * obeyed) / drawn.length).toFixed(1)} %`,
-        `${obeyed} of ${drawn.length}`,
-      ],
+      ['Prompts obeyed', `${((100 * obeyed) / drawn.length).toFixed(1)} %`, `${obeyed} of ${drawn.length}`],
       [{ ...measureOf('nmse'), label: 'Codec: NMSE' }, codec.nmse as number],
       [{ ...measureOf('natsPerCode'), label: 'Prior: nats per code' }, prior.natsPerCode as number],
-      ['Time', formatTime(total), 'on this machine, all stages'],
     ],
     sections: [
       {
@@ -79,7 +71,7 @@ export async function demoReport(shown: DemoShown): Promise<string> {
             {
               title: 'Not obeyed',
               intro: `${failed.length} of ${drawn.length} images do not show what their prompt asks for.`,
-              body: [await tilesOf(failed.slice(0, SHOWN))],
+              body: [await tilesOf(failed.slice(0, SHOWN), true)],
             },
           ]
         : []),
@@ -103,11 +95,11 @@ export async function demoReport(shown: DemoShown): Promise<string> {
   });
 }
 
-async function tilesOf(some: readonly Drawn[]): Promise<Fragment> {
+async function tilesOf(some: readonly Drawn[], explained = false): Promise<Fragment> {
   const tiles = some.map(async ({ prompt, image, obeyed, reasons }): Promise<Tile> => ({
     ...(await pictureOf(imageMedium, image, `Generated: ${prompt}`)),
     caption: prompt,
-    verdict: { good: obeyed, text: obeyed ? 'obeyed' : reasons.join('; ') },
+    verdict: { good: obeyed, text: obeyed ? 'obeyed' : explained ? reasons.join('; ') : 'not obeyed' },
   }));
   return gallery(await Promise.all(tiles));
 }

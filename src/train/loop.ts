@@ -77,8 +77,6 @@ export interface Outcome {
   stoppedAt?: number;
   /** Problems of the result, each with its remedy. */
   warnings: string[];
-  /** When the run took place. It is not part of the model. */
-  record: RunRecord;
 }
 
 /** What a card's `training` contains about the end of its run. */
@@ -134,7 +132,8 @@ const BEST = 'best.safetensors';
  * Trains to the last step, or until `patience` ends the run. A run that was stopped at any moment and resumed gives the same
  * bytes as an uninterrupted run.
  *
- * @returns the result of `finish`, which runs under the directory's lock when the trainee has the kept weights.
+ * @returns the result of `finish`, which runs under the directory's lock when the trainee has the kept weights. The record of the
+ *   run's times is for people, and does not become part of the model.
  * @throws {DivergedError} E_DIVERGED before anything that is not finite reaches the disk.
  * @throws {AbortedError} E_ABORTED after saving, when the signal fires. @throws {UsageError} E_OUTPUT_EXISTS, E_RESUME_MISMATCH.
  */
@@ -142,7 +141,7 @@ export async function runLoop<T>(
   trainee: Trainee,
   settings: LoopSettings,
   options: LoopOptions,
-  finish: (outcome: Outcome) => Promise<T>,
+  finish: (outcome: Outcome, record: RunRecord) => Promise<T>,
 ): Promise<T> {
   if (options.finish && !options.resume) throw nothingToFinish(options.out, 'no --resume');
   const lock = openOutput(options.out, { resume: options.resume, force: options.force, owned: RUN_FILES });
@@ -155,7 +154,7 @@ export async function runLoop<T>(
     if (options.finish && run.step === 0) throw nothingToFinish(options.out, 'no checkpoint');
     if (!options.finish) await train(trainee, settings, options, store, clock, run);
     const outcome = await conclude(trainee, settings, options, run);
-    return await finish({ ...outcome, record: clock.finish(run.step > before) });
+    return await finish(outcome, clock.finish(run.step > before));
   } finally {
     lock.release();
   }
@@ -391,7 +390,7 @@ async function conclude(
   settings: LoopSettings,
   options: LoopOptions,
   { step, watch, best }: Run,
-): Promise<Omit<Outcome, 'record'>> {
+): Promise<Outcome> {
   const note = (text: string): void => options.onNote?.(text);
   const stoppedAt = step < settings.steps ? step : undefined;
   if (stoppedAt !== undefined && options.finish)

@@ -57,7 +57,7 @@ export interface PriorRun<C> extends LoopOptions {
 export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
   const trainee = new PriorTrainee(run);
   try {
-    return await runLoop(trainee, run.training, run, async (outcome) => {
+    return await runLoop(trainee, run.training, run, async (outcome, record) => {
       const { family, config, tokens, text, words } = run;
       const { conditioning, classes } = family.condition(config);
       const tensors = trainee.weights();
@@ -84,6 +84,7 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
       await writePriorReport(run.out, card, outcome, {
         samples: await run.sample?.(card, tensors),
         data: tokens.manifest.source,
+        record,
         places: [tokens.directory],
       });
       return card;

@@ -18,6 +18,7 @@ import type { Fragment, Picture, Report, ReportSection } from '../report/html.js
 import { measureOf, rateMeasures } from '../report/measures.js';
 import { readMetrics } from '../report/metrics-file.js';
 import type { MetricsRecord } from '../report/metrics-file.js';
+import type { RunRecord } from './clock.js';
 import type { CodecEvaluation } from './evaluate.js';
 import type { Outcome } from './loop.js';
 import { relatedReports, REPORT } from './related.js';
@@ -28,6 +29,7 @@ type Summary = Report['summary'][number];
 interface CodecShown extends BatchInput {
   /** Source of the samples. */
   data: string;
+  record: RunRecord;
   /** Absent without held-out samples. */
   evaluation: CodecEvaluation | undefined;
 }
@@ -37,7 +39,7 @@ export async function writeCodecReport(
   out: string,
   card: ModelCard,
   outcome: Outcome,
-  { medium, input, data, evaluation }: CodecShown,
+  { medium, input, data, record, evaluation }: CodecShown,
 ): Promise<void> {
   const records = readMetrics(join(out, 'metrics.jsonl'));
   const sections: ReportSection[] = [];
@@ -58,10 +60,11 @@ export async function writeCodecReport(
     ...Object.keys(evaluation?.measures ?? {}),
   ];
   const training = curves(records, [...new Set(names)], { kept: outcome.kept.step, medium });
-  const codebook = evaluation && evaluation.counts.length > 0 ? codebookSection(evaluation, records) : undefined;
+  const codebook =
+    evaluation && evaluation.counts.length > 0 ? codebookSection(evaluation, records, outcome.kept.step) : undefined;
   const summary = [...(evaluation ? codecSummary(medium, evaluation) : []), ...keptRows(outcome)];
   writeReport(out, {
-    ...heading('Codec', out, card, outcome, data),
+    ...heading('Codec', out, card, record, data),
     links: relatedReports(out, [out], { kind: 'prior', codec: card.fingerprint }),
     summary,
     sections: [
@@ -83,7 +86,7 @@ const heading = (
   kind: string,
   out: string,
   card: ModelCard,
-  { record }: Outcome,
+  record: RunRecord,
   data: string,
 ): ReturnType<typeof headingOf> =>
   headingOf({
@@ -104,11 +107,15 @@ function writeExhibit(path: string, exhibit: Exhibit): void {
   else writeFileAtomic(`${path}.svg`, exhibit.svg);
 }
 
-function codebookSection({ maps, counts }: CodecEvaluation, records: readonly MetricsRecord[]): ReportSection {
+function codebookSection(
+  { maps, counts }: CodecEvaluation,
+  records: readonly MetricsRecord[],
+  kept: number,
+): ReportSection {
   const usage = curves(
     records,
-    namesOf(records).filter((name) => /(^|\.)usage$/.test(name)),
-    { log: false },
+    namesOf(records).filter((name) => /(^|\.)(usage|perplexity)$/.test(name)),
+    { log: false, kept },
   );
   return {
     title: 'Codebook',
@@ -160,12 +167,22 @@ export interface DrawnSamples {
   real?: readonly (Media | undefined)[];
 }
 
+/** What a prior's report shows besides its card. */
+interface PriorShown {
+  samples: DrawnSamples | undefined;
+  /** Source of the samples that were tokenized. */
+  data: string;
+  record: RunRecord;
+  /** Directories beside which the codec may lie. */
+  places?: readonly string[];
+}
+
 /** Writes the report of a prior: samples, real ones beside them, and curves. */
 export async function writePriorReport(
   out: string,
   card: ModelCard,
   outcome: Outcome,
-  { samples, data, places = [] }: { samples: DrawnSamples | undefined; data: string; places?: readonly string[] },
+  { samples, data, record, places = [] }: PriorShown,
 ): Promise<void> {
   const sections: ReportSection[] = [];
   if (samples && samples.media.length > 0) {
@@ -185,7 +202,7 @@ export async function writePriorReport(
     kept: outcome.kept.step,
   });
   writeReport(out, {
-    ...heading('Prior', out, card, outcome, data),
+    ...heading('Prior', out, card, record, data),
     links: relatedReports(out, [out, ...places], { kind: 'codec', codec: card.codec!.fingerprint }),
     summary: [...measured, ...keptRows(outcome)],
     sections: [...warningSection(outcome), ...sections, { title: 'Training', body: training.body }, settings(card)],

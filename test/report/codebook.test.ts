@@ -16,16 +16,7 @@ const rowsOf = (html: string): string[][] =>
 describe('codebookTable', () => {
   it('has a row for each map and each of its levels', () => {
     const [head, ...rows] = rowsOf(codebookTable([{ maps }]));
-    expect(head).toEqual([
-      'Map',
-      'Shape',
-      'Codes',
-      'Used',
-      'Share',
-      'Entropy, bits',
-      'Entropy ratio',
-      'Perplexity',
-    ]);
+    expect(head).toEqual(['Map', 'Shape', 'Codes', 'Used', 'Share', 'Entropy, bits', 'Entropy ratio', 'Perplexity']);
     expect(rows).toEqual([
       ['top', '1 × 1', '4', '2', '0.5', '1', '0.5', '2'],
       ['bottom', '1 × 1 × 2', '16', '3', '0.1875', '0.5', '0.1667', '1.414'],

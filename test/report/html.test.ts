@@ -60,7 +60,13 @@ async function report(text: string): Promise<Report> {
         ],
       },
       { title: text, folded: true, body: [] },
-      { title: 'drawings', body: [chartFigure(codeHistogram([1, 2], { title: text }), text, text), imageFigure(await picture(16, 8), text)] },
+      {
+        title: 'drawings',
+        body: [
+          chartFigure(codeHistogram([1, 2], { title: text }), text, text),
+          imageFigure(await picture(16, 8), text),
+        ],
+      },
     ],
   };
 }
