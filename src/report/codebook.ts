@@ -2,7 +2,8 @@
 import { idsShape } from '../interfaces/tokens.js';
 import { codebooksOf } from '../metrics/codebook.js';
 import type { CodeSpread, CodebookUse } from '../metrics/codebook.js';
-import { codebookSummary, codeHistogram } from './histogram.js';
+import { codeHistogram } from './histogram.js';
+import { formatCount } from './format.js';
 import { chartFigure, charts, table } from './html.js';
 import type { Cell, Fragment, Term } from './html.js';
 import { measureOf } from './measures.js';
@@ -67,9 +68,12 @@ export function codebookHistograms(maps: readonly CodebookUse[], counts: readonl
       const title = books.length > 1 ? levelName(map, level) : map.name;
       return [
         chartFigure(codeHistogram(book, { title }), `${title}, by code`, 'times used'),
-        chartFigure(codeHistogram(book, { title, order: 'frequency' }), 'By frequency', codebookSummary(book)),
+        chartFigure(codeHistogram(book, { title, order: 'frequency' }), 'By frequency', usedText(book)),
       ];
     });
   });
   return [charts(figures)];
 }
+
+const usedText = (book: Float64Array): string =>
+  `${formatCount(book.filter((count) => count > 0).length)} of ${formatCount(book.length)} codes used`;

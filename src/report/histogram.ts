@@ -49,7 +49,7 @@ export function codeHistogram(counts: ArrayLike<number>, options: HistogramOptio
 }
 
 /** `412 of 512 codes used, perplexity 230, 15,360 ids`. */
-export function codebookSummary(counts: ArrayLike<number>): string {
+function codebookSummary(counts: ArrayLike<number>): string {
   const all = Array.from(counts);
   const used = all.filter((count) => count > 0).length;
   const total = all.reduce((sum, count) => sum + count, 0);

@@ -102,6 +102,7 @@ th { text-align: left; font-weight: 600; color: var(--muted); vertical-align: bo
 th, td { padding: 8px 16px 8px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
 td.name { overflow-wrap: anywhere; min-width: 7em; }
+td.name, th:first-child { position: sticky; left: 0; background: var(--ground); }
 td.best { font-weight: 680; } td.best::after { content: ' \\2605'; color: var(--good); font-size: 11px; }
 tbody tr:last-child td { border-bottom: 0; }
 .number { text-align: right; } td.number { white-space: nowrap; }
