@@ -97,7 +97,7 @@ ${series}
 ${SERIES_COLORS.map((_, i) => `.bar .s${i} { --color: var(--s${i}); }`).join(' ')}
 .scroll { overflow-x: auto; margin: 16px 0 0; }
 .scroll:focus-visible { outline-offset: 0; }
-table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
+table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; color: var(--muted); vertical-align: bottom; font-size: 13px; line-height: 1.35; }
 th, td { padding: 8px 16px 8px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
