@@ -39,6 +39,7 @@ export type {
 export { compareCodecs } from './sdk/compare.js';
 export type { CodecComparison, CompareCodecsOptions, ComparedCodec } from './sdk/compare.js';
 export { comparisonReport } from './sdk/compare-report.js';
+export type { ComparisonReportOptions } from './sdk/compare-report.js';
 export { inspect } from './sdk/inspect.js';
 export type { Inspection } from './sdk/inspection.js';
 export { exportModel } from './sdk/export.js';

@@ -58,7 +58,7 @@ async function compare(session: Session, codecs: string[], flags: Flags): Promis
     ...dataEvents(session, skips),
   });
   finish();
-  writeFileAtomic(out, await comparisonReport(comparison));
+  writeFileAtomic(out, await comparisonReport(comparison, { out, date: new Date() }));
   const { examples: _examples, codecs: compared, ...figures } = comparison;
   session.result({ ...figures, codecs: compared.map(figuresOf), out }, [
     ...tableLines(comparison, comparisonColumns(comparison)),

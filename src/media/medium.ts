@@ -105,6 +105,8 @@ export interface MediaFiles<M extends Media = Media, I = unknown> {
 export interface ShowOptions {
   /** Samples in a row. Default: about as many as there are rows. */
   columns?: number;
+  /** Space between samples and around them, in pixels. Default: the medium's choice. */
+  gap?: number;
   /** Factor by which samples are enlarged. Default: a legible size. */
   scale?: number;
   /** One for each sample. */

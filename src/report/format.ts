@@ -47,6 +47,27 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 86400)}d ${pad(Math.floor((whole % 86400) / 3600))}h`;
 }
 
+/** Formats a duration for a page: `481` -> `8 min 1 s`, `4020` -> `1 h 7 min`, `0.42` -> `0.4 s`. */
+export function formatTime(seconds: number): string {
+  if (seconds < 9.95) return `${String(Number(Math.max(0, seconds).toFixed(1)))} s`;
+  const whole = Math.round(seconds);
+  const parts = (large: number, unit: string, small: number, rest: string): string =>
+    small > 0 ? `${large} ${unit} ${small} ${rest}` : `${large} ${unit}`;
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return parts(Math.floor(whole / 60), 'min', whole % 60, 's');
+  const minutes = Math.round(whole / 60);
+  if (minutes < 1440) return parts(Math.floor(minutes / 60), 'h', minutes % 60, 'min');
+  const hours = Math.round(minutes / 60);
+  return parts(Math.floor(hours / 24), 'd', hours % 24, 'h');
+}
+
+const MONTHS = 'January February March April May June July August September October November December'.split(' ');
+
+/** Formats a moment as a day in UTC: `November 27, 2026`. */
+export function formatDate(moment: Date): string {
+  return `${MONTHS[moment.getUTCMonth()]!} ${moment.getUTCDate()}, ${moment.getUTCFullYear()}`;
+}
+
 function pad(value: number): string {
   return String(value).padStart(2, '0');
 }

@@ -1,13 +1,15 @@
-// Codebook histogram: how often each code occurs, by id and in descending order.
+// Codebook histograms: how often each code occurs, by id or in descending order.
 import { entropyOf } from '../metrics/codebook.js';
-import { formatCount, formatNumber } from './format.js';
+import { formatCount, formatNumber, formatTick } from './format.js';
 import { SERIES_COLORS, INK, coordinate, drawing, element, label, rule } from './svg.js';
-import { linearScale } from './scale.js';
 import type { Scale } from './scale.js';
 import type { SvgSize } from './svg.js';
 
 export interface HistogramOptions extends Partial<SvgSize> {
+  /** What is drawn, for screen readers. */
   title?: string;
+  /** `id`: in the order of ids, with unused codes marked below the axis. `frequency`: most frequent first. Default `id`. */
+  order?: 'id' | 'frequency';
 }
 
 interface Frame {
@@ -18,61 +20,72 @@ interface Frame {
 }
 
 /**
- * Draws how often each code of a codebook occurs, twice: in the order of ids, with unused codes marked below the axis,
- * and sorted. The dashed line shows the count that all codes would have if they were equally frequent.
+ * Draws how often each code of a codebook occurs, on a logarithmic axis, so that rare codes are seen next to frequent ones. The
+ * dashed line shows the count that all codes would have if they were equally frequent.
  *
  * If a codebook has more codes than pixels, each pixel shows the highest count of its codes.
  *
  * @param counts How often each code occurs; nonnegative, at least one code.
  * @returns SVG, equal for equal input.
  */
-export function histogram(counts: ArrayLike<number>, options: HistogramOptions = {}): string {
-  const { title = 'Codebook use', width = 760, height = 300 } = options;
+export function codeHistogram(counts: ArrayLike<number>, options: HistogramOptions = {}): string {
+  const { title = 'Codebook use', width = 444, height = 250, order = 'id' } = options;
   const byId = Array.from(counts);
-  const sorted = byId.toSorted((a, b) => b - a);
+  const shown = order === 'id' ? byId : byId.toSorted((a, b) => b - a);
   const total = byId.reduce((sum, count) => sum + count, 0);
-  const scale = linearScale([0, Math.max(1, sorted[0] ?? 0)], 6, { integers: true });
-  const top = 78;
-  const bottom = height - 50;
-  const middle = Math.round(width * 0.56);
-  const left: Frame = { left: 62, right: middle - 22, top, bottom };
-  const right: Frame = { left: middle + 22, right: width - 18, top, bottom };
-  const uniform = total / byId.length;
-  return drawing({ width, height }, title, [
-    label(18, 24, title, { ink: 'text', size: 15, bold: true }),
-    label(18, 44, summary(byId, total), { size: 12 }),
-    ...grid(scale, left, true),
-    bars(byId, scale, left, 0),
-    unusedMarks(byId, left),
-    uniformLine(uniform, scale, left),
-    ...captions(left, byId.length, 'by code'),
-    ...grid(scale, right, false),
-    bars(sorted, scale, right, 2),
-    uniformLine(uniform, scale, right),
-    ...captions(right, byId.length, 'sorted'),
-    label(left.left, top - 12, 'times used'),
+  const scale = countScale(byId.reduce((most, count) => Math.max(most, count), 1));
+  const frame: Frame = { left: 46, right: width - 18, top: 12, bottom: height - 48 };
+  const slot = order === 'id' ? 0 : 2;
+  const caption = order === 'id' ? 'code' : 'codes, most frequent first';
+  return drawing({ width, height }, `${title}: ${codebookSummary(byId)}`, [
+    ...grid(scale, frame),
+    bars(shown, scale, frame, slot),
+    order === 'id' ? unusedMarks(shown, frame) : '',
+    evenLine(total / byId.length, scale, frame),
+    label(frame.left, frame.bottom + 20, '0'),
+    label(frame.right, frame.bottom + 20, formatCount(byId.length - 1), { anchor: 'end' }),
+    label((frame.left + frame.right) / 2, height - 12, caption, { anchor: 'middle' }),
   ]);
 }
 
-function summary(counts: readonly number[], total: number): string {
-  const used = counts.filter((count) => count > 0).length;
-  const entropy = entropyOf(counts);
+/** `412 of 512 codes used, perplexity 230, 15,360 ids`. */
+function codebookSummary(counts: ArrayLike<number>): string {
+  const all = Array.from(counts);
+  const used = all.filter((count) => count > 0).length;
+  const total = all.reduce((sum, count) => sum + count, 0);
   return [
-    `${formatCount(used)} of ${formatCount(counts.length)} codes used`,
-    `perplexity ${formatNumber(Math.exp(entropy))}`,
-    counts.length > 1 ? `entropy ratio ${(entropy / Math.log(counts.length)).toFixed(3)}` : '',
+    `${formatCount(used)} of ${formatCount(all.length)} codes used`,
+    `perplexity ${formatNumber(Math.exp(entropyOf(all)))}`,
     `${formatCount(total)} ids`,
-  ]
-    .filter((part) => part !== '')
-    .join('   ·   ');
+  ].join(', ');
 }
 
-function grid(scale: Scale, frame: Frame, labeled: boolean): string[] {
-  return scale.ticks.flatMap(({ value, label: text }) => {
-    const y = frame.bottom - scale.place(value) * (frame.bottom - frame.top);
-    const line = rule(frame.left, y, frame.right, y, value === 0 ? 'axis' : 'grid');
-    return labeled ? [line, label(frame.left - 8, y + 4, text, { anchor: 'end' })] : [line];
-  });
+/** Room below a count of 1, in decades, so that it has a bar. */
+const BELOW_ONE = 0.3;
+
+/** A logarithmic axis from below 1, with ticks at powers of ten. */
+function countScale(most: number): Scale {
+  const top = Math.log10(Math.max(2, most)) + 0.05;
+  const decades = Math.floor(top + 1e-9);
+  const every = Math.ceil((decades + 1) / 6);
+  const ticks = Array.from({ length: Math.floor(decades / every) + 1 }, (_, i) => 10 ** (i * every));
+  if (decades < 1) ticks.push(2);
+  return {
+    low: 1,
+    high: most,
+    ticks: ticks.map((value) => ({ value, label: formatTick(value) })),
+    place: (value) => (value <= 0 ? 0 : Math.max(0, (Math.log10(value) + BELOW_ONE) / (top + BELOW_ONE))),
+  };
+}
+
+function grid(scale: Scale, frame: Frame): string[] {
+  return [
+    ...scale.ticks.flatMap(({ value, label: text }) => {
+      const y = frame.bottom - scale.place(value) * (frame.bottom - frame.top);
+      return [rule(frame.left, y, frame.right, y, 'grid'), label(frame.left - 8, y + 4, text, { anchor: 'end' })];
+    }),
+    rule(frame.left, frame.bottom, frame.right, frame.bottom, 'axis'),
+  ];
 }
 
 /** Draws all bars as one path, with thin gaps if the bars are wide enough. */
@@ -110,7 +123,7 @@ function columnsOf(counts: readonly number[], frame: Frame, join: (values: reado
   );
 }
 
-function uniformLine(value: number, scale: Scale, frame: Frame): string {
+function evenLine(value: number, scale: Scale, frame: Frame): string {
   const y = frame.bottom - scale.place(value) * (frame.bottom - frame.top);
   return element('line', {
     class: 'text-line',
@@ -122,12 +135,4 @@ function uniformLine(value: number, scale: Scale, frame: Frame): string {
     'stroke-width': 1,
     'stroke-dasharray': '4 3',
   });
-}
-
-function captions(frame: Frame, codes: number, text: string): string[] {
-  return [
-    label(frame.left, frame.bottom + 22, '0'),
-    label(frame.right, frame.bottom + 22, formatCount(codes - 1), { anchor: 'end' }),
-    label((frame.left + frame.right) / 2, frame.bottom + 38, text, { anchor: 'middle' }),
-  ];
 }

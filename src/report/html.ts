@@ -1,13 +1,15 @@
-// A report as a single HTML file: styles, charts and images are embedded, nothing is fetched, and there are no scripts.
-// All external text is escaped when a Fragment is built.
+// A report as a single HTML file: styles, charts and images are embedded, and nothing is fetched. Its one script enlarges
+// pictures; the page allows no other. All external text is escaped when a Fragment is built.
 import type { Exhibit } from '../media/medium.js';
 import { UsageError } from '../errors.js';
 import { escapeMarkup, formatNumber } from './format.js';
-import { DARK_INK, DARK_SERIES_COLORS, INK } from './svg.js';
+import type { Measure } from './measures.js';
+import { STYLE } from './style.js';
+import { ZOOM, ZOOM_SOURCE } from './zoom.js';
 
 declare const escaped: unique symbol;
 
-/** Finished markup. Only the functions of this file create it. */
+/** Finished markup. Only the functions of `src/report` create it. */
 export type Fragment = string & { readonly [escaped]: true };
 
 /**
@@ -15,32 +17,53 @@ export type Fragment = string & { readonly [escaped]: true };
  */
 export type Cell = string | number | boolean | null;
 
+/** What a value is: plain words, or a measure that the page explains. */
+export type Term = string | Measure;
+
 export interface ReportSection {
   title: string;
   /** A sentence below the title. */
   intro?: string;
   body: readonly Fragment[];
+  /** Shows the title alone until it is opened. */
+  folded?: boolean;
+}
+
+/** A page of the same run. */
+export interface ReportLink {
+  text: string;
+  /** Relative to the page. */
+  href: string;
 }
 
 export interface Report {
   title: string;
-  /** A line below the title that describes the run and its data. */
-  subtitle?: string;
-  /** Names and values of the most important results. */
-  summary: readonly (readonly [name: string, value: Cell])[];
+  /** What kind of page it is, above the title. */
+  kicker?: string;
+  /** The title of the window. Default: the page's. */
+  windowTitle?: string;
+  /** What the page is about, below the title: data, date, duration. */
+  facts?: readonly (readonly [name: string, value: string])[];
+  links?: readonly ReportLink[];
+  /** The most important results. */
+  summary: readonly (readonly [term: Term, value: Cell, remark?: string])[];
   sections: readonly ReportSection[];
+  /** Measures that the page names, besides those of the summary. All of them are explained at its end. */
+  measures?: readonly Measure[];
 }
 
 /** Renders a report as the text of one HTML file; equal for equal input. */
 export function htmlReport(report: Report): string {
+  const { title, kicker, windowTitle = title, facts = [], links = [], summary, sections, measures = [] } = report;
+  const explained = [...summary.flatMap(([term]) => (typeof term === 'string' ? [] : [term])), ...measures];
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>${escapeMarkup(report.title)}</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src ${ZOOM_SOURCE}">
+<title>${escapeMarkup(windowTitle)}</title>
 <style>
 ${STYLE}
 </style>
@@ -48,26 +71,93 @@ ${STYLE}
 <body>
 <main>
 <header>
-<h1>${escapeMarkup(report.title)}</h1>
-${report.subtitle === undefined ? '' : `<p class="subtitle">${escapeMarkup(report.subtitle)}</p>`}
+${kicker === undefined ? '' : `<p class="kicker">${escapeMarkup(kicker)}</p>`}
+<h1>${escapeMarkup(title)}</h1>
+${factsOf(facts)}
+${linksOf(links)}
 </header>
-${summaryOf(report.summary)}
-${report.sections.map(sectionOf).join('\n')}
+${summaryOf(summary)}
+${sections
+  .filter(({ folded }) => !folded)
+  .map(sectionOf)
+  .join('\n')}
+${glossaryOf(explained)}
+${sections
+  .filter(({ folded }) => folded)
+  .map(sectionOf)
+  .join('\n')}
 </main>
+${ZOOM}
 </body>
 </html>
 `;
 }
 
+function factsOf(facts: NonNullable<Report['facts']>): string {
+  if (facts.length === 0) return '';
+  const items = facts.map(
+    ([name, value]) => `<div><dt>${escapeMarkup(name)}</dt><dd>${escapeMarkup(value)}</dd></div>`,
+  );
+  return `<dl class="facts">\n${items.join('\n')}\n</dl>`;
+}
+
+function linksOf(links: readonly ReportLink[]): string {
+  if (links.length === 0) return '';
+  const items = links.map(
+    ({ text, href }) => `<li><a href="${escapeMarkup(relative(href))}">${escapeMarkup(text)}</a></li>`,
+  );
+  return `<nav aria-label="Reports of the same run"><ul class="links">\n${items.join('\n')}\n</ul></nav>`;
+}
+
+/** An address that cannot be anything but a path relative to the page. */
+const relative = (path: string): string => `./${path.split('/').map(encodeURIComponent).join('/')}`;
+
 function summaryOf(summary: Report['summary']): string {
   if (summary.length === 0) return '';
-  const items = summary.map(([name, value]) => `<div><dt>${escapeMarkup(name)}</dt><dd>${cellText(value)}</dd></div>`);
+  const items = summary.map(
+    ([term, value, remark]) =>
+      `<div><dt>${termOf(term)}</dt><dd>${cellText(value)}${remark === undefined ? '' : `<small>${escapeMarkup(remark)}</small>`}</dd></div>`,
+  );
   return `<dl class="summary">\n${items.join('\n')}\n</dl>`;
 }
 
-function sectionOf({ title, intro, body }: ReportSection): string {
+function sectionOf({ title, intro, body, folded = false }: ReportSection): string {
+  const heading = `<h2>${escapeMarkup(title)}</h2>`;
   const introduction = intro === undefined ? '' : `<p>${escapeMarkup(intro)}</p>\n`;
-  return `<section>\n<h2>${escapeMarkup(title)}</h2>\n${introduction}${body.join('\n')}\n</section>`;
+  const content = `${introduction}${body.join('\n')}`;
+  return folded
+    ? `<section class="folded">\n<details>\n<summary>${heading}</summary>\n${content}\n</details>\n</section>`
+    : `<section>\n${heading}\n${content}\n</section>`;
+}
+
+/** Explains measures, each once. */
+function glossaryOf(measures: readonly Measure[]): string {
+  const explained = [...new Map(measures.map((measure) => [anchorOf(measure), measure])).values()];
+  if (explained.length === 0) return '';
+  const items = explained.map(
+    (measure) =>
+      `<div id="${anchorOf(measure)}"><dt>${escapeMarkup(plainLabel(measure))}</dt><dd>${escapeMarkup(measure.meaning)}</dd></div>`,
+  );
+  return `<section>\n<h2>What the figures mean</h2>\n<dl class="glossary">\n${items.join('\n')}\n</dl>\n</section>`;
+}
+
+/** The measures of several maps or stages share one explanation. */
+const anchorOf = ({ name }: Measure): string =>
+  `about-${name.slice(name.lastIndexOf('.') + 1).replace(/[^A-Za-z0-9_-]/g, '_')}`;
+
+/** The label without the map or stage. */
+function plainLabel({ name, label }: Measure): string {
+  if (!name.includes('.')) return label;
+  const text = label.slice(label.indexOf(': ') + 2);
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** A measure with its meaning as a tooltip, and a link to its explanation. */
+export function termOf(term: Term): Fragment {
+  if (typeof term === 'string') return fragment(escapeMarkup(term));
+  return fragment(
+    `<a class="term" href="#${anchorOf(term)}" title="${escapeMarkup(term.meaning)}">${escapeMarkup(term.label)}</a>`,
+  );
 }
 
 /** Builds a paragraph of plain text. */
@@ -75,22 +165,42 @@ export function paragraph(text: string): Fragment {
   return fragment(`<p>${escapeMarkup(text)}</p>`);
 }
 
+/** Builds a paragraph that stands out. */
+export function warning(text: string): Fragment {
+  return fragment(`<p class="warning">${escapeMarkup(text)}</p>`);
+}
+
 /** Builds preformatted text in a fixed-width font, such as a config or a command. */
 export function preformatted(text: string): Fragment {
-  return fragment(`<pre>${escapeMarkup(text)}</pre>`);
+  return fragment(`<pre tabindex="0">${escapeMarkup(text)}</pre>`);
+}
+
+export interface TableOptions {
+  /** Cells to point out, as `row:column`. */
+  best?: ReadonlySet<string>;
 }
 
 /** Builds a table. A column is right-aligned if every cell in it is a number or null. */
-export function table(columns: readonly string[], rows: readonly (readonly Cell[])[]): Fragment {
+export function table(
+  columns: readonly Term[],
+  rows: readonly (readonly Cell[])[],
+  { best }: TableOptions = {},
+): Fragment {
   const numeric = columns.map(
     (_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number' || row[i] === null),
   );
-  const cell = (tag: 'th' | 'td', content: string, i: number): string =>
-    `<${tag}${numeric[i] ? ' class="number"' : ''}>${content}</${tag}>`;
-  const head = columns.map((name, i) => cell('th', escapeMarkup(name), i)).join('');
-  const body = rows.map((row) => `<tr>${columns.map((_, i) => cell('td', cellText(row[i] ?? null), i)).join('')}</tr>`);
+  const cell = (tag: 'th' | 'td', content: string, i: number, more = ''): string => {
+    const classes = [numeric[i] ? 'number' : '', tag === 'td' && i === 0 && !numeric[i] ? 'name' : '', more];
+    const named = classes.filter((name) => name !== '').join(' ');
+    return `<${tag}${named === '' ? '' : ` class="${named}"`}>${content}</${tag}>`;
+  };
+  const head = columns.map((name, i) => cell('th', termOf(name), i)).join('');
+  const body = rows.map(
+    (row, r) =>
+      `<tr>${columns.map((_, i) => cell('td', cellText(row[i] ?? null), i, best?.has(`${r}:${i}`) ? 'best' : '')).join('')}</tr>`,
+  );
   return fragment(
-    `<div class="scroll"><table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body.join('\n')}\n</tbody>\n</table></div>`,
+    `<div class="scroll" tabindex="0"><table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body.join('\n')}\n</tbody>\n</table></div>`,
   );
 }
 
@@ -100,12 +210,74 @@ function cellText(value: Cell): string {
 }
 
 /**
- * Builds a figure from a chart made by {@link lineChart}, {@link histogram} or {@link scatterChart}. The markup is not
+ * Builds a figure from a chart made by {@link lineChart}, {@link codeHistogram} or {@link scatterChart}. The markup is not
  * escaped: never pass SVG from another source.
+ *
+ * @param value is shown at the other end of the caption.
  */
-export function chartFigure(svg: string, caption?: string): Fragment {
-  return fragment(`<figure>\n${svg}${captionOf(caption)}\n</figure>`);
+export function chartFigure(svg: string, caption?: Term, value?: string): Fragment {
+  if (caption === undefined) return fragment(`<figure>\n${svg}\n</figure>`);
+  const shown = value === undefined ? '' : ` <span class="value">${escapeMarkup(value)}</span>`;
+  return fragment(`<figure>\n<figcaption><span>${termOf(caption)}</span>${shown}</figcaption>\n${svg}\n</figure>`);
 }
+
+/** Sets charts next to each other where there is room. */
+export function charts(figures: readonly Fragment[]): Fragment {
+  return fragment(`<div class="charts${figures.length === 1 ? ' one' : ''}">\n${figures.join('\n')}\n</div>`);
+}
+
+export interface LegendEntry {
+  text: string;
+  /** Index of the color of a series; none for a dashed line. */
+  slot?: number;
+  look?: 'dotted' | 'ringed' | 'dashed' | 'block';
+}
+
+/** Says what the colors of charts stand for. */
+export function legend(entries: readonly LegendEntry[]): Fragment {
+  const items = entries.map(({ text, slot, look }) => {
+    const classes = ['swatch', ...(slot === undefined ? [] : [`s${slot}`]), ...(look ? [look] : [])].join(' ');
+    return `<li><span class="${classes}"></span>${escapeMarkup(text)}</li>`;
+  });
+  return fragment(`<ul class="legend">\n${items.join('\n')}\n</ul>`);
+}
+
+/** One bar whose parts are as long as their values, with a legend. */
+export function proportions(parts: readonly { text: string; value: number }[]): Fragment {
+  const total = parts.reduce((sum, { value }) => sum + value, 0);
+  const spans = parts.map(
+    ({ value }, i) =>
+      `<span class="s${i}" style="flex-grow:${Math.round((1e4 * value) / Math.max(total, 1e-9))}"></span>`,
+  );
+  return fragment(
+    `<div class="bar" aria-hidden="true">${spans.join('')}</div>\n${legend(parts.map(({ text }, slot) => ({ text, slot, look: 'block' })))}`,
+  );
+}
+
+/** A picture that a click enlarges. */
+export interface Picture {
+  exhibit: Exhibit;
+  /** What it shows, for those who cannot see it and for the enlarged picture. */
+  alt: string;
+}
+
+/** Builds the button of a picture. The image's natural width is the CSS variable `--w`. */
+export function zoomable({ exhibit, alt }: Picture, shownWidth?: number): Fragment {
+  const text = escapeMarkup(alt);
+  const open = `<button type="button" class="zoom" aria-label="Enlarge: ${text}" data-caption="${text}">`;
+  if ('svg' in exhibit) return fragment(`${open}${exhibit.svg}</button>`);
+  const { width, height } = sizeOfPng(exhibit.png);
+  const { buffer, byteOffset, byteLength } = exhibit.png;
+  const source = `data:image/png;base64,${Buffer.from(buffer, byteOffset, byteLength).toString('base64')}`;
+  const scale = shownWidth === undefined ? 1 : shownWidth / width;
+  const crisp = width > MOST_CRISP ? '' : ' class="crisp"';
+  return fragment(
+    `${open}<img${crisp} src="${source}" width="${Math.round(width * scale)}" height="${Math.round(height * scale)}" style="--w:${width}" alt="${text}"></button>`,
+  );
+}
+
+/** Wider images are shown smaller than they are, for which browsers' own filter is better. */
+const MOST_CRISP = 512;
 
 /**
  * Embeds a PNG. Small images (such as grids of small samples) are enlarged by an integer factor without interpolation.
@@ -113,20 +285,25 @@ export function chartFigure(svg: string, caption?: string): Fragment {
  * @throws {UsageError} E_REPORT_IMAGE when the bytes are not a PNG file.
  */
 export function imageFigure(png: Uint8Array, caption?: string): Fragment {
-  const { width, height } = sizeOfPng(png);
+  const { width } = sizeOfPng(png);
   const scale = Math.max(1, Math.min(8, Math.floor(COMFORTABLE_WIDTH / width)));
-  const source = `data:image/png;base64,${Buffer.from(png.buffer, png.byteOffset, png.byteLength).toString('base64')}`;
-  const image = `<img src="${source}" width="${width * scale}" height="${height * scale}" alt="${escapeMarkup(caption ?? 'image')}">`;
-  return fragment(`<figure>\n${image}${captionOf(caption)}\n</figure>`);
-}
-
-/** Embeds a drawing of samples. */
-export function exhibitFigure(exhibit: Exhibit, caption?: string): Fragment {
-  return 'png' in exhibit ? imageFigure(exhibit.png, caption) : chartFigure(exhibit.svg, caption);
+  const picture = zoomable({ exhibit: { png }, alt: caption ?? 'Picture' }, width * scale);
+  return fragment(`<figure class="picture">\n${picture}${captionOf(caption)}\n</figure>`);
 }
 
 const COMFORTABLE_WIDTH = 640;
 const PNG_HEAD = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+
+/**
+ * Size of a drawing: of a PNG by its first chunk, of an SVG by its `viewBox`.
+ *
+ * @throws {UsageError} E_REPORT_IMAGE when the bytes are not a PNG file.
+ */
+export function sizeOfExhibit(exhibit: Exhibit): { width: number; height: number } {
+  if ('png' in exhibit) return sizeOfPng(exhibit.png);
+  const box = /viewBox="[\d.-]+[ ,]+[\d.-]+[ ,]+([\d.]+)[ ,]+([\d.]+)"/.exec(exhibit.svg);
+  return { width: Number(box?.[1] ?? 160), height: Number(box?.[2] ?? 100) };
+}
 
 /** Reads width and height from the PNG's first chunk, where they have fixed positions. */
 function sizeOfPng(png: Uint8Array): { width: number; height: number } {
@@ -144,50 +321,7 @@ function captionOf(caption: string | undefined): string {
   return caption === undefined ? '' : `\n<figcaption>${escapeMarkup(caption)}</figcaption>`;
 }
 
-function fragment(markup: string): Fragment {
+/** Marks finished markup as such. For `src/report` alone: whoever calls it answers for the escaping. */
+export function fragment(markup: string): Fragment {
   return markup as Fragment;
-}
-
-const STYLE = `
-:root { --text: ${INK.text}; --muted: ${INK.muted}; --line: ${INK.grid}; --axis: ${INK.axis}; --paper: ${INK.paper}; --ground: #f5f6f8; }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--text); font: 15px/1.55 system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; }
-main { max-width: 860px; margin: 0 auto; padding: 40px 24px 64px; }
-h1 { font-size: 27px; line-height: 1.25; margin: 0; letter-spacing: -0.01em; overflow-wrap: anywhere; }
-h2 { font-size: 18px; margin: 0 0 8px; }
-.subtitle { color: var(--muted); margin: 6px 0 0; overflow-wrap: anywhere; }
-.summary { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 1px; margin: 24px 0; padding: 0; background: var(--line); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
-.summary div { background: var(--paper); padding: 12px 16px; }
-.summary dt { color: var(--muted); font-size: 12.5px; }
-.summary dd { margin: 2px 0 0; font-size: 18px; font-weight: 600; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 20px 24px; margin: 20px 0; }
-section p { margin: 0 0 12px; color: var(--muted); max-width: 68ch; }
-figure { margin: 12px 0 20px; }
-figure:last-child { margin-bottom: 4px; }
-figcaption { color: var(--muted); font-size: 13px; margin-top: 6px; }
-figure svg { display: block; max-width: 100%; height: auto; }
-img { display: block; max-width: 100%; height: auto; image-rendering: pixelated; border-radius: 4px; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; margin: 4px 0 12px; }
-th { text-align: left; font-weight: 600; font-size: 13px; color: var(--muted); }
-th, td { padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-tbody tr:last-child td { border-bottom: 0; }
-.number { text-align: right; }
-pre { overflow-x: auto; margin: 4px 0 12px; padding: 12px 14px; background: var(--ground); border-radius: 6px; font: 13px/1.5 ui-monospace, 'DejaVu Sans Mono', monospace; }
-@media (prefers-color-scheme: dark) {
-:root { --text: ${DARK_INK.text}; --muted: ${DARK_INK.muted}; --line: ${DARK_INK.grid}; --axis: ${DARK_INK.axis}; --paper: ${DARK_INK.paper}; --ground: #0f1216; }
-.chart text.text { fill: var(--text); } .chart text.muted { fill: var(--muted); }
-.chart line.grid { stroke: var(--line); } .chart line.axis { stroke: var(--axis); } .chart line.text-line { stroke: var(--text); }
-.chart .dot { stroke: var(--paper); }
-${seriesStyle(DARK_SERIES_COLORS)}
-}
-@media print { body { background: #fff; } section, .summary { break-inside: avoid; } }
-`.trim();
-
-function seriesStyle(colors: readonly string[]): string {
-  return colors
-    .map(
-      (color, i) => `.chart .line.s${i} { stroke: ${color}; } .chart .dot.s${i}, .chart .bar.s${i} { fill: ${color}; }`,
-    )
-    .join('\n');
 }

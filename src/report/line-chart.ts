@@ -16,15 +16,22 @@ export interface Series {
   points: readonly Point[];
   /** Whether the values were measured on held-out samples. Such series are drawn with a dot at each point. */
   heldOut?: boolean;
+  /** Draws each point as a ring, without a line: a measurement that differs from those of the other series. */
+  rings?: boolean;
 }
 
 export interface LineChartOptions extends Partial<SvgSize> {
   title?: string;
   xLabel: string;
-  yLabel: string;
+  /** Without it, the axis has no label; the page names it. */
+  yLabel?: string;
+  /** Text for screen readers. Default: the title or the labels. */
+  description?: string;
+  /** Default: true. */
+  legend?: boolean;
   /** Uses a logarithmic y axis. Points at or below 0 are skipped. */
   log?: boolean;
-  /** Vertical lines at values of x, each with a label. */
+  /** Dashed vertical lines at values of x, each with a label. */
   marks?: readonly { x: number; text: string }[];
 }
 
@@ -38,13 +45,20 @@ export interface LineChartOptions extends Partial<SvgSize> {
  * @returns SVG, equal for equal input.
  */
 export function lineChart(series: readonly Series[], options: LineChartOptions): string {
-  const { title, width = 760, height = 340, log = false, marks = [] } = options;
+  const { title, xLabel, yLabel, width = 760, height = 340, log = false, marks = [] } = options;
+  const hasLegend = options.legend ?? true;
   const isDrawn = ({ x, y }: Point): boolean => Number.isFinite(x) && Number.isFinite(y) && (!log || y > 0);
   const drawn = series.flatMap((one) => one.points.filter(isDrawn));
-  const frame: Frame = { left: 66, right: width - 18, top: title === undefined ? 40 : 62, bottom: height - 48 };
-  const x = stepScale([...drawn.map((point) => point.x), ...marks.map((mark) => mark.x)]);
+  const frame: Frame = {
+    left: yLabel === undefined ? 46 : 66,
+    right: width - 18,
+    top: 12 + (title === undefined ? 0 : 22) + (hasLegend ? 28 : 0),
+    bottom: height - 48,
+  };
+  const x = stepScale([...drawn.map((point) => point.x), ...marks.map((mark) => mark.x)], Math.round(width / 95));
   const ys = drawn.map((point) => point.y);
-  const y = log ? logScale(ys, 6) : linearScale(ys, 6);
+  const wanted = height < 300 ? 4 : 6;
+  const y = log ? logScale(ys, wanted) : linearScale(ys, wanted);
   const toPixels = (point: Point): Point => ({
     x: frame.left + x.place(point.x) * (frame.right - frame.left),
     y: frame.bottom - y.place(point.y) * (frame.bottom - frame.top),
@@ -53,15 +67,16 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
     curve(
       segments(one.points, isDrawn).map((part) => part.map(toPixels)),
       i,
-      one.heldOut ?? false,
+      one,
     ),
   );
-  return drawing({ width, height }, title ?? `${options.yLabel} over ${options.xLabel}`, [
+  const description = options.description ?? title ?? `${yLabel ?? series[0]?.name ?? 'values'} over ${xLabel}`;
+  return drawing({ width, height }, description, [
     title === undefined ? '' : label(18, 24, title, { ink: 'text', size: 15, bold: true }),
-    ...legend(series, frame, title === undefined ? 20 : 46),
+    ...(hasLegend ? legend(series, frame, title === undefined ? 20 : 46) : []),
     ...axes(x, y, frame),
-    label((frame.left + frame.right) / 2, height - 12, options.xLabel, { anchor: 'middle' }),
-    label(18, (frame.top + frame.bottom) / 2, options.yLabel, { anchor: 'middle', upright: true }),
+    label((frame.left + frame.right) / 2, height - 12, xLabel, { anchor: 'middle' }),
+    yLabel === undefined ? '' : label(18, (frame.top + frame.bottom) / 2, yLabel, { anchor: 'middle', upright: true }),
     drawn.length === 0
       ? label((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, 'no measurements', { anchor: 'middle' })
       : '',
@@ -74,17 +89,17 @@ export function lineChart(series: readonly Series[], options: LineChartOptions):
 function mark(at: number, text: string, frame: Frame): string {
   const isCrowded = at + textWidth(text) + 8 > frame.right;
   return [
-    rule(at, frame.top, at, frame.bottom, 'axis'),
+    rule(at, frame.top, at, frame.bottom, 'axis', '4 3'),
     label(isCrowded ? at - 5 : at + 5, frame.top + 12, text, { anchor: isCrowded ? 'end' : 'start', ink: 'text' }),
   ].join('');
 }
 
 /** Returns the x axis. Steps count from 0, so the axis starts at 0 unless the series starts far from it. */
-function stepScale(values: readonly number[]): Scale {
+function stepScale(values: readonly number[], wanted: number): Scale {
   const low = values.reduce((min, value) => Math.min(min, value), Infinity);
   const high = values.reduce((max, value) => Math.max(max, value), -Infinity);
   const fromZero = low > 0 && low < high / 5 ? [0] : [];
-  return linearScale([...fromZero, low, high].filter(Number.isFinite), 8, {
+  return linearScale([...fromZero, low, high].filter(Number.isFinite), wanted, {
     integers: values.every(Number.isInteger),
     tight: true,
   });
@@ -100,7 +115,8 @@ function segments(points: readonly Point[], isDrawn: (point: Point) => boolean):
   return runs.filter((run) => run.length > 0);
 }
 
-function curve(runs: readonly Point[][], index: number, heldOut: boolean): string {
+function curve(runs: readonly Point[][], index: number, { heldOut = false, rings = false }: Series): string {
+  if (rings) return runs.flatMap((points) => points.map((point) => ring(point, index))).join('\n');
   const slot = index % SERIES_COLORS.length;
   const color = SERIES_COLORS[slot]!;
   const line = { class: `line s${slot}`, fill: 'none', stroke: color, 'stroke-width': 1.8, 'stroke-linejoin': 'round' };
@@ -161,13 +177,27 @@ function dot({ x, y }: Point, index: number): string {
   });
 }
 
+function ring({ x, y }: Point, index: number): string {
+  const slot = index % SERIES_COLORS.length;
+  return element('circle', {
+    class: `ring s${slot}`,
+    cx: x,
+    cy: y,
+    r: 5,
+    fill: INK.paper,
+    stroke: SERIES_COLORS[slot]!,
+    'stroke-width': 2.4,
+  });
+}
+
 function legend(series: readonly Series[], frame: Frame, y: number): string[] {
   let x = frame.left;
-  return series.map(({ name, heldOut = false }, i) => {
+  return series.map(({ name, heldOut = false, rings = false }, i) => {
     const start = x;
     const text = heldOut && !/held.out|test/i.test(name) ? `${name} (held out)` : name;
     x += 28 + textWidth(text) + 18;
     const slot = i % SERIES_COLORS.length;
+    if (rings) return [ring({ x: start + 10, y: y - 4 }, i), label(start + 27, y, text)].join('');
     const stroke = element('line', {
       class: `line s${slot}`,
       x1: start,

@@ -36,7 +36,7 @@ export function scatterChart(points: readonly NamedPoint[], options: ScatterChar
   const frame: Frame = { left: 66, right: width - 24, top: title === undefined ? 24 : 46, bottom: height - 48 };
   const x = linearScale(
     drawn.map((point) => point.x),
-    8,
+    Math.round(width / 95),
   );
   const y = linearScale(
     drawn.map((point) => point.y),
@@ -83,13 +83,20 @@ function names(points: readonly NamedPoint[], room: Box): string[] {
     top: y - RADIUS,
     bottom: y + RADIUS,
   }));
-  return points.map(({ name, x, y }) => {
+  return points.map(({ name: whole, x, y }) => {
+    const name = shortened(whole, Math.floor((room.right - room.left) / textWidth('x')) - 2);
     const places = placesFor(x, y, textWidth(name));
     const free = places.find((box) => isWithin(box, room) && !taken.some((other) => overlap(box, other)));
     const box = free ?? places.find((one) => isWithin(one, room)) ?? places[0]!;
     taken.push(box);
     return label(box.left, box.bottom - 4, name, { ink: 'text' });
   });
+}
+
+/** A text of at most `most` letters, of which the end tells more than the beginning. */
+function shortened(text: string, most: number): string {
+  const letters = Array.from(text);
+  return letters.length <= most ? text : `…${letters.slice(1 - most).join('')}`;
 }
 
 /** Candidate positions: right, left, above, below, and up to four lines away. */

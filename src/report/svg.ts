@@ -103,9 +103,18 @@ export function label(x: number, y: number, text: string, style: TextStyle = {})
   );
 }
 
-/** Returns a straight line in a theme color. */
-export function rule(x1: number, y1: number, x2: number, y2: number, ink: 'grid' | 'axis'): string {
-  return element('line', { class: ink, x1, y1, x2, y2, stroke: INK[ink], 'stroke-width': 1 });
+/** Returns a straight line in a theme color, dashed if there is a pattern. */
+export function rule(x1: number, y1: number, x2: number, y2: number, ink: 'grid' | 'axis', dashes?: string): string {
+  return element('line', {
+    class: ink,
+    x1,
+    y1,
+    x2,
+    y2,
+    stroke: INK[ink],
+    'stroke-width': 1,
+    'stroke-dasharray': dashes,
+  });
 }
 
 /** Rounds to two decimals, which is finer than any screen and keeps the file small and identical on every machine. */

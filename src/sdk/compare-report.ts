@@ -1,13 +1,19 @@
 // A comparison of codecs as one HTML file: figures, rate and distortion, samples, codebooks.
+import { dirname, resolve } from 'node:path';
 import { shortFingerprint } from '../fingerprint.js';
 import type { AnyMedium, Figure } from '../media/medium.js';
 import { fullMedium } from '../media/node.js';
 import { frechetBias } from '../metrics/frechet.js';
-import { codebookTable } from '../report/codebook.js';
+import { CODEBOOK_MEASURES, codebookTable } from '../report/codebook.js';
 import { formatNumber } from '../report/format.js';
-import { chartFigure, exhibitFigure, htmlReport, paragraph, table } from '../report/html.js';
-import type { Cell, Fragment, ReportSection } from '../report/html.js';
+import { pictureOf, stackGallery } from '../report/gallery.js';
+import { headingOf } from '../report/heading.js';
+import { chartFigure, charts, htmlReport, paragraph, table } from '../report/html.js';
+import type { Cell, Fragment, Report, ReportSection, Term } from '../report/html.js';
+import { measureOf, rateMeasures } from '../report/measures.js';
+import type { Measure } from '../report/measures.js';
 import { scatterChart } from '../report/scatter-chart.js';
+import { linkTo } from '../train/related.js';
 import type { CodecComparison, ComparedCodec } from './compare.js';
 
 /** Name and value of a column of the table of codecs; null if a codec has no such figure. */
@@ -38,81 +44,138 @@ function usageCell(maps: ComparedCodec['maps']): Cell {
   return maps.map(({ name, usage }) => `${name} ${formatNumber(usage)}`).join(', ');
 }
 
+export interface ComparisonReportOptions {
+  /** Where the report will be written. With it, the report links to those of the codecs that exist. */
+  out?: string;
+  /** When the codecs were compared. Default: the page has no date. */
+  date?: Date;
+}
+
 /** Returns the text of one HTML file that needs no other files. */
-export async function comparisonReport(comparison: CodecComparison): Promise<string> {
+export async function comparisonReport(
+  comparison: CodecComparison,
+  { out, date }: ComparisonReportOptions = {},
+): Promise<string> {
   const { codecs, data, split } = comparison;
   const medium = fullMedium(comparison.medium);
   const { many } = medium.noun;
   const columns = comparisonColumns(comparison);
+  const terms = columns.map(([name]) => termOfColumn(name, medium));
   const rows = codecs.map((codec) => columns.map(([, value]) => value(codec)));
   const sections: ReportSection[] = [
     {
       title: 'Figures',
-      intro: `Each codec is measured on ${many} of its own shape, to which error and rate refer.`,
-      body: [
-        table(
-          columns.map(([name]) => name),
-          rows,
-        ),
-        ...notes(medium, codecs),
-      ],
+      intro: `Each codec is measured on ${many} of its own shape, to which error and rate refer. A star marks the best of a column.`,
+      body: [table(terms, unbroken(rows), { best: bestCells(medium, columns, rows) }), ...notes(medium, codecs)],
     },
-    ...rateDistortion(medium, codecs),
     {
       title: 'Reconstructions',
       intro: `The same ${many} of the ${split} split, at the shape of the largest codec.`,
-      body: await exampleRows(medium, comparison),
+      body: [await exampleGallery(medium, comparison)],
     },
+    ...rateDistortion(medium, codecs),
     ...(codecs.some(({ maps }) => maps.length > 0) ? [{ title: 'Codebooks', body: [codebookTable(codecs)] }] : []),
     {
       title: 'Models',
       body: [
         table(
-          ['codec', 'path', 'fingerprint'],
+          ['Codec', 'Path', 'Fingerprint'],
           codecs.map(({ name, path, fingerprint }) => [name, path, shortFingerprint(fingerprint)]),
         ),
       ],
     },
   ];
   return htmlReport({
-    title: `${codecs.length} codecs compared`,
-    subtitle: `${data}, ${split === 'all' ? 'both splits' : `${split} split`}, ${codecs[0]!.samples} ${many}`,
+    ...headingOf({
+      kind: 'Comparison',
+      name: `${codecs.length} codecs compared`,
+      data,
+      date: date?.toISOString(),
+      facts: [
+        ['Split', split === 'all' ? 'both splits' : split === 'test' ? 'held out' : 'training'],
+        [capitalized(many), formatNumber(codecs[0]!.samples)],
+      ],
+    }),
+    links:
+      out === undefined ? [] : codecs.flatMap(({ name, path }) => linkTo(dirname(resolve(out)), path, 'codec', name)),
     summary: bests(medium, codecs),
     sections,
+    measures: [
+      ...terms.filter((term): term is Measure => typeof term !== 'string'),
+      ...(codecs.some(({ maps }) => maps.length > 0) ? CODEBOOK_MEASURES : []),
+    ],
   });
 }
 
+/** What the page explains of a column, by the name that the terminal shows too. */
+function termOfColumn(name: string, medium: AnyMedium): Term {
+  const { nominal, empirical } = rateMeasures(medium);
+  const known: Record<string, Measure> = {
+    [medium.rate.label]: nominal,
+    'by entropy': { ...empirical, label: 'By entropy' },
+    NMSE: measureOf('nmse'),
+    usage: { ...measureOf('usage'), label: 'Usage' },
+    rFID: measureOf('rfid'),
+    'encoded/s': { ...measureOf('encodedPerSecond'), label: 'Encoded/s' },
+    ...Object.fromEntries(medium.figures.map((figure) => [figure.label, measureOf(figure.name, medium)])),
+  };
+  if (Object.hasOwn(known, name)) return known[name]!;
+  return ['codec', 'family', medium.noun.many].includes(name) ? capitalized(name) : measureOf(name, medium);
+}
+
+/** Shapes are not broken into lines. */
+const unbroken = (rows: readonly Cell[][]): Cell[][] =>
+  rows.map((row) => row.map((cell) => (typeof cell === 'string' ? cell.replaceAll(' × ', '\u00a0×\u00a0') : cell)));
+
+/** The best cells of the columns in which one can be better than another. */
+function bestCells(medium: AnyMedium, columns: readonly Column[], rows: readonly Cell[][]): Set<string> {
+  const better: Record<string, Figure['better']> = {
+    [medium.rate.label]: 'lower',
+    'by entropy': 'lower',
+    NMSE: 'lower',
+    rFID: 'lower',
+    'encoded/s': 'higher',
+    ...Object.fromEntries(medium.figures.map((figure) => [figure.label, figure.better])),
+  };
+  const cells = columns.flatMap(([name], i) => {
+    const direction = Object.hasOwn(better, name) ? better[name] : undefined;
+    const values = rows.map((row) => row[i]).filter((value): value is number => typeof value === 'number');
+    if (!direction || values.length < 2 || new Set(values).size === 1) return [];
+    const best = direction === 'lower' ? Math.min(...values) : Math.max(...values);
+    return rows.flatMap((row, r) => (row[i] === best ? [`${r}:${i}`] : []));
+  });
+  return new Set(cells);
+}
+
 /** The best codec by each figure. */
-function bests({ figures, rate: unit }: AnyMedium, codecs: readonly ComparedCodec[]): [string, Cell][] {
+function bests({ figures, rate: unit }: AnyMedium, codecs: readonly ComparedCodec[]): Report['summary'] {
   const best = (
     name: string,
     better: Figure['better'],
     value: (codec: ComparedCodec) => number | undefined,
-  ): [string, Cell][] => {
+  ): [Term, Cell, string][] => {
     const measured = codecs.flatMap((codec) => {
       const own = value(codec);
       return own === undefined ? [] : [{ name: codec.name, value: own }];
     });
     measured.sort((a, b) => (better === 'higher' ? b.value - a.value : a.value - b.value));
-    return measured.slice(0, 1).map((first) => [name, `${formatNumber(first.value)}, ${first.name}`]);
+    return measured.slice(0, 1).map((first) => [name, first.value, first.name]);
   };
   const [main] = figures;
   return [
-    ...(main ? best(`best ${main.label}`, main.better, ({ quality }) => quality[main.name]) : []),
-    ...best('best NMSE', 'lower', ({ nmse }) => nmse),
-    ...best('best rFID', 'lower', ({ rfid }) => rfid),
-    ...best(`fewest ${unit.label} by entropy`, 'lower', ({ rate }) => rate?.empirical),
-    ...best('most encoded/s', 'higher', ({ encodedPerSecond }) => encodedPerSecond),
+    ...(main ? best(`Best ${main.label}`, main.better, ({ quality }) => quality[main.name]) : []),
+    ...best('Best NMSE', 'lower', ({ nmse }) => nmse),
+    ...best('Best rFID', 'lower', ({ rfid }) => rfid),
+    ...best(`Fewest ${unit.label} by entropy`, 'lower', ({ rate }) => rate?.empirical),
+    ...best('Most encoded/s', 'higher', ({ encodedPerSecond }) => encodedPerSecond),
   ];
 }
 
-function notes({ noun, rate, figures }: AnyMedium, codecs: readonly ComparedCodec[]): Fragment[] {
+function notes({ noun }: AnyMedium, codecs: readonly ComparedCodec[]): Fragment[] {
   const { features, samples } = codecs[0]!;
   const bias = features && frechetBias(samples, features.dimension);
   return [
-    paragraph(
-      `${capitalized(rate.label)}: log2 K for every code, and by the entropy of the codes over the split. NMSE is the squared error divided by the variance of the split. ${figures.map(({ meaning }) => meaning).join(' ')} Encoded/s: ${noun.many} in memory, in batches, on the machine that wrote this report.`,
-    ),
+    paragraph(`Encoded/s: ${noun.many} in memory, in batches, on the machine that wrote this report.`),
     ...(features
       ? [
           paragraph(
@@ -142,7 +205,16 @@ function rateDistortion({ figures, rate: unit }: AnyMedium, codecs: readonly Com
     return names.length > 0 ? [paragraph(`${text}: ${names.join(', ')}.`)] : [];
   };
   const body = [
-    chartFigure(scatterChart(points, { xLabel: `${unit.label}, by the entropy of the codes`, yLabel: main.label })),
+    charts([
+      chartFigure(
+        scatterChart(points, {
+          width: 480,
+          height: 320,
+          xLabel: `${unit.label}, by the entropy of the codes`,
+          yLabel: main.label,
+        }),
+      ),
+    ]),
     ...remark(
       'Without codes, at the bits that their latents carry by the evidence bound, which no file of them reaches',
       (codec) => codec.rate === undefined && rateOf(codec) !== undefined,
@@ -153,19 +225,19 @@ function rateDistortion({ figures, rate: unit }: AnyMedium, codecs: readonly Com
   return [{ title: 'Rate and distortion', intro: `Further ${direction} and to the left is better.`, body }];
 }
 
-/** One figure for each codec, all of one shape, so that reconstructions stand below their originals. */
-async function exampleRows(medium: AnyMedium, { examples, codecs }: CodecComparison): Promise<Fragment[]> {
-  return Promise.all(
-    examples.map(async ({ name, media }, i) =>
-      exhibitFigure(await medium.show(media, { columns: media.length }), captionOf(medium, name, codecs[i - 1])),
+/** One stack for each sample: the original above the reconstructions of all codecs. */
+async function exampleGallery(medium: AnyMedium, { examples }: CodecComparison): Promise<Fragment> {
+  const stacks = examples[0]!.media.map(async (_, i) => ({
+    pictures: await Promise.all(
+      examples.map(({ name, media }, row) =>
+        pictureOf(
+          medium,
+          media[i]!,
+          `${row === 0 ? 'Original' : `Reconstruction by ${name}`}, ${medium.noun.one} ${i + 1}`,
+        ),
+      ),
     ),
-  );
-}
-
-function captionOf({ figures: [main], rate: unit }: AnyMedium, name: string, codec: ComparedCodec | undefined): string {
-  if (!codec) return name;
-  const quality = main
-    ? `${main.label} ${formatNumber(codec.quality[main.name] ?? NaN)}`
-    : `NMSE ${formatNumber(codec.nmse)}`;
-  return `${name}: ${quality}${codec.rate ? `, ${formatNumber(codec.rate.empirical)} ${unit.label}` : ''}`;
+  }));
+  const rows = examples.map(({ name }, row) => (row === 0 ? 'Originals' : name));
+  return stackGallery(rows, await Promise.all(stacks), { trim: true });
 }

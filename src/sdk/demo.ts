@@ -3,21 +3,19 @@ import { join } from 'node:path';
 import { checkScene } from '../../fixtures/shape-checker.js';
 import { captionOf, shapeSet, writeShapeFolder } from '../../fixtures/shapes.js';
 import { createDirectory, writeFileAtomic } from '../files/commit.js';
-import type { Image } from '../interfaces/index.js';
 import { imageGrid } from '../media/image/grid.js';
 import { imageMedium } from '../media/image/medium.js';
 import { encodePng } from '../media/image/image.js';
 import { openOutput } from '../output.js';
-import { htmlReport, imageFigure, table } from '../report/html.js';
 import { sealJson } from '../sealed.js';
 import type { LoopEvents } from '../train/loop.js';
+import { demoReport } from './demo-report.js';
+import type { DemoStage, Drawn } from './demo-report.js';
 import { generate } from './generate.js';
 import { tokenize } from './tokenize.js';
 import { trainCodec, trainPrior } from './train.js';
 
-/** The demo's stages, in order. */
-const DEMO_STAGES = ['draw', 'train codec', 'tokenize', 'train prior', 'generate'] as const;
-export type DemoStage = (typeof DEMO_STAGES)[number];
+export type { DemoStage };
 
 export interface DemoOptions {
   out: string;
@@ -47,13 +45,6 @@ export interface DemoResult {
   seconds: Record<DemoStage, number>;
   picture: string;
   report: string;
-}
-
-interface Drawn {
-  prompt: string;
-  image: Image;
-  obeyed: boolean;
-  reasons: string[];
 }
 
 const PICTURES = 8000;
@@ -95,7 +86,7 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
     picture: at('demo.png'),
     report: at('report.html'),
   };
-  await writeResult(result, drawn);
+  await writeResult(result, drawn, options);
   writeFileAtomic(at('demo.json'), sealJson(result));
   return result;
 }
@@ -156,48 +147,21 @@ async function generateAndCheck(
   return media.map((image, i) => ({ prompt: prompts[i]!, image, ...checkScene(image, scenes[i]!) }));
 }
 
-/** Writes the image and the report: the first prompts with their images, and every failure with its reason. */
-async function writeResult(result: DemoResult, drawn: readonly Drawn[]): Promise<void> {
-  const grid = async (some: readonly Drawn[]): Promise<Uint8Array> =>
-    encodePng(
-      imageGrid(
-        some.map(({ image }) => image),
-        { columns: 6, scale: 5, labels: some.map(({ prompt, obeyed }) => `${obeyed ? '' : '(!) '}${prompt}`) },
-      ),
-    );
-  const picture = await grid(drawn.slice(0, 24));
+/** Number of images in the joined picture. */
+const SHOWN = 24;
+
+/** Writes the image of the first prompts, and the report. */
+async function writeResult(result: DemoResult, drawn: readonly Drawn[], options: DemoOptions): Promise<void> {
+  const first = drawn.slice(0, SHOWN);
+  const picture = await encodePng(
+    imageGrid(
+      first.map(({ image }) => image),
+      { columns: 6, scale: 5, labels: first.map(({ prompt, obeyed }) => `${obeyed ? '' : '(!) '}${prompt}`) },
+    ),
+  );
   writeFileAtomic(result.picture, picture);
-  const failed = drawn.filter(({ obeyed }) => !obeyed);
-  const share = result.obeyed / result.prompts;
-  const html = htmlReport({
-    title: 'Tesserae demo',
-    subtitle: 'Images for combinations of shapes that were held out of training',
-    summary: [
-      ['held-out prompts', result.prompts],
-      ['obeyed', `${result.obeyed} (${(100 * share).toFixed(1)} %)`],
-      ['codec NMSE', result.codec.nmse as number],
-      ['prior, nats per code', result.prior.natsPerCode as number],
-      ...Object.entries(result.seconds).map(([stage, seconds]): [string, string] => [stage, `${seconds.toFixed(1)} s`]),
-    ],
-    sections: [
-      { title: 'Generated', body: [imageFigure(picture)] },
-      ...(failed.length > 0
-        ? [
-            {
-              title: 'Not obeyed',
-              body: [
-                imageFigure(await grid(failed.slice(0, 24))),
-                table(
-                  ['prompt', 'why'],
-                  failed.map(({ prompt, reasons }) => [prompt, reasons.join('; ')]),
-                ),
-              ],
-            },
-          ]
-        : []),
-    ],
-  });
-  writeFileAtomic(result.report, html);
+  const { out, count = PICTURES, seed = 0 } = options;
+  writeFileAtomic(result.report, await demoReport({ ...result, out, count, seed, drawn, date: new Date() }));
 }
 
 /** Seconds of each stage. */

@@ -4,8 +4,6 @@ import type { ModelCard } from '../checkpoint/card.js';
 import { loadModel } from '../checkpoint/model.js';
 import type { NamedTensors } from '../checkpoint/tensors.js';
 import { UsageError } from '../errors.js';
-import type { Prompt } from '../interfaces/index.js';
-import { fullMedium } from '../media/node.js';
 import { parseConfig } from '../model/config.js';
 import { Stages } from '../prior/stages.js';
 import { codecFamily, priorFamily } from '../registry.js';
@@ -16,7 +14,6 @@ import { CodecTrainingSchema, PriorTrainingSchema } from '../train/config.js';
 import { tokenConcerns } from '../train/conditioning.js';
 import type { Pace } from '../train/loop.js';
 import { priorPace, trainPrior as runPrior } from '../train/prior.js';
-import type { DrawnSamples } from '../train/report.js';
 import { surveyText, surveyTokens } from '../train/survey.js';
 import { splittingOf, withDataset } from './dataset.js';
 import { carriedCodec, carryCodec, loadCodecFiles } from './models.js';
@@ -31,6 +28,7 @@ import { adviseOnTokens } from './advice/prior.js';
 import { codecPreset, parseCodecPreset, parsePriorPreset, priorPreset } from './presets.js';
 import type { CodecPreset, PriorPreset } from './presets.js';
 import { expectWeights, parsed, startOf } from './from.js';
+import { drawSamples } from './report-samples.js';
 import { goOn, knownWords, settle } from './prior-settings.js';
 import { overridesOf } from './train-options.js';
 import type { TrainCodecOptions, TrainOptions, TrainPriorOptions } from './train-options.js';
@@ -134,7 +132,7 @@ export async function trainPrior(options: TrainPriorOptions): Promise<ModelCard>
       sample:
         decoder &&
         (async (card: ModelCard, tensors: NamedTensors) =>
-          drawSamples(new LoadedPrior(card, tensors, text), decoder!, [...survey.captions.keys()])),
+          drawSamples(new LoadedPrior(card, tensors, text), decoder!, tokens, [...survey.captions.keys()])),
     };
     // Advice has turned minutes into steps.
     const timed = early ? options : { ...options, minutes: undefined };
@@ -182,27 +180,6 @@ function perceptualOf(
       ...(featureScaling && { scaling: featureScaling }),
     },
   };
-}
-
-/** Number of samples in a prior's report. */
-const REPORTED = 24;
-
-/** Draws samples for a prior's report, one each for some of the prompts it knows. */
-async function drawSamples(prior: LoadedPrior, codec: LoadedCodec, captions: readonly string[]): Promise<DrawnSamples> {
-  const known = prior.conditioning === 'text' ? captions : (prior.classes ?? []);
-  const count = Math.min(REPORTED, known.length);
-  const spread = Array.from({ length: count }, (_, i) => known[Math.floor((i * known.length) / count)]!);
-  const prompts: Prompt[] = spread.length > 0 ? spread : Array.from({ length: REPORTED }, () => null);
-  try {
-    const tokens = await prior.generate(prompts, { seed: 0, tooLong: 'cut' });
-    return {
-      medium: fullMedium(codec.kind),
-      media: await codec.decode(tokens),
-      prompts: prompts.map((prompt) => String(prompt ?? '')),
-    };
-  } finally {
-    prior.dispose();
-  }
 }
 
 export type { CodecPreset, PriorPreset };

@@ -61,7 +61,7 @@ const VARIANCE_SAMPLES = 1024;
 export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
   const trainee = new CodecTrainee(run);
   try {
-    return await runLoop(trainee, trainee.training, run, async (outcome) => {
+    return await runLoop(trainee, trainee.training, run, async (outcome, record) => {
       const card = saveModel(
         run.out,
         {
@@ -81,6 +81,8 @@ export async function trainCodec<C>(run: CodecRun<C>): Promise<ModelCard> {
       );
       await writeCodecReport(run.out, card, outcome, {
         ...trainee.input,
+        data: run.dataset.source,
+        record,
         evaluation: trainee.evaluation,
       });
       return card;

@@ -11,6 +11,8 @@ import { differences, differencesText } from '../json.js';
 import { openOutput } from '../output.js';
 import { formatCount } from '../report/format.js';
 import { appendMetrics, truncateMetrics } from '../report/metrics-file.js';
+import { RUN_RECORD, RunClock } from './clock.js';
+import type { RunRecord } from './clock.js';
 import { keptText, Watch } from './watch.js';
 import type { Alert, Figure, KeepRule, Kept, WatchState } from './watch.js';
 
@@ -108,6 +110,7 @@ export interface LoopOptions extends LoopEvents {
 const RUN_FILES = [
   'checkpoints',
   'metrics.jsonl',
+  RUN_RECORD,
   'model.json',
   'model.safetensors',
   'tokenizer.json',
@@ -129,7 +132,8 @@ const BEST = 'best.safetensors';
  * Trains to the last step, or until `patience` ends the run. A run that was stopped at any moment and resumed gives the same
  * bytes as an uninterrupted run.
  *
- * @returns the result of `finish`, which runs under the directory's lock when the trainee has the kept weights.
+ * @returns the result of `finish`, which runs under the directory's lock when the trainee has the kept weights. The record of the
+ *   run's times is for people, and does not become part of the model.
  * @throws {DivergedError} E_DIVERGED before anything that is not finite reaches the disk.
  * @throws {AbortedError} E_ABORTED after saving, when the signal fires. @throws {UsageError} E_OUTPUT_EXISTS, E_RESUME_MISMATCH.
  */
@@ -137,17 +141,20 @@ export async function runLoop<T>(
   trainee: Trainee,
   settings: LoopSettings,
   options: LoopOptions,
-  finish: (outcome: Outcome) => Promise<T>,
+  finish: (outcome: Outcome, record: RunRecord) => Promise<T>,
 ): Promise<T> {
   if (options.finish && !options.resume) throw nothingToFinish(options.out, 'no --resume');
   const lock = openOutput(options.out, { resume: options.resume, force: options.force, owned: RUN_FILES });
   try {
     const store = new CheckpointStore(join(options.out, 'checkpoints'));
     const run = await startOf(trainee, settings, store, options);
+    const clock = new RunClock(options.out, run.step > 0);
+    const before = run.step;
     for (const concern of trainee.concerns) options.onNote?.(`warning: ${concern}`);
     if (options.finish && run.step === 0) throw nothingToFinish(options.out, 'no checkpoint');
-    if (!options.finish) await train(trainee, settings, options, store, run);
-    return await finish(await conclude(trainee, settings, options, run));
+    if (!options.finish) await train(trainee, settings, options, store, clock, run);
+    const outcome = await conclude(trainee, settings, options, run);
+    return await finish(outcome, clock.finish(run.step > before));
   } finally {
     lock.release();
   }
@@ -290,6 +297,7 @@ async function train(
   settings: LoopSettings,
   options: LoopOptions,
   store: CheckpointStore,
+  clock: RunClock,
   run: Run,
 ): Promise<void> {
   const { watch, recent } = run;
@@ -307,6 +315,7 @@ async function train(
       state: { ...state, identity: trainee.identity, recent: recent.state, watch: watch.state },
       extras,
     });
+    clock.save();
     saved = step;
   };
   while (run.step < settings.steps && !watch.isExhausted) {

@@ -61,7 +61,7 @@ export interface PriorRun<C> extends LoopOptions {
 export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
   const trainee = new PriorTrainee(run);
   try {
-    return await runLoop(trainee, run.training, run, async (outcome) => {
+    return await runLoop(trainee, run.training, run, async (outcome, record) => {
       const { family, config, tokens, text, words, sampling } = run;
       const { conditioning, classes } = family.condition(config);
       const tensors = trainee.weights();
@@ -86,7 +86,12 @@ export async function trainPrior<C>(run: PriorRun<C>): Promise<ModelCard> {
         tensors,
         extras,
       );
-      await writePriorReport(run.out, card, outcome, await run.sample?.(card, tensors));
+      await writePriorReport(run.out, card, outcome, {
+        samples: await run.sample?.(card, tensors),
+        data: tokens.manifest.source,
+        record,
+        places: [tokens.directory],
+      });
       return card;
     });
   } finally {

@@ -1,66 +1,105 @@
 // Writes the reports of finished runs.
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { ModelCard } from '../checkpoint/card.js';
+import { shortFingerprint } from '../fingerprint.js';
 import { formatJson } from '../json.js';
 import { writeFileAtomic } from '../files/commit.js';
 import type { BatchInput } from '../data/batches.js';
 import type { Media } from '../interfaces/index.js';
 import { samplesFrom } from '../media/floats.js';
 import type { AnyMedium, Exhibit } from '../media/medium.js';
-import { codebookHistograms, codebookTable, codesOf } from '../report/codebook.js';
+import { CODEBOOK_MEASURES, codebookHistograms, codebookTable, codesOf } from '../report/codebook.js';
+import { curves } from '../report/curves.js';
 import { formatCount } from '../report/format.js';
-import { chartFigure, exhibitFigure, htmlReport, paragraph, preformatted } from '../report/html.js';
-import type { Cell, Fragment, ReportSection } from '../report/html.js';
-import { lineChart } from '../report/line-chart.js';
+import { gallery, pictureOf, stackGallery } from '../report/gallery.js';
+import { headingOf } from '../report/heading.js';
+import { htmlReport, legend, preformatted, warning } from '../report/html.js';
+import type { Fragment, Picture, Report, ReportSection } from '../report/html.js';
+import { measureOf, rateMeasures } from '../report/measures.js';
 import { readMetrics } from '../report/metrics-file.js';
 import type { MetricsRecord } from '../report/metrics-file.js';
+import type { RunRecord } from './clock.js';
 import type { CodecEvaluation } from './evaluate.js';
 import type { Outcome } from './loop.js';
-import type { Kept } from './watch.js';
+import { relatedReports, REPORT } from './related.js';
+
+type Summary = Report['summary'][number];
 
 /** What a codec's report shows besides its card. */
 interface CodecShown extends BatchInput {
+  /** Source of the samples. */
+  data: string;
+  record: RunRecord;
   /** Absent without held-out samples. */
   evaluation: CodecEvaluation | undefined;
 }
 
-/** Writes the report of a codec: curves, codebook usage, and samples with their reconstructions. */
+/** Writes the report of a codec: reconstructions, curves and codebook usage. */
 export async function writeCodecReport(
   out: string,
   card: ModelCard,
   outcome: Outcome,
-  { medium, input, evaluation }: CodecShown,
+  { medium, input, data, record, evaluation }: CodecShown,
 ): Promise<void> {
   const records = readMetrics(join(out, 'metrics.jsonl'));
   const sections: ReportSection[] = [];
   if (evaluation) {
-    const sheet = await reconstructionSheet(medium, input, evaluation.examples);
-    writeExhibit(join(out, 'reconstructions'), sheet);
+    const { originals, reconstructions } = examplesOf(medium, input, evaluation.examples);
+    writeExhibit(join(out, 'reconstructions'), await reconstructionSheet(medium, originals, reconstructions));
     sections.push({
       title: 'Reconstructions',
-      intro: `Held-out ${medium.noun.many}, each above its reconstruction.`,
-      body: [exhibitFigure(sheet)],
+      intro: `Held-out ${medium.noun.many}, which training never saw, and what the codec makes of them.`,
+      body: [await reconstructionGallery(medium, originals, reconstructions)],
     });
   }
   const names = [
     'loss',
     'nmse',
     ...namesOf(records.filter(({ split }) => split !== 'test')),
+    ...medium.figures.map(({ name }) => name),
     ...Object.keys(evaluation?.measures ?? {}),
   ];
-  sections.push({ title: 'Training', body: curves(records, [...new Set(names)], { kept: outcome.kept }) });
-  if (evaluation && evaluation.counts.length > 0) sections.push(codebookSection(evaluation, records));
-  const summary = [...keptRows(outcome), ...(evaluation ? codecSummary(medium, evaluation) : [])];
-  writeFileAtomic(
-    join(out, 'report.html'),
-    htmlReport({
-      title: `Codec ${card.name}`,
-      subtitle: card.fingerprint,
-      summary,
-      sections: [...warningSection(outcome), ...sections, settings(card)],
-    }),
-  );
+  const training = curves(records, [...new Set(names)], { kept: outcome.kept.step, medium });
+  const codebook =
+    evaluation && evaluation.counts.length > 0 ? codebookSection(evaluation, records, outcome.kept.step) : undefined;
+  const summary = [...(evaluation ? codecSummary(medium, evaluation) : []), ...keptRows(outcome)];
+  writeReport(out, {
+    ...heading('Codec', out, card, record, data),
+    links: relatedReports(out, [out], { kind: 'prior', codec: card.fingerprint }),
+    summary,
+    sections: [
+      ...warningSection(outcome),
+      ...sections,
+      { title: 'Training', body: training.body },
+      ...(codebook ? [codebook] : []),
+      settings(card),
+    ],
+    measures: [...training.measures, ...(codebook ? CODEBOOK_MEASURES : [])],
+  });
 }
+
+function writeReport(out: string, report: Report): void {
+  writeFileAtomic(join(out, REPORT), htmlReport(report));
+}
+
+const heading = (
+  kind: string,
+  out: string,
+  card: ModelCard,
+  record: RunRecord,
+  data: string,
+): ReturnType<typeof headingOf> =>
+  headingOf({
+    kind,
+    name: basename(resolve(out)),
+    data,
+    date: record.finished,
+    seconds: record.seconds,
+    facts: [
+      ['Model', `${card.name} ${kind.toLowerCase()}`],
+      ['Fingerprint', shortFingerprint(card.fingerprint)],
+    ],
+  });
 
 /** Writes a drawing to `path`, with the extension of its format. */
 function writeExhibit(path: string, exhibit: Exhibit): void {
@@ -68,40 +107,53 @@ function writeExhibit(path: string, exhibit: Exhibit): void {
   else writeFileAtomic(`${path}.svg`, exhibit.svg);
 }
 
-const codebookSection = ({ maps, counts }: CodecEvaluation, records: readonly MetricsRecord[]): ReportSection => ({
-  title: 'Codebook',
-  intro: 'How often each code occurs over the held-out split.',
-  body: [
-    codebookTable([{ maps }]),
-    ...curves(
-      records,
-      namesOf(records).filter((name) => /(^|\.)usage$/.test(name)),
-      { log: false },
-    ),
-    ...codebookHistograms(maps, counts),
-  ],
-});
+function codebookSection(
+  { maps, counts }: CodecEvaluation,
+  records: readonly MetricsRecord[],
+  kept: number,
+): ReportSection {
+  const usage = curves(
+    records,
+    namesOf(records).filter((name) => /(^|\.)(usage|perplexity)$/.test(name)),
+    { log: false, kept },
+  );
+  return {
+    title: 'Codebook',
+    intro:
+      'How often each code occurs in the held-out split, on a logarithmic scale. The dashed line is the count that all codes would have if they were equally frequent.',
+    body: [
+      codebookTable([{ maps }]),
+      legend([
+        { text: 'Codes in the order of their ids', slot: 0, look: 'block' },
+        { text: 'Never used', slot: 1, look: 'block' },
+        { text: 'Codes by frequency', slot: 2, look: 'block' },
+      ]),
+      ...codebookHistograms(maps, counts),
+      ...usage.body,
+    ],
+  };
+}
 
-function codecSummary(
-  { noun, figures, rate: unit }: AnyMedium,
-  { samples, nmse, quality, rate, measures, maps }: CodecEvaluation,
-): [string, Cell][] {
-  const rates: [string, Cell][] = rate
-    ? [
-        [unit.label, rate.nominal],
-        [`${unit.label} by entropy`, rate.empirical],
-      ]
-    : [];
+function codecSummary(medium: AnyMedium, { samples, nmse, quality, rate, measures, maps }: CodecEvaluation): Summary[] {
+  const { nominal, empirical } = rateMeasures(medium);
   return [
-    [`held-out ${noun.many}`, samples],
-    ['NMSE', nmse],
-    ...figures.map(({ name, label }): [string, Cell] => [label, quality[name] ?? null]),
-    ...rates,
-    ...Object.entries(measures),
-    ...maps.flatMap((map): [string, Cell][] => [
-      [`${map.name}: codes in use`, `${map.used} of ${codesOf(map)}`],
-      [`${map.name}: entropy / log K`, map.entropyRatio],
-    ]),
+    [measureOf('nmse'), nmse],
+    ...medium.figures.map(({ name }): Summary => [measureOf(name, medium), quality[name] ?? null]),
+    ...(rate
+      ? ([
+          [nominal, rate.nominal],
+          [empirical, rate.empirical],
+        ] satisfies Summary[])
+      : []),
+    ...Object.entries(measures).map(([name, value]): Summary => [measureOf(name), value]),
+    ...maps.flatMap((map): Summary[] => {
+      const prefix = maps.length > 1 ? `${map.name}.` : '';
+      return [
+        [measureOf(`${prefix}usage`), `${formatCount(map.used)} of ${formatCount(codesOf(map))}`],
+        [measureOf(`${prefix}entropyRatio`), map.entropyRatio],
+      ];
+    }),
+    [{ ...measureOf('samples'), label: `Held-out ${medium.noun.many}` }, samples],
   ];
 }
 
@@ -109,73 +161,103 @@ function codecSummary(
 export interface DrawnSamples {
   medium: AnyMedium;
   media: Media[];
+  /** One for each sample; empty without a condition. */
   prompts: string[];
+  /** For each sample a held-out one of the same condition, as the codec decodes it, where there is one. */
+  real?: readonly (Media | undefined)[];
 }
 
-/** Writes the report of a prior: curves and samples. */
+/** What a prior's report shows besides its card. */
+interface PriorShown {
+  samples: DrawnSamples | undefined;
+  /** Source of the samples that were tokenized. */
+  data: string;
+  record: RunRecord;
+  /** Directories beside which the codec may lie. */
+  places?: readonly string[];
+}
+
+/** Writes the report of a prior: samples, real ones beside them, and curves. */
 export async function writePriorReport(
   out: string,
   card: ModelCard,
   outcome: Outcome,
-  samples: DrawnSamples | undefined,
+  { samples, data, record, places = [] }: PriorShown,
 ): Promise<void> {
-  const body: Fragment[] = [];
+  const sections: ReportSection[] = [];
   if (samples && samples.media.length > 0) {
-    const sheet = await samples.medium.show(samples.media, { labels: samples.prompts });
-    writeExhibit(join(out, 'samples'), sheet);
-    body.push(exhibitFigure(sheet));
+    writeExhibit(join(out, 'samples'), await samples.medium.show(samples.media, { labels: samples.prompts }));
+    sections.push(await sampleSection(samples));
   }
   const records = readMetrics(join(out, 'metrics.jsonl'));
   const ofStages = namesOf(records).filter((name) => /\.(natsPerCode|accuracy)$/.test(name));
   const { metrics } = outcome;
-  const row = (label: string, name: string): [string, Cell] => [label, metrics?.[name] ?? null];
   const measured = metrics
-    ? [
-        row('held-out samples', 'samples'),
-        row('nats per code', 'natsPerCode'),
-        row('bits per code', 'bitsPerCode'),
-        row('first choice correct', 'accuracy'),
-        ...ofStages.map((name) => row(name, name)),
-      ]
+    ? ['natsPerCode', 'bitsPerCode', 'accuracy', ...ofStages, 'samples'].map((name): Summary => [
+        measureOf(name),
+        metrics[name] ?? null,
+      ])
     : [];
-  const training = {
-    title: 'Training',
-    body: curves(records, ['loss', 'natsPerCode', ...ofStages], { kept: outcome.kept }),
+  const training = curves(records, ['loss', 'natsPerCode', 'accuracy', 'gradientNorm', ...ofStages], {
+    kept: outcome.kept.step,
+  });
+  writeReport(out, {
+    ...heading('Prior', out, card, record, data),
+    links: relatedReports(out, [out, ...places], { kind: 'codec', codec: card.codec!.fingerprint }),
+    summary: [...measured, ...keptRows(outcome)],
+    sections: [...warningSection(outcome), ...sections, { title: 'Training', body: training.body }, settings(card)],
+    measures: training.measures,
+  });
+}
+
+async function sampleSection({ medium, media, prompts, real = [] }: DrawnSamples): Promise<ReportSection> {
+  const title = 'Samples';
+  const picture = (sample: Media, alt: string): Promise<Picture> => pictureOf(medium, sample, alt);
+  const nameOf = (i: number): string => (prompts[i] ? `, “${prompts[i]}”` : '');
+  if (real.every((one) => one === undefined)) {
+    const tiles = media.map(async (sample, i) => ({
+      ...(await picture(sample, `Generated${nameOf(i)}`)),
+      ...(prompts[i] ? { caption: prompts[i] } : {}),
+    }));
+    return {
+      title,
+      intro: 'Drawn with the weights of this page.',
+      body: [gallery(await Promise.all(tiles), { trim: true })],
+    };
+  }
+  const stacks = media.map(async (sample, i) => {
+    const beside = real[i];
+    return {
+      pictures: [
+        await picture(sample, `Generated${nameOf(i)}`),
+        beside && (await picture(beside, `Held-out example${nameOf(i)}`)),
+      ],
+      ...(prompts[i] ? { caption: prompts[i] } : {}),
+    };
+  });
+  return {
+    title,
+    intro: `Each generated ${medium.noun.one} above a real, held-out one with the same prompt, as the codec decodes it: no prior can do better than that.`,
+    body: [stackGallery(['Generated', 'Held out'], await Promise.all(stacks), { trim: true })],
   };
-  const sections = [
-    ...warningSection(outcome),
-    ...(body.length > 0 ? [{ title: 'Samples', body }] : []),
-    training,
-    settings(card),
-  ];
-  writeFileAtomic(
-    join(out, 'report.html'),
-    htmlReport({
-      title: `Prior ${card.name}`,
-      subtitle: card.fingerprint,
-      summary: [...keptRows(outcome), ...measured],
-      sections,
-    }),
-  );
 }
 
 /** Which weights the model has, and how training ended. */
-function keptRows({ kept, stoppedAt }: Outcome): [string, Cell][] {
+function keptRows({ kept, stoppedAt }: Outcome): Summary[] {
   return [
-    ['weights kept', `step ${formatCount(kept.step)} (${kept.rule})`],
-    ...(stoppedAt === undefined
-      ? []
-      : ([['stopped early, after', `step ${formatCount(stoppedAt)}`]] as [string, Cell][])),
+    ['Weights kept', `step ${formatCount(kept.step)}`, kept.rule],
+    ...(stoppedAt === undefined ? [] : ([['Stopped early', `step ${formatCount(stoppedAt)}`]] satisfies Summary[])),
   ];
 }
 
 const warningSection = ({ warnings }: Outcome): ReportSection[] =>
   warnings.length > 0
-    ? [{ title: 'Warnings', body: warnings.map((text) => paragraph(`${text[0]!.toUpperCase()}${text.slice(1)}`)) }]
+    ? [{ title: 'Warnings', body: warnings.map((text) => warning(`${text[0]!.toUpperCase()}${text.slice(1)}`)) }]
     : [];
 
-const settings = (card: ModelCard) => ({
+const settings = (card: ModelCard): ReportSection => ({
   title: 'Settings',
+  folded: true,
   body: [preformatted(formatJson({ config: card.config, training: card.training }))],
 });
 
@@ -185,58 +267,36 @@ const namesOf = (records: readonly MetricsRecord[]): string[] =>
     (name) => !['step', 'split', 'final'].includes(name),
   );
 
-interface CurveOptions {
-  log?: boolean;
-  /** The kept weights, which are marked in the chart of the figure that decided. */
-  kept?: Kept;
+function examplesOf(
+  medium: AnyMedium,
+  input: unknown,
+  { shape, originals, reconstructions }: CodecEvaluation['examples'],
+): { originals: Media[]; reconstructions: Media[] } {
+  return {
+    originals: samplesFrom(medium, input, originals, shape),
+    reconstructions: samplesFrom(medium, input, reconstructions, shape),
+  };
 }
 
-/** One chart for each name, with training and held-out values; logarithmic if all values are positive. */
-function curves(
-  records: readonly MetricsRecord[],
-  names: readonly string[],
-  { log = true, kept }: CurveOptions = {},
-): Fragment[] {
-  return names.flatMap((name) => {
-    const series = [false, true].map((heldOut) => ({
-      name: heldOut ? 'held out' : 'training',
-      heldOut,
-      points: records
-        .filter(
-          (record) =>
-            (record.split === 'test') === heldOut && record.final === undefined && typeof record[name] === 'number',
-        )
-        .map((record) => ({ x: record.step, y: record[name] as number })),
-    }));
-    const drawn = series.filter(({ points }) => points.length > 0);
-    const positive = drawn.every(({ points }) => points.every(({ y }) => y > 0));
-    return drawn.length > 0
-      ? [
-          chartFigure(
-            lineChart(drawn, {
-              title: name,
-              xLabel: 'step',
-              yLabel: name,
-              log: log && positive,
-              marks: kept?.measure === name ? [{ x: kept.step, text: 'kept' }] : [],
-            }),
-          ),
-        ]
-      : [];
-  });
+async function reconstructionGallery(
+  medium: AnyMedium,
+  originals: readonly Media[],
+  reconstructions: readonly Media[],
+): Promise<Fragment> {
+  const stacks = originals.map(async (original, i) => ({
+    pictures: [
+      await pictureOf(medium, original, `Held-out ${medium.noun.one} ${i + 1}`),
+      await pictureOf(medium, reconstructions[i]!, `Reconstruction of ${medium.noun.one} ${i + 1}`),
+    ],
+  }));
+  return stackGallery(['Original', 'Reconstruction'], await Promise.all(stacks), { trim: true });
 }
 
 /** Maximum number of samples in a row. */
 const COLUMNS = 8;
 
 /** Draws originals in rows, each row above that of their reconstructions. */
-function reconstructionSheet(
-  medium: AnyMedium,
-  input: unknown,
-  { shape, originals, reconstructions }: CodecEvaluation['examples'],
-): Promise<Exhibit> {
-  const above = samplesFrom(medium, input, originals, shape);
-  const below = samplesFrom(medium, input, reconstructions, shape);
+function reconstructionSheet(medium: AnyMedium, above: readonly Media[], below: readonly Media[]): Promise<Exhibit> {
   const columns = Math.min(COLUMNS, above.length);
   const rows: Media[] = [];
   for (let first = 0; first < above.length; first += columns)

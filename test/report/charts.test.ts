@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { histogram } from '../../src/report/histogram.js';
+import { codeHistogram } from '../../src/report/histogram.js';
 import { lineChart } from '../../src/report/line-chart.js';
 
 const labels = { xLabel: 'step', yLabel: 'loss' };
@@ -48,6 +48,20 @@ describe('lineChart', () => {
     expect(end.at).toBeGreaterThan(middle.at);
   });
 
+  it('draws a measurement of another kind as a ring without a line', () => {
+    const svg = lineChart(
+      [
+        { name: 'held out', points: line(5, (x) => x), heldOut: true },
+        { name: 'final', points: [{ x: 3, y: 2.5 }], rings: true },
+      ],
+      { xLabel: 'step', legend: false, description: 'loss: final 2.5' },
+    );
+    expect(count(svg, '<circle class="ring s1"')).toBe(1);
+    expect(count(svg, '<path class="line s1"')).toBe(0);
+    expect(svg).toContain('aria-label="loss: final 2.5"');
+    expect(svg).not.toContain('>final</text>');
+  });
+
   it('breaks a curve at what is not finite and leaves it out', () => {
     const svg = lineChart(
       [{ name: 'loss', points: line(9, (x) => (x === 5 ? Number.NaN : x === 9 ? Infinity : x)) }],
@@ -84,26 +98,39 @@ describe('lineChart', () => {
   });
 });
 
-describe('histogram', () => {
-  it('draws the codes by id and sorted, and marks those never used', () => {
-    const svg = histogram([5, 0, 10, 0]);
-    const [byId, unused, sorted] = Array.from(svg.matchAll(/<path class="bar s(\d)" d="([^"]*)"/g), (match) => ({
-      slot: match[1],
-      bars: count(match[2]!, 'M'),
+describe('codeHistogram', () => {
+  const bars = (svg: string): { slot: string; heights: number[] }[] =>
+    Array.from(svg.matchAll(/<path class="bar s(\d)" d="([^"]*)"/g), (match) => ({
+      slot: match[1]!,
+      heights: Array.from(match[2]!.matchAll(/v-([\d.]+)h/g), ([, height]) => Number(height)),
     }));
-    expect(byId).toEqual({ slot: '0', bars: 2 });
-    expect(unused).toEqual({ slot: '1', bars: 2 });
-    expect(sorted).toEqual({ slot: '2', bars: 2 });
-    expect(svg).toContain('2 of 4 codes used');
-    expect(svg).toContain('15 ids');
+
+  it('draws the codes by id and marks those never used', () => {
+    const svg = codeHistogram([5, 0, 10, 0]);
+    const [byId] = bars(svg);
+    expect(byId!.slot).toBe('0');
+    expect(byId!.heights).toHaveLength(2);
+    expect(byId!.heights[1]).toBeGreaterThan(byId!.heights[0]!);
+    expect(count(/<path class="bar s1" d="([^"]*)"/.exec(svg)![1]!, 'M')).toBe(2);
+    expect(svg).toContain('aria-label="Codebook use: 2 of 4 codes used, perplexity 1.89, 15 ids"');
+  });
+
+  it('draws them by frequency, on a logarithmic axis', () => {
+    const [sorted, ...others] = bars(codeHistogram([1, 100, 10], { order: 'frequency' }));
+    expect([sorted!.slot, others]).toEqual(['2', []]);
+    const [high, middle, low] = sorted!.heights;
+    expect(high! - middle!).toBeCloseTo(middle! - low!, 1);
+    expect(low).toBeGreaterThan(5);
   });
 
   it('holds codebooks of one code, of many, and unused ones', async () => {
     for (const counts of [[0], [7], new Float64Array(512), Float64Array.from({ length: 65_536 }, (_, i) => i % 977)]) {
-      const svg = histogram(counts);
-      expect(svg).not.toMatch(/NaN|Infinity/);
-      expect(svg.length).toBeLessThan(60_000);
-      expect((await sharp(Buffer.from(svg)).metadata()).width).toBe(760);
+      for (const order of ['id', 'frequency'] as const) {
+        const svg = codeHistogram(counts, { order, width: 760 });
+        expect(svg).not.toMatch(/NaN|Infinity/);
+        expect(svg.length).toBeLessThan(60_000);
+        expect((await sharp(Buffer.from(svg)).metadata()).width).toBe(760);
+      }
     }
   });
 });

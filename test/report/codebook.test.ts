@@ -10,22 +10,13 @@ const maps = [top.result(), bottom.result()];
 
 const rowsOf = (html: string): string[][] =>
   Array.from(html.matchAll(/<tr>(.*?)<\/tr>/g), ([, row]) =>
-    Array.from(row!.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g), ([, cell]) => cell!),
+    Array.from(row!.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g), ([, cell]) => cell!.replace(/<[^>]*>/g, '')),
   );
 
 describe('codebookTable', () => {
   it('has a row for each map and each of its levels', () => {
     const [head, ...rows] = rowsOf(codebookTable([{ maps }]));
-    expect(head).toEqual([
-      'map',
-      'shape',
-      'codes',
-      'in use',
-      'usage',
-      'entropy, bits',
-      'entropy / log K',
-      'perplexity',
-    ]);
+    expect(head).toEqual(['Map', 'Shape', 'Codes', 'Used', 'Share', 'Entropy, bits', 'Entropy ratio', 'Perplexity']);
     expect(rows).toEqual([
       ['top', '1 × 1', '4', '2', '0.5', '1', '0.5', '2'],
       ['bottom', '1 × 1 × 2', '16', '3', '0.1875', '0.5', '0.1667', '1.414'],
@@ -43,17 +34,17 @@ describe('codebookTable', () => {
         { name: 'third', maps: maps.slice(0, 1) },
       ]),
     );
-    expect(rows.map(([owner]) => owner)).toEqual(['codec', 'one', 'third']);
+    expect(rows.map(([owner]) => owner)).toEqual(['Codec', 'one', 'third']);
   });
 });
 
 describe('codebookHistograms', () => {
   it('draws each codebook by itself', () => {
     const figures = codebookHistograms(maps, [top.counts, bottom.counts]);
-    expect(figures).toHaveLength(3);
-    ['top', 'bottom, level 1', 'bottom, level 2'].forEach((title, i) =>
-      expect(figures[i]).toContain(`aria-label="${title}"`),
-    );
-    expect(figures[2]).toContain('1 of 8 codes used');
+    const html = figures.join('');
+    expect(html.split('<svg').length - 1).toBe(6);
+    for (const title of ['top', 'bottom, level 1', 'bottom, level 2'])
+      expect(html.split(`aria-label="${title}: `).length - 1).toBe(2);
+    expect(html).toContain('1 of 8 codes used');
   });
 });

@@ -1,8 +1,22 @@
+import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { histogram } from '../../src/report/histogram.js';
-import { chartFigure, htmlReport, imageFigure, paragraph, preformatted, table } from '../../src/report/html.js';
+import { gallery, stackGallery } from '../../src/report/gallery.js';
+import { headingOf } from '../../src/report/heading.js';
+import { codeHistogram } from '../../src/report/histogram.js';
+import {
+  chartFigure,
+  htmlReport,
+  imageFigure,
+  legend,
+  paragraph,
+  preformatted,
+  proportions,
+  table,
+  warning,
+} from '../../src/report/html.js';
 import type { Report } from '../../src/report/html.js';
+import { measureOf } from '../../src/report/measures.js';
 
 const hostile = `</style></pre><script>alert("x")</script><img src=x onerror='y'>&`;
 const picture = (width: number, height: number): Promise<Buffer> =>
@@ -10,13 +24,18 @@ const picture = (width: number, height: number): Promise<Buffer> =>
     .png()
     .toBuffer();
 
+/** The script that enlarges pictures, which every page has. */
+const SCRIPT = /<script>([^]*?)<\/script>/;
+
 async function report(text: string): Promise<Report> {
+  const picture8 = { exhibit: { png: await picture(8, 8) }, alt: text };
   return {
-    title: text,
-    subtitle: text,
+    ...headingOf({ kind: text, name: text, data: text, facts: [[text, text]] }),
+    links: [{ text, href: text }],
     summary: [
-      [text, text],
-      ['NMSE', 0.0812345],
+      [text, text, text],
+      [{ name: text, label: text, meaning: text }, 1],
+      [measureOf('nmse'), 0.0812345],
       ['none', null],
     ],
     sections: [
@@ -25,7 +44,12 @@ async function report(text: string): Promise<Report> {
         intro: text,
         body: [
           paragraph(text),
+          warning(text),
           preformatted(text),
+          legend([{ text, slot: 0 }]),
+          proportions([{ text, value: 1 }]),
+          gallery([{ ...picture8, caption: text, verdict: { good: false, text } }]),
+          stackGallery([text, text], [{ pictures: [picture8, undefined], caption: text }]),
           table(
             [text, 'n'],
             [
@@ -35,24 +59,39 @@ async function report(text: string): Promise<Report> {
           ),
         ],
       },
-      { title: 'drawings', body: [chartFigure(histogram([1, 2]), text), imageFigure(await picture(16, 8), text)] },
+      { title: text, folded: true, body: [] },
+      {
+        title: 'drawings',
+        body: [
+          chartFigure(codeHistogram([1, 2], { title: text }), text, text),
+          imageFigure(await picture(16, 8), text),
+        ],
+      },
     ],
   };
 }
 
 describe('htmlReport', () => {
   it('escapes every text it is given', async () => {
-    const html = htmlReport(await report(hostile));
+    const html = htmlReport(await report(hostile)).replace(SCRIPT, '');
     expect(html).not.toMatch(/<script|onerror='|<img src=x/);
-    expect(html.split('&lt;script&gt;').length - 1).toBe(14); // each place it is given, and again in the head's title and the image's alt
+    const given = htmlReport(await report('needle')).split('needle').length - 1;
+    expect(html.split(/&lt;script&gt;|script%3E/).length - 1).toBeGreaterThan(30);
+    expect(given).toBeGreaterThan(30);
+    expect(html).toContain('href="./%3C');
   });
 
-  it('fetches nothing and allows nothing to run', async () => {
+  it('fetches nothing and lets no script run but its own', async () => {
     const html = htmlReport(await report('plain'));
     const addresses = Array.from(html.matchAll(/(?:src|href|url|action)\s*[=(]\s*"?([^"\s>]*)/g), (match) => match[1]!);
     expect(addresses.length).toBeGreaterThan(0);
-    expect(addresses.filter((address) => !address.startsWith('data:image/png;base64,'))).toEqual([]);
-    expect(html).toContain(`content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"`);
+    expect(addresses.filter((address) => !/^(data:image\/png;base64,|#about-|\.\/plain$)/.test(address))).toEqual([]);
+    const script = SCRIPT.exec(html)![1]!;
+    const hash = createHash('sha256').update(script).digest('base64');
+    expect(html).toContain(
+      `content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-${hash}'"`,
+    );
+    expect(html.split('<script').length - 1).toBe(1);
   });
 
   it('is well-formed and equal for equal input', async () => {
@@ -61,8 +100,9 @@ describe('htmlReport', () => {
     const crossed: string[] = [];
     for (const [, closing, name, content] of html
       .replace(/<style>.*<\/style>/s, '')
+      .replace(SCRIPT, '')
       .matchAll(/<(\/?)([a-z][a-z0-9]*)((?:"[^"]*"|[^">])*)>/g)) {
-      if (['meta', 'img'].includes(name!) || content!.endsWith('/')) continue;
+      if (['meta', 'img', 'br'].includes(name!) || content!.endsWith('/')) continue;
       if (closing === '') open.push(name!);
       else if (open.pop() !== name) crossed.push(name!);
     }
@@ -73,7 +113,42 @@ describe('htmlReport', () => {
   it('has the dark theme beside the light one', async () => {
     const html = htmlReport(await report('plain'));
     expect(html).toContain('@media (prefers-color-scheme: dark)');
-    expect(html).toContain('.chart .bar.s0 { fill: #56b4e9; }');
+    expect(html).toMatch(/prefers-color-scheme: dark\) { :root {[^}]*--s0: #56b4e9;/);
+    expect(html).toContain('.chart .bar.s0 { fill: var(--s0); }');
+  });
+
+  it('names each measure with a tooltip, and explains it once', () => {
+    const nmse = measureOf('nmse');
+    const html = htmlReport({
+      title: 'x',
+      summary: [
+        [nmse, 1],
+        [measureOf('a.usage'), 1],
+        [measureOf('b.usage'), 1],
+      ],
+      sections: [],
+      measures: [nmse],
+    });
+    expect(html).toContain(`<a class="term" href="#about-nmse" title="${nmse.meaning}">NMSE</a>`);
+    expect(html.split(`<dd>${nmse.meaning}</dd>`).length - 1).toBe(1);
+    expect(html).toContain('>a: codes in use</a>');
+    expect(html.split('<div id="about-usage"><dt>Codes in use</dt>').length - 1).toBe(1);
+  });
+
+  it('says data, day and duration in the title of the window', () => {
+    const { windowTitle, facts } = headingOf({
+      kind: 'Codec',
+      name: 'run',
+      data: '/data/photos/, more/emoji.tar',
+      date: '2026-11-27T10:00:00Z',
+      seconds: 481,
+    });
+    expect(windowTitle).toBe('Codec run · photos, emoji.tar · November 27, 2026 · 8 min 1 s');
+    expect(facts).toEqual([
+      ['Data', 'photos, emoji.tar'],
+      ['Date', 'November 27, 2026'],
+      ['Duration', '8 min 1 s'],
+    ]);
   });
 });
 
@@ -88,7 +163,7 @@ describe('table', () => {
     );
     expect(html).toContain('<th class="number">used</th>');
     expect(html).toContain('<td class="number">1,235</td>');
-    expect(html).toContain('<tr><td>bottom</td><td class="number">–</td><td>–</td></tr>');
+    expect(html).toContain('<tr><td class="name">bottom</td><td class="number">–</td><td>–</td></tr>');
   });
 });
 

@@ -52,9 +52,9 @@ describe('a medium from outside', () => {
       correlation: evaluation.quality['correlation'],
     });
     const report = readFileSync(at('codec', 'report.html'), 'utf8');
-    expect(report).toContain('Held-out series, each above its reconstruction.');
+    expect(report).toContain('Held-out series, which training never saw, and what the codec makes of them.');
     expect(report).toContain('<polyline');
-    expect(report).toContain('bits per second');
+    expect(report).toContain('Bits per second');
     expect(existsSync(at('codec', 'reconstructions.svg'))).toBe(true);
   });
 
@@ -121,7 +121,7 @@ describe('a medium from outside', () => {
       [16, 2],
     ]);
     const report = await tesserae.comparisonReport(comparison);
-    for (const text of ['best correlation', 'bits per second', '<polyline']) expect(report).toContain(text);
+    for (const text of ['Best correlation', 'Bits per second', '<polyline']) expect(report).toContain(text);
     const image = join(import.meta.dirname, '../../fixtures/models/shapes');
     await expect(tesserae.compareCodecs({ codecs: [at('codec'), image], data: at('data') })).rejects.toThrow(
       /E_COMPARE .*expected a codec of the medium "series"/,

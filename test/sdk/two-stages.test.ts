@@ -68,7 +68,7 @@ describe('a prior of two stages', () => {
     // 4 codes of the top map, 16 of the bottom one.
     expect(evaluation.natsPerCode).toBeCloseTo((4 * coarse + 16 * fine) / 20, 6);
     for (const nats of [coarse, fine]) expect(nats).toBeLessThan(0.9 * Math.log(16));
-    expect(readFileSync(at('prior', 'report.html'), 'utf8')).toContain('fine.natsPerCode');
+    expect(readFileSync(at('prior', 'report.html'), 'utf8')).toContain('>fine: nats per code</a>');
   });
 
   it('scores a sample as its stages do', async () => {
