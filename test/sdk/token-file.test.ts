@@ -38,7 +38,7 @@ describe('encodeFiles and decodeFile', () => {
     expect(samples).toEqual([{ key: 'a', captions: [], tokens: own }]);
     const { files } = await decodeFile({ tokens: made.out, codec, out: at('new', 'back.png') });
     expect(files).toEqual([at('new', 'back.png')]);
-    const back = await decodeImage(readFileSync(files[0]!));
+    const back = await decodeImage(readFileSync(files[0]!), 'back.png');
     expect(back.pixels).toEqual(((await codec.decode(own)) as Image).pixels);
   });
 
@@ -92,7 +92,7 @@ describe('tesserae encode and decode', () => {
   it('write tokens and a picture, and do not overwrite', async () => {
     await cli('encode', at('a.png'), '--codec', CODEC, '--out', at('cli.msgpack'));
     await cli('decode', at('cli.msgpack'), '--codec', CODEC, '--out', at('cli', 'a.jpg'));
-    expect(await decodeImage(readFileSync(at('cli', 'a.jpg')))).toMatchObject({ width: images[0]!.width });
+    expect(await decodeImage(readFileSync(at('cli', 'a.jpg')), 'a.jpg')).toMatchObject({ width: images[0]!.width });
     await cli('inspect', at('cli.msgpack'));
     await expect(cli('encode', at('a.png'), '--codec', CODEC, '--out', at('cli.msgpack'))).rejects.toMatchObject({
       code: 'E_OUTPUT_EXISTS',
