@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
     'src/fingerprint.ts',
     'src/files',
     'src/output.ts',
+    'src/package-folder.ts',
     'src/memory.ts',
     'src/sealed.ts',
     'src/snapshot.ts',

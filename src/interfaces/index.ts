@@ -24,4 +24,12 @@ export type {
   Splitting,
 } from './dataset.js';
 export type { Tokenizer } from './tokenizer.js';
-export type { CallOptions, Conditioning, Prior, PriorOptions, Prompt, SamplingDefaults, SamplingOptions } from './prior.js';
+export type {
+  CallOptions,
+  Conditioning,
+  Prior,
+  PriorOptions,
+  Prompt,
+  SamplingDefaults,
+  SamplingOptions,
+} from './prior.js';

@@ -137,13 +137,14 @@ async function generateAndCheck(
 ): Promise<Drawn[]> {
   const scenes = shapeSet({ count: 1, seed }).heldOutPrompts.slice(0, count);
   const prompts = scenes.map(captionOf);
-  const sampling = {
-    ...SAMPLING,
-    seed,
+  const { media } = await generate({
+    prior: at('prior'),
+    prompts,
+    sampling: { ...SAMPLING, seed },
+    medium: imageMedium,
     signal,
-    onProgress: (fraction: number) => onProgress?.('generate', Math.round(fraction * prompts.length), prompts.length),
-  };
-  const { media } = await generate({ prior: at('prior'), prompts, sampling, medium: imageMedium });
+    onProgress: (fraction) => onProgress?.('generate', Math.round(fraction * prompts.length), prompts.length),
+  });
   return media.map((image, i) => ({ prompt: prompts[i]!, image, ...checkScene(image, scenes[i]!) }));
 }
 

@@ -75,7 +75,10 @@ export async function generate<M extends Media = Media>(options: GenerateOptions
           codec: codec.fingerprint,
           prior: prior.fingerprint,
           prompts: prompts.flatMap((prompt) => (prompt === null ? [] : [String(prompt)])),
-          sampling: { ...plainValues(withDefaults(sampling, prior.sampling)), ...(typeof prime?.sample === 'string' && { prime: prime.sample }) },
+          sampling: {
+            ...plainValues(withDefaults(sampling, prior.sampling)),
+            ...(typeof prime?.sample === 'string' && { prime: prime.sample }),
+          },
         },
       };
     }),

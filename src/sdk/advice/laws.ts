@@ -32,7 +32,11 @@ const PRIOR = { scale: 0.68, excess: 0.085 };
  * The held-out nats per code that a prior reaches: a fraction of those of a model of counts, and more before, as in {@link codecError}.
  *
  * @param counted nats per code of the model of counts.
+ * @param vocabSize a prior that knows nothing has the logarithm of it.
  */
-export function priorError(counted: number, { steps, learningRate }: { steps: number; learningRate: number }): number {
-  return PRIOR.scale * counted * (1 + PRIOR.excess / (steps * learningRate));
+export function priorError(
+  counted: number,
+  { steps, learningRate, vocabSize }: { steps: number; learningRate: number; vocabSize: number },
+): number {
+  return Math.min(Math.log(vocabSize), PRIOR.scale * counted * (1 + PRIOR.excess / (steps * learningRate)));
 }

@@ -101,6 +101,7 @@ export async function adviseOnTokens(
       value: priorError(countedNats(tokens, maps, conditioning, survey), {
         steps,
         learningRate: training.learningRate,
+        vocabSize: Math.max(...maps.map((map) => map.vocabSize)),
       }),
     },
   };
