@@ -2,12 +2,12 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasJournal } from '../files/journal.js';
-import { packageFolder } from '../package-folder.js';
-import { CARD } from './card.js';
+import { shippedFolder } from '../package-folder.js';
+import { CARD } from './card-file.js';
 
 /** Names of the bundled models, in alphabetical order. */
 export function bundledModels(): string[] {
-  const folder = packageFolder('models');
+  const folder = shippedFolder('models');
   if (folder === undefined) return [];
   return readdirSync(folder)
     .filter((name) => existsSync(join(folder, name, CARD)))
@@ -20,7 +20,7 @@ export function bundledModels(): string[] {
  */
 export function modelDirectory(path: string): string {
   const hasModel = hasJournal(path) || [CARD, join('codec', CARD)].some((name) => existsSync(join(path, name)));
-  return !hasModel && bundledModels().includes(path) ? join(packageFolder('models')!, path) : path;
+  return !hasModel && bundledModels().includes(path) ? join(shippedFolder('models')!, path) : path;
 }
 
 /** What to do about a model that is not there. */

@@ -9,6 +9,7 @@ import { withAxes } from '../interfaces/tokens.js';
 import { decodeUtf8, parseJson } from '../json.js';
 import { isPlainName } from '../names.js';
 import { isAtLeast, sealJson, unsealJson } from '../sealed.js';
+import { CARD } from './card-file.js';
 import { areHalves } from './half.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 import { fingerprint } from './tensors.js';
@@ -21,8 +22,6 @@ import type { NamedTensors } from './tensors.js';
  */
 const MODEL_FORMAT_VERSION = '2.1';
 
-/** Name of the card. */
-export const CARD = 'model.json';
 const WEIGHTS = 'model.safetensors';
 const TOKENIZER = 'tokenizer.json';
 const CARD_LIMIT = 64 * 2 ** 20;

@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import { formatCount } from '../report/format.js';
-import { durationText } from '../sdk/advice/advice.js';
+import { durationText, formatCount } from '../report/format.js';
 import type { CodecPresetSummary, PresetList, PriorPresetSummary } from '../sdk/preset-list.js';
 import { jsonOption } from './options.js';
 import type { Session } from './session.js';

@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CorruptError, UsageError } from '../errors.js';
-import { packageFolder } from '../sdk/version.js';
+import { packageFolder } from '../package-folder.js';
 import { expectFile } from './paths.js';
 
 interface SettingsFlags {

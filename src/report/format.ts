@@ -81,3 +81,11 @@ export function escapeMarkup(text: string): string {
 
 /** Lone surrogates, control characters other than tab and line ends, and two noncharacters. */
 const FORBIDDEN = /\p{Cs}|[^\P{Cc}\t\n\r]|[\ufffe\uffff]/gu;
+
+/** "about 40 seconds", "about 6 minutes", "about 2.5 hours". */
+export function durationText(seconds: number): string {
+  const of = (value: number, unit: string): string => `about ${value} ${unit}${value === 1 ? '' : 's'}`;
+  if (seconds < 90) return of(Math.max(1, Math.round(seconds)), 'second');
+  if (seconds < 5400) return of(Math.round(seconds / 60), 'minute');
+  return of(Number((seconds / 3600).toPrecision(2)), 'hour');
+}

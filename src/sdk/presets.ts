@@ -7,7 +7,7 @@ import { UsageError } from '../errors.js';
 import { decodeUtf8, parseJson } from '../json.js';
 import { readFile, readJson } from '../files/read.js';
 import { parseConfig } from '../model/config.js';
-import { packageFolder } from '../package-folder.js';
+import { shippedFolder } from '../package-folder.js';
 
 /** Maximum number of text tokens that a prior reads. */
 export const MAX_TEXT_LENGTH = 1024;
@@ -42,7 +42,7 @@ export type CodecPreset = z.infer<typeof CodecPresetSchema>;
 export type PriorPreset = z.infer<typeof PriorPresetSchema>;
 
 function presetFolder(): string {
-  const folder = packageFolder('presets');
+  const folder = shippedFolder('presets');
   if (folder !== undefined) return folder;
   throw new UsageError(
     'E_PRESETS',

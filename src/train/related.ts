@@ -1,6 +1,6 @@
 // Finds the reports that belong together: those of a codec and of the priors trained on its tokens, where they lie side by side.
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { CARD } from '../checkpoint/card.js';
+import { CARD } from '../checkpoint/card-file.js';
 import { nodeFiles } from '../files/system.js';
 import { readJson } from '../files/read.js';
 import { isRecord } from '../json.js';

@@ -1,6 +1,6 @@
 // What advice is: settings, the reasons for them, and what to expect of a training with them.
 import { z } from 'zod';
-import { formatNumber } from '../../report/format.js';
+import { durationText, formatNumber } from '../../report/format.js';
 
 /** Settings that were picked for data, and what to expect of a training with them. */
 export interface Advice<S> {
@@ -62,14 +62,6 @@ export function adviceLines({ reasons, warnings, seconds, error }: Advice<object
     `expect: ${durationText(seconds)} on this machine, and a held-out ${figure}. --preset or --config uses other settings, --minutes another time`,
     ...warnings.map((warning) => `warning: ${warning}`),
   ];
-}
-
-/** "about 40 seconds", "about 6 minutes", "about 2.5 hours". */
-export function durationText(seconds: number): string {
-  const of = (value: number, unit: string): string => `about ${value} ${unit}${value === 1 ? '' : 's'}`;
-  if (seconds < 90) return of(Math.max(1, Math.round(seconds)), 'second');
-  if (seconds < 5400) return of(Math.round(seconds / 60), 'minute');
-  return of(Number((seconds / 3600).toPrecision(2)), 'hour');
 }
 
 const short = (value: number): string => formatNumber(Number(value.toPrecision(2)));

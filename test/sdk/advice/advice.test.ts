@@ -13,7 +13,8 @@ import {
   trainPrior,
 } from '../../../src/index.js';
 import type { Dataset, TrainCodecOptions } from '../../../src/index.js';
-import { adviceLines, durationText, recordIn, recordOf } from '../../../src/sdk/advice/advice.js';
+import { adviceLines, recordIn, recordOf } from '../../../src/sdk/advice/advice.js';
+import { durationText } from '../../../src/report/format.js';
 import { codecError, priorError } from '../../../src/sdk/advice/laws.js';
 import { trainingSeconds } from '../../../src/sdk/advice/time.js';
 
