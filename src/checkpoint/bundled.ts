@@ -1,9 +1,9 @@
 // Models that ship with the package. Their names stand wherever the directory of a model is expected.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasJournal } from '../files/journal.js';
 import { shippedFolder } from '../package-folder.js';
 import { CARD } from './card-file.js';
+import { isModelDirectory } from './model-directory.js';
 
 /** Names of the bundled models, in alphabetical order. */
 export function bundledModels(): string[] {
@@ -19,7 +19,7 @@ export function bundledModels(): string[] {
  * folders of that name do not hide the bundled model.
  */
 export function modelDirectory(path: string): string {
-  const hasModel = hasJournal(path) || [CARD, join('codec', CARD)].some((name) => existsSync(join(path, name)));
+  const hasModel = [path, join(path, 'codec')].some((directory) => isModelDirectory(directory));
   return !hasModel && bundledModels().includes(path) ? join(shippedFolder('models')!, path) : path;
 }
 

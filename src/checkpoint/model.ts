@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { expectPath } from '../arguments.js';
 import { CorruptError, UsageError } from '../errors.js';
 import { createDirectory } from '../files/commit.js';
-import { hasJournal, sweepTemporaries, writeFilesAtomic } from '../files/journal.js';
+import { sweepTemporaries, writeFilesAtomic } from '../files/journal.js';
 import { readFile } from '../files/read.js';
-import { KIND_NAMES, guarded, nodeFiles } from '../files/system.js';
+import { KIND_NAMES, nodeFiles } from '../files/system.js';
 import type { FileSystem } from '../files/system.js';
 import { withLock } from '../output.js';
 import { withSnapshot } from '../snapshot.js';
@@ -45,14 +45,6 @@ export function saveModel(
 
 interface LoadOptions extends ReadModelOptions {
   files?: FileSystem;
-}
-
-/** Whether a directory contains a model, or one whose save was interrupted after its bytes were durable. Links count; reading refuses them. */
-export function isModelDirectory(directory: string, files: FileSystem = nodeFiles): boolean {
-  return (
-    guarded(directory, 'reading', () => files.status(join(directory, CARD)) !== undefined) ||
-    hasJournal(directory, files)
-  );
 }
 
 /**

@@ -89,3 +89,6 @@ export function durationText(seconds: number): string {
   if (seconds < 5400) return of(Math.round(seconds / 60), 'minute');
   return of(Number((seconds / 3600).toPrecision(2)), 'hour');
 }
+
+/** The text with its first letter in upper case. */
+export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

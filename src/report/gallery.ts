@@ -55,7 +55,7 @@ export async function pictureOf(medium: AnyMedium, sample: Media, alt: string): 
 export function gallery(tiles: readonly Tile[], options: GalleryOptions = {}): Fragment {
   return grid(
     tiles.map((tile) => [tile]),
-    { ...options, captioned: tiles.some(({ caption }) => caption !== undefined && caption !== ''), most: MOST },
+    { ...options, captioned: areCaptioned(tiles), most: MOST },
     (i) => {
       const tile = tiles[i]!;
       return `<figure>\n${zoomable(tile)}${captionOf(tile)}\n</figure>`;
@@ -73,7 +73,7 @@ export function stackGallery(
   stacks: readonly Stack[],
   options: GalleryOptions = {},
 ): Fragment {
-  const captioned = stacks.some(({ caption }) => caption !== undefined && caption !== '');
+  const captioned = areCaptioned(stacks);
   return grid(
     stacks.map(({ pictures }) => pictures),
     { ...options, captioned, most: captioned ? MOST : MOST_IN_STACK },
@@ -92,6 +92,9 @@ export function stackGallery(
     },
   );
 }
+
+const areCaptioned = (items: readonly { caption?: string }[]): boolean =>
+  items.some(({ caption }) => caption !== undefined && caption !== '');
 
 /** Keeps the place of a picture that there is none of. */
 const emptyPlace = ({ width, height }: { width: number; height: number }): string =>

@@ -2,7 +2,7 @@
 // pictures; the page allows no other. All external text is escaped when a Fragment is built.
 import type { Exhibit } from '../media/medium.js';
 import { UsageError } from '../errors.js';
-import { escapeMarkup, formatNumber } from './format.js';
+import { capitalized, escapeMarkup, formatNumber } from './format.js';
 import type { Measure } from './measures.js';
 import { STYLE } from './style.js';
 import { ZOOM, ZOOM_SOURCE } from './zoom.js';
@@ -148,8 +148,7 @@ const anchorOf = ({ name }: Measure): string =>
 /** The label without the map or stage. */
 function plainLabel({ name, label }: Measure): string {
   if (!name.includes('.')) return label;
-  const text = label.slice(label.indexOf(': ') + 2);
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return capitalized(label.slice(label.indexOf(': ') + 2));
 }
 
 /** A measure with its meaning as a tooltip, and a link to its explanation. */

@@ -1,7 +1,7 @@
 // Line charts over training steps.
 import { axes } from './axes.js';
 import type { Frame } from './axes.js';
-import { INK, SERIES_COLORS, coordinate, drawing, element, label, rule, textWidth } from './svg.js';
+import { SERIES_COLORS, coordinate, drawing, element, label, marker, rule, textWidth } from './svg.js';
 import type { SvgSize } from './svg.js';
 import { linearScale, logScale } from './scale.js';
 import type { Scale } from './scale.js';
@@ -164,31 +164,9 @@ function pathOf(points: readonly Point[]): string {
   return points.map(({ x, y }, i) => `${i === 0 ? 'M' : 'L'}${coordinate(x)} ${coordinate(y)}`).join('');
 }
 
-function dot({ x, y }: Point, index: number): string {
-  const slot = index % SERIES_COLORS.length;
-  return element('circle', {
-    class: `dot s${slot}`,
-    cx: x,
-    cy: y,
-    r: 3.2,
-    fill: SERIES_COLORS[slot]!,
-    stroke: INK.paper,
-    'stroke-width': 1.2,
-  });
-}
+const dot = (point: Point, index: number): string => marker(point, index, { radius: 3.2 });
 
-function ring({ x, y }: Point, index: number): string {
-  const slot = index % SERIES_COLORS.length;
-  return element('circle', {
-    class: `ring s${slot}`,
-    cx: x,
-    cy: y,
-    r: 5,
-    fill: INK.paper,
-    stroke: SERIES_COLORS[slot]!,
-    'stroke-width': 2.4,
-  });
-}
+const ring = (point: Point, index: number): string => marker(point, index, { radius: 5, ring: true });
 
 function legend(series: readonly Series[], frame: Frame, y: number): string[] {
   let x = frame.left;

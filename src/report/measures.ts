@@ -1,5 +1,6 @@
 // What the measures of runs are called on pages, and what they mean.
 import type { AnyMedium } from '../media/medium.js';
+import { capitalized } from './format.js';
 
 /** A measure for people. */
 export interface Measure {
@@ -88,8 +89,6 @@ export function rateMeasures({ rate: { name, label } }: AnyMedium): { nominal: M
 /** `codebookLoss` -> `codebook loss`. */
 const words = (name: string): string =>
   name.replace(/([a-z0-9])([A-Z])/g, (_, a: string, b: string) => `${a} ${b.toLowerCase()}`);
-
-const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Lowers the first letter, unless the word is an abbreviation. */
 const uncapitalized = (text: string): string =>

@@ -1,7 +1,7 @@
 // Scatter charts of named points, e.g. rate against distortion.
 import { axes } from './axes.js';
 import type { Frame } from './axes.js';
-import { INK, SERIES_COLORS, drawing, element, label, textWidth } from './svg.js';
+import { drawing, label, marker, textWidth } from './svg.js';
 import type { SvgSize } from './svg.js';
 import { linearScale } from './scale.js';
 
@@ -62,18 +62,7 @@ export function scatterChart(points: readonly NamedPoint[], options: ScatterChar
 
 const RADIUS = 5;
 
-function dot({ x, y }: NamedPoint, index: number): string {
-  const slot = index % SERIES_COLORS.length;
-  return element('circle', {
-    class: `dot s${slot}`,
-    cx: x,
-    cy: y,
-    r: RADIUS,
-    fill: SERIES_COLORS[slot]!,
-    stroke: INK.paper,
-    'stroke-width': 1.2,
-  });
-}
+const dot = (point: NamedPoint, index: number): string => marker(point, index, { radius: RADIUS });
 
 /** Places each name at its first free position, or at its first position if none is free. */
 function names(points: readonly NamedPoint[], room: Box): string[] {

@@ -59,6 +59,25 @@ export function element(
   return content === undefined ? `<${name}${written}/>` : `<${name}${written}>${content}</${name}>`;
 }
 
+/** Returns the mark of a point of a series: filled with its color, or a ring of it. The colors repeat after the last one. */
+export function marker(
+  { x, y }: { x: number; y: number },
+  index: number,
+  { radius, ring = false }: { radius: number; ring?: boolean },
+): string {
+  const slot = index % SERIES_COLORS.length;
+  const color = SERIES_COLORS[slot]!;
+  return element('circle', {
+    class: `${ring ? 'ring' : 'dot'} s${slot}`,
+    cx: x,
+    cy: y,
+    r: radius,
+    fill: ring ? INK.paper : color,
+    stroke: ring ? color : INK.paper,
+    'stroke-width': ring ? 2.4 : 1.2,
+  });
+}
+
 /** Returns a complete drawing. `label` is the text for screen readers. */
 export function drawing(size: SvgSize, label: string, content: readonly string[]): string {
   const attributes = {

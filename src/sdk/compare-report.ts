@@ -5,7 +5,7 @@ import type { AnyMedium, Figure } from '../media/medium.js';
 import { fullMedium } from '../media/node.js';
 import { frechetBias } from '../metrics/frechet.js';
 import { CODEBOOK_MEASURES, codebookTable } from '../report/codebook.js';
-import { formatNumber } from '../report/format.js';
+import { capitalized, formatNumber } from '../report/format.js';
 import { pictureOf, stackGallery } from '../report/gallery.js';
 import { headingOf } from '../report/heading.js';
 import { chartFigure, charts, htmlReport, paragraph, table } from '../report/html.js';
@@ -185,8 +185,6 @@ function notes({ noun }: AnyMedium, codecs: readonly ComparedCodec[]): Fragment[
       : []),
   ];
 }
-
-const capitalized = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
 /** The rate by the entropy of the codes, or without codes by the divergence of the latents from their prior. */
 function rateOf({ rate, measures, units }: ComparedCodec): number | undefined {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { shapeSamples } from '../../fixtures/shapes.js';
 import type { Image } from '../interfaces/index.js';
 import { imageMedium } from '../media/image/medium.js';
-import { formatCount, formatTime } from '../report/format.js';
+import { capitalized, formatCount, formatTime } from '../report/format.js';
 import { gallery, pictureOf } from '../report/gallery.js';
 import type { Tile } from '../report/gallery.js';
 import { headingOf } from '../report/heading.js';
@@ -85,7 +85,7 @@ export async function demoReport(shown: DemoShown): Promise<string> {
         body: [
           proportions(
             DEMO_STAGES.map((stage) => ({
-              text: `${stage[0]!.toUpperCase()}${stage.slice(1)}: ${formatTime(seconds[stage])}`,
+              text: `${capitalized(stage)}: ${formatTime(seconds[stage])}`,
               value: seconds[stage],
             })),
           ),

@@ -7,7 +7,7 @@ import { itemShapeOf } from '../media/item-shape.js';
 import { nominalBits } from '../metrics/codebook.js';
 import { parseConfig } from '../model/config.js';
 import { createParams, disposeParams } from '../model/params.js';
-import type { ParamSpecs } from '../model/params.js';
+import type { Params, ParamSpecs } from '../model/params.js';
 import { Stages } from '../prior/stages.js';
 import { codecFamily, priorFamily } from '../registry.js';
 import { sizeOf } from '../shape.js';
@@ -84,30 +84,26 @@ async function codecSummary(name: string, secondsOf: (flops: number) => number):
   const maps = family.maps(config);
   const specs = { ...family.trainable(config), ...family.state(config) };
   const params = createParams(specs, 0);
-  const inputs = [tf.zeros([1, ...image]), randomKey(0, 0), tf.scalar(0.5)] as const;
-  try {
-    const forward = await flopsOf(
-      (values: tf.Tensor, key: tf.Tensor1D, progress: tf.Scalar) =>
-        family.loss(params, { inputs: values, key, progress, dataVariance: 1 }, config).loss,
-      [...inputs],
-    );
-    return {
-      name,
-      codec,
-      purpose,
-      image,
-      maps,
-      codes: maps.reduce((sum, map) => sum + codeCount(map), 0),
-      bits: nominalBits(maps),
-      ...sizeFor(family.trainable(config), specs),
-      steps,
-      batchSize,
-      seconds: steps * secondsOf(TRAINING_FACTOR * batchSize * forward),
-    };
-  } finally {
-    tf.dispose([...inputs]);
-    disposeParams(params);
-  }
+  const inputs: [tf.Tensor, tf.Tensor1D, tf.Scalar] = [tf.zeros([1, ...image]), randomKey(0, 0), tf.scalar(0.5)];
+  const forward = await forwardFlops(
+    params,
+    inputs,
+    (values: tf.Tensor, key: tf.Tensor1D, progress: tf.Scalar) =>
+      family.loss(params, { inputs: values, key, progress, dataVariance: 1 }, config).loss,
+  );
+  return {
+    name,
+    codec,
+    purpose,
+    image,
+    maps,
+    codes: maps.reduce((sum, map) => sum + codeCount(map), 0),
+    bits: nominalBits(maps),
+    ...sizeFor(family.trainable(config), specs),
+    steps,
+    batchSize,
+    seconds: steps * secondsOf(TRAINING_FACTOR * batchSize * forward),
+  };
 }
 
 async function priorSummary(name: string, secondsOf: (flops: number) => number): Promise<PriorPresetSummary> {
@@ -117,28 +113,38 @@ async function priorSummary(name: string, secondsOf: (flops: number) => number):
   const { steps, batchSize } = parseConfig(name, PriorTrainingSchema, training);
   const stages = Stages.of(family, config);
   const params = createParams(stages.params, 0);
-  const inputs = [
+  const inputs: [tf.Tensor2D, tf.Tensor2D, tf.Tensor1D] = [
     tf.zeros<tf.Rank.R2>([1, stages.codeCount], 'int32'),
     tf.zeros<tf.Rank.R2>([1, family.condition(config).length], 'int32'),
     randomKey(0, 0),
-  ] as const;
+  ];
+  const forward = await forwardFlops(
+    params,
+    inputs,
+    (codes: tf.Tensor2D, condition: tf.Tensor2D, key: tf.Tensor1D) =>
+      stages.loss(params, { codes, condition }, key).loss,
+  );
+  return {
+    name,
+    prior,
+    purpose,
+    ...sizeFor(stages.params, stages.params),
+    steps,
+    batchSize,
+    seconds: steps * secondsOf(TRAINING_FACTOR * batchSize * forward),
+  };
+}
+
+/** Operations of the loss of one sample. Weights and inputs are disposed. */
+async function forwardFlops<A extends tf.Tensor[]>(
+  params: Params,
+  inputs: A,
+  loss: (...inputs: A) => tf.Tensor,
+): Promise<number> {
   try {
-    const forward = await flopsOf(
-      (codes: tf.Tensor2D, condition: tf.Tensor2D, key: tf.Tensor1D) =>
-        stages.loss(params, { codes, condition }, key).loss,
-      [...inputs],
-    );
-    return {
-      name,
-      prior,
-      purpose,
-      ...sizeFor(stages.params, stages.params),
-      steps,
-      batchSize,
-      seconds: steps * secondsOf(TRAINING_FACTOR * batchSize * forward),
-    };
+    return await flopsOf(loss, inputs);
   } finally {
-    tf.dispose([...inputs]);
+    tf.dispose(inputs);
     disposeParams(params);
   }
 }

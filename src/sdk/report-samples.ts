@@ -5,6 +5,7 @@ import type { ShardReader } from '../shards/reader.js';
 import type { DrawnSamples } from '../train/report.js';
 import type { LoadedCodec } from './codec.js';
 import type { LoadedPrior } from './prior.js';
+import { spreadIndices } from './spread.js';
 
 /** Maximum number of samples in a prior's report. */
 const REPORTED = 24;
@@ -62,10 +63,8 @@ const promptOf = ({ conditioning }: LoadedPrior, name: string): Prompt => (condi
 /** The first held-out sample of each caption or class; without conditioning, of each key. */
 async function firstOfEach(tokens: ShardReader, { conditioning, classes }: LoadedPrior): Promise<Map<string, Tokens>> {
   const found = new Map<string, Tokens>();
-  const size = tokens.size('test');
-  const read = Math.min(size, SEARCHED);
-  for (let i = 0; i < read; i++) {
-    const sample = await tokens.read('test', Math.floor((i * size) / read));
+  for (const index of spreadIndices(tokens.size('test'), SEARCHED)) {
+    const sample = await tokens.read('test', index);
     const name =
       conditioning === 'text'
         ? sample.captions[0]
@@ -82,7 +81,5 @@ async function firstOfEach(tokens: ShardReader, { conditioning, classes }: Loade
 }
 
 /** At most `most` items, evenly spread. */
-function spread<T>(items: readonly T[], most: number): T[] {
-  const count = Math.min(most, items.length);
-  return Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!);
-}
+const spread = <T>(items: readonly T[], most: number): T[] =>
+  spreadIndices(items.length, most).map((index) => items[index]!);

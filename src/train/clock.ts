@@ -33,7 +33,7 @@ export class RunClock {
 
   /** Writes how long the run took so far. */
   save(): void {
-    this.write({ ...this.progress });
+    this.write(this.progress);
   }
 
   /** Writes that the run is finished. @param worked false if it was finished before. */

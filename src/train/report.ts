@@ -10,7 +10,7 @@ import { samplesFrom } from '../media/floats.js';
 import type { AnyMedium, Exhibit } from '../media/medium.js';
 import { CODEBOOK_MEASURES, codebookHistograms, codebookTable, codesOf } from '../report/codebook.js';
 import { curves } from '../report/curves.js';
-import { formatCount } from '../report/format.js';
+import { capitalized, formatCount } from '../report/format.js';
 import { gallery, pictureOf, stackGallery } from '../report/gallery.js';
 import { headingOf } from '../report/heading.js';
 import { htmlReport, legend, preformatted, warning } from '../report/html.js';
@@ -251,9 +251,7 @@ function keptRows({ kept, stoppedAt }: Outcome): Summary[] {
 }
 
 const warningSection = ({ warnings }: Outcome): ReportSection[] =>
-  warnings.length > 0
-    ? [{ title: 'Warnings', body: warnings.map((text) => warning(`${text[0]!.toUpperCase()}${text.slice(1)}`)) }]
-    : [];
+  warnings.length > 0 ? [{ title: 'Warnings', body: warnings.map((text) => warning(capitalized(text))) }] : [];
 
 const settings = (card: ModelCard): ReportSection => ({
   title: 'Settings',

@@ -1,6 +1,5 @@
 // Advice for a codec: looks at images, picks settings, and measures what to expect of a training with them.
 import { expectOptions } from '../../arguments.js';
-import { formatCount } from '../../report/format.js';
 import { memoryDataset } from '../../data/memory.js';
 import type { DecodedSample } from '../../data/decode.js';
 import { CACHE_BYTES } from '../../data/batches.js';
@@ -12,11 +11,11 @@ import { codecPace } from '../../train/codec.js';
 import { CodecTrainingSchema } from '../../train/config.js';
 import { withDataset } from '../dataset.js';
 import type { DataOptions, DataSource } from '../dataset.js';
-import { stepsIn } from '../minutes.js';
 import type { CodecPreset } from '../presets.js';
 import { overridesOf } from '../train-options.js';
 import type { TrainingOverrides } from '../train-options.js';
 import type { Advice } from './advice.js';
+import { reasonsAsked, stepsAsked } from './asked.js';
 import { chooseCodec } from './codec-choice.js';
 import { codecError } from './laws.js';
 import { difficultyOf } from './patches.js';
@@ -55,8 +54,10 @@ async function adviseOn(dataset: Dataset, options: AdviseCodecOptions): Promise<
   const start = performance.now();
   const samples = await samplesOf(dataset, input, signal);
   const decoding = (performance.now() - start) / 1000 / (samples.train.length + samples.test.length);
-  const { cell, codes } = { cell: settings.config.downsample, codes: settings.config.quantizer.codebookSize };
-  const difficulty = await difficultyOf(blockOf(samples.train, input), blockOf(samples.test, input), { cell, codes });
+  const difficulty = await difficultyOf(blockOf(samples.train, input), blockOf(samples.test, input), {
+    cell: settings.config.downsample,
+    codes: settings.config.quantizer.codebookSize,
+  });
   signal?.throwIfAborted();
   const family = codecFamily(settings.codec);
   const written = { ...settings.training, ...overridesOf(options) };
@@ -73,16 +74,11 @@ async function adviseOn(dataset: Dataset, options: AdviseCodecOptions): Promise<
     signal,
   });
   const evaluation = evaluated > 0 ? (pace.evaluation * Math.min(heldOut, training.evalSamples)) / evaluated : 0;
-  const steps = await stepsOf(options, training, { step: pace.step, evaluation });
+  const steps = await stepsAsked(options, training, { step: pace.step, evaluation });
   const pixels = input.height * input.width * input.channels;
   return {
     settings: { codec: settings.codec, config: { ...settings.config }, training: { ...written, steps } },
-    reasons: [
-      ...reasons.slice(0, -1),
-      steps === settings.training.steps && training.batchSize === settings.training.batchSize
-        ? reasons.at(-1)!
-        : `${formatCount(steps)} steps of ${training.batchSize} images, as asked for`,
-    ],
+    reasons: reasonsAsked(reasons, settings.training, { steps, batchSize: training.batchSize }, 'images'),
     warnings,
     seconds: trainingSeconds({
       pace,
@@ -102,15 +98,6 @@ async function adviseOn(dataset: Dataset, options: AdviseCodecOptions): Promise<
       ),
     },
   };
-}
-
-/** The steps that are asked for, or else those of the settings. */
-async function stepsOf(
-  { minutes, onNote }: AdviseCodecOptions,
-  { steps, evalEvery }: { steps: number; evalEvery: number },
-  pace: { step: number; evaluation: number },
-): Promise<number> {
-  return minutes === undefined ? steps : stepsIn({ minutes, out: '', evalEvery, measure: async () => pace, onNote });
 }
 
 /** How often a training decodes a sample: each once, and those again that the cache cannot keep. */

@@ -5,6 +5,7 @@ import { decodeSample } from '../../data/decode.js';
 import type { DecodedSample } from '../../data/decode.js';
 import type { Dataset, Image, ImageInput, Split } from '../../interfaces/index.js';
 import { fullMedium } from '../../media/node.js';
+import { spreadIndices } from '../spread.js';
 
 /** What the images of a dataset are like. */
 export interface PictureSurvey {
@@ -59,13 +60,9 @@ export async function decodeSpread(
   split: Split,
   { count, input, signal }: { count: number; input: ImageInput; signal?: AbortSignal | undefined },
 ): Promise<DecodedSample[]> {
-  const size = dataset.size(split);
   const medium = fullMedium(dataset.medium);
-  const indices = Array.from({ length: Math.min(count, size) }, (_, i) =>
-    Math.floor((i * size) / Math.min(count, size)),
-  );
   let failure: InputError | undefined;
-  const decoded = await mapLimit(indices, PARALLEL, async (index) => {
+  const decoded = await mapLimit(spreadIndices(dataset.size(split), count), PARALLEL, async (index) => {
     signal?.throwIfAborted();
     try {
       return await decodeSample(await dataset.read(split, index), medium, input);

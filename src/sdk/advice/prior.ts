@@ -1,8 +1,8 @@
 // Advice for a prior: looks at tokens, picks settings, and measures what to expect of a training with them.
 import { expectOptions } from '../../arguments.js';
+import { codeCount } from '../../interfaces/index.js';
 import type { Conditioning, Split, TokenMapSpec } from '../../interfaces/index.js';
 import { parseConfig } from '../../model/config.js';
-import { formatCount } from '../../report/format.js';
 import { priorFamily } from '../../registry.js';
 import { ShardReader } from '../../shards/reader.js';
 import { uniformMaps } from '../../shards/uniform.js';
@@ -10,12 +10,13 @@ import { PriorTrainingSchema } from '../../train/config.js';
 import { priorPace } from '../../train/prior.js';
 import { surveyTokens } from '../../train/survey.js';
 import type { TokenSurvey } from '../../train/survey.js';
-import { stepsIn } from '../minutes.js';
 import type { PriorPreset } from '../presets.js';
 import { settle } from '../prior-settings.js';
+import { spreadIndices } from '../spread.js';
 import { overridesOf } from '../train-options.js';
 import type { TrainingOverrides, TrainPriorOptions } from '../train-options.js';
 import type { Advice } from './advice.js';
+import { reasonsAsked, stepsAsked } from './asked.js';
 import { ContextModel } from './contexts.js';
 import type { CodeSample } from './contexts.js';
 import { priorError } from './laws.js';
@@ -68,24 +69,12 @@ export async function adviseOnTokens(
   const written = { ...preset.training, ...overridesOf(options) };
   const training = parseConfig('training', PriorTrainingSchema, written);
   const pace = await priorPace({ family, config, training, tokens, seed: 0, text, tooLong: options.tooLong, out: '' });
-  const steps =
-    options.minutes === undefined
-      ? training.steps
-      : await stepsIn({
-          minutes: options.minutes,
-          out: '',
-          evalEvery: training.evalEvery,
-          measure: async () => pace,
-          onNote: options.onNote,
-        });
+  const steps = await stepsAsked(options, training, pace);
   const final = parseConfig('training', PriorTrainingSchema, { ...written, steps });
   const heldOut = tokens.size('test');
   return {
     settings: { ...preset, training: { ...written, steps } },
-    reasons:
-      steps === settings.training.steps && training.batchSize === settings.training.batchSize
-        ? reasons
-        : [...reasons.slice(0, -1), `${formatCount(steps)} steps of ${training.batchSize} samples, as asked for`],
+    reasons: reasonsAsked(reasons, settings.training, { steps, batchSize: training.batchSize }, 'samples'),
     warnings,
     seconds: trainingSeconds({
       pace,
@@ -114,16 +103,17 @@ function countedNats(
   conditioning: Conditioning,
   survey: TokenSurvey,
 ): number {
-  const length = maps.reduce((sum, { grid, levels }) => sum + grid.reduce((a, b) => a * b, levels), 0);
+  const length = maps.reduce((sum, map) => sum + codeCount(map), 0);
   // To counts, a caption is one more class.
   const numbers = new Map([...survey.captions.keys()].map((caption, i) => [caption, i]));
   const take = (split: Split): CodeSample[] => {
     const count = Math.min(tokens.size(split), Math.max(16, Math.floor(COUNTED[split] / length)));
-    const indices = Array.from({ length: count }, (_, i) => Math.floor((i * tokens.size(split)) / count));
-    return tokens.readBatch(split, indices).map(({ tokens: own, label, captions }) => ({
-      tokens: own,
-      label: conditioning === 'label' ? label : conditioning === 'text' ? numbers.get(captions[0] ?? '') : undefined,
-    }));
+    return tokens
+      .readBatch(split, spreadIndices(tokens.size(split), count))
+      .map(({ tokens: own, label, captions }) => ({
+        tokens: own,
+        label: conditioning === 'label' ? label : conditioning === 'text' ? numbers.get(captions[0] ?? '') : undefined,
+      }));
   };
   const [train, test] = [take('train'), take('test')];
   // Without held-out samples, every fifth one is held out here.
@@ -132,7 +122,6 @@ function countedNats(
   return maps.reduce((sum, map, i) => {
     const model = new ContextModel(map, i);
     model.learn(known);
-    const codes = map.grid.reduce((a, b) => a * b, map.levels);
-    return sum + (model.nats(fresh.length > 0 ? fresh : known) * codes) / length;
+    return sum + (model.nats(fresh.length > 0 ? fresh : known) * codeCount(map)) / length;
   }, 0);
 }
